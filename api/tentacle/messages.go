@@ -1,0 +1,198 @@
+package tentacle
+
+import (
+	"time"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+)
+
+// ProcessState is the life of a script as a Tentacle reports it (halibut.md section 6.2).
+type ProcessState int32
+
+// The states of a script.
+const (
+	// Pending means that the script waits: for its preparation, or for the isolation mutex.
+	Pending ProcessState = 0
+	// Running means that the script has begun, or that it has ended and more output can be read.
+	Running ProcessState = 1
+	// Complete means that the script has ended and that the response reaches the end of its output.
+	Complete ProcessState = 2
+)
+
+// ProcessOutputSource says which stream of the script a line came from.
+type ProcessOutputSource int32
+
+// The sources of output.
+const (
+	StdOut ProcessOutputSource = 0
+	StdErr ProcessOutputSource = 1
+	// Debug lines tell of the launcher, never of the script.
+	Debug ProcessOutputSource = 2
+)
+
+// ScriptIsolationLevel is how a script shares its mutex with others.
+type ScriptIsolationLevel int32
+
+// The levels of isolation: a reader and a writer of a named lock.
+const (
+	NoIsolation   ScriptIsolationLevel = 0
+	FullIsolation ScriptIsolationLevel = 1
+)
+
+// The exit codes that a Tentacle itself gives (halibut.md section 6.2; from -48 on they are Mantle's).
+const (
+	ExitFatal              int32 = -41
+	ExitLaunchFailed       int32 = -42
+	ExitCanceled           int32 = -43
+	ExitTimeout            int32 = -44
+	ExitUnknownScript      int32 = -45
+	ExitUnknownResult      int32 = -46
+	ExitPowerShellNotBegun int32 = -47
+	ExitRefused            int32 = -48
+	ExitBadTicket          int32 = -49
+	ExitAlreadyCompleted   int32 = -50
+	ExitLost               int32 = -51
+	ExitAbandoned          int32 = -52
+)
+
+// The names of the services, as the wire has them.
+const (
+	CapabilitiesServiceName = "ICapabilitiesServiceV2"
+	ScriptServiceV2Name     = "IScriptServiceV2"
+	FileTransferServiceName = "IFileTransferService"
+	MantleScriptServiceName = "IMantleScriptServiceV1"
+)
+
+const (
+	scriptV2Types = "Octopus.Tentacle.Contracts.ScriptServiceV2."
+	contracts     = ", Octopus.Tentacle.Contracts"
+)
+
+// ScriptTicket is the identity of one attempt of one action. It is chosen by the caller; starting a
+// ticket twice starts it once.
+type ScriptTicket struct {
+	TaskID string `bson:"TaskId"`
+}
+
+// ScriptFile is a file that travels with a script and lies beside it in its folder.
+type ScriptFile struct {
+	Name               string              `bson:"Name"`
+	Contents           *halibut.DataStream `bson:"Contents"`
+	EncryptionPassword *string             `bson:"EncryptionPassword"`
+}
+
+// ProcessOutput is one line of output without its line end. Occurred has millisecond precision and is
+// the Tentacle's clock: never order by it.
+type ProcessOutput struct {
+	Source   ProcessOutputSource `bson:"Source"`
+	Occurred time.Time           `bson:"Occurred"`
+	Text     string              `bson:"Text"`
+}
+
+// StartScriptCommandV2 starts a script, or asks for the status of one that was started before.
+type StartScriptCommandV2 struct {
+	ScriptTicket                    ScriptTicket         `bson:"ScriptTicket"`
+	ScriptBody                      string               `bson:"ScriptBody"`
+	TaskID                          string               `bson:"TaskId"`
+	DurationToWaitForScriptToFinish *halibut.TimeSpan    `bson:"DurationToWaitForScriptToFinish"`
+	Isolation                       ScriptIsolationLevel `bson:"Isolation"`
+	ScriptIsolationMutexTimeout     halibut.TimeSpan     `bson:"ScriptIsolationMutexTimeout"`
+	IsolationMutexName              *string              `bson:"IsolationMutexName"`
+	// Scripts holds the body per shell ("PowerShell", "Bash"); it goes before ScriptBody.
+	Scripts   map[string]string `bson:"Scripts"`
+	Files     []ScriptFile      `bson:"Files"`
+	Arguments []string          `bson:"Arguments"`
+}
+
+// HalibutType is the name of the type on the wire.
+func (StartScriptCommandV2) HalibutType() string {
+	return scriptV2Types + "StartScriptCommandV2" + contracts
+}
+
+// ScriptStatusRequestV2 asks for the status, and for output after LastLogSequence.
+type ScriptStatusRequestV2 struct {
+	Ticket          ScriptTicket `bson:"Ticket"`
+	LastLogSequence int64        `bson:"LastLogSequence"`
+}
+
+// HalibutType is the name of the type on the wire.
+func (ScriptStatusRequestV2) HalibutType() string {
+	return scriptV2Types + "ScriptStatusRequestV2" + contracts
+}
+
+// CancelScriptCommandV2 asks for the end of a script and for output after LastLogSequence.
+type CancelScriptCommandV2 struct {
+	Ticket          ScriptTicket `bson:"Ticket"`
+	LastLogSequence int64        `bson:"LastLogSequence"`
+}
+
+// HalibutType is the name of the type on the wire.
+func (CancelScriptCommandV2) HalibutType() string {
+	return scriptV2Types + "CancelScriptCommandV2" + contracts
+}
+
+// CompleteScriptCommandV2 says that the caller has the result; the Tentacle may forget the script.
+type CompleteScriptCommandV2 struct {
+	Ticket ScriptTicket `bson:"Ticket"`
+}
+
+// HalibutType is the name of the type on the wire.
+func (CompleteScriptCommandV2) HalibutType() string {
+	return scriptV2Types + "CompleteScriptCommandV2" + contracts
+}
+
+// ScriptStatusResponseV2 is the state of a script and its output after the asked sequence.
+// ExitCode is meaningful only when State is Complete.
+type ScriptStatusResponseV2 struct {
+	Ticket          ScriptTicket    `bson:"Ticket"`
+	Logs            []ProcessOutput `bson:"Logs"`
+	NextLogSequence int64           `bson:"NextLogSequence"`
+	State           ProcessState    `bson:"State"`
+	ExitCode        int32           `bson:"ExitCode"`
+}
+
+// HalibutType is the name of the type on the wire.
+func (ScriptStatusResponseV2) HalibutType() string {
+	return scriptV2Types + "ScriptStatusResponseV2" + contracts
+}
+
+// WaitForStatusCommandV1 is GetStatus that answers when there is something to say, at the latest after
+// MaxWait. It is Mantle's one addition to the wire.
+type WaitForStatusCommandV1 struct {
+	Ticket          ScriptTicket     `bson:"Ticket"`
+	LastLogSequence int64            `bson:"LastLogSequence"`
+	MaxWait         halibut.TimeSpan `bson:"MaxWait"`
+}
+
+// HalibutType is the name of the type on the wire.
+func (WaitForStatusCommandV1) HalibutType() string {
+	return "Mantle.Tentacle.Contracts.WaitForStatusCommandV1, Mantle.Tentacle.Contracts"
+}
+
+// UploadResult tells where a file was written, its SHA-1 in lower-case hex, and its size in bytes.
+type UploadResult struct {
+	FullPath string  `bson:"FullPath"`
+	Hash     *string `bson:"Hash"`
+	Length   int64   `bson:"Length"`
+}
+
+// HalibutType is the name of the type on the wire, the older of its two names as every peer knows it.
+func (UploadResult) HalibutType() string {
+	return "Octopus.Shared.Contracts.UploadResult, Octopus.Shared"
+}
+
+// HalibutAliases are the further names that a reader accepts.
+func (UploadResult) HalibutAliases() []string {
+	return []string{"Octopus.Tentacle.Contracts.UploadResult" + contracts}
+}
+
+// CapabilitiesResponseV2 lists what a Tentacle offers: names of services, and facts such as
+// "mantle.version=1.2.3".
+type CapabilitiesResponseV2 struct {
+	SupportedCapabilities []string `bson:"SupportedCapabilities"`
+}
+
+// HalibutType is the name of the type on the wire.
+func (CapabilitiesResponseV2) HalibutType() string {
+	return "Octopus.Tentacle.Contracts.Capabilities.CapabilitiesResponseV2" + contracts
+}
