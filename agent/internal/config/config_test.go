@@ -1,0 +1,101 @@
+package config
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func env(pairs ...string) func(string) (string, bool) {
+	m := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return func(k string) (string, bool) { v, ok := m[k]; return v, ok }
+}
+
+func TestAFlagGoesBeforeTheEnvironmentBeforeTheFileBeforeTheDefault(t *testing.T) {
+	got, err := Load(Sources{
+		File:  []byte("listen: 10.0.0.1:1\naddress: web-1:1\nlogLevel: warn\npage: false\n"),
+		Env:   env("TENTACLE_LISTEN", "10.0.0.2:2", "TENTACLE_LOG_LEVEL", "error"),
+		Flags: map[string]string{"listen": "[::1]:3"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{Listen: "[::1]:3", Address: "web-1:1", Page: false, LogLevel: "error", LogFormat: "text"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEveryKeyIsAFlagAndAVariableAndIsWrittenToTheFile(t *testing.T) {
+	values := map[string]string{"listen": "127.0.0.1:7", "address": "h:7", "page": "false", "logLevel": "debug", "logFormat": "json"}
+	want := Config{Listen: "127.0.0.1:7", Address: "h:7", LogLevel: "debug", LogFormat: "json"}
+	flags, vars := map[string]string{}, []string{}
+	for _, k := range Keys() {
+		flags[k.Flag] = values[k.Name]
+		vars = append(vars, k.Env, values[k.Name])
+	}
+	byFlags, err := Load(Sources{Flags: flags})
+	if err != nil {
+		t.Fatal(err)
+	}
+	byEnv, err := Load(Sources{Env: env(vars...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	byFile, err := Load(Sources{File: want.Format()})
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, want.Format())
+	}
+	for source, got := range map[string]Config{"flags": byFlags, "environment": byEnv, "file": byFile} {
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("by %s: %s", source, diff)
+		}
+	}
+}
+
+func TestAWrongSettingIsNamedWithItsSourceAndARemedy(t *testing.T) {
+	for name, c := range map[string]struct {
+		from Sources
+		want []string
+	}{
+		"unknown key":     {Sources{File: []byte("listn: :1\n")}, []string{"listn", "known keys: listen"}},
+		"no yaml":         {Sources{File: []byte("listen: [\n")}, []string{"configuration file"}},
+		"two documents":   {Sources{File: []byte("page: true\n---\npage: false\n")}, []string{"more than one document"}},
+		"no port":         {Sources{File: []byte("listen: 127.0.0.1\n")}, []string{"key listen", "write 127.0.0.1:10933"}},
+		"port too large":  {Sources{Flags: map[string]string{"listen": ":65536"}}, []string{"flag --listen", "1 to 65535"}},
+		"bare IPv6":       {Sources{Flags: map[string]string{"listen": "::1:1"}}, []string{"in brackets"}},
+		"name to listen":  {Sources{Env: env("TENTACLE_LISTEN", "example:1")}, []string{"TENTACLE_LISTEN", "no IP address"}},
+		"address no host": {Sources{Env: env("TENTACLE_ADDRESS", ":1")}, []string{"TENTACLE_ADDRESS", "host:port"}},
+		"level":           {Sources{File: []byte("logLevel: loud\n")}, []string{"key logLevel", "debug, info, warn or error"}},
+		"format":          {Sources{Flags: map[string]string{"log-format": "xml"}}, []string{"flag --log-format", "text or json"}},
+		"page":            {Sources{Env: env("TENTACLE_PAGE", "perhaps")}, []string{"TENTACLE_PAGE"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Load(c.from)
+			if err == nil {
+				t.Fatal("it was taken")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestAnEmptyFileMeansTheDefaults(t *testing.T) {
+	for _, file := range []string{"", "# nothing\n", "{}\n"} {
+		got, err := Load(Sources{File: []byte(file)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(Default(), got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package home
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// WriteFile replaces the file at path by data, with mode 0600: it writes a temporary file beside it,
+// syncs it, renames it, and syncs the folder. Call it inside Change where others may change the file.
+func WriteFile(path string, data []byte) error {
+	if err := writeFile(path, data); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+func writeFile(path string, data []byte) (err error) {
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = tmp.Close()
+			_ = os.Remove(tmp.Name())
+		}
+	}()
+	if _, err = tmp.Write(data); err != nil {
+		return err
+	}
+	if err = tmp.Sync(); err != nil {
+		return err
+	}
+	if err = tmp.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	return syncFolder(dir)
+}
+
+// syncFolder makes a rename in dir durable. Windows has no such call; there the rename itself is
+// journaled by the file system.
+func syncFolder(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir) // #nosec G304 -- a folder of the home
+	if err != nil {
+		return err
+	}
+	defer d.Close() //nolint:errcheck // nothing was written through this handle
+	return d.Sync()
+}
+
+// ReadFile reads a state file of at most limit bytes. A longer one is an error: nothing that the
+// Tentacle writes itself comes near the limits that it reads with.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path) // #nosec G304 -- a file of the home, named by this program
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("reading %s: longer than %d bytes", path, limit)
+	}
+	return data, nil
+}
