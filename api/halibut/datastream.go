@@ -1,0 +1,74 @@
+package halibut
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"sync"
+)
+
+const dataStreamType = "Halibut.DataStream, Halibut"
+
+// DataStream is content of any size that travels behind a message instead of in it (halibut.md section 4).
+// One to send is made by NewDataStream. One that was received is complete when it is handed over and lies in
+// memory or, when large, in a file of the spool folder until Discard.
+type DataStream struct {
+	id     GUID
+	length int64
+	open   func() (io.ReadCloser, error)
+
+	mu      sync.Mutex
+	data    []byte
+	path    string
+	removed bool
+}
+
+// NewDataStream describes content of exactly length bytes. open is called each time that it is sent and must
+// give it from its beginning; content that ends early breaks the connection, what is beyond length is not
+// sent. A DataStream may be sent in several calls at once where open allows it, but only once in a message.
+func NewDataStream(length int64, open func() (io.ReadCloser, error)) *DataStream {
+	return &DataStream{id: NewGUID(), length: length, open: open}
+}
+
+// NewDataStreamBytes describes content that is in memory. The bytes must not change while it is in use.
+func NewDataStreamBytes(content []byte) *DataStream {
+	return NewDataStream(int64(len(content)), func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(content)), nil
+	})
+}
+
+// Len returns the length in bytes.
+func (d *DataStream) Len() int64 { return d.length }
+
+// Open returns the content from its beginning. The caller closes it.
+func (d *DataStream) Open() (io.ReadCloser, error) {
+	if d.open != nil {
+		return d.open()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.removed:
+		return nil, errors.New("the data stream's content was discarded")
+	case d.path != "":
+		return os.Open(d.path)
+	default:
+		return io.NopCloser(bytes.NewReader(d.data)), nil
+	}
+}
+
+// Discard removes the spooled content of a received stream; on one that was made by NewDataStream, and on
+// nil, it does nothing. A server discards the streams of its parameters when the method has returned; who
+// called a Client discards those of the result.
+func (d *DataStream) Discard() {
+	if d == nil || d.open != nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.path != "" {
+		_ = os.Remove(d.path)
+	}
+	d.data, d.path, d.removed = nil, "", true
+}
