@@ -1,0 +1,100 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// EnvironmentSpec describes a place to deploy to.
+type EnvironmentSpec struct {
+	// order sorts environments for people: staging before production.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000000
+	Order int32 `json:"order,omitempty"`
+	// description for people.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Description string `json:"description,omitempty"`
+}
+
+// EnvironmentTargets counts an environment's targets by health.
+type EnvironmentTargets struct {
+	// total number of targets.
+	Total int32 `json:"total"`
+	// healthy targets, those with warnings included.
+	Healthy int32 `json:"healthy"`
+	// unhealthy targets: their health script failed.
+	Unhealthy int32 `json:"unhealthy"`
+	// unavailable targets: they could not be reached.
+	Unavailable int32 `json:"unavailable"`
+	// untrusted targets: one side does not know the other's certificate.
+	Untrusted int32 `json:"untrusted"`
+	// unknown targets: nobody has looked yet.
+	Unknown int32 `json:"unknown"`
+}
+
+// CurrentRelease tells which release of a project runs in an environment.
+type CurrentRelease struct {
+	// project is the name of the Project.
+	Project string `json:"project"`
+	// release is the version that most targets have.
+	// +optional
+	Release string `json:"release,omitempty"`
+	// targets is how many of the targets that the project was deployed to have that release, as "3/3".
+	// +optional
+	Targets string `json:"targets,omitempty"`
+}
+
+// EnvironmentStatus is what the operator found.
+type EnvironmentStatus struct {
+	// observedGeneration is the generation of the spec that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// targets counts the environment's targets by health.
+	// +optional
+	Targets EnvironmentTargets `json:"targets,omitempty"`
+	// current tells which release of each project runs here.
+	// +optional
+	// +listType=map
+	// +listMapKey=project
+	// +kubebuilder:validation:MaxItems=100
+	Current []CurrentRelease `json:"current,omitempty"`
+	// conditions: Ready, Reconciling, Stalled.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Environment is an ordered place to deploy to, such as staging or production. Targets name the
+// environments that they belong to.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:categories=mantle,shortName=tenv
+// +kubebuilder:printcolumn:name="Order",type=integer,JSONPath=`.spec.order`
+// +kubebuilder:printcolumn:name="Targets",type=integer,JSONPath=`.status.targets.total`
+// +kubebuilder:printcolumn:name="Healthy",type=integer,JSONPath=`.status.targets.healthy`
+// +kubebuilder:printcolumn:name="Current",type=string,JSONPath=`.status.current[*].release`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name must have at most 63 characters"
+type Environment struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what you want.
+	Spec EnvironmentSpec `json:"spec"`
+	// status is what the operator found.
+	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
+	Status EnvironmentStatus `json:"status,omitempty"`
+}
+
+// EnvironmentList is a list of environments.
+//
+// +kubebuilder:object:root=true
+type EnvironmentList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Environment `json:"items"`
+}

@@ -1,0 +1,63 @@
+package v1alpha1
+
+// ObjectName is the name of an object in the same namespace.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+type ObjectName string
+
+// Role says what a target does in an environment.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`
+type Role string
+
+// StepName is the name of a step: a DNS label, unique in its whole process.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+type StepName string
+
+// OutputName is the declared name of a value that a step gives to later steps.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_.-]*$`
+type OutputName string
+
+// Version is a SemVer 2 version in lower case, without build metadata, as it is part of object names.
+// +kubebuilder:validation:MinLength=5
+// +kubebuilder:validation:MaxLength=100
+// +kubebuilder:validation:XValidation:rule="self.matches('^(0|[1-9][0-9]*)[.](0|[1-9][0-9]*)[.](0|[1-9][0-9]*)(-(0|[1-9][0-9]*|[0-9]*[a-z-][0-9a-z-]*)([.](0|[1-9][0-9]*|[0-9]*[a-z-][0-9a-z-]*))*)?$')",message="version must be SemVer 2 in lower case without build metadata, for example 1.4.2 or 1.5.0-rc.1"
+type Version string
+
+// AnnotationRetry on a ReleaseBinding asks for one more try after a run that failed; any new value is a new request.
+const AnnotationRetry = "mantle.dev/retry"
+
+// Annotations and labels that the operator writes.
+const (
+	// AnnotationWish on a DeploymentRun is the digest of the wish (snapshot and targets) that it was made for.
+	AnnotationWish = "mantle.dev/wish"
+	// AnnotationHandledRetry on a DeploymentRun is the retry token that it was made for.
+	AnnotationHandledRetry = "mantle.dev/handled-retry"
+	// LabelBindingUID on a DeploymentRun is the UID of the binding that made it.
+	LabelBindingUID = "mantle.dev/binding-uid"
+	// LabelRunUID on a DeploymentRunSlice is the UID of its run.
+	LabelRunUID = "mantle.dev/run-uid"
+	// LabelReleaseUID on a ControllerRevision is the UID of the release that it freezes.
+	LabelReleaseUID = "mantle.dev/release-uid"
+	// AnnotationNamespaceUID on an identity Secret is the UID of the namespace that it was made for.
+	AnnotationNamespaceUID = "mantle.dev/namespace-uid"
+	// AnnotationIdentity on an identity Secret is an administrator's answer after IdentityLost: "keep" keeps it
+	// for the namespace of today, "renew" makes another.
+	AnnotationIdentity = "mantle.dev/identity"
+	// FinalizerRun holds a DeploymentRun until its scripts are cancelled.
+	FinalizerRun = "mantle.dev/run"
+)
+
+// Condition types that every kind with a controller carries, in the meaning of kstatus: absent Reconciling
+// and Stalled mean false.
+const (
+	ConditionReady       = "Ready"
+	ConditionReconciling = "Reconciling"
+	ConditionStalled     = "Stalled"
+)

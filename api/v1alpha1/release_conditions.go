@@ -1,0 +1,30 @@
+package v1alpha1
+
+// ConditionResolved of a Release is true when its process is frozen and every package was found.
+const ConditionResolved = "Resolved"
+
+// The reasons of a Release's conditions.
+const (
+	// ReasonResolved surfaces when the process is frozen and every package was found.
+	ReasonResolved = "Resolved"
+	// ReasonProjectNotFound surfaces while the named Project is not there.
+	ReasonProjectNotFound = "ProjectNotFound"
+	// ReasonProjectNotReady surfaces while the Project is not Ready at its current generation.
+	ReasonProjectNotReady = "ProjectNotReady"
+	// ReasonProcessDigestMismatch surfaces while the Project's process is not the one that spec.processDigest names.
+	ReasonProcessDigestMismatch = "ProcessDigestMismatch"
+	// ReasonPackageMissing surfaces when the release does not name a package of the project, or names one that the project lacks.
+	ReasonPackageMissing = "PackageMissing"
+	// ReasonPackagePending surfaces while a package is being fetched.
+	ReasonPackagePending = "PackagePending"
+	// ReasonPackageUnavailable surfaces when a package cannot be fetched at the moment; it is tried again.
+	ReasonPackageUnavailable = "PackageUnavailable"
+	// ReasonPackageRefused surfaces when a package's url is one that the operator does not fetch.
+	ReasonPackageRefused = "PackageRefused"
+	// ReasonPackageInvalid surfaces when what was fetched is not a sound archive, or is too large.
+	ReasonPackageInvalid = "PackageInvalid"
+	// ReasonPackageChanged surfaces when a package's digest is not the one that was asked for, or was seen first.
+	ReasonPackageChanged = "PackageChanged"
+	// ReasonSnapshotTooLarge surfaces when the frozen process would take more than 512 KiB.
+	ReasonSnapshotTooLarge = "SnapshotTooLarge"
+)

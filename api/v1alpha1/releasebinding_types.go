@@ -1,0 +1,125 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// BindingTargets narrows a binding to some of the environment's targets.
+type BindingTargets struct {
+	// names of targets; without it, all.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=1000
+	Names []ObjectName `json:"names,omitempty"`
+	// roles of targets; without it, all.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	Roles []Role `json:"roles,omitempty"`
+}
+
+// ReleaseBindingSpec says which release an environment runs.
+//
+// +kubebuilder:validation:XValidation:rule="self.project == oldSelf.project",message="spec.project is immutable: make another ReleaseBinding"
+// +kubebuilder:validation:XValidation:rule="self.environment == oldSelf.environment",message="spec.environment is immutable: make another ReleaseBinding"
+type ReleaseBindingSpec struct {
+	// project that is deployed.
+	Project ObjectName `json:"project"`
+	// environment that it is deployed to.
+	Environment ObjectName `json:"environment"`
+	// release is the version that shall run there. Changing it starts a run; going back is changing it back.
+	Release Version `json:"release"`
+	// targets narrows the binding to some of the environment's targets.
+	// +optional
+	Targets *BindingTargets `json:"targets,omitempty"`
+	// suspend keeps new runs from beginning while true. A run that has begun goes on.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// BindingTargetCounts counts the targets of a binding.
+type BindingTargetCounts struct {
+	// desired targets: those of the environment that the binding leaves in and a step addresses.
+	Desired int32 `json:"desired"`
+	// upToDate targets have the wished release.
+	UpToDate int32 `json:"upToDate"`
+	// outdated targets are reachable and do not have it yet.
+	Outdated int32 `json:"outdated"`
+	// unavailable targets cannot be reached; they converge when they come back.
+	Unavailable int32 `json:"unavailable"`
+	// failed targets failed in the newest run of this wish.
+	Failed int32 `json:"failed"`
+}
+
+// ReleaseBindingStatus is how far the environment is.
+type ReleaseBindingStatus struct {
+	// observedGeneration is the generation of the spec that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// release is the version that the status speaks of.
+	// +optional
+	Release string `json:"release,omitempty"`
+	// snapshot of that release.
+	// +optional
+	Snapshot string `json:"snapshot,omitempty"`
+	// progress is up-to-date and desired targets, as "3/5".
+	// +optional
+	Progress string `json:"progress,omitempty"`
+	// targets counts them.
+	// +optional
+	Targets BindingTargetCounts `json:"targets,omitempty"`
+	// currentRun is the name of the run that is going on.
+	// +optional
+	CurrentRun string `json:"currentRun,omitempty"`
+	// lastRun is the name of the newest run that ended.
+	// +optional
+	LastRun string `json:"lastRun,omitempty"`
+	// lastSuccessfulRelease is the version of the newest Rollout that succeeded.
+	// +optional
+	LastSuccessfulRelease string `json:"lastSuccessfulRelease,omitempty"`
+	// lastHandledRetry is the newest value of the annotation mantle.dev/retry that a run was made for.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	LastHandledRetry string `json:"lastHandledRetry,omitempty"`
+	// conditions: Ready, Reconciling, Stalled, Held.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ReleaseBinding is the desired state: this environment runs that release of the project.
+// To retry a run that failed, set the annotation mantle.dev/retry to any new value.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:categories=mantle,shortName=rb
+// +kubebuilder:printcolumn:name="Project",type=string,JSONPath=`.spec.project`
+// +kubebuilder:printcolumn:name="Environment",type=string,JSONPath=`.spec.environment`
+// +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.spec.release`
+// +kubebuilder:printcolumn:name="Up to date",type=string,JSONPath=`.status.progress`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name must have at most 63 characters"
+type ReleaseBinding struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	// spec is what you want.
+	Spec ReleaseBindingSpec `json:"spec"`
+	// status is how far the environment is.
+	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
+	Status ReleaseBindingStatus `json:"status,omitempty"`
+}
+
+// ReleaseBindingList is a list of bindings.
+//
+// +kubebuilder:object:root=true
+type ReleaseBindingList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ReleaseBinding `json:"items"`
+}
