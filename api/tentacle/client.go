@@ -1,0 +1,149 @@
+package tentacle
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+)
+
+// answerTime is how long a Tentacle may take to answer beyond the time that it was asked to wait.
+const answerTime = 30 * time.Second
+
+// startTime is the same for StartScript, which also prepares the script's folder.
+const startTime = 5 * time.Minute
+
+// v1Services is what a Tentacle has that is older than the capabilities service (halibut.md section 5.2).
+var v1Services = [...]string{"IScriptService", FileTransferServiceName}
+
+// Client drives one Tentacle over Halibut. It is a Tentacle itself, holds no state but what NewClient got, and
+// is safe for concurrent use. Calls end with a halibut.ConnectError (nothing was sent: send again), a
+// halibut.TransferError (the outcome is unknown: send again what the package's documentation says may be
+// repeated, which is every method here) or a halibut.ServerError (see Retryable). It never retries by itself.
+type Client struct {
+	wire     *halibut.Client
+	endpoint halibut.Endpoint
+}
+
+var _ Tentacle = (*Client)(nil)
+
+// NewClient makes a Client for the Tentacle at ep. Clients are cheap; connections are pooled by c.
+func NewClient(c *halibut.Client, ep halibut.Endpoint) *Client {
+	return &Client{wire: c, endpoint: ep}
+}
+
+// Endpoint is where the Tentacle is, and how it is known.
+func (c *Client) Endpoint() halibut.Endpoint { return c.endpoint }
+
+// StartScript starts a script at most once for its ticket.
+func (c *Client) StartScript(ctx context.Context, command StartScriptCommandV2) (ScriptStatusResponseV2, error) {
+	command.Scripts, command.Files, command.Arguments =
+		notNil(command.Scripts), notNilSlice(command.Files), notNilSlice(command.Arguments)
+	wait := startTime
+	if d := command.DurationToWaitForScriptToFinish; d != nil {
+		wait += min(max(d.Duration(), 0), MaxWait)
+	}
+	return c.script(ctx, ScriptServiceV2Name, "StartScript", command, wait)
+}
+
+// GetStatus answers the state of a script, and its output after request.LastLogSequence.
+func (c *Client) GetStatus(ctx context.Context, request ScriptStatusRequestV2) (ScriptStatusResponseV2, error) {
+	return c.script(ctx, ScriptServiceV2Name, "GetStatus", request, answerTime)
+}
+
+// CancelScript asks for the end of a script.
+func (c *Client) CancelScript(ctx context.Context, command CancelScriptCommandV2) (ScriptStatusResponseV2, error) {
+	return c.script(ctx, ScriptServiceV2Name, "CancelScript", command, answerTime)
+}
+
+// CompleteScript lets the Tentacle forget a script's output.
+func (c *Client) CompleteScript(ctx context.Context, command CompleteScriptCommandV2) error {
+	return c.wire.Call(ctx, c.endpoint, halibut.Call{
+		Service: ScriptServiceV2Name, Method: "CompleteScript",
+		Params: []any{command}, ResponseTimeout: answerTime,
+	})
+}
+
+// WaitForStatus answers when there is something to say, at the latest after command.MaxWait. Only a Tentacle
+// that lists MantleScriptServiceName has it.
+func (c *Client) WaitForStatus(ctx context.Context, command WaitForStatusCommandV1) (ScriptStatusResponseV2, error) {
+	wait := min(max(command.MaxWait.Duration(), 0), MaxWait) + answerTime
+	return c.script(ctx, MantleScriptServiceName, "WaitForStatus", command, wait)
+}
+
+func (c *Client) script(ctx context.Context, service, method string, command any, wait time.Duration) (r ScriptStatusResponseV2, err error) {
+	err = c.wire.Call(ctx, c.endpoint, halibut.Call{
+		Service: service, Method: method, Params: []any{command}, Result: &r, ResponseTimeout: wait,
+	})
+	return r, err
+}
+
+// UploadFile writes a file on the machine.
+func (c *Client) UploadFile(ctx context.Context, remotePath string, content *halibut.DataStream) (r UploadResult, err error) {
+	var stream any
+	if content != nil {
+		stream = content
+	}
+	err = c.wire.Call(ctx, c.endpoint, halibut.Call{
+		Service: FileTransferServiceName, Method: "UploadFile",
+		Params: []any{remotePath, stream}, Result: &r, ResponseTimeout: startTime,
+	})
+	return r, err
+}
+
+// DownloadFile reads a file of the machine. The caller discards the stream; it is nil where there is no file.
+func (c *Client) DownloadFile(ctx context.Context, remotePath string) (stream *halibut.DataStream, err error) {
+	err = c.wire.Call(ctx, c.endpoint, halibut.Call{
+		Service: FileTransferServiceName, Method: "DownloadFile",
+		Params: []any{remotePath}, Result: &stream, ResponseTimeout: startTime,
+	})
+	return stream, err
+}
+
+// GetCapabilities lists what the Tentacle offers. For one that has no such service it is what every such
+// Tentacle has: script service V1 and file transfer.
+func (c *Client) GetCapabilities(ctx context.Context) (r CapabilitiesResponseV2, err error) {
+	err = c.wire.Call(ctx, c.endpoint, halibut.Call{
+		Service: CapabilitiesServiceName, Method: "GetCapabilities",
+		Params: []any{}, Result: &r, ResponseTimeout: answerTime,
+	})
+	if answer, ok := errors.AsType[*halibut.ServerError](err); ok && predatesCapabilities(answer) {
+		return CapabilitiesResponseV2{SupportedCapabilities: v1Services[:]}, nil
+	}
+	return r, err
+}
+
+// predatesCapabilities follows halibut.md section 5.2: old hosts say in many ways that a service is missing.
+func predatesCapabilities(e *halibut.ServerError) bool {
+	switch e.Kind {
+	case halibut.ServiceNotFound, halibut.MethodNotFound, halibut.AmbiguousMethod:
+		return true
+	}
+	text := e.Message + "\n" + e.Details
+	if strings.Contains(text, "Octopus.Tentacle.Communications.UnknownServiceNameException") {
+		return true
+	}
+	creating := strings.Contains(text, "CreateService(")
+	stopping := strings.Contains(text, "The Tentacle service is shutting down and cannot process this request.") ||
+		strings.Contains(text, "ObjectDisposedException")
+	if creating && stopping {
+		return false
+	}
+	return creating || strings.Contains(text, "NotRegistered") || strings.Contains(text, CapabilitiesServiceName)
+}
+
+func notNil(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+func notNilSlice[E any](s []E) []E {
+	if s == nil {
+		return []E{}
+	}
+	return s
+}

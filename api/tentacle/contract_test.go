@@ -1,0 +1,148 @@
+package tentacle
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+)
+
+func TestValidTicket(t *testing.T) {
+	long := strings.Repeat("x", 100)
+	for _, id := range []string{"a", "A-1_b.c", "...", "m0123456789abcdef", long} {
+		if !ValidTicket(id) {
+			t.Errorf("ticket %q is refused", id)
+		}
+	}
+	for _, id := range []string{"", ".", "..", "a/b", `a\b`, "../x", "a b", "ü", "a\x00", "a\n", long + "x", "@", "[", "`", "{"} {
+		if ValidTicket(id) {
+			t.Errorf("ticket %q is accepted", id)
+		}
+	}
+}
+
+func TestAlreadyCompletedLineGivesTheExitCodeBack(t *testing.T) {
+	for _, code := range []int32{0, 3, 255, ExitCanceled, 1<<31 - 1, -1 << 31} {
+		r := Refused(ScriptTicket{"t"}, ExitAlreadyCompleted, AlreadyCompletedLine(&code))
+		if got, ok := ParseAlreadyCompleted(r); !ok || got != code {
+			t.Errorf("exit code %d came back as %d, %v", code, got, ok)
+		}
+	}
+}
+
+func TestParseAlreadyCompletedTakesNothingElse(t *testing.T) {
+	zero := int32(0)
+	line := AlreadyCompletedLine(&zero)
+	stdout := Refused(ScriptTicket{"t"}, ExitAlreadyCompleted, line)
+	stdout.Logs[0].Source = StdOut
+	running := Refused(ScriptTicket{"t"}, ExitAlreadyCompleted, line)
+	running.State = Running
+	for name, r := range map[string]ScriptStatusResponseV2{
+		"still running":     Refused(ScriptTicket{"t"}, ExitAlreadyCompleted, AlreadyCompletedLine(nil)),
+		"another exit code": Refused(ScriptTicket{"t"}, ExitBadTicket, line),
+		"the script's own":  stdout,
+		"not complete":      running,
+		"not a number":      Refused(ScriptTicket{"t"}, ExitAlreadyCompleted, "already completed, exit code 1 or so"),
+		"too large":         Refused(ScriptTicket{"t"}, ExitAlreadyCompleted, "already completed, exit code 4294967296"),
+		"no line":           {State: Complete, ExitCode: ExitAlreadyCompleted},
+	} {
+		if code, ok := ParseAlreadyCompleted(r); ok {
+			t.Errorf("%s: took exit code %d", name, code)
+		}
+	}
+}
+
+func TestSplitArguments(t *testing.T) {
+	for _, c := range []struct{ in, want []string }{
+		{nil, nil},
+		{[]string{"plain", "two words", `qu"o'te$x`}, []string{"plain", "two", "words", "quo'te$x"}},
+		{[]string{`"two words"`, "\tx  "}, []string{"two words", "x"}},
+		{[]string{`""`, "a"}, []string{"", "a"}},
+		{[]string{`a\b`, `c:\x\`}, []string{`a\b`, `c:\x\`}},
+		{[]string{`say \"hi\"`}, []string{"say", `"hi"`}},
+		{[]string{`"a ""b"" c"`}, []string{`a "b" c`}},
+	} {
+		if diff := cmp.Diff(c.want, SplitArguments(c.in)); diff != "" {
+			t.Errorf("arguments %q (-want +got):\n%s", c.in, diff)
+		}
+	}
+}
+
+func FuzzQuotedArgumentArrivesWhole(f *testing.F) {
+	for _, s := range []string{"", "plain", "two words", `qu"o'te$x`, `\`, `\\"`, `a\ b\`, "\t\n", `"`} {
+		f.Add(s, "next")
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		want := []string{a, b}
+		got := SplitArguments([]string{QuoteArgument(a), QuoteArgument(b)})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+}
+
+func TestFactsComeBackFromTheirStrings(t *testing.T) {
+	want := Facts{
+		Services: []string{FileTransferServiceName, ScriptServiceV2Name, MantleScriptServiceName},
+		Version:  "1.2.3", OS: "linux", Arch: "amd64", Policy: PolicyNone, Engine: 1,
+	}
+	got := ParseFacts(want.Response())
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if !got.Has(MantleScriptServiceName) || got.Has("IScriptService") {
+		t.Errorf("services are %q", got.Services)
+	}
+}
+
+func TestFactsOfAStranger(t *testing.T) {
+	octopus := []string{"IScriptService", FileTransferServiceName, ScriptServiceV2Name}
+	got := ParseFacts(CapabilitiesResponseV2{SupportedCapabilities: octopus})
+	if diff := cmp.Diff(Facts{Services: octopus}, got); diff != "" {
+		t.Errorf("an Octopus Tentacle (-want +got):\n%s", diff)
+	}
+	hostile := []string{
+		"MantleEngine/many", "MantleEngine/-1", "mantle.platform=linux", "mantle.version=1\n2",
+		strings.Repeat("x", 1000),
+	}
+	got = ParseFacts(CapabilitiesResponseV2{SupportedCapabilities: hostile})
+	if diff := cmp.Diff(Facts{}, got); diff != "" {
+		t.Errorf("a hostile one (-want +got):\n%s", diff)
+	}
+	if got := ParseFacts(CapabilitiesResponseV2{SupportedCapabilities: make([]string, 10_000)}); len(got.Services) > 256 {
+		t.Errorf("kept %d services", len(got.Services))
+	}
+}
+
+func TestBodyFor(t *testing.T) {
+	both := StartScriptCommandV2{ScriptBody: "exit 1", Scripts: map[string]string{"Bash": "exit 2"}}
+	if got := both.BodyFor("linux"); got != "exit 2" {
+		t.Errorf("linux runs %q", got)
+	}
+	if got := both.BodyFor("windows"); got != "exit 1" {
+		t.Errorf("windows runs %q", got)
+	}
+}
+
+func TestOldTentaclesAreToldFromFailingOnes(t *testing.T) {
+	stopping := "The Tentacle service is shutting down and cannot process this request."
+	for _, c := range []struct {
+		name string
+		err  halibut.ServerError
+		old  bool
+	}{
+		{"plain Halibut", halibut.ServerError{Kind: halibut.ServiceNotFound}, true},
+		{"Tentacle 6.2", halibut.ServerError{Message: "Error: ICapabilitiesServiceV2 has not been registered through an IAutofacServiceSource"}, true},
+		{"old details", halibut.ServerError{Details: "Octopus.Tentacle.Communications.UnknownServiceNameException: x"}, true},
+		{"Autofac", halibut.ServerError{Details: "at Octopus.Shared.AutofacServiceFactory.CreateService(String)"}, true},
+		{"stopping", halibut.ServerError{Message: stopping, Details: "at CreateService(String) " + stopping}, false},
+		{"disposed", halibut.ServerError{Details: "ObjectDisposedException at CreateService(String) ICapabilitiesServiceV2"}, false},
+		{"something else", halibut.ServerError{Message: "disk on fire"}, false},
+	} {
+		if got := predatesCapabilities(&c.err); got != c.old {
+			t.Errorf("%s: taken for old: %v", c.name, got)
+		}
+	}
+}

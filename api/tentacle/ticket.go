@@ -1,0 +1,98 @@
+package tentacle
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The bounds that the services share.
+const (
+	// MaxWait is the longest that StartScript and WaitForStatus keep a caller waiting.
+	MaxWait = 60 * time.Second
+	// MaxResponse bounds the output in one response, in bytes; an entry counts as EntryCost.
+	MaxResponse = 4 << 20
+	// MaxEntry bounds the text of one entry, in bytes; a longer line becomes several entries.
+	MaxEntry = 64 << 10
+	// DefaultMutex is the isolation mutex of a command that names none.
+	DefaultMutex = "RunningScript"
+	// BashScript is the key of StartScriptCommandV2.Scripts that goes before ScriptBody, except on Windows.
+	BashScript = "Bash"
+)
+
+// The lines that a Tentacle itself writes to StdOut. StdoutWait and StdoutDefault stand around the sentence
+// that tells of a wait for the isolation mutex.
+const (
+	StdoutWait    = "##octopus[stdout-wait]"
+	StdoutDefault = "##octopus[stdout-default]"
+	TimedOutLine  = "Script execution timed out."
+)
+
+const (
+	maxTicket        = 100
+	entryOverhead    = 64
+	alreadyCompleted = "already completed"
+	withExitCode     = ", exit code "
+)
+
+// ValidTicket tells whether a ticket is one that a Tentacle accepts: 1 to 100 of A-Z a-z 0-9 . _ - and
+// neither "." nor "..". StartScript answers any other with ExitBadTicket.
+func ValidTicket(id string) bool {
+	if id == "" || len(id) > maxTicket || id == "." || id == ".." {
+		return false
+	}
+	for _, c := range []byte(id) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// CanonicalTicket is the form of a valid ticket under which a Tentacle keeps it: lower case.
+func CanonicalTicket(id string) string {
+	return strings.ToLower(id)
+}
+
+// EntryCost is what an entry counts towards MaxResponse and towards the output that a Tentacle keeps.
+func EntryCost(o ProcessOutput) int {
+	return len(o.Text) + entryOverhead
+}
+
+// AlreadyCompletedLine is the StdErr line of a status with ExitAlreadyCompleted. The exit code is nil while
+// the script, completed by its operator before its end, still runs.
+func AlreadyCompletedLine(exitCode *int32) string {
+	if exitCode == nil {
+		return alreadyCompleted
+	}
+	return alreadyCompleted + withExitCode + strconv.FormatInt(int64(*exitCode), 10)
+}
+
+// ParseAlreadyCompleted takes the exit code of the script out of a status with ExitAlreadyCompleted. It is
+// not ok for any other status, and for one that names no exit code since the script still runs.
+func ParseAlreadyCompleted(r ScriptStatusResponseV2) (exitCode int32, ok bool) {
+	if r.State != Complete || r.ExitCode != ExitAlreadyCompleted {
+		return 0, false
+	}
+	for _, o := range r.Logs {
+		_, number, found := strings.Cut(o.Text, alreadyCompleted+withExitCode)
+		if o.Source != StdErr || !found {
+			continue
+		}
+		n, err := strconv.ParseInt(number, 10, 32)
+		if err != nil {
+			continue
+		}
+		return int32(n), true
+	}
+	return 0, false
+}
+
+// BodyFor is the script that a Tentacle on the given system (as runtime.GOOS names it) runs.
+func (c StartScriptCommandV2) BodyFor(system string) string {
+	if body, found := c.Scripts[BashScript]; found && system != "windows" {
+		return body
+	}
+	return c.ScriptBody
+}

@@ -1,0 +1,93 @@
+package tentacle
+
+import (
+	"time"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+)
+
+// The requests as they arrive: here null and empty differ.
+
+type ticketOnWire struct {
+	TaskID *string `bson:"TaskId"`
+}
+
+func (t *ticketOnWire) id() (string, error) {
+	if t == nil || t.TaskID == nil {
+		return "", halibut.FinalError{Err: errNullTicket}
+	}
+	return *t.TaskID, nil
+}
+
+type startOnWire struct {
+	ScriptTicket                    *ticketOnWire        `bson:"ScriptTicket"`
+	ScriptBody                      *string              `bson:"ScriptBody"`
+	TaskID                          string               `bson:"TaskId"`
+	DurationToWaitForScriptToFinish *halibut.TimeSpan    `bson:"DurationToWaitForScriptToFinish"`
+	Isolation                       ScriptIsolationLevel `bson:"Isolation"`
+	ScriptIsolationMutexTimeout     halibut.TimeSpan     `bson:"ScriptIsolationMutexTimeout"`
+	IsolationMutexName              *string              `bson:"IsolationMutexName"`
+	Scripts                         map[string]string    `bson:"Scripts"`
+	Files                           []ScriptFile         `bson:"Files"`
+	Arguments                       []string             `bson:"Arguments"`
+}
+
+func (startOnWire) HalibutType() string { return StartScriptCommandV2{}.HalibutType() }
+
+func (w startOnWire) command(id string) StartScriptCommandV2 {
+	c := StartScriptCommandV2{
+		ScriptTicket:                ScriptTicket{TaskID: id},
+		TaskID:                      w.TaskID,
+		Isolation:                   w.Isolation,
+		ScriptIsolationMutexTimeout: max(w.ScriptIsolationMutexTimeout, 0),
+		IsolationMutexName:          w.IsolationMutexName,
+		Scripts:                     w.Scripts,
+		Files:                       w.Files,
+		Arguments:                   w.Arguments,
+	}
+	if w.ScriptBody != nil {
+		c.ScriptBody = *w.ScriptBody
+	}
+	if w.DurationToWaitForScriptToFinish != nil {
+		wait := min(max(*w.DurationToWaitForScriptToFinish, 0), halibut.TimeSpan(MaxWait))
+		c.DurationToWaitForScriptToFinish = &wait
+	}
+	return c
+}
+
+type statusOnWire struct {
+	Ticket          *ticketOnWire `bson:"Ticket"`
+	LastLogSequence int64         `bson:"LastLogSequence"`
+}
+
+func (statusOnWire) HalibutType() string { return ScriptStatusRequestV2{}.HalibutType() }
+
+type cancelOnWire statusOnWire
+
+func (cancelOnWire) HalibutType() string { return CancelScriptCommandV2{}.HalibutType() }
+
+type completeOnWire struct {
+	Ticket *ticketOnWire `bson:"Ticket"`
+}
+
+func (completeOnWire) HalibutType() string { return CompleteScriptCommandV2{}.HalibutType() }
+
+type waitOnWire struct {
+	Ticket          *ticketOnWire    `bson:"Ticket"`
+	LastLogSequence int64            `bson:"LastLogSequence"`
+	MaxWait         halibut.TimeSpan `bson:"MaxWait"`
+}
+
+func (waitOnWire) HalibutType() string { return WaitForStatusCommandV1{}.HalibutType() }
+
+// Refused is the status with which a Tentacle refuses to run a script, or tells why one never ran: Complete,
+// the exit code, and why as the one line of its output, on StdErr.
+func Refused(ticket ScriptTicket, exitCode int32, why string) ScriptStatusResponseV2 {
+	return ScriptStatusResponseV2{
+		Ticket:          ticket,
+		Logs:            []ProcessOutput{{Source: StdErr, Occurred: time.Now().UTC(), Text: why}},
+		NextLogSequence: 1,
+		State:           Complete,
+		ExitCode:        exitCode,
+	}
+}
