@@ -1,0 +1,125 @@
+package step
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// The lines that call the engine, one for each shell of a Tentacle. A script that equals one of them,
+// sent with a file PlanFile, is an engine call; everything else is a script of somebody's own. In Bash
+// the engine takes the shell's place, so that it is what the Tentacle sees end and what it signals.
+const (
+	CommandBash       = `exec "$MANTLE_ENGINE" step --plan plan.json`
+	CommandPowerShell = `& $env:MANTLE_ENGINE step --plan plan.json; exit $LASTEXITCODE`
+)
+
+// The files that travel with an engine call. SecretsFile is sent only where there are secrets.
+const (
+	PlanFile    = "plan.json"
+	SecretsFile = "secrets.json"
+)
+
+// The mutexes that steps take.
+const (
+	// MutexSteps is taken by run and deploy alone; it is the one that Octopus's steps take too.
+	MutexSteps = "RunningScript"
+	// MutexQueries is shared by health and inventory, which so never wait for a deployment.
+	MutexQueries = "Mantle"
+)
+
+// Timeout is how long a plan's step may take from the engine's start.
+func (p Plan) Timeout() time.Duration {
+	if p.TimeoutSeconds == 0 {
+		return DefaultTimeout * time.Second
+	}
+	return time.Duration(p.TimeoutSeconds) * time.Second
+}
+
+// Command is the message that starts a step on a Tentacle. It fills Version, Nonce and StepDigest where
+// they are empty, and refuses a plan that is not valid or names a secret that is not there. All of
+// secrets is masked in the step's output, whether the plan names it or not: where a value is made up of
+// a secret and more, give both. Waiting for the mutex is bounded by the step's own timeout.
+func Command(p Plan, secrets []string) (tentacle.StartScriptCommandV2, error) {
+	var none tentacle.StartScriptCommandV2
+	if p.Version == 0 {
+		p.Version = Version
+	}
+	if p.Nonce == "" {
+		p.Nonce = Nonce(p.Ticket)
+	}
+	if p.StepDigest == "" && p.Kind == KindDeploy {
+		p.StepDigest = DigestStep(p)
+	}
+	if err := p.Validate(); err != nil {
+		return none, err
+	}
+	if err := p.CheckSecrets(len(secrets)); err != nil {
+		return none, err
+	}
+	data, err := json.Marshal(p)
+	if err != nil {
+		return none, fmt.Errorf("encoding the plan: %w", err)
+	}
+	if len(data) > MaxPlanSize {
+		return none, fmt.Errorf("plan: has %d bytes; at most %d are allowed", len(data), MaxPlanSize)
+	}
+	files := []tentacle.ScriptFile{{Name: PlanFile, Contents: content(data)}}
+	if len(secrets) > 0 {
+		hidden, err := EncodeSecrets(secrets)
+		if err != nil {
+			return none, err
+		}
+		files = append(files, tentacle.ScriptFile{Name: SecretsFile, Contents: content(hidden)})
+	}
+	isolation, mutex := tentacle.NoIsolation, MutexQueries
+	if p.Kind == KindRun || p.Kind == KindDeploy {
+		isolation, mutex = tentacle.FullIsolation, MutexSteps
+	}
+	return tentacle.StartScriptCommandV2{
+		ScriptTicket:                tentacle.ScriptTicket{TaskID: p.Ticket},
+		ScriptBody:                  CommandPowerShell,
+		TaskID:                      p.Ticket,
+		Isolation:                   isolation,
+		ScriptIsolationMutexTimeout: halibut.TimeSpan(p.Timeout()),
+		IsolationMutexName:          &mutex,
+		Scripts:                     map[string]string{string(Bash): CommandBash},
+		Files:                       files,
+		Arguments:                   []string{},
+	}, nil
+}
+
+// CheckSecrets tells whether every secret that the plan names is among n of them.
+func (p Plan) CheckSecrets(n int) error {
+	check := func(where string, v Value) error {
+		if v.Secret != nil && *v.Secret >= n {
+			return fmt.Errorf("plan: %s: secret %d is not among the %d given", where, *v.Secret, n)
+		}
+		return nil
+	}
+	for name, v := range p.Variables {
+		if err := check(fmt.Sprintf("variables[%q]", name), v); err != nil {
+			return err
+		}
+	}
+	if p.Run == nil {
+		return nil
+	}
+	for i, e := range p.Run.Env {
+		if err := check(fmt.Sprintf("run.env[%d].value", i), e.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func content(data []byte) *halibut.DataStream {
+	return halibut.NewDataStream(int64(len(data)), func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(data)), nil
+	})
+}

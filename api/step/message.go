@@ -1,0 +1,87 @@
+package step
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+const (
+	octopusPrefix = "##octopus["
+	mantlePrefix  = "##mantle["
+	// MaxLine is the most bytes that a line written by the engine has; a Tentacle splits longer ones.
+	MaxLine = 64 << 10
+)
+
+// attribute is one key of a service message and its value before base64.
+type attribute struct{ key, value string }
+
+// message is a service message.
+type message struct {
+	name       string
+	attributes []attribute
+}
+
+// format writes a message as Octopus does: the values in base64 within single quotes.
+func (m message) format(prefix string) string {
+	var b strings.Builder
+	b.WriteString(prefix + m.name)
+	for _, a := range m.attributes {
+		b.WriteString(" " + a.key + "='" + base64.StdEncoding.EncodeToString([]byte(a.value)) + "'")
+	}
+	b.WriteString("]")
+	return b.String()
+}
+
+func (m message) get(key string) string {
+	for _, a := range m.attributes {
+		if a.key == key {
+			return a.value
+		}
+	}
+	return ""
+}
+
+// parseMessage reads a line that begins with the prefix. It takes a line for a message only when the
+// whole of it is one.
+func parseMessage(prefix, line string) (message, bool) {
+	rest, ok := strings.CutPrefix(strings.TrimRight(line, " \t\r"), prefix)
+	if !ok || len(line) > 2*MaxLine {
+		return message{}, false
+	}
+	rest, ok = strings.CutSuffix(rest, "]")
+	if !ok {
+		return message{}, false
+	}
+	name, rest, _ := strings.Cut(rest, " ")
+	m := message{name: name}
+	if name == "" || !isWord(name, "-_") {
+		return message{}, false
+	}
+	for rest = strings.TrimLeft(rest, " "); rest != ""; rest = strings.TrimLeft(rest, " ") {
+		key, after, found := strings.Cut(rest, "='")
+		encoded, next, closed := strings.Cut(after, "'")
+		value, err := base64.StdEncoding.DecodeString(encoded)
+		if !found || !closed || err != nil || !isWord(key, "-_") || len(m.attributes) == 16 {
+			return message{}, false
+		}
+		m.attributes = append(m.attributes, attribute{key, string(value)})
+		rest = next
+	}
+	return m, true
+}
+
+// FormatOutput is the line by which the engine gives one output: Octopus's own message, and the nonce.
+// The value must have been masked, and a line over MaxLine is refused.
+func FormatOutput(nonce, name, value string) (string, error) {
+	line := message{"setVariable", []attribute{{"name", name}, {"value", value}, {"nonce", nonce}}}.format(octopusPrefix)
+	if len(line) > MaxLine {
+		return "", fmt.Errorf("output %q is too long for a line", name)
+	}
+	return line, nil
+}
+
+// FormatWarning is the three lines that show a text as a warning.
+func FormatWarning(text string) []string {
+	return []string{octopusPrefix + "stdout-warning]", text, octopusPrefix + "stdout-default]"}
+}
