@@ -1,0 +1,12 @@
+// Package masking takes sensitive values out of a stream of bytes before it leaves the machine.
+//
+// New makes a Masker of the values; each stream (a script's stdout, its stderr) has a Writer of its own,
+// which passes everything on with every occurrence of a value replaced by Mask, and Masker.String does
+// the same for a text in one piece.
+//
+// All values are looked for at once by an automaton over bytes (Aho and Corasick's), so that the cost
+// does not grow with their number, and a value that arrives in many pieces is found like one that
+// arrives whole. Where values overlap or contain each other, every byte that belongs to any of them is
+// masked, so the longest value counts first and no end of another is left standing. A Writer holds back
+// only the tail that could begin a value, which is never longer than the longest value.
+package masking

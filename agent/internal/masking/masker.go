@@ -1,0 +1,136 @@
+package masking
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+)
+
+// Mask is what stands for one or more values.
+const Mask = "********"
+
+const (
+	// minValue is the length in bytes of the shortest value that is masked; shorter ones would hide
+	// ordinary text and tell where they are.
+	minValue = 3
+	// minLine is the length in bytes from which a line of a many-line value counts as a value.
+	minLine = 8
+)
+
+// Masker knows the values. It is immutable and can be used by many writers at once.
+type Masker struct {
+	root  [256]int32 // the state after one byte; 0 is the root
+	nodes []node
+	short int
+}
+
+// node is one state: a beginning of a value.
+type node struct {
+	b       byte
+	child   int32 // the first child
+	sibling int32 // the next child of the same parent
+	fail    int32 // the longest other beginning that this one ends with
+	depth   int32 // the length of this beginning
+	match   int32 // the length of the longest value that this beginning ends with, or 0
+}
+
+// New makes a masker of values. Of a value of many lines its lines of 8 or more bytes count too; a value
+// under 3 bytes does not count, and Short tells of how many that is true.
+func New(values []string) *Masker {
+	m := &Masker{nodes: make([]node, 1)}
+	patterns := map[string]bool{}
+	for _, v := range values {
+		if len(v) < minValue {
+			if v != "" {
+				m.short++
+			}
+			continue
+		}
+		patterns[v] = true
+		lines := bytes.FieldsFunc([]byte(v), func(r rune) bool { return r == '\n' || r == '\r' })
+		for _, line := range lines {
+			if len(line) >= minLine {
+				patterns[string(line)] = true
+			}
+		}
+	}
+	sorted := make([]string, 0, len(patterns))
+	for p := range patterns {
+		sorted = append(sorted, p)
+	}
+	slices.SortFunc(sorted, func(a, b string) int { return cmp.Or(len(b)-len(a), cmp.Compare(a, b)) })
+	for _, p := range sorted {
+		m.add(p)
+	}
+	m.link()
+	return m
+}
+
+// Short is the number of values that are too short to be masked.
+func (m *Masker) Short() int { return m.short }
+
+func (m *Masker) add(pattern string) {
+	state := int32(0)
+	for i := range len(pattern) {
+		next := m.child(state, pattern[i])
+		if next == 0 {
+			next = int32(len(m.nodes)) //nolint:gosec // The values' sizes are bounded far below.
+			m.nodes = append(m.nodes, node{b: pattern[i], sibling: m.nodes[state].child, depth: m.nodes[state].depth + 1})
+			m.nodes[state].child = next
+			if state == 0 {
+				m.root[pattern[i]] = next
+			}
+		}
+		state = next
+	}
+	m.nodes[state].match = m.nodes[state].depth
+}
+
+// child is the state that follows by b, or 0.
+func (m *Masker) child(state int32, b byte) int32 {
+	if state == 0 {
+		return m.root[b]
+	}
+	for c := m.nodes[state].child; c != 0; c = m.nodes[c].sibling {
+		if m.nodes[c].b == b {
+			return c
+		}
+	}
+	return 0
+}
+
+// link finds, breadth first, where to go on when a beginning turns out to be none.
+func (m *Masker) link() {
+	queue := make([]int32, 0, len(m.nodes))
+	for c := m.nodes[0].child; c != 0; c = m.nodes[c].sibling {
+		queue = append(queue, c)
+	}
+	for i := 0; i < len(queue); i++ {
+		state := queue[i]
+		for c := m.nodes[state].child; c != 0; c = m.nodes[c].sibling {
+			fail := m.next(m.nodes[state].fail, m.nodes[c].b)
+			m.nodes[c].fail = fail
+			m.nodes[c].match = max(m.nodes[c].match, m.nodes[fail].match)
+			queue = append(queue, c)
+		}
+	}
+}
+
+func (m *Masker) next(state int32, b byte) int32 {
+	for {
+		if c := m.child(state, b); c != 0 || state == 0 {
+			return c
+		}
+		state = m.nodes[state].fail
+	}
+}
+
+// String is s with every value masked.
+func (m *Masker) String(s string) string {
+	var out bytes.Buffer
+	w := m.Writer(&out)
+	// Writing to a buffer does not fail.
+	_, _ = w.Write([]byte(s))
+	_ = w.Flush()
+	return out.String()
+}
