@@ -39,6 +39,8 @@ const (
 	AnnotationWish = "mantle.dev/wish"
 	// AnnotationHandledRetry on a DeploymentRun is the retry token that it was made for.
 	AnnotationHandledRetry = "mantle.dev/handled-retry"
+	// AnnotationSequence on a DeploymentRun is its place in its binding's chain of runs, from 1.
+	AnnotationSequence = "mantle.dev/sequence"
 	// LabelBindingUID on a DeploymentRun is the UID of the binding that made it.
 	LabelBindingUID = "mantle.dev/binding-uid"
 	// LabelRunUID on a DeploymentRunSlice is the UID of its run.

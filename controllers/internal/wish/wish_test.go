@@ -1,0 +1,105 @@
+package wish
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+func target(name string, roles ...v1alpha1.Role) v1alpha1.DeploymentTarget {
+	return v1alpha1.DeploymentTarget{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       v1alpha1.DeploymentTargetSpec{Environments: []v1alpha1.ObjectName{"production"}, Roles: roles},
+	}
+}
+
+func TestDesired(t *testing.T) {
+	targets := []v1alpha1.DeploymentTarget{target("web-2", "web"), target("db-1", "db"), target("web-1", "web"), target("lb-1", "lb")}
+	targets = append(targets, v1alpha1.DeploymentTarget{ObjectMeta: metav1.ObjectMeta{Name: "elsewhere"},
+		Spec: v1alpha1.DeploymentTargetSpec{Environments: []v1alpha1.ObjectName{"staging"}, Roles: []v1alpha1.Role{"web"}}})
+	steps := []v1alpha1.Step{{Name: "a", Roles: []v1alpha1.Role{"web"}}, {Name: "b", Roles: []v1alpha1.Role{"db"}}}
+
+	tests := map[string]struct {
+		narrow *v1alpha1.BindingTargets
+		want   []string
+	}{
+		"all that a step addresses, by name": {nil, []string{"db-1", "web-1", "web-2"}},
+		"narrowed by name":                   {&v1alpha1.BindingTargets{Names: []v1alpha1.ObjectName{"web-2", "lb-1"}}, []string{"web-2"}},
+		"narrowed by role":                   {&v1alpha1.BindingTargets{Roles: []v1alpha1.Role{"web"}}, []string{"web-1", "web-2"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, d := range Desired(v1alpha1.ReleaseBindingSpec{Environment: "production", Targets: tt.narrow}, steps, targets) {
+				got = append(got, d.Name)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestHashIgnoresTheOrderOfNames(t *testing.T) {
+	a := Hash("shop-1.0.0-abc", &v1alpha1.BindingTargets{Names: []v1alpha1.ObjectName{"a", "b"}})
+	b := Hash("shop-1.0.0-abc", &v1alpha1.BindingTargets{Names: []v1alpha1.ObjectName{"b", "a"}})
+	if a != b {
+		t.Errorf("the same names in another order are another wish: %s, %s", a, b)
+	}
+	if a == Hash("shop-1.0.1-abc", nil) || Hash("x", nil) == a {
+		t.Error("another snapshot or other targets must be another wish")
+	}
+}
+
+func TestRunNameIsDerived(t *testing.T) {
+	b := &v1alpha1.ReleaseBinding{ObjectMeta: metav1.ObjectMeta{Name: "shop-production", UID: "u1"}}
+	first := RunName(b, "w1", "", "")
+	if first != RunName(b, "w1", "", "") {
+		t.Error("the same facts must give the same name")
+	}
+	for what, other := range map[string]string{
+		"wish": RunName(b, "w2", "", ""), "retry": RunName(b, "w1", "again", ""), "newest run": RunName(b, "w1", "", "r1"),
+	} {
+		if other == first {
+			t.Errorf("another %s must give another name", what)
+		}
+	}
+}
+
+func run(name, hash, sequence string, phase v1alpha1.RunPhase, purpose v1alpha1.RunPurpose) v1alpha1.DeploymentRun {
+	return v1alpha1.DeploymentRun{
+		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), Annotations: map[string]string{
+			v1alpha1.AnnotationWish: hash, v1alpha1.AnnotationSequence: sequence}},
+		Spec:   v1alpha1.DeploymentRunSpec{Purpose: purpose},
+		Status: v1alpha1.DeploymentRunStatus{Phase: phase},
+	}
+}
+
+func TestChain(t *testing.T) {
+	c := NewChain([]v1alpha1.DeploymentRun{
+		run("c", "w1", "10", v1alpha1.RunFailed, v1alpha1.PurposeConvergence),
+		run("a", "w1", "2", v1alpha1.RunFailed, v1alpha1.PurposeRollout),
+		run("b", "w1", "9", v1alpha1.RunSucceeded, v1alpha1.PurposeRollout),
+		run("x", "w0", "3", v1alpha1.RunSuperseded, v1alpha1.PurposeRollout),
+	})
+	if got := c.Newest().Name; got != "c" {
+		t.Errorf("newest is %s", got)
+	}
+	since := c.Since("w1")
+	if len(since) != 2 || since[0].Name != "b" {
+		t.Errorf("the runs of the wish reach back to when it last changed, not further: %v", since)
+	}
+	failed := since.ConvergenceFailures("")
+	web := target("web-1", "web")
+	web.Status.Installed = []v1alpha1.InstalledRelease{{Project: "shop", Environment: "production", Phase: v1alpha1.InstalledFailed, RunUID: "c"}}
+	if !LeftOut(&web, "shop", "production", failed) {
+		t.Error("a target that failed in a Convergence is left out")
+	}
+	if len(since.ConvergenceFailures("again")) != 0 {
+		t.Error("a new retry token lets them in again")
+	}
+}
