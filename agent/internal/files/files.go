@@ -1,0 +1,207 @@
+package files
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha1" //nolint:gosec // the digest that the service answers (halibut.md section 6.6)
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// tempPrefix begins the name of an upload that is not whole yet.
+const tempPrefix = ".mantle-upload-"
+
+// maxSweep bounds how many entries Sweep looks at.
+const maxSweep = 1_000_000
+
+// Store is the file transfer service of one home. It is safe for concurrent use.
+type Store struct {
+	home     home.Home
+	spelling spelling
+	root     *os.Root
+}
+
+// Open opens the home's folder, once, for all transfers.
+func Open(h home.Home) (*Store, error) {
+	root, err := os.OpenRoot(h.Dir())
+	if err != nil {
+		return nil, fmt.Errorf("opening the home for transfers: %w", err)
+	}
+	return &Store{home: h, spelling: spellingOf(h, runtime.GOOS), root: root}, nil
+}
+
+// Close ends all use of the store.
+func (s *Store) Close() error { return s.root.Close() }
+
+// Sweep removes from Files what uploads left that a crash cut off. Call it before the first upload.
+func (s *Store) Sweep() error {
+	seen := 0
+	err := fs.WalkDir(s.root.FS(), home.FilesFolder, func(name string, d fs.DirEntry, err error) error {
+		if seen++; seen > maxSweep {
+			return fs.SkipAll
+		}
+		if err != nil || !d.Type().IsRegular() || !strings.HasPrefix(d.Name(), tempPrefix) {
+			return nil //nolint:nilerr // what cannot be read is not swept
+		}
+		return s.root.Remove(filepath.FromSlash(name))
+	})
+	if err != nil {
+		return fmt.Errorf("removing cut-off uploads: %w", err)
+	}
+	return nil
+}
+
+// UploadFile writes content to remotePath, with the folders above it, and answers where it lies, its
+// SHA-1 and its size. A file that is there is replaced when the new one is whole, and keeps its mode; a
+// link is replaced, not followed. Without content (nil) nothing is written. Errors that will not pass
+// are halibut.FinalError.
+func (s *Store) UploadFile(ctx context.Context, remotePath string, content *halibut.DataStream) (tentacle.UploadResult, error) {
+	parts, err := s.spelling.parse(remotePath)
+	if err == nil && len(parts) == 0 {
+		err = refuse(remotePath, "it names no file")
+	}
+	if err != nil {
+		return tentacle.UploadResult{}, classify(err)
+	}
+	result := tentacle.UploadResult{FullPath: filepath.Join(append([]string{s.home.Dir()}, parts...)...)}
+	if content == nil {
+		return result, nil
+	}
+	p, err := s.walk(remotePath, parts, true, false)
+	if err != nil {
+		return tentacle.UploadResult{}, classify(err)
+	}
+	defer p.close()
+	if p.info != nil && p.info.IsDir() {
+		return tentacle.UploadResult{}, classify(refuse(remotePath, "a folder has that name"))
+	}
+	hash, err := s.replace(ctx, p, content)
+	if err != nil {
+		return tentacle.UploadResult{}, classify(fmt.Errorf("writing %.200q: %w", remotePath, err))
+	}
+	result.Hash, result.Length = &hash, content.Len()
+	return result, nil
+}
+
+// replace writes content beside p and renames it to p.
+func (s *Store) replace(ctx context.Context, p *place, content *halibut.DataStream) (hash string, err error) {
+	from, err := content.Open()
+	if err != nil {
+		return "", err
+	}
+	defer from.Close() //nolint:errcheck // only read
+	temp := tempPrefix + rand.Text()
+	to, err := p.folder.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less the umask, as others write files
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			_ = to.Close()
+			_ = p.folder.Remove(temp)
+		}
+	}()
+	if p.info != nil && p.info.Mode().IsRegular() {
+		if err := to.Chmod(p.info.Mode().Perm()); err != nil && runtime.GOOS != "windows" {
+			return "", err
+		}
+	}
+	digest := sha1.New() //nolint:gosec // see the import
+	n, err := io.Copy(io.MultiWriter(to, digest), &reader{ctx, io.LimitReader(from, content.Len())})
+	if err != nil {
+		return "", err
+	}
+	if n != content.Len() {
+		return "", fmt.Errorf("the content ended after %d of %d bytes", n, content.Len())
+	}
+	if err := to.Close(); err != nil {
+		return "", err
+	}
+	if err := p.folder.Rename(temp, p.name); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(digest.Sum(nil)), nil
+}
+
+// reader ends when its context does.
+type reader struct {
+	ctx context.Context //nolint:containedctx // a reader has no other way to be told
+	io.Reader
+}
+
+func (r *reader) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(b)
+}
+
+// DownloadFile gives the content of remotePath, as long as it is now; nil where there is no file of that
+// name. Errors that will not pass are halibut.FinalError.
+func (s *Store) DownloadFile(_ context.Context, remotePath string) (*halibut.DataStream, error) {
+	parts, err := s.spelling.parse(remotePath)
+	if err != nil {
+		return nil, classify(err)
+	}
+	file, size, err := s.open(remotePath, parts)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, classify(err)
+	}
+	if err := file.Close(); err != nil {
+		return nil, classify(fmt.Errorf("reading %.200q: %w", remotePath, err))
+	}
+	return halibut.NewDataStream(size, func() (io.ReadCloser, error) {
+		// Opened only when it is sent, so that a peer that goes away leaves no file open.
+		again, _, err := s.open(remotePath, parts)
+		return again, err
+	}), nil
+}
+
+// open opens a regular file for reading; anything else is fs.ErrNotExist.
+func (s *Store) open(text string, parts []string) (*os.File, int64, error) {
+	if len(parts) == 0 {
+		return nil, 0, fs.ErrNotExist
+	}
+	p, err := s.walk(text, parts, false, true)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer p.close()
+	if p.info == nil || !p.info.Mode().IsRegular() {
+		return nil, 0, fs.ErrNotExist
+	}
+	file, err := p.folder.OpenFile(p.name, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading %.200q: %w", text, err)
+	}
+	info, err := file.Stat()
+	if err == nil && !os.SameFile(info, p.info) {
+		err = refuse(text, "it was replaced while it was opened")
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, file.Close())
+	}
+	return file, info.Size(), nil
+}
+
+// classify marks errors that will not pass, so that the caller does not try again.
+func classify(err error) error {
+	if errors.Is(err, errRefused) || errors.Is(err, fs.ErrPermission) {
+		return halibut.FinalError{Err: err}
+	}
+	return err
+}
