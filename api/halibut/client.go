@@ -5,8 +5,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -53,11 +56,55 @@ type ClientConfig struct {
 // Client calls listeners. It is safe for concurrent use. Each call has a connection of its own; idle ones are
 // kept in a pool for each endpoint.
 type Client struct {
-	config ClientConfig
+	config     ClientConfig
+	thumbprint Thumbprint
+	codec      *codec
+	pool       *pool
+	calls      atomic.Int64
 }
 
 // NewClient returns a Client. It starts nothing and connects to nothing.
-func NewClient(config ClientConfig) *Client { return &Client{config: config} }
+func NewClient(config ClientConfig) *Client {
+	config.setDefaults()
+	c := &Client{
+		config: config,
+		codec:  newCodec(),
+		pool:   &pool{maxIdle: config.MaxIdle, maxAge: config.IdleTimeout, idle: map[poolKey][]*clientConn{}},
+	}
+	if len(config.Certificate.Certificate) > 0 {
+		c.thumbprint = SHA1Thumbprint(&x509.Certificate{Raw: config.Certificate.Certificate[0]})
+	}
+	return c
+}
+
+func (config *ClientConfig) setDefaults() {
+	setDefault(&config.ConnectTimeout, 10*time.Second)
+	setDefault(&config.TLSTimeout, 8*time.Second)
+	setDefault(&config.AnswerTimeout, 8*time.Second)
+	setDefault(&config.IOTimeout, time.Minute)
+	setDefault(&config.RetryInterval, time.Second)
+	setDefault(&config.IdleTimeout, 50*time.Second)
+	setDefault(&config.MaxIdle, 5)
+	setDefault(&config.MaxMessage, 256<<20)
+	if config.DialContext == nil {
+		config.DialContext = (&net.Dialer{KeepAliveConfig: keepAlive()}).DialContext
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// keepAlive is what the reference sets (halibut.md section 1.1).
+func keepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 10}
+}
 
 // Call is one remote call.
 type Call struct {
@@ -76,17 +123,117 @@ type Call struct {
 // (the outcome is unknown), *ServerError (the peer's answer), or one that tells that the parameters cannot be
 // encoded. When ctx ends, the connection is closed; the method at the peer may go on.
 func (c *Client) Call(ctx context.Context, ep Endpoint, call Call) error {
-	return errors.New("not written yet")
+	setDefault(&call.ResponseTimeout, 5*time.Minute)
+	activity := NewGUID()
+	id := fmt.Sprintf("%s::%s[%d] / %s", call.Service, call.Method, c.calls.Add(1), activity)
+	uri, pin := "https://"+ep.Address+"/", string(ep.Thumbprint)
+	message, err := encodeRequest(id, activity, requestEndpoint{BaseURI: &uri, Thumbprint: &pin}, call)
+	if err != nil {
+		return err
+	}
+	cc, err := c.take(ctx, ep)
+	if err != nil {
+		c.config.Logger.Debug("connecting failed", "address", ep.Address, "error", err)
+		return err
+	}
+	stop := cc.closeOn(ctx)
+	err = c.exchange(cc, ep, call, message)
+	whole := stop()
+	if _, answered := errors.AsType[*ServerError](err); err != nil && !answered {
+		cc.drop()
+		if !whole {
+			err = fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+		return &TransferError{Err: err}
+	}
+	if whole && cc.r == cc.w {
+		cc.fresh = false
+		c.pool.put(keyOf(ep), cc)
+	} else {
+		cc.drop()
+	}
+	return err
+}
+
+// exchange sends a request and reads its response. The connection is in step if the error is nil or a
+// *ServerError.
+func (c *Client) exchange(cc *clientConn, ep Endpoint, call Call, message *encoder) error {
+	if err := cc.sendMessage(message.out); err != nil {
+		return fmt.Errorf("sending request: %w", err)
+	}
+	if err := cc.sendStreams(message.streams, ep.StreamPause); err != nil {
+		return err
+	}
+	if err := cc.wait(call.ResponseTimeout); err != nil {
+		return fmt.Errorf("waiting for the response: %w", noEOF(err))
+	}
+	document, err := c.codec.inflate(cc, c.config.MaxMessage)
+	if err != nil {
+		return fmt.Errorf("reading response: %w", err)
+	}
+	d := newDecoder(len(document))
+	answer := decodeResponse(d, document, call.Result)
+	if _, ok := errors.AsType[*ServerError](answer); answer != nil && !ok {
+		return fmt.Errorf("decoding response: %w", answer)
+	}
+	if err := readStreams(cc, d.streams, newSpool(c.config.SpoolDir, 0)); err != nil {
+		return err
+	}
+	if answer != nil || call.Result == nil {
+		discardAll(d.streams)
+	}
+	return answer
+}
+
+// take returns a connection that is ready for a request: one of the pool that still works, else a new one.
+func (c *Client) take(ctx context.Context, ep Endpoint) (*clientConn, error) {
+	key := keyOf(ep)
+	if cc := c.pool.take(key); cc != nil {
+		err := c.next(ctx, cc)
+		if err == nil {
+			return cc, nil
+		}
+		cc.drop()
+		c.pool.clear(key)
+		c.config.Logger.Debug("pooled connection is dead", "address", ep.Address, "error", err)
+		if ctx.Err() != nil {
+			return nil, &ConnectError{Stage: NoAnswer, Address: ep.Address, Presented: cc.certificate, Err: ctx.Err()}
+		}
+	}
+	return c.open(ctx, ep)
+}
+
+// next makes an idle connection ready for another request.
+func (c *Client) next(ctx context.Context, cc *clientConn) error {
+	if cc.fresh {
+		if !cc.alive() {
+			return io.ErrUnexpectedEOF
+		}
+		return nil
+	}
+	stop := cc.closeOn(ctx)
+	cc.limit = time.Now().Add(c.config.AnswerTimeout)
+	err := cc.proceed()
+	cc.limit = time.Time{}
+	if !stop() {
+		return ctx.Err()
+	}
+	return err
 }
 
 // Connect makes a new connection to ep up to and including MX-SERVER, puts it into the pool, and returns the
 // peer's certificate. Its errors are *ConnectError.
 func (c *Client) Connect(ctx context.Context, ep Endpoint) (*x509.Certificate, error) {
-	return nil, errors.New("not written yet")
+	cc, err := c.open(ctx, ep)
+	if err != nil {
+		return nil, err
+	}
+	c.pool.put(keyOf(ep), cc)
+	return cc.certificate, nil
 }
 
 // CloseIdle closes the idle connections to ep. Calls under way are not touched.
-func (c *Client) CloseIdle(ep Endpoint) {}
+func (c *Client) CloseIdle(ep Endpoint) { c.pool.clear(keyOf(ep)) }
 
 // Close closes all idle connections, and those of calls under way as soon as each ends.
-func (c *Client) Close() {}
+func (c *Client) Close() { c.pool.close() }

@@ -2,10 +2,15 @@ package halibut
 
 import (
 	"context"
+	"crypto"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"runtime"
+	"sync"
 	"time"
 )
 
@@ -57,24 +62,174 @@ type ServerConfig struct {
 	Logger *slog.Logger
 }
 
-// Server answers calls on connections from a listener.
+// Server answers calls on connections from listeners.
 type Server struct {
 	config ServerConfig
+	tls    *tls.Config
+	codec  *codec
+	// ctx is the parent of the methods' contexts.
+	ctx    context.Context //nolint:containedctx // it ends with the server, not with a call
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu        sync.Mutex
+	closing   bool
+	listeners map[net.Listener]bool
+	sessions  map[*session]bool
+	gate      gate
 }
 
 // NewServer checks the configuration and returns a Server. It starts nothing.
 func NewServer(config ServerConfig) (*Server, error) {
-	return &Server{config: config}, nil
+	signer, ok := config.Certificate.PrivateKey.(crypto.Signer)
+	switch {
+	case len(config.Certificate.Certificate) == 0 || !ok:
+		return nil, errors.New("a server needs a certificate with its key")
+	case config.Authorise == nil:
+		return nil, errors.New("a server needs Authorise")
+	}
+	config.setDefaults()
+	certificate := config.Certificate
+	certificate.PrivateKey = &limitedSigner{Signer: signer, places: make(chan struct{}, config.Limits.Computing)}
+	s := &Server{
+		config:    config,
+		codec:     newCodec(),
+		listeners: map[net.Listener]bool{},
+		sessions:  map[*session]bool{},
+		gate:      newGate(config.Limits.Unauthorised, config.Limits.UnauthorisedPerAddress),
+		tls: &tls.Config{
+			MinVersion:                  tls.VersionTLS12,
+			Certificates:                []tls.Certificate{certificate},
+			ClientAuth:                  tls.RequestClientCert,
+			SessionTicketsDisabled:      true,
+			DynamicRecordSizingDisabled: true,
+		},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+func (config *ServerConfig) setDefaults() {
+	l := &config.Limits
+	setDefault(&l.Handshake, 10*time.Second)
+	setDefault(&l.Unauthorised, 256)
+	setDefault(&l.UnauthorisedPerAddress, 16)
+	setDefault(&l.Authorised, 1024)
+	setDefault(&l.Computing, runtime.NumCPU())
+	setDefault(&l.FirstByte, 10*time.Minute)
+	setDefault(&l.Idle, 10*time.Minute)
+	setDefault(&l.IO, time.Minute)
+	setDefault(&l.MaxRequest, 16<<20)
+	setDefault(&l.MaxRefused, 64<<20)
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.Refused == nil {
+		config.Refused = func(Peer, error) {}
+	}
+}
+
+// limitedSigner lets only so many signatures be computed at once, so that strangers' handshakes cannot take
+// every CPU. Waiting for a peer's bytes takes no place.
+type limitedSigner struct {
+	crypto.Signer
+	places chan struct{}
+}
+
+func (l *limitedSigner) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	l.places <- struct{}{}
+	defer func() { <-l.places }()
+	return l.Signer.Sign(rand, digest, opts)
 }
 
 // Serve accepts connections from l until Shutdown, and closes l. It returns nil after Shutdown, else the
 // error of the listener. It may be called for several listeners.
-func (s *Server) Serve(l net.Listener) error { return errors.New("not written yet") }
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close() //nolint:errcheck // nothing can be done about it
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return nil
+	}
+	s.listeners[l] = true
+	s.mu.Unlock()
+	const shortest, longest = 5 * time.Millisecond, time.Second
+	for pause := shortest; ; {
+		raw, err := l.Accept()
+		if err == nil {
+			pause = shortest
+			s.accept(raw)
+			continue
+		}
+		if s.isClosing() {
+			return nil
+		}
+		if passing, ok := errors.AsType[net.Error](err); !ok || !passing.Temporary() { //nolint:staticcheck // as net/http
+			return fmt.Errorf("accepting connections: %w", err)
+		}
+		s.config.Logger.Warn("accepting a connection failed", "error", err)
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, longest)
+		case <-s.ctx.Done():
+		}
+	}
+}
+
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
 
 // Shutdown closes the listeners and idle connections and waits until the methods under way have returned and
 // are answered. When ctx ends first, their contexts are cancelled, all connections are closed, and its error
-// is returned.
-func (s *Server) Shutdown(ctx context.Context) error { return nil }
+// is returned without waiting for them.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	for c := range s.sessions {
+		if !c.busy {
+			c.close()
+		}
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(done)
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.sessions {
+		c.close()
+	}
+	return err
+}
 
 // DropUntrusted asks Authorise again for each connection, and closes those that are now refused.
-func (s *Server) DropUntrusted() {}
+func (s *Server) DropUntrusted() {
+	s.mu.Lock()
+	var all []*session
+	for c := range s.sessions {
+		if c.authorised {
+			all = append(all, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range all {
+		if !c.allowed() {
+			c.close()
+		}
+	}
+}

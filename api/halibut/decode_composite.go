@@ -1,0 +1,97 @@
+package halibut
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// composite decodes a list, a dictionary or an object.
+func (d *decoder) composite(raw rawValue, v reflect.Value, depth int) error {
+	switch {
+	case v.Kind() == reflect.Slice && raw.kind == typeArray:
+		return d.list(raw, v, depth)
+	case v.Kind() == reflect.Map && raw.kind == typeDocument && v.Type().Key().Kind() == reflect.String:
+		return d.dictionary(raw, v, depth)
+	case v.Kind() == reflect.Struct && raw.kind == typeDocument:
+		return d.structure(raw, v, depth)
+	}
+	return wrongType(raw, v)
+}
+
+func (d *decoder) list(raw rawValue, v reflect.Value, depth int) error {
+	doc, err := readDocument(raw.data)
+	if err != nil {
+		return err
+	}
+	item := v.Type().Elem()
+	list := reflect.MakeSlice(v.Type(), 0, 0)
+	for {
+		e, ok, err := doc.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			v.Set(list)
+			return nil
+		}
+		if err := d.spend(int(item.Size())); err != nil {
+			return err
+		}
+		list = reflect.Append(list, reflect.Zero(item))
+		if err := d.value(e.rawValue, list.Index(list.Len()-1), depth); err != nil {
+			return fmt.Errorf("%d: %w", list.Len()-1, err)
+		}
+	}
+}
+
+func (d *decoder) dictionary(raw rawValue, v reflect.Value, depth int) error {
+	doc, err := readDocument(raw.data)
+	if err != nil {
+		return err
+	}
+	const mapOverhead = 16
+	dictionary := reflect.MakeMap(v.Type())
+	for {
+		e, ok, err := doc.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			v.Set(dictionary)
+			return nil
+		}
+		if err := d.spend(int(v.Type().Elem().Size()) + mapOverhead); err != nil {
+			return err
+		}
+		item := reflect.New(v.Type().Elem()).Elem()
+		if err := d.value(e.rawValue, item, depth); err != nil {
+			return fmt.Errorf("%.60q: %w", e.name, err)
+		}
+		dictionary.SetMapIndex(reflect.ValueOf(e.name).Convert(v.Type().Key()), item)
+	}
+}
+
+// structure decodes an object. Unknown elements are stepped over and missing ones leave the zero value.
+func (d *decoder) structure(raw rawValue, v reflect.Value, depth int) error {
+	doc, err := readDocument(raw.data)
+	if err != nil {
+		return err
+	}
+	v.SetZero()
+	for {
+		e, ok, err := doc.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return nil
+		}
+		field, ok := d.names.find(v, e.name)
+		if !ok {
+			continue
+		}
+		if err := d.value(e.rawValue, field, depth); err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+	}
+}

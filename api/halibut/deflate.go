@@ -1,0 +1,176 @@
+package halibut
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+)
+
+const (
+	// recordSize is what fits into one TLS record. A message of at most this size is one write (halibut.md
+	// section 3.6, rule W3).
+	recordSize = 16384
+	// storedHeader is the size of a stored block's header.
+	storedHeader = 5
+	// storedTail is how much of a compressed message is left to the last, stored block (rule W2).
+	storedTail = 16
+	// flushed is how much compressed data of a response is written at once.
+	copySize = recordSize
+)
+
+// codec holds what compressing and decompressing messages needs. A flate.Writer takes 0.8 MB, so few work at
+// once and they are kept for others; readers and buffers are kept too. It is safe for concurrent use.
+type codec struct {
+	compressing chan struct{}
+	writers     sync.Pool
+	readers     sync.Pool
+	buffers     sync.Pool
+}
+
+func newCodec() *codec {
+	return &codec{
+		compressing: make(chan struct{}, max(2, runtime.NumCPU())),
+		buffers:     sync.Pool{New: func() any { return new([bufferSize]byte) }},
+	}
+}
+
+// deflate compresses a document such that every generation of readers finds its end: small ones as one stored
+// block, others with a stored block for the last bytes (halibut.md section 3.6). It reuses document's memory
+// no further.
+func (c *codec) deflate(document []byte) ([]byte, error) {
+	if len(document) <= recordSize-storedHeader {
+		return appendStored(make([]byte, 0, len(document)+storedHeader), document), nil
+	}
+	c.compressing <- struct{}{}
+	defer func() { <-c.compressing }()
+	var out bytes.Buffer
+	w, ok := c.writers.Get().(*flate.Writer)
+	if ok {
+		w.Reset(&out)
+	} else {
+		var err error
+		if w, err = flate.NewWriter(&out, flate.BestSpeed); err != nil {
+			return nil, err
+		}
+	}
+	defer c.writers.Put(w)
+	body, tail := document[:len(document)-storedTail], document[len(document)-storedTail:]
+	if _, err := w.Write(body); err != nil {
+		return nil, err
+	}
+	if err := w.Flush(); err != nil {
+		return nil, err
+	}
+	return appendStored(out.Bytes(), tail), nil
+}
+
+// appendStored appends the last block of a deflate stream, with data stored in it.
+func appendStored(out, data []byte) []byte {
+	n := uint16(len(data)) //nolint:gosec // at most recordSize
+	out = append(out, 1)
+	out = binary.LittleEndian.AppendUint16(out, n)
+	out = binary.LittleEndian.AppendUint16(out, ^n)
+	return append(out, data...)
+}
+
+// byteSource is what the decompressor needs so that it reads not one byte too far.
+type byteSource interface {
+	io.Reader
+	io.ByteReader
+}
+
+// meter ends a source after a number of bytes: a deflate stream can go on for ever without inflating to
+// anything.
+type meter struct {
+	source byteSource
+	left   int64
+}
+
+var errTooLarge = errors.New("message is too large")
+
+func (m *meter) ReadByte() (byte, error) {
+	if m.left <= 0 {
+		return 0, errTooLarge
+	}
+	m.left--
+	return m.source.ReadByte()
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	if m.left <= 0 {
+		return 0, errTooLarge
+	}
+	n, err := m.source.Read(p[:min(int64(len(p)), m.left)])
+	m.left -= int64(n)
+	return n, err
+}
+
+// inflate reads one message: a deflate stream to its last block, with one BSON document of at most limit
+// bytes in it and nothing else. What follows in the source is not touched.
+func (c *codec) inflate(source byteSource, limit int64) ([]byte, error) {
+	const slack = 64 << 10
+	metered := &meter{source: source, left: limit + limit/8 + slack}
+	r, ok := c.readers.Get().(io.ReadCloser)
+	if ok {
+		if err := r.(flate.Resetter).Reset(metered, nil); err != nil { //nolint:forcetypeassert // documented
+			return nil, err
+		}
+	} else {
+		r = flate.NewReader(metered)
+	}
+	document, err := readWhole(r, limit)
+	// The reader must not keep the connection alive.
+	_ = r.(flate.Resetter).Reset(eofSource{}, nil) //nolint:forcetypeassert // documented
+	c.readers.Put(r)
+	if err != nil {
+		return nil, fmt.Errorf("inflating message: %w", err)
+	}
+	return document, nil
+}
+
+type eofSource struct{}
+
+func (eofSource) Read([]byte) (int, error) { return 0, io.EOF }
+func (eofSource) ReadByte() (byte, error)  { return 0, io.EOF }
+
+// readWhole reads a BSON document by its own length, and then the end.
+func readWhole(r io.Reader, limit int64) ([]byte, error) {
+	var header [4]byte
+	if _, err := io.ReadFull(r, header[:]); err != nil {
+		return nil, noEOF(err)
+	}
+	size := int64(binary.LittleEndian.Uint32(header[:]))
+	if size > limit {
+		return nil, fmt.Errorf("%w: %d bytes where %d are allowed", errTooLarge, size, limit)
+	}
+	if size < emptyDocument {
+		return nil, errDocument
+	}
+	var document bytes.Buffer
+	const firstGuess = 32 << 10
+	document.Grow(int(min(size, firstGuess)) + bytes.MinRead)
+	document.Write(header[:])
+	if _, err := io.CopyN(&document, r, size-int64(len(header))); err != nil {
+		return nil, noEOF(err)
+	}
+	switch n, err := io.ReadFull(r, header[:1]); {
+	case n > 0:
+		return nil, errors.New("there is more in the message than its document")
+	case err != io.EOF: //nolint:errorlint // ReadFull returns io.EOF itself
+		return nil, err
+	}
+	return document.Bytes(), nil
+}
+
+// noEOF is for places where the end of the input is an error.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,202 @@
+package halibut
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"runtime/debug"
+)
+
+// invocation is a request that was read and decoded: either failure is set, or method and arguments are.
+type invocation struct {
+	id        *string
+	service   string
+	method    *Method
+	arguments []reflect.Value
+	streams   []*DataStream
+	failure   *ServerError
+}
+
+// serve reads a request, calls the method and answers. When it returns an error the connection cannot go on.
+func (c *session) serve(wire *conn) error {
+	config := &c.server.config
+	document, err := wire.codec.inflate(wire, config.Limits.MaxRequest)
+	if err != nil {
+		return fmt.Errorf("reading request: %w", err)
+	}
+	call, err := c.decode(document)
+	if err != nil {
+		return fmt.Errorf("decoding request: %w", err)
+	}
+	if err := c.receive(wire, call); err != nil {
+		return err
+	}
+	defer discardAll(call.streams)
+	var result any
+	if call.failure == nil {
+		if result, call.failure, err = c.invoke(wire, call); err != nil {
+			return fmt.Errorf("peer went away during %s: %w", call.method.name, err)
+		}
+	}
+	answer, err := encodeResponse(call.id, result, call.failure)
+	if err != nil {
+		config.Logger.Error("result cannot be sent", "service", call.service, "error", err)
+		if answer, err = encodeResponse(call.id, nil, finalError("the result cannot be sent")); err != nil {
+			return err
+		}
+	}
+	if err := wire.sendMessage(answer.out); err != nil {
+		return fmt.Errorf("sending response: %w", err)
+	}
+	return wire.sendStreams(answer.streams, 0)
+}
+
+// decode finds the method and decodes its parameters.
+func (c *session) decode(document []byte) (*invocation, error) {
+	d := newDecoder(len(document))
+	r, err := decodeRequest(d, document)
+	if err != nil {
+		return nil, err
+	}
+	call := &invocation{id: r.ID}
+	switch {
+	case r.Service == nil:
+		call.failure = passingError("the request names no service")
+	default:
+		call.service = *r.Service
+		method := ""
+		if r.Method != nil {
+			method = *r.Method
+		}
+		call.failure = c.find(call, method)
+	}
+	if call.failure == nil {
+		call.arguments, err = decodeParams(d, r.Params, call.method.params)
+		if errors.Is(err, errMismatch) {
+			call.failure = ambiguous(call)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	if call.failure != nil {
+		// The frames of streams that nobody wants must be read all the same.
+		d.streams = nil
+		for _, p := range r.Params {
+			if err := d.scan(p, 0); err != nil {
+				return nil, err
+			}
+		}
+	}
+	call.streams = d.streams
+	return call, nil
+}
+
+func (c *session) find(call *invocation, method string) *ServerError {
+	service, found := find(c.server.config.Services, call.service, method)
+	switch {
+	case service == nil:
+		return typedError(serviceNotFoundType, "Service not found: "+call.service)
+	case found == nil:
+		return typedError(methodNotFoundType, fmt.Sprintf("Method %s::%sAsync not found", service.Name, method))
+	}
+	call.method = found
+	return nil
+}
+
+func ambiguous(call *invocation) *ServerError {
+	return typedError(ambiguousMethodType, fmt.Sprintf(
+		"Could not decide which candidate to call: the parameters do not fit %s::%s, which takes %d",
+		call.service, call.method.name, len(call.method.params)))
+}
+
+// receive reads the data streams of a call, or throws them away where the call is refused.
+func (c *session) receive(wire *conn, call *invocation) error {
+	if len(call.streams) == 0 {
+		return nil
+	}
+	config := &c.server.config
+	var total int64
+	for _, s := range call.streams {
+		if total += s.length; total < 0 {
+			total = math.MaxInt64
+			break
+		}
+	}
+	if call.failure == nil && config.Admit != nil {
+		if err := config.Admit(c.peer, call.service, call.method.name, total); err != nil {
+			call.failure = asServerError(err)
+		}
+	}
+	store := newSpool(config.SpoolDir, config.Limits.MaxRefused)
+	if call.failure != nil {
+		store.failed = errRefused
+	}
+	err := readStreams(wire, call.streams, store)
+	switch {
+	case err == nil || errors.Is(err, errRefused) && store.inStep:
+		return nil
+	case errors.Is(err, errSpool) && store.inStep:
+		config.Logger.Warn("upload refused", "service", call.service, "error", err)
+		call.failure = passingError(errSpool.Error())
+		return nil
+	}
+	return err
+}
+
+// invoke calls the method while it watches whether the peer is still there. The error means that it is not.
+func (c *session) invoke(wire *conn, call *invocation) (any, *ServerError, error) {
+	ctx, cancel := context.WithCancel(WithPeer(c.server.ctx, c.peer))
+	defer cancel()
+	stop := wire.watch(cancel)
+	result, failure := c.protect(ctx, call)
+	return result, failure, stop()
+}
+
+// protect calls the method and turns its error, or its panic, into an answer.
+func (c *session) protect(ctx context.Context, call *invocation) (result any, failure *ServerError) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.server.config.Logger.Error("method panicked",
+				"service", call.service, "method", call.method.name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			result, failure = nil, finalError("internal error in "+call.method.name)
+		}
+	}()
+	result, err := call.method.invoke(ctx, call.arguments)
+	if err != nil {
+		return nil, asServerError(err)
+	}
+	return result, nil
+}
+
+// asServerError puts an error into the words by which peers tell what may pass from what may not (halibut.md
+// section 8.2). A *ServerError is passed on as it is.
+func asServerError(err error) *ServerError {
+	if already, ok := errors.AsType[*ServerError](err); ok {
+		return already
+	}
+	if isFinal(err) {
+		return finalError(err.Error())
+	}
+	return passingError(err.Error())
+}
+
+func finalError(message string) *ServerError {
+	return &ServerError{
+		Message: message,
+		Details: targetInvocationPrefix + "\n ---> System.Exception: " + message,
+		Kind:    ServiceInvocation,
+	}
+}
+
+func passingError(message string) *ServerError {
+	return &ServerError{Message: message, Details: "System.Exception: " + message}
+}
+
+func typedError(errorType, message string) *ServerError {
+	return &ServerError{
+		Message: message, Details: errorType + ": " + message, HalibutErrorType: errorType,
+		Kind: classify(message, "", errorType),
+	}
+}

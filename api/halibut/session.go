@@ -1,0 +1,205 @@
+package halibut
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+)
+
+// session is one connection of a Server.
+type session struct {
+	server *Server
+	raw    net.Conn
+	source string
+
+	// The server's lock guards these. peer is not changed after authorised is set.
+	authorised bool
+	busy       bool
+	peer       Peer
+}
+
+// accept begins a session in a goroutine of its own.
+func (s *Server) accept(raw net.Conn) {
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		_ = tcp.SetKeepAliveConfig(keepAlive())
+	}
+	c := &session{server: s, raw: raw, source: source(raw.RemoteAddr())}
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		c.close()
+		return
+	}
+	victim := s.gate.enter(c)
+	s.sessions[c] = true
+	s.wg.Add(1)
+	s.mu.Unlock()
+	if victim != nil {
+		victim.close()
+	}
+	go func() {
+		defer s.wg.Done()
+		defer s.forget(c)
+		err := c.run()
+		if err != nil && !errors.Is(err, io.EOF) {
+			s.config.Logger.Debug("connection ended", "peer", raw.RemoteAddr().String(), "error", err)
+		}
+	}()
+}
+
+func (s *Server) forget(c *session) {
+	c.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gate.leave(c)
+	delete(s.sessions, c)
+}
+
+// close ends the connection; its goroutine then ends by itself. It may be called at any time.
+func (c *session) close() { _ = c.raw.Close() }
+
+// run does TLS, the preamble, and then one request after the other.
+func (c *session) run() error {
+	limits := &c.server.config.Limits
+	limit := time.Now().Add(limits.Handshake)
+	secured := tls.Server(c.raw, c.server.tls)
+	ctx, cancel := context.WithDeadline(c.server.ctx, limit)
+	err := secured.HandshakeContext(ctx)
+	cancel()
+	if err != nil {
+		return fmt.Errorf("TLS handshake: %w", err)
+	}
+	wire := newConn(secured, c.server.codec, limits.IO)
+	wire.limit = limit
+	initial, err := readInitial(wire)
+	if err != nil {
+		return fmt.Errorf("reading initial request: %w", err)
+	}
+	if initial != initialMX {
+		return c.welcome(wire, initial)
+	}
+	if err := c.authorise(secured.ConnectionState()); err != nil {
+		return err
+	}
+	if err := readIdentity(wire, lineClient); err != nil {
+		return fmt.Errorf("reading identity: %w", err)
+	}
+	if _, err := io.WriteString(wire, lineServer+version+crlf+crlf); err != nil {
+		return err
+	}
+	wire.limit = time.Time{}
+	for {
+		if again, err := c.exchange(wire); err != nil || !again {
+			return err
+		}
+	}
+}
+
+// welcome answers a browser, or nobody: what begins like a Halibut client but is none is closed at once.
+func (c *session) welcome(wire *conn, initial string) error {
+	page := c.server.config.Page
+	if page == "" || len(initial) < len(initialMX) || strings.HasPrefix(initial, initialMX) {
+		return protocolErrorf("initial request begins with %.20q", initial)
+	}
+	_, err := fmt.Fprintf(wire, "HTTP/1.0 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n\r\n%s\r\n\r\n",
+		len(page), page)
+	if secured, ok := wire.Conn.(*tls.Conn); ok && err == nil {
+		err = secured.CloseWrite()
+	}
+	return err
+}
+
+// authorise lets the peer in or not, before anything but its initial request is read.
+func (c *session) authorise(state tls.ConnectionState) error {
+	c.peer = Peer{Address: c.raw.RemoteAddr()}
+	if len(state.PeerCertificates) > 0 {
+		c.peer.Certificate = state.PeerCertificates[0]
+	}
+	if !c.allowed() {
+		return errors.New("peer is not authorised")
+	}
+	s := c.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gate.leave(c)
+	open := 0
+	for other := range s.sessions {
+		if other.authorised {
+			open++
+		}
+	}
+	if open >= s.config.Limits.Authorised {
+		return fmt.Errorf("there are %d connections already", open)
+	}
+	c.authorised = true
+	return nil
+}
+
+// allowed asks whether the peer may call, and tells of a refusal. A peer without certificate never may.
+func (c *session) allowed() bool {
+	config := &c.server.config
+	err := errors.New("the peer showed no certificate")
+	if c.peer.Certificate != nil {
+		err = config.Authorise(c.peer)
+	}
+	if err != nil {
+		config.Refused(c.peer, err)
+	}
+	return err == nil
+}
+
+// exchange waits for a request, answers it, and waits until another one may come.
+func (c *session) exchange(wire *conn) (again bool, err error) {
+	limits := &c.server.config.Limits
+	if err := wire.wait(limits.FirstByte); err != nil {
+		return false, fmt.Errorf("waiting for a request: %w", err)
+	}
+	if !c.allowed() || !c.begin() {
+		return false, nil
+	}
+	err = c.serve(wire)
+	if last := c.end(); err != nil || last {
+		return false, err
+	}
+	if err := wire.wait(limits.Idle); err != nil {
+		return false, fmt.Errorf("waiting for NEXT: %w", err)
+	}
+	switch line, err := readControl(wire); {
+	case err != nil:
+		return false, fmt.Errorf("reading control line: %w", err)
+	case line == lineEnd:
+		return false, nil
+	case line != lineNext:
+		return false, protocolErrorf("%q where NEXT or END belongs", line)
+	}
+	if !c.allowed() {
+		return false, nil
+	}
+	if _, err := io.WriteString(wire, lineProceed+crlf); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// begin notes that a request is under way; it is false when the server closes.
+func (c *session) begin() bool {
+	s := c.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.busy = !s.closing
+	return c.busy
+}
+
+// end notes that the request is answered, and tells whether the server closes.
+func (c *session) end() (last bool) {
+	s := c.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.busy = false
+	return s.closing
+}
