@@ -1,0 +1,103 @@
+package output
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// Stream splits the bytes of one source into lines and appends them to its Writer. It is an io.Writer that
+// never fails, for one goroutine; several Streams may share a Writer. It holds at most MaxText bytes of a
+// line that has not ended.
+type Stream struct {
+	writer *Writer
+	source Source
+	line   []byte
+	carry  []byte // the beginning of a rune, at most three bytes
+	skipLF bool   // the line ended with \r, so that a \n belongs to it
+}
+
+// NewStream returns the Stream of source.
+func NewStream(w *Writer, source Source) *Stream { return &Stream{writer: w, source: source} }
+
+// Write appends the lines that end in p and keeps the rest for the next call.
+func (s *Stream) Write(p []byte) (int, error) {
+	total := len(p)
+	s.writer.mu.Lock()
+	defer s.writer.mu.Unlock()
+	for len(p) > 0 {
+		if s.skipLF {
+			s.skipLF = false
+			if p[0] == '\n' {
+				p = p[1:]
+				continue
+			}
+		}
+		end := bytes.IndexAny(p, "\r\n")
+		if end < 0 {
+			s.text(p)
+			break
+		}
+		s.text(p[:end])
+		s.endLine()
+		s.skipLF = p[end] == '\r'
+		p = p[end+1:]
+	}
+	s.writer.flush()
+	return total, nil
+}
+
+// Close appends a last line that has no line end. The Stream is of no use afterwards.
+func (s *Stream) Close() {
+	s.writer.mu.Lock()
+	defer s.writer.mu.Unlock()
+	if len(s.line) > 0 || len(s.carry) > 0 {
+		s.endLine()
+	}
+	s.writer.flush()
+}
+
+func (s *Stream) endLine() {
+	for range s.carry {
+		s.keep([]byte(string(utf8.RuneError)))
+	}
+	s.carry = s.carry[:0]
+	s.emit()
+}
+
+func (s *Stream) emit() {
+	s.writer.add(s.source, s.line)
+	s.line = s.line[:0]
+}
+
+// text adds a part of a line, of valid UTF-8 in one piece, of anything else rune by rune.
+func (s *Stream) text(p []byte) {
+	if len(s.carry) == 0 && utf8.Valid(p) {
+		s.keep(p)
+		return
+	}
+	p = append(s.carry, p...) //nolint:gocritic // carry is set anew below, and its bytes come first
+	for len(p) > 0 && utf8.FullRune(p) {
+		r, size := utf8.DecodeRune(p)
+		if r == utf8.RuneError && size == 1 {
+			s.keep([]byte(string(utf8.RuneError)))
+		} else {
+			s.keep(p[:size])
+		}
+		p = p[size:]
+	}
+	s.carry = append([]byte(nil), p...)
+}
+
+// keep adds valid UTF-8 to the line and cuts it between runes where it gets too long.
+func (s *Stream) keep(p []byte) {
+	for len(s.line)+len(p) > MaxText {
+		room := MaxText - len(s.line)
+		for room > 0 && !utf8.RuneStart(p[room]) {
+			room--
+		}
+		s.line = append(s.line, p[:room]...)
+		p = p[room:]
+		s.emit()
+	}
+	s.line = append(s.line, p...)
+}
