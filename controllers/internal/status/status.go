@@ -1,0 +1,110 @@
+package status
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// MaxMessage bounds a condition's message, in bytes; Kubernetes refuses more than 32 KiB.
+const MaxMessage = 4 << 10
+
+// Patcher remembers an object as a pass found it.
+type Patcher struct {
+	client client.Client
+	before client.Object
+	lock   bool
+}
+
+// NewPatcher remembers the object. Call it before the pass changes anything.
+func NewPatcher(c client.Client, o client.Object) *Patcher {
+	before, ok := o.DeepCopyObject().(client.Object)
+	if !ok {
+		// DeepCopyObject of a client.Object is one.
+		panic(fmt.Sprintf("status: %T is not a client.Object", o))
+	}
+	return &Patcher{client: c, before: before}
+}
+
+// WithLock makes Patch fail with a conflict when somebody else changed the object meanwhile.
+func (p *Patcher) WithLock() *Patcher {
+	p.lock = true
+	return p
+}
+
+// Patch sends what the pass changed in the status, and nothing where nothing changed. An object that is gone is
+// not an error.
+func (p *Patcher) Patch(ctx context.Context, o client.Object) error {
+	if equality.Semantic.DeepEqual(p.before, o) {
+		return nil
+	}
+	patch := client.MergeFrom(p.before)
+	if p.lock {
+		patch = client.MergeFromWithOptions(p.before, client.MergeFromWithOptimisticLock{})
+	}
+	if err := p.client.Status().Patch(ctx, o, patch); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("patching the status of %s: %w", o.GetName(), err)
+	}
+	return nil
+}
+
+// IsConflict tells whether somebody else changed the object meanwhile.
+func IsConflict(err error) bool { return apierrors.IsConflict(err) }
+
+// Conditions writes conditions that speak of one generation.
+type Conditions struct {
+	List       *[]metav1.Condition
+	Generation int64
+}
+
+// Set writes one condition. Its time changes only when its status does.
+func (c Conditions) Set(kind string, status metav1.ConditionStatus, reason, message string) {
+	meta.SetStatusCondition(c.List, metav1.Condition{
+		Type: kind, Status: status, Reason: reason, Message: cut(message), ObservedGeneration: c.Generation,
+	})
+}
+
+// Remove takes a condition away.
+func (c Conditions) Remove(kind string) { meta.RemoveStatusCondition(c.List, kind) }
+
+// Ready says that all is as wished.
+func (c Conditions) Ready(reason, message string) {
+	c.Set(v1alpha1.ConditionReady, metav1.ConditionTrue, reason, message)
+	c.Remove(v1alpha1.ConditionReconciling)
+	c.Remove(v1alpha1.ConditionStalled)
+}
+
+// Reconciling says that it is not as wished yet and goes on by itself.
+func (c Conditions) Reconciling(reason, message string) {
+	c.Set(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
+	c.Set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
+	c.Remove(v1alpha1.ConditionStalled)
+}
+
+// Stalled says that it is not as wished and that a person is needed.
+func (c Conditions) Stalled(reason, message string) {
+	c.Set(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
+	c.Set(v1alpha1.ConditionStalled, metav1.ConditionTrue, reason, message)
+	c.Remove(v1alpha1.ConditionReconciling)
+}
+
+// NotReady says that it is not as wished; neither we nor a change of the spec can mend it.
+func (c Conditions) NotReady(reason, message string) {
+	c.Set(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
+	c.Remove(v1alpha1.ConditionReconciling)
+	c.Remove(v1alpha1.ConditionStalled)
+}
+
+func cut(message string) string {
+	if len(message) <= MaxMessage {
+		return message
+	}
+	return message[:MaxMessage-len("…")] + "…"
+}
