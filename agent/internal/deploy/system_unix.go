@@ -1,0 +1,29 @@
+//go:build unix
+
+package deploy
+
+import (
+	"os"
+	"syscall"
+)
+
+// makeLink makes a link at name to a folder beside it.
+func makeLink(root *os.Root, target, name string) error { return root.Symlink(target, name) }
+
+// replaceLink puts a link into the place of another, in one step.
+func replaceLink(root *os.Root, from, to string) error { return root.Rename(from, to) }
+
+// readLink is the name that a link made by makeLink points to.
+func readLink(root *os.Root, name string) (string, error) { return root.Readlink(name) }
+
+// syncNames puts the names in an open folder on the disk.
+func syncNames(d *os.File) error { return d.Sync() }
+
+// FreeBytes is how much an unprivileged process can still write below path.
+func FreeBytes(path string) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(path, &st); err != nil {
+		return 0, &os.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:gosec,unconvert // The types differ between systems.
+}
