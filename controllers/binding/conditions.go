@@ -1,0 +1,58 @@
+package binding
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
+)
+
+// describe writes the decision into the binding's status; it is pure but for that.
+func describe(f facts, d decision) {
+	b := f.Binding
+	s := &b.Status
+	s.ObservedGeneration = b.Generation
+	s.Release = string(b.Spec.Release)
+	s.Targets = d.Counts
+	s.Progress = fmt.Sprintf("%d/%d", d.Counts.UpToDate, d.Counts.Desired)
+	s.CurrentRun = d.CurrentRun
+	if f.Release != nil {
+		s.Snapshot = f.Release.Status.Snapshot
+	}
+	describeChain(s, f)
+	c := status.Conditions{List: &s.Conditions, Generation: b.Generation}
+	c.Remove(v1alpha1.ConditionHeld)
+	switch d.State {
+	case stateUpToDate:
+		c.Ready(d.Reason, d.Message)
+	case stateProgressing:
+		c.Reconciling(d.Reason, d.Message)
+	case stateWaiting:
+		c.Reconciling(d.Reason, d.Message)
+		c.Set(v1alpha1.ConditionHeld, metav1.ConditionTrue, d.Reason, d.Message)
+	case stateHeld:
+		c.Stalled(d.Reason, d.Message)
+		c.Set(v1alpha1.ConditionHeld, metav1.ConditionTrue, d.Reason, d.Message)
+	case stateStalled:
+		c.Stalled(d.Reason, d.Message)
+	}
+}
+
+// describeChain tells of the newest runs that ended.
+func describeChain(s *v1alpha1.ReleaseBindingStatus, f facts) {
+	for i := range f.Chain {
+		run := &f.Chain[i]
+		if token := run.Annotations[v1alpha1.AnnotationHandledRetry]; token != "" {
+			s.LastHandledRetry = token
+		}
+		if !run.Status.Phase.IsTerminal() {
+			continue
+		}
+		s.LastRun = run.Name
+		if run.Status.Phase == v1alpha1.RunSucceeded && run.Spec.Purpose != v1alpha1.PurposeConvergence {
+			s.LastSuccessfulRelease = string(run.Spec.Release)
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package binding
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
+)
+
+// Reconciler carries out ReleaseBindings.
+type Reconciler struct {
+	// Client reads through the cache and writes.
+	Client client.Client
+	// Reader reads past the cache.
+	Reader client.Reader
+	// Recorder tells people what happened.
+	Recorder events.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// New makes a Reconciler for the manager.
+func New(mgr ctrl.Manager) *Reconciler {
+	return &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("mantle"), Now: time.Now}
+}
+
+// +kubebuilder:rbac:groups=mantle.dev,resources=releasebindings,verbs=get;list;watch
+// +kubebuilder:rbac:groups=mantle.dev,resources=releasebindings/status,verbs=patch
+// +kubebuilder:rbac:groups=mantle.dev,resources=releasebindings/finalizers,verbs=update
+// +kubebuilder:rbac:groups=mantle.dev,resources=deploymentruns,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=mantle.dev,resources=deploymentrunslices,verbs=get;list;watch
+// +kubebuilder:rbac:groups=mantle.dev,resources=releases;environments;deploymenttargets;targetpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconcile gathers the facts, decides, makes the run that is needed, and writes down what is now true.
+func (r *Reconciler) Reconcile(ctx context.Context, b *v1alpha1.ReleaseBinding) (ctrl.Result, error) {
+	if !b.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	b = b.DeepCopy()
+	patcher := status.NewPatcher(r.Client, b)
+	f, err := r.gather(ctx, b, r.Now())
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	d := decide(f)
+	if err := r.carryOut(ctx, f, d); err != nil {
+		return ctrl.Result{}, err
+	}
+	r.tell(b, d)
+	describe(f, d)
+	return ctrl.Result{RequeueAfter: d.Again}, patcher.Patch(ctx, b)
+}
+
+// SetupWithManager watches all that a decision goes by.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	err := ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.ReleaseBinding{}).
+		Owns(&v1alpha1.DeploymentRun{}).
+		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf)).
+		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf)).
+		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf)).
+		Complete(reconcile.AsReconciler(r.Client, r))
+	if err != nil {
+		return fmt.Errorf("setting up the binding controller: %w", err)
+	}
+	return nil
+}
+
+// bindingsOf are the bindings that an object concerns.
+func (r *Reconciler) bindingsOf(ctx context.Context, o client.Object) []reconcile.Request {
+	var bindings v1alpha1.ReleaseBindingList
+	if err := r.Client.List(ctx, &bindings, client.InNamespace(o.GetNamespace())); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing bindings")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range bindings.Items {
+		if concerns(o, &bindings.Items[i]) {
+			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{
+				Namespace: bindings.Items[i].Namespace, Name: bindings.Items[i].Name}})
+		}
+	}
+	return requests
+}
+
+func concerns(o client.Object, b *v1alpha1.ReleaseBinding) bool {
+	switch o := o.(type) {
+	case *v1alpha1.Release:
+		return o.Name == releaseName(b.Spec)
+	case *v1alpha1.Environment:
+		return o.Name == string(b.Spec.Environment)
+	default:
+		return true
+	}
+}
