@@ -1,0 +1,115 @@
+package feed
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// check refuses what the text of a URL already gives away.
+func (f *Fetcher) check(u *url.URL) error {
+	refuse := func(why string) error { return &RefusedError{URL: shown(u), Why: why} }
+	if u.User != nil {
+		return refuse("credentials in a url are readable by everybody who can read the project; take them out")
+	}
+	switch u.Scheme {
+	case "file":
+		return f.checkFile(u)
+	case "https":
+	default:
+		return refuse("only https is fetched")
+	}
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	if host == "" {
+		return refuse("it names no host")
+	}
+	if inCluster(host) {
+		return refuse("names inside the cluster are not fetched from")
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if why := f.deny(ip); why != "" {
+			return refuse(why)
+		}
+	}
+	return nil
+}
+
+func (f *Fetcher) checkFile(u *url.URL) error {
+	switch {
+	case f.config.Root == "":
+		return &RefusedError{URL: shown(u), Why: "file: is off; use https, or start the operator with --package-root"}
+	case u.Host != "" && u.Host != "localhost":
+		return &RefusedError{URL: shown(u), Why: "a file: url has no host; write file:///path"}
+	default:
+		return nil
+	}
+}
+
+func inCluster(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return false // refused by its address
+	}
+	return host == "kubernetes" || strings.HasPrefix(host, "kubernetes.default") ||
+		slices.ContainsFunc([]string{".svc", ".cluster.local"}, func(suffix string) bool { return strings.HasSuffix(host, suffix) })
+}
+
+// deny says why an address is not dialled, or nothing.
+func (f *Fetcher) deny(ip netip.Addr) string {
+	ip = ip.Unmap()
+	for _, allowed := range f.config.AllowCIDRs {
+		if allowed.Contains(ip) {
+			return ""
+		}
+	}
+	const remedy = " is not fetched from, unless --package-allow-cidr names it"
+	switch {
+	case ip.IsLoopback(), ip.IsUnspecified():
+		return "the loopback address " + ip.String() + remedy
+	case ip.IsLinkLocalUnicast(), ip.IsMulticast():
+		return "the link-local address " + ip.String() + remedy
+	case slices.Contains(f.config.DenyAddresses, ip):
+		return "the API server's address " + ip.String() + remedy
+	default:
+		return ""
+	}
+}
+
+// transport checks every address just before it is dialled: what a name resolves to is the name owner's choice.
+// It uses no proxy, as a proxy would dial in its place.
+func (f *Fetcher) transport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 30 * time.Second, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
+		peer, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return fmt.Errorf("parsing the address %s: %w", address, err)
+		}
+		if why := f.deny(peer.Addr()); why != "" {
+			return &RefusedError{URL: address, Why: why}
+		}
+		return nil
+	}}
+	return &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    30 * time.Second,
+		ResponseHeaderTimeout:  time.Minute,
+		IdleConnTimeout:        time.Minute,
+		MaxResponseHeaderBytes: 64 << 10,
+		ForceAttemptHTTP2:      true,
+	}
+}
+
+func (f *Fetcher) redirect(request *http.Request, via []*http.Request) error {
+	if len(via) >= maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	if request.URL.Scheme != "https" {
+		return &RefusedError{URL: shown(request.URL), Why: "a redirect left https"}
+	}
+	return f.check(request.URL)
+}

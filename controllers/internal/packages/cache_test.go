@@ -1,0 +1,127 @@
+package packages
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// shelf is a Fetcher over a map.
+type shelf map[string][]byte
+
+func (s shelf) Check(string) error { return nil }
+func (s shelf) Fetch(_ context.Context, url string, w io.Writer) error {
+	content, ok := s[url]
+	if !ok {
+		return errors.New("not there")
+	}
+	_, err := w.Write(content)
+	return err
+}
+
+func tarball(t *testing.T, text string) (archive []byte, content string) {
+	t.Helper()
+	var plain, compressed bytes.Buffer
+	w := tar.NewWriter(&plain)
+	if err := w.WriteHeader(&tar.Header{Name: "a", Mode: 0o644, Size: int64(len(text))}); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = w.Write([]byte(text))
+	_ = w.Close()
+	g := gzip.NewWriter(&compressed)
+	_, _ = g.Write(plain.Bytes())
+	_ = g.Close()
+	sum := sha256.Sum256(plain.Bytes())
+	return compressed.Bytes(), "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func open(t *testing.T, s shelf, dir string, max int64) (*Cache, func() Owner) {
+	t.Helper()
+	told := make(chan Owner, 16)
+	c, err := Open(Config{Dir: dir, Fetcher: s, MaxBytes: max, Notify: func(o Owner) { told <- o }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c, func() Owner {
+		select {
+		case o := <-told:
+			return o
+		case <-time.After(10 * time.Second):
+			t.Fatal("nobody was told")
+			return Owner{}
+		}
+	}
+}
+
+func TestEnsure(t *testing.T) {
+	archive, content := tarball(t, "one")
+	s := shelf{"u": archive, "bad": []byte("not an archive")}
+	dir := t.TempDir()
+	c, told := open(t, s, dir, 0)
+	owner := Owner{Kind: "Release", NamespacedName: types.NamespacedName{Name: "r"}}
+
+	if _, state, _ := c.Ensure(owner, Ref{URL: "u"}); state != Pending {
+		t.Fatalf("at first %s", state)
+	}
+	if told() != owner {
+		t.Fatal("another was told")
+	}
+	p, state, err := c.Ensure(owner, Ref{URL: "u"})
+	if state != Ready || err != nil || p.ContentDigest != content || p.Format != "tar.gz" || p.Size != int64(len(archive)) {
+		t.Fatalf("%v %v %+v", state, err, p)
+	}
+
+	s["u"], _ = tarball(t, "two")
+	again, _ := open(t, s, dir, 0)
+	if got, state, _ := again.Ensure(owner, Ref{URL: "u", Digest: p.Digest}); state != Ready || got != p {
+		t.Errorf("after a restart: %s %+v", state, got)
+	}
+
+	other, told := open(t, s, t.TempDir(), 0)
+	other.Ensure(owner, Ref{URL: "u", Digest: p.Digest})
+	other.Ensure(owner, Ref{URL: "bad"})
+	told()
+	told()
+	if _, state, err := other.Ensure(owner, Ref{URL: "u", Digest: p.Digest}); state != Failed || !errors.Is(err, ErrChanged) {
+		t.Errorf("a changed archive: %s %v", state, err)
+	}
+	var invalid *InvalidError
+	if _, state, err := other.Ensure(owner, Ref{URL: "bad"}); state != Failed || !errors.As(err, &invalid) {
+		t.Errorf("no archive: %s %v", state, err)
+	}
+}
+
+func TestTheOldestGoesWhenTheCacheIsFull(t *testing.T) {
+	a, _ := tarball(t, "one")
+	b, _ := tarball(t, "two")
+	c, told := open(t, shelf{"a": a, "b": b}, t.TempDir(), int64(len(a)+len(b)/2))
+	first := Package{}
+	for _, url := range []string{"a", "b"} {
+		c.Ensure(Owner{}, Ref{URL: url})
+		told()
+		p, state, err := c.Ensure(Owner{}, Ref{URL: url})
+		if state != Ready {
+			t.Fatalf("%s: %s %v", url, state, err)
+		}
+		if url == "a" {
+			first = p
+		}
+	}
+	if _, err := c.Open(first.Digest); err == nil {
+		t.Error("the oldest is still there")
+	}
+	if _, state, _ := c.Ensure(Owner{}, Ref{URL: "a", Digest: first.Digest}); state != Pending {
+		t.Errorf("a dropped one is fetched again, not %s", state)
+	}
+	told()
+}
