@@ -1,0 +1,108 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/feed"
+	"github.com/mantledeploy/mantle/controllers/internal/packages"
+	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
+)
+
+// freeze writes the process down. One that is there already was written by an earlier pass.
+func (r *Reconciler) freeze(ctx context.Context, f facts, v verdict) (verdict, error) {
+	revision, err := snapshot.Freeze(f.Release, *v.Freeze, v.Digest)
+	if errors.Is(err, snapshot.ErrTooLarge) {
+		return verdict{Stalled: true, Reason: v1alpha1.ReasonSnapshotTooLarge, Message: err.Error()}, nil
+	}
+	if err != nil {
+		return v, fmt.Errorf("freezing the process: %w", err)
+	}
+	if err := r.Client.Create(ctx, revision); err != nil && !apierrors.IsAlreadyExists(err) {
+		return v, fmt.Errorf("writing snapshot %s: %w", revision.Name, err)
+	}
+	v.Process, v.Snapshot = v.Freeze, revision.Name
+	return v, nil
+}
+
+// resolve asks the package cache for every package that has no digest in the status yet.
+func (r *Reconciler) resolve(release *v1alpha1.Release, v verdict) verdict {
+	owner := packages.Owner{Kind: OwnerKind, NamespacedName: client.ObjectKeyFromObject(release)}
+	v.Ready, v.Reason, v.Message = true, v1alpha1.ReasonResolved, "the process is frozen and every package was found"
+	for i, wanted := range release.Spec.Packages {
+		if known := resolved(release, wanted); known != nil {
+			v.Packages = append(v.Packages, *known)
+			continue
+		}
+		ref := packages.Ref{URL: packageURL(v.Process, wanted), Digest: wanted.Digest}
+		p, state, err := r.Packages.Ensure(owner, ref)
+		switch state {
+		case packages.Ready:
+			v.Packages = append(v.Packages, v1alpha1.ResolvedPackage{Name: string(wanted.Name), Version: wanted.Version, URL: ref.URL,
+				Digest: p.Digest, ContentDigest: p.ContentDigest, Format: p.Format, Size: p.Size})
+		case packages.Pending:
+			v = v.unless(v1alpha1.ReasonPackagePending, fmt.Sprintf("package %s %s is being fetched", wanted.Name, wanted.Version), false)
+		case packages.Failed:
+			reason, stalled := classify(err)
+			v = v.unless(reason, fmt.Sprintf("spec.packages[%d] (%s %s): %v", i, wanted.Name, wanted.Version, err), stalled)
+			if at := r.Packages.RetryAt(ref); !at.IsZero() {
+				v.Again = max(at.Sub(r.Now()), 0) + 1
+			}
+		}
+	}
+	return v
+}
+
+// unless keeps the worst of what was found.
+func (v verdict) unless(reason, message string, stalled bool) verdict {
+	if v.Ready || stalled && !v.Stalled {
+		v.Reason, v.Message = reason, message
+	}
+	v.Ready, v.Stalled = false, v.Stalled || stalled
+	return v
+}
+
+// classify names the reason, and says whether a person is needed.
+func classify(err error) (reason string, stalled bool) {
+	var refused *feed.RefusedError
+	var large *feed.TooLargeError
+	var invalid *packages.InvalidError
+	switch {
+	case errors.As(err, &refused):
+		return v1alpha1.ReasonPackageRefused, true
+	case errors.As(err, &large), errors.As(err, &invalid):
+		return v1alpha1.ReasonPackageInvalid, true
+	case errors.Is(err, packages.ErrChanged):
+		return v1alpha1.ReasonPackageChanged, true
+	default:
+		return v1alpha1.ReasonPackageUnavailable, false
+	}
+}
+
+// resolved is what the status already tells of a package.
+func resolved(release *v1alpha1.Release, wanted v1alpha1.ReleasePackage) *v1alpha1.ResolvedPackage {
+	for i := range release.Status.Packages {
+		p := &release.Status.Packages[i]
+		if p.Name == string(wanted.Name) && p.Version == wanted.Version && p.Digest != "" {
+			return p
+		}
+	}
+	return nil
+}
+
+// packageURL puts the version, escaped as a path segment, into the project's URL.
+func packageURL(process *v1alpha1.ProjectSpec, wanted v1alpha1.ReleasePackage) string {
+	for _, p := range process.Packages {
+		if p.Name == wanted.Name {
+			return strings.ReplaceAll(p.URL, "{version}", url.PathEscape(wanted.Version))
+		}
+	}
+	return ""
+}

@@ -1,0 +1,60 @@
+package release
+
+import (
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
+)
+
+// maxDeployments bounds status.deployments.
+const maxDeployments = 32
+
+// describe writes the verdict into the release's status; it is pure but for that.
+func describe(f facts, v verdict) {
+	s := &f.Release.Status
+	s.ObservedGeneration = f.Release.Generation
+	if v.Snapshot != "" {
+		s.Snapshot, s.ProcessDigest = v.Snapshot, v.Digest
+	}
+	if len(v.Packages) > 0 {
+		s.Packages = v.Packages
+	}
+	s.Deployments = deployments(f.Runs)
+	c := status.Conditions{List: &s.Conditions, Generation: f.Release.Generation}
+	resolved := metav1.ConditionFalse
+	switch {
+	case v.Ready:
+		resolved = metav1.ConditionTrue
+		c.Ready(v.Reason, v.Message)
+	case v.Stalled:
+		c.Stalled(v.Reason, v.Message)
+	default:
+		c.Reconciling(v.Reason, v.Message)
+	}
+	c.Set(v1alpha1.ConditionResolved, resolved, v.Reason, v.Message)
+}
+
+// deployments are the newest run in each environment, newest first where there are too many.
+func deployments(runs []v1alpha1.DeploymentRun) []v1alpha1.ReleaseDeployment {
+	runs = slices.Clone(runs)
+	slices.SortFunc(runs, func(a, b v1alpha1.DeploymentRun) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
+	seen := map[v1alpha1.ObjectName]bool{}
+	var list []v1alpha1.ReleaseDeployment
+	for _, run := range runs {
+		if seen[run.Spec.Environment] || len(list) == maxDeployments {
+			continue
+		}
+		seen[run.Spec.Environment] = true
+		at := run.Status.FinishTime
+		if at == nil {
+			at = run.Status.StartTime
+		}
+		list = append(list, v1alpha1.ReleaseDeployment{Environment: string(run.Spec.Environment), Run: run.Name, Phase: run.Status.Phase, Time: at})
+	}
+	slices.SortFunc(list, func(a, b v1alpha1.ReleaseDeployment) int { return strings.Compare(a.Environment, b.Environment) })
+	return list
+}

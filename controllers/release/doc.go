@@ -1,0 +1,12 @@
+// Package release carries out Releases: it freezes the project's process and finds the packages.
+//
+// Duty: when the Project is Ready at its current generation, the process, the variable definitions and the settings
+// are frozen in a ControllerRevision; each package is fetched once, and its digest holds from then on.
+//
+// Watches: Releases, Projects (a release waits for one) and DeploymentRuns (for status.deployments).
+// Writes: ControllerRevisions (create only) and the status of Releases.
+// Never: reads a Secret, changes a Project, or deletes a Release.
+//
+// A pass reads past the cache what it freezes, decides, and patches once. Fetching happens in the package cache,
+// which enqueues the release when there is news.
+package release

@@ -1,0 +1,105 @@
+package release
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// patience is how long a release waits for what may come in the same commit before it is Stalled.
+const patience = time.Minute
+
+// verdict is what a pass found out.
+type verdict struct {
+	// Ready, or else Stalled, or else it goes on by itself.
+	Ready, Stalled  bool
+	Reason, Message string
+	// Freeze is the process to freeze now.
+	Freeze *v1alpha1.ProjectSpec
+	Digest string
+	// Process is the frozen one, Snapshot the name of its object.
+	Process  *v1alpha1.ProjectSpec
+	Snapshot string
+	// Resolved packages so far.
+	Packages []v1alpha1.ResolvedPackage
+	// Again is when to look again without an event.
+	Again time.Duration
+}
+
+// judge decides without I/O whether the process can be frozen.
+func judge(f facts) verdict {
+	if f.Frozen != nil {
+		return packagesOf(f, verdict{Process: f.Frozen, Snapshot: f.FrozenName, Digest: f.Release.Status.ProcessDigest})
+	}
+	name := string(f.Release.Spec.Project)
+	if f.Release.Status.Snapshot != "" && f.Project != nil && f.Project.Status.ProcessDigest != f.Release.Status.ProcessDigest {
+		return verdict{Stalled: true, Reason: v1alpha1.ReasonProcessDigestMismatch, Message: "the snapshot " + f.Release.Status.Snapshot +
+			" was deleted and the project's process is another one now; delete this Release and create it again"}
+	}
+	switch {
+	case f.Project == nil:
+		return f.wait(v1alpha1.ReasonProjectNotFound, "spec.project: there is no Project "+name+" in this namespace; create it")
+	case !ready(f.Project):
+		return verdict{Reason: v1alpha1.ReasonProjectNotReady, Message: "Project " + name + " is not Ready: " + why(f.Project)}
+	case f.Release.Spec.ProcessDigest != "" && f.Release.Spec.ProcessDigest != f.Project.Status.ProcessDigest:
+		return f.wait(v1alpha1.ReasonProcessDigestMismatch, fmt.Sprintf("spec.processDigest: Project %s has the process %s; bring the project to the one that is named, or make a release that names this one",
+			name, f.Project.Status.ProcessDigest))
+	}
+	return packagesOf(f, verdict{Freeze: &f.Project.Spec, Digest: f.Project.Status.ProcessDigest})
+}
+
+func (f facts) wait(reason, message string) verdict {
+	since := f.WaitingSince
+	if since.IsZero() {
+		since = f.Now
+	}
+	left := patience - f.Now.Sub(since)
+	return verdict{Stalled: left <= 0, Reason: reason, Message: message, Again: max(left, 0)}
+}
+
+func ready(p *v1alpha1.Project) bool {
+	c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
+	return p.Status.ObservedGeneration == p.Generation && c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == p.Generation
+}
+
+func why(p *v1alpha1.Project) string {
+	if p.Status.ObservedGeneration != p.Generation {
+		return "its spec was just changed"
+	}
+	if c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+		return c.Message
+	}
+	return "nobody has looked at it yet"
+}
+
+// packagesOf compares the packages of the process with those that the release names.
+func packagesOf(f facts, v verdict) verdict {
+	process := v.Process
+	if process == nil {
+		process = v.Freeze
+	}
+	known, named := map[v1alpha1.StepName]bool{}, map[v1alpha1.StepName]bool{}
+	for _, p := range process.Packages {
+		known[p.Name] = true
+	}
+	for i, p := range f.Release.Spec.Packages {
+		if !known[p.Name] {
+			return v.missing("spec.packages[%d].name: the project has no package %s", i, p.Name)
+		}
+		named[p.Name] = true
+	}
+	for _, p := range process.Packages {
+		if !named[p.Name] {
+			return v.missing("spec.packages: the project's package %s is not named; add it with its version", p.Name)
+		}
+	}
+	return v
+}
+
+func (v verdict) missing(format string, args ...any) verdict {
+	return verdict{Stalled: true, Reason: v1alpha1.ReasonPackageMissing, Message: fmt.Sprintf(format, args...), Snapshot: v.Snapshot, Digest: v.Digest}
+}
