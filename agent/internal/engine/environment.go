@@ -1,0 +1,55 @@
+package engine
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/mantledeploy/mantle/api/step"
+)
+
+// environment is what a script gets: this process's own, the step's values, and the MANTLE_ family.
+func (s *session) environment(files scriptFiles, env []step.EnvVar) ([]string, error) {
+	var all []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(strings.ToUpper(e), "MANTLE_") {
+			all = append(all, e)
+		}
+	}
+	if os.Getenv("PYTHONUNBUFFERED") == "" {
+		all = append(all, "PYTHONUNBUFFERED=1") // So that its output comes while it runs.
+	}
+	for _, e := range env {
+		value := s.value(e.Value)
+		if strings.ContainsRune(value, 0) {
+			return nil, fmt.Errorf("the environment variable %s has a value with a zero byte, which no process can be given", e.Name)
+		}
+		all = append(all, e.Name+"="+value)
+	}
+	engine, err := enginePath()
+	if err != nil {
+		return nil, err
+	}
+	p := s.plan
+	for _, e := range [][2]string{
+		{step.EnvEngine, engine}, {step.EnvHome, s.home}, {step.EnvVariables, files.variables}, {step.EnvOutput, files.outputs},
+		{step.EnvNamespace, p.Namespace}, {step.EnvEnvironment, p.Environment}, {step.EnvProject, p.Project},
+		{step.EnvRelease, p.Release}, {step.EnvRun, p.RunName}, {step.EnvStep, p.Step}, {step.EnvTarget, p.Target},
+		{step.EnvTicket, p.Ticket},
+	} {
+		all = append(all, e[0]+"="+e[1])
+	}
+	return all, nil
+}
+
+// enginePath is this program's own path.
+func enginePath() (string, error) {
+	if path := os.Getenv(step.EnvEngine); path != "" {
+		return path, nil
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding the engine's own program: %w", err)
+	}
+	return path, nil
+}

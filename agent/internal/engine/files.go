@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/mantledeploy/mantle/api/step"
+)
+
+// maxOutputFile is how much of the file of outputs is read, in bytes.
+const maxOutputFile = 4 * step.MaxOutputs
+
+// scriptFiles are the files that a script finds in its folder, and that are removed when it has ended.
+type scriptFiles struct {
+	script, variables, outputs string
+}
+
+// writeFiles writes the script, the variables that are not sensitive, and an empty file for outputs.
+func (s *session) writeFiles(shell step.Shell, text string) (scriptFiles, error) {
+	extension, content := form(shell, text)
+	files := scriptFiles{
+		script:    filepath.Join(s.folder, "mantle-script"+extension),
+		variables: filepath.Join(s.folder, "mantle-variables.json"),
+		outputs:   filepath.Join(s.folder, "mantle-outputs"),
+	}
+	plain := map[string]string{}
+	for name, v := range s.plan.Variables {
+		if v.Secret == nil {
+			plain[name] = v.Text
+		}
+	}
+	variables, err := json.Marshal(plain)
+	if err != nil {
+		return files, fmt.Errorf("encoding the variables: %w", err)
+	}
+	for _, f := range []struct {
+		path string
+		data []byte
+	}{{files.script, content}, {files.variables, variables}, {files.outputs, nil}} {
+		if err := os.WriteFile(f.path, f.data, 0o600); err != nil {
+			return files, fmt.Errorf("writing the script's files: %w", err)
+		}
+	}
+	return files, nil
+}
+
+func (f scriptFiles) remove(s *session) {
+	for _, path := range []string{f.script, f.variables, f.outputs} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.warn("a file of the step cannot be removed: " + err.Error())
+		}
+	}
+}
+
+// form is how a script lies on the disk: Bash reads no CRLF, and Windows PowerShell takes a file for
+// UTF-8 only with a mark at its beginning. Otherwise a script is left as it is.
+func form(shell step.Shell, text string) (extension string, content []byte) {
+	switch shell {
+	case step.Bash:
+		return ".sh", []byte(strings.ReplaceAll(text, "\r\n", "\n"))
+	case step.PowerShell:
+		return ".ps1", []byte("\uFEFF" + strings.TrimPrefix(text, "\uFEFF"))
+	case step.Python:
+		return ".py", []byte(text)
+	}
+	return ".txt", []byte(text)
+}
+
+// readOutputFile reads the file of outputs, at most maxOutputFile bytes of it. Windows PowerShell's `>>`
+// writes UTF-16, which is understood too.
+func readOutputFile(path string) (text string, cut bool, err error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	if !info.Mode().IsRegular() {
+		return "", false, errors.New("the file was replaced by something else")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", false, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxOutputFile+1))
+	if err != nil {
+		return "", false, err
+	}
+	if cut = len(data) > maxOutputFile; cut {
+		data = data[:maxOutputFile]
+	}
+	if len(data) >= 2 && data[0] == 0xff && data[1] == 0xfe {
+		units := make([]uint16, len(data)/2)
+		for i := range units {
+			units[i] = binary.LittleEndian.Uint16(data[2*i:])
+		}
+		data = []byte(string(utf16.Decode(units)))
+	}
+	return strings.TrimPrefix(string(data), "\uFEFF"), cut, nil
+}

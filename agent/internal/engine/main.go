@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/masking"
+	"github.com/mantledeploy/mantle/api/step"
+)
+
+// options are what a test changes of the engine.
+type options struct {
+	at func(point string) // called at each point of a step
+}
+
+func (o options) reached(point string) {
+	if o.at != nil {
+		o.at(point)
+	}
+}
+
+// Main is `tentacle step` with the arguments that follow these words; it returns the process's exit
+// code. `--plan FILE` names the plan, whose folder is the step's; `--home DIR` goes before the
+// environment's TentacleHome.
+func Main(args []string) int { return execute(args, options{}) }
+
+func execute(args []string, o options) int {
+	began := time.Now()
+	flags := flag.NewFlagSet("tentacle step", flag.ContinueOnError)
+	plan := flags.String("plan", "", "the plan to carry out")
+	home := flags.String("home", os.Getenv(step.EnvTentacleHome), "the Tentacle's home")
+	drain := flags.Bool("drain", false, "read the input to its end and discard it; for the engine's own use")
+	switch err := flags.Parse(args); {
+	case err != nil:
+		return step.ExitPlanRefused
+	case *drain:
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		return 0
+	case *plan == "" || flags.NArg() > 0:
+		fmt.Fprintln(os.Stderr, "tentacle step needs --plan FILE and takes nothing else; a Tentacle calls it, not a person")
+		return step.ExitPlanRefused
+	}
+	s, code, err := open(*plan, *home, began, o)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tentacle step: "+err.Error())
+		return code
+	}
+	return s.carryOut()
+}
+
+// errClaimed says that another engine has been here.
+var errClaimed = errors.New("this step has been started before; nothing is done")
+
+// open claims the plan's folder and reads what is in it. The secrets' file is gone afterwards, whatever
+// else went wrong.
+func open(plan, home string, began time.Time, o options) (*session, int, error) {
+	plan, err := filepath.Abs(plan)
+	if err != nil {
+		return nil, step.ExitPlanRefused, fmt.Errorf("finding the plan: %w", err)
+	}
+	folder := filepath.Dir(plan)
+	if err := claim(folder); err != nil {
+		code := step.ExitFailed
+		if errors.Is(err, errClaimed) {
+			code = step.ExitClaimed
+		}
+		return nil, code, err
+	}
+	o.reached("claimed")
+	secrets, err := takeSecrets(filepath.Join(folder, step.SecretsFile))
+	if err != nil {
+		return nil, step.ExitPlanRefused, err
+	}
+	p, err := readPlan(plan)
+	if err == nil {
+		err = p.CheckSecrets(len(secrets))
+	}
+	if err != nil {
+		return nil, step.ExitPlanRefused, err
+	}
+	if home != "" {
+		if home, err = filepath.Abs(home); err != nil {
+			return nil, step.ExitFailed, fmt.Errorf("finding the home: %w", err)
+		}
+	}
+	masker := masking.New(secrets)
+	return &session{plan: p, secrets: secrets, folder: folder, home: home, began: began, options: o, masker: masker,
+		out: newOutput(masker, os.Stdout, os.Stderr)}, 0, nil
+}
+
+func readPlan(path string) (step.Plan, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return step.Plan{}, fmt.Errorf("opening the plan: %w", err)
+	}
+	defer f.Close()
+	return step.DecodePlan(f)
+}
+
+// The causes for which a step is ended from outside.
+var (
+	errTimedOut  = errors.New("the step's time is over")
+	errCancelled = errors.New("the step was cancelled")
+)
+
+// carryOut does the step, prints its result and returns the exit code.
+func (s *session) carryOut() int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	ctx, stop := context.WithDeadlineCause(ctx, s.began.Add(s.plan.Timeout()), errTimedOut)
+	defer stop()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, endSignals()...)
+	defer signal.Stop(signals)
+	// A reader of the output that goes away must not end a step in its middle; scripts get the
+	// default of this signal back, as it is caught and not ignored.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, pipeSignals()...)
+	go func() {
+		select {
+		case <-signals:
+			cancel(errCancelled)
+		case <-ctx.Done():
+		}
+	}()
+	if n := s.masker.Short(); n > 0 {
+		s.warn(fmt.Sprintf("%d sensitive values have fewer than 3 bytes and are not masked", n))
+	}
+	r := kinds()[s.plan.Kind](ctx, s)
+	s.finish(r)
+	return r.ExitCode
+}
+
+// kind does one kind of step. A result with a reason has failed.
+type kind func(context.Context, *session) step.Result
+
+// kinds is the list of what the engine can do.
+func kinds() map[step.Kind]kind {
+	return map[step.Kind]kind{
+		step.KindRun:       run,
+		step.KindDeploy:    deployPackage,
+		step.KindHealth:    health,
+		step.KindInventory: inventory,
+	}
+}

@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/mantledeploy/mantle/api/step"
+)
+
+// run runs a script, and gives the outputs that it declared.
+func run(ctx context.Context, s *session) step.Result {
+	j, err := s.journal()
+	if err != nil {
+		return s.failed(ctx, err)
+	}
+	row := s.row()
+	if err := s.begin(j, row); err != nil {
+		return s.failed(ctx, err)
+	}
+	s.options.reached("begun")
+	r := s.script(ctx, s.plan.Run.Shell, s.plan.Run.Script, s.plan.Run.Env)
+	s.end(j, row, r)
+	return r
+}
+
+// script runs one script with everything that a script is promised.
+func (s *session) script(ctx context.Context, shell step.Shell, text string, env []step.EnvVar) step.Result {
+	files, err := s.writeFiles(shell, text)
+	defer files.remove(s)
+	if err != nil {
+		return s.failed(ctx, err)
+	}
+	command, err := find(shell, files.script)
+	if err != nil {
+		return s.failed(ctx, err)
+	}
+	environment, err := s.environment(files, env)
+	if err != nil {
+		return s.failed(ctx, err)
+	}
+	code, err := s.start(ctx, command, environment)
+	if err != nil {
+		return s.failed(ctx, err)
+	}
+	r := step.Result{ExitCode: code}
+	if code != 0 {
+		r.Reason = step.ReasonExitCode
+	}
+	r.Outputs, r.OutputsCut = s.readOutputs(files.outputs)
+	return r
+}
+
+// readOutputs reads what the script gave, keeps what was declared, and masks it.
+func (s *session) readOutputs(path string) (outputs map[string]string, cut bool) {
+	text, cut, err := readOutputFile(path)
+	if err != nil {
+		s.warn("the outputs cannot be read: " + err.Error())
+		return nil, true
+	}
+	if cut {
+		s.warn(fmt.Sprintf("the file of outputs has more than %d bytes; the rest is dropped", maxOutputFile))
+	}
+	declared := map[string]bool{}
+	for _, name := range s.plan.Outputs {
+		declared[name] = true
+	}
+	outputs = map[string]string{}
+	told := map[string]bool{}
+	size := 0
+	for line := range strings.SplitSeq(text, "\n") {
+		line = strings.TrimSuffix(line, "\r")
+		name, value, ok := strings.Cut(line, "=")
+		why := ""
+		value = s.masker.String(strings.ToValidUTF8(value, "\uFFFD"))
+		switch {
+		case line == "":
+			continue
+		case !ok:
+			why = "a line of the outputs is not name=value; it is dropped"
+		case !declared[name]:
+			why = fmt.Sprintf("the output %.100q is not declared by the step; it is dropped", name)
+		case len(value) > step.MaxOutput || size+len(name)+len(value) > step.MaxOutputs:
+			why, cut = fmt.Sprintf("the output %q is too long; it is dropped", name), true
+		default:
+			size += len(name) + len(value)
+			outputs[name] = value
+		}
+		if why != "" && !told[why] && len(told) < step.MaxWarnings {
+			told[why] = true
+			s.warn(why)
+		}
+	}
+	return outputs, cut
+}

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/deploy"
+	"github.com/mantledeploy/mantle/agent/internal/journal"
+	"github.com/mantledeploy/mantle/agent/internal/masking"
+	"github.com/mantledeploy/mantle/api/step"
+)
+
+// session is one step while it is carried out.
+type session struct {
+	plan     step.Plan
+	secrets  []string
+	folder   string
+	home     string
+	began    time.Time
+	masker   *masking.Masker
+	out      *output
+	warnings []string
+	options  options
+}
+
+// value is a plan's value with the secret that it may refer to.
+func (s *session) value(v step.Value) string {
+	if v.Secret != nil {
+		return s.secrets[*v.Secret]
+	}
+	return v.Text
+}
+
+// warn shows a warning and keeps it for the result.
+func (s *session) warn(text string) {
+	text = s.masker.String(text)
+	if len(s.warnings) < step.MaxWarnings {
+		s.warnings = append(s.warnings, text)
+	}
+	lines := step.FormatWarning(text)
+	s.out.raw(lines...)
+}
+
+// journal opens the journal of the home.
+func (s *session) journal() (*journal.Journal, error) {
+	if s.home == "" {
+		return nil, fmt.Errorf("where the Tentacle's home is is not known: neither %s nor --home is set", step.EnvTentacleHome)
+	}
+	return journal.Open(s.home)
+}
+
+// row is the journal's row of this step, without its phase.
+func (s *session) row() journal.Row {
+	p := s.plan
+	return journal.Row{Namespace: p.Namespace, Environment: p.Environment, Project: p.Project, Release: p.Release,
+		Snapshot: p.Snapshot, Run: p.RunName, RunUID: p.RunUID, Step: p.Step, Kind: string(p.Kind), Target: p.Target,
+		Ticket: p.Ticket, Final: p.Final}
+}
+
+// begin writes that a step begins. What has no such row must not be done.
+func (s *session) begin(j *journal.Journal, row journal.Row) error {
+	row.Phase, row.Time = journal.Started, time.Now().UTC()
+	return j.Append(row, s.plan.Kind == step.KindDeploy)
+}
+
+// end writes how a step ended. It was done by then, so a journal that cannot be written is a warning:
+// the row of the beginning stays without an end, and counts as a step that did not end well.
+func (s *session) end(j *journal.Journal, row journal.Row, r step.Result) {
+	row.Phase, row.Time = journal.Succeeded, time.Now().UTC()
+	if r.Reason != "" {
+		row.Phase = journal.Failed
+	}
+	row.Reason, row.ExitCode, row.Skipped = r.Reason, r.ExitCode, r.Skipped
+	if err := j.Append(row, s.plan.Kind == step.KindDeploy); err != nil {
+		s.warn("the end of this step is not in the machine's journal: " + err.Error())
+	}
+}
+
+// failed is the result of an error, which it prints.
+func (s *session) failed(ctx context.Context, err error) step.Result {
+	reason, code := step.ReasonEngineFailed, step.ExitFailed
+	var interpreter *interpreterError
+	var deployment *deploy.Error
+	switch {
+	case errors.Is(context.Cause(ctx), errTimedOut):
+		reason, code, err = step.ReasonTimedOut, step.ExitTimedOut, fmt.Errorf("%w after %s", errTimedOut, s.plan.Timeout())
+	case errors.Is(context.Cause(ctx), errCancelled):
+		reason, code, err = step.ReasonCancelled, step.ExitCancelled, errCancelled
+	case errors.As(err, &interpreter):
+		reason, code = step.ReasonInterpreterNotFound, step.ExitNotFound
+	case errors.As(err, &deployment):
+		reason = deployment.Reason
+	case s.plan.Kind == step.KindDeploy:
+		reason = step.ReasonDeployFailed
+	}
+	s.out.printError(err.Error())
+	return step.Result{ExitCode: code, Reason: reason}
+}
+
+// finish prints outputs and result. The result is the last line, whatever becomes of the rest.
+func (s *session) finish(r step.Result) {
+	s.out.close()
+	for _, name := range slices.Sorted(maps.Keys(r.Outputs)) {
+		line, err := step.FormatOutput(s.plan.Nonce, name, r.Outputs[name])
+		if err != nil {
+			r.OutputsCut = true
+			s.warn(err.Error())
+			continue
+		}
+		s.out.raw(line)
+	}
+	r.Warnings = s.warnings
+	r.Seconds = time.Since(s.began).Seconds()
+	if r.Reason != "" {
+		r.Tail = s.out.tailText()
+	}
+	if line, err := step.FormatResult(s.plan.Nonce, r); err == nil {
+		s.out.raw(line)
+	}
+}
