@@ -235,7 +235,8 @@ type Step struct {
 	// a rolling one. As one target finishes, the next by name begins.
 	// +optional
 	// +kubebuilder:validation:XIntOrString
-	// +kubebuilder:validation:XValidation:rule="type(self) == int ? (self >= 1 && self <= 100000) : string(self).matches('^([1-9][0-9]?|100)%$')",message="window must be a number from 1 or a per cent from 1% to 100%"
+	// +kubebuilder:validation:Pattern=`^([1-9][0-9]?|100)%$`
+	// +kubebuilder:validation:XValidation:rule="self > 0 || (self != 0 && self > '')",message="window must be a number from 1 or a per cent from 1% to 100%"
 	Window *intstr.IntOrString `json:"window,omitempty"`
 
 	StepModifiers `json:",inline"`
