@@ -47,15 +47,7 @@ func (p Plan) Timeout() time.Duration {
 // a secret and more, give both. Waiting for the mutex is bounded by the step's own timeout.
 func Command(p Plan, secrets []string) (tentacle.StartScriptCommandV2, error) {
 	var none tentacle.StartScriptCommandV2
-	if p.Version == 0 {
-		p.Version = Version
-	}
-	if p.Nonce == "" {
-		p.Nonce = Nonce(p.Ticket)
-	}
-	if p.StepDigest == "" && p.Kind == KindDeploy {
-		p.StepDigest = DigestStep(p)
-	}
+	p = p.filled()
 	if err := p.Validate(); err != nil {
 		return none, err
 	}
@@ -92,6 +84,20 @@ func Command(p Plan, secrets []string) (tentacle.StartScriptCommandV2, error) {
 		Files:                       files,
 		Arguments:                   []string{},
 	}, nil
+}
+
+// filled is the plan with what can be derived.
+func (p Plan) filled() Plan {
+	if p.Version == 0 {
+		p.Version = Version
+	}
+	if p.Nonce == "" {
+		p.Nonce = Nonce(p.Ticket)
+	}
+	if p.StepDigest == "" && p.Kind == KindDeploy {
+		p.StepDigest = DigestStep(p)
+	}
+	return p
 }
 
 // CheckSecrets tells whether every secret that the plan names is among n of them.

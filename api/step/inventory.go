@@ -67,6 +67,10 @@ type machineRow struct {
 	Arch      string `json:"arch"`
 }
 
+func (r machineRow) valid() bool {
+	return isWord(r.OS+r.Arch, "") && len(r.OS+r.Arch) <= maxReasonSize
+}
+
 // FormatInventory is an inventory as lines, one for each row, the machine's own last. Rows over the
 // bounds are left out.
 func FormatInventory(nonce string, inv Inventory) ([]string, error) {

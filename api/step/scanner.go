@@ -105,6 +105,17 @@ func (s *Scanner) mantle(m message) bool {
 		}
 		r = r.bounded()
 		s.result = &r
+	case "installed", "content", "machine":
+		return s.row(m.name, body)
+	default:
+		return false
+	}
+	return true
+}
+
+// row takes one row of an inventory, and tells whether it understood it.
+func (s *Scanner) row(name string, body []byte) bool {
+	switch name {
 	case "installed":
 		var row Installed
 		if json.Unmarshal(body, &row) != nil || !row.valid() {
@@ -123,13 +134,11 @@ func (s *Scanner) mantle(m message) bool {
 		}
 	case "machine":
 		var row machineRow
-		if json.Unmarshal(body, &row) != nil || !isWord(row.OS+row.Arch, "") || len(row.OS+row.Arch) > maxReasonSize {
+		if json.Unmarshal(body, &row) != nil || !row.valid() {
 			return false
 		}
 		s.inventory.FreeBytes, s.inventory.OS, s.inventory.Arch = max(row.FreeBytes, 0), row.OS, row.Arch
 		s.machine = true
-	default:
-		return false
 	}
 	return true
 }

@@ -124,13 +124,19 @@ func (p Plan) checkDeploy() error {
 		return fmt.Errorf("deploy.version: %q is the name of the link to the current version", d.Version)
 	case len(d.ID) > MaxValueSize || len(d.PublishedDigest) > MaxNameSize:
 		return fmt.Errorf("deploy.id, deploy.publishedDigest: too long")
-	case !IsSHA256(d.Content.SHA256):
+	}
+	return d.Content.check()
+}
+
+func (c Content) check() error {
+	switch {
+	case !IsSHA256(c.SHA256):
 		return fmt.Errorf("deploy.content.sha256: must be 64 lower-case hex digits")
-	case d.Content.Format != FormatTar && d.Content.Format != FormatTarGz && d.Content.Format != FormatZip:
-		return fmt.Errorf("deploy.content.format: %q is not one of tar.gz, tar, zip", d.Content.Format)
-	case d.Content.Path != ContentPath(d.Content.SHA256, d.Content.Format):
-		return fmt.Errorf("deploy.content.path: must be %s", ContentPath(d.Content.SHA256, d.Content.Format))
-	case d.Content.Size < 0:
+	case c.Format != FormatTar && c.Format != FormatTarGz && c.Format != FormatZip:
+		return fmt.Errorf("deploy.content.format: %q is not one of tar.gz, tar, zip", c.Format)
+	case c.Path != ContentPath(c.SHA256, c.Format):
+		return fmt.Errorf("deploy.content.path: must be %s", ContentPath(c.SHA256, c.Format))
+	case c.Size < 0:
 		return fmt.Errorf("deploy.content.size: is negative")
 	}
 	return nil

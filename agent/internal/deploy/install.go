@@ -168,7 +168,8 @@ func stage(ctx context.Context, versions *os.Root, content *os.File, p step.Plan
 		return "", fmt.Errorf("opening the folder to unpack to: %w", err)
 	}
 	defer root.Close()
-	if err := unpack(ctx, content, p.Deploy.Content, root, o.Limits); err != nil {
+	s := newSink(ctx, root, o.Limits.orDefault())
+	if err := unpack(ctx, content, p.Deploy.Content, s); err != nil {
 		return "", err
 	}
 	data, err := json.MarshalIndent(marker{p.Namespace, p.Environment, p.Project, p.Release, p.RunUID, p.Deploy.Package,
@@ -179,7 +180,7 @@ func stage(ctx context.Context, versions *os.Root, content *os.File, p step.Plan
 	if err := root.WriteFile(Marker, append(data, '\n'), 0o644); err != nil {
 		return "", fmt.Errorf("writing the marker: %w", err)
 	}
-	if err := syncTree(root); err != nil {
+	if err := syncTree(root, s.entries); err != nil {
 		return "", fmt.Errorf("putting the package on the disk: %w", err)
 	}
 	return name, nil

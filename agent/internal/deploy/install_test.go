@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -257,6 +259,12 @@ func TestInstalledIsStrict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	strict(t, home, j, p, d, relative)
+}
+
+// strict plays what can have happened since an installation.
+func strict(t *testing.T, home string, j *journal.Journal, p step.Plan, d journal.Digests, relative string) {
+	t.Helper()
 	good := journal.Row{Namespace: "shop", Environment: "production", Project: "shop", Kind: "deploy", Package: "web", RunUID: "u",
 		Directory: relative, Digests: &d, Phase: journal.Succeeded}
 	check := func(why string, want bool, digests journal.Digests) {
@@ -304,4 +312,43 @@ func TestInstalledIsStrict(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("no folder", false, d)
+}
+
+// Whatever an archive holds, nothing outside its folder comes of it.
+func FuzzArchives(f *testing.F) {
+	t := &testing.T{}
+	f.Add(tarOf(t, entry{name: "a/b", body: "x"}, entry{name: "l", link: "a", kind: tar.TypeSymlink}), false)
+	f.Add(zipOf(t, entry{name: "a/b", body: "x"}, entry{name: "l", link: "../a", kind: tar.TypeSymlink}), true)
+	f.Fuzz(func(t *testing.T, archive []byte, zipped bool) {
+		outside := t.TempDir()
+		content, err := os.Create(filepath.Join(outside, "content"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer content.Close()
+		_, writing := content.Write(archive)
+		_, seeking := content.Seek(0, 0)
+		inside := filepath.Join(outside, "inside")
+		if err := errors.Join(writing, seeking, os.Mkdir(inside, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		root, err := os.OpenRoot(inside)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer root.Close()
+		sum := sha256.Sum256(archive)
+		c := step.Content{SHA256: hex.EncodeToString(sum[:]), Format: step.FormatTar}
+		if zipped {
+			c.Format = step.FormatZip
+		}
+		var e *Error
+		err = unpack(t.Context(), content, c, newSink(t.Context(), root, Limits{Bytes: 1 << 20, Entries: 100}.orDefault()))
+		if errors.As(err, &e) && e.Reason != step.ReasonPackageRefused {
+			t.Errorf("the error is %v", err)
+		}
+		if got, _ := os.ReadDir(outside); len(got) != 2 {
+			t.Errorf("outside there is %v", got)
+		}
+	})
 }

@@ -46,25 +46,30 @@ func Installed(home string, j *journal.Journal, p step.Plan, d journal.Digests) 
 	if err != nil {
 		return "", false, err
 	}
-	name := path.Base(row.Directory)
-	if !found || row.Phase != journal.Succeeded || row.Digests == nil || *row.Digests != d || d.Step == "" ||
-		row.Directory != path.Join(folder(p), name) {
+	if !found || row.Phase != journal.Succeeded || row.Digests == nil || *row.Digests != d || d.Step == "" {
 		return "", false, nil
 	}
+	ok, err = intact(home, folder(p), row.Directory, d.Content)
+	return row.Directory, ok, err
+}
+
+// intact tells whether the link in a package's folder points to the directory, and whether that has the
+// marker of the content. What cannot be read is not what was made.
+func intact(home, folder, directory, content string) (bool, error) {
 	root, err := os.OpenRoot(home)
 	if err != nil {
-		return "", false, fmt.Errorf("opening the home: %w", err)
+		return false, fmt.Errorf("opening the home: %w", err)
 	}
 	defer root.Close()
-	at := path.Join(journal.Folder, folder(p))
-	target, err := readLink(root, path.Join(at, Current))
-	if err != nil || target != name {
-		return "", false, nil //nolint:nilerr // A link that cannot be read is not the one that was made.
+	name := path.Base(directory)
+	if directory != path.Join(folder, name) {
+		return false, nil
+	}
+	at := path.Join(journal.Folder, folder)
+	if target, err := readLink(root, path.Join(at, Current)); err != nil || target != name {
+		return false, nil //nolint:nilerr // Said above.
 	}
 	var m marker
 	data, err := readSmall(root, path.Join(at, name, Marker))
-	if err != nil || json.Unmarshal(data, &m) != nil || m.Content != d.Content {
-		return "", false, nil //nolint:nilerr // A folder without its marker is not intact.
-	}
-	return row.Directory, true, nil
+	return err == nil && json.Unmarshal(data, &m) == nil && m.Content == content, nil
 }

@@ -69,14 +69,8 @@ func (s *sink) entry(name string) (string, error) {
 	case name[0] == '/' || strings.ContainsRune(name, 0):
 		return "", refuse("%q is not a path within the package", name)
 	}
-	parts := strings.Split(strings.TrimRight(name, "/"), "/")
-	if len(parts) > maxDepth {
-		return "", refuse("%q is more than %d folders deep", name, maxDepth)
-	}
-	for _, part := range parts {
-		if part == ".." || len(part) > maxName || runtime.GOOS == "windows" && !windowsName(part) {
-			return "", refuse("%q has a part that a path within the package cannot have: %q", name, part)
-		}
+	if err := checkParts(name); err != nil {
+		return "", err
 	}
 	clean := path.Clean(name)
 	if !filepath.IsLocal(filepath.FromSlash(clean)) {
@@ -86,6 +80,19 @@ func (s *sink) entry(name string) (string, error) {
 		return "", refuse("%q is the name of the file that marks an installed package", name)
 	}
 	return clean, nil
+}
+
+func checkParts(name string) error {
+	parts := strings.Split(strings.TrimRight(name, "/"), "/")
+	if len(parts) > maxDepth {
+		return refuse("%q is more than %d folders deep", name, maxDepth)
+	}
+	for _, part := range parts {
+		if part == ".." || len(part) > maxName || runtime.GOOS == "windows" && !windowsName(part) {
+			return refuse("%q has a part that a path within the package cannot have: %q", name, part)
+		}
+	}
+	return nil
 }
 
 // windowsName tells whether Windows takes a part of a path for what it says.
@@ -187,18 +194,29 @@ func (s *sink) copy(f *os.File, r io.Reader) error {
 	}
 }
 
-// symlink makes a link that stays within the package: relative, and with `..` only at its beginning and
-// no further up than the package's folder. As every folder above a link is a real one, and every link
-// within is held to the same, following it cannot lead out.
+// symlink makes a link that stays within the package.
 func (s *sink) symlink(name, target string) error {
 	name, err := s.fresh(name)
 	if err != nil {
 		return err
 	}
-	outside := refuse("the link %q leads out of the package", name)
-	if target == "" || len(target) > maxPath || target[0] == '/' || strings.ContainsAny(target, "\x00") ||
+	if !within(name, target) {
+		return refuse("the link %q leads out of the package", name)
+	}
+	if err := s.root.Symlink(filepath.FromSlash(target), name); err != nil {
+		return err
+	}
+	s.made[key(name)] = linkMade
+	return nil
+}
+
+// within tells whether a link cannot lead out: it is relative, and has `..` only at its beginning and no
+// further up than the package's folder. Every folder above a link is a real one, and every link that is
+// met on the way is held to the same.
+func within(name, target string) bool {
+	if target == "" || len(target) > maxPath || target[0] == '/' || strings.ContainsRune(target, 0) ||
 		runtime.GOOS == "windows" && strings.ContainsAny(target, `\:`) {
-		return outside
+		return false
 	}
 	up, down := strings.Count(name, "/"), false
 	for part := range strings.SplitSeq(target, "/") {
@@ -207,17 +225,13 @@ func (s *sink) symlink(name, target string) error {
 		case "..":
 			up--
 			if down || up < 0 {
-				return outside
+				return false
 			}
 		default:
 			down = true
 		}
 	}
-	if err := s.root.Symlink(filepath.FromSlash(target), name); err != nil {
-		return err
-	}
-	s.made[key(name)] = linkMade
-	return nil
+	return true
 }
 
 // hardlink makes another name of a file that this archive has made.

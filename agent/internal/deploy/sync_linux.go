@@ -7,8 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncTree puts everything below root on the disk: one call for the file system, however many files.
-func syncTree(root *os.Root) error {
+// fewEntries is up to how many entries are put on the disk one by one. The other way, one call for the
+// whole file system, writes what others have left unwritten too, but does not grow with their number.
+const fewEntries = 500
+
+// syncTree puts everything below root, about that many entries, on the disk.
+func syncTree(root *os.Root, entries int) error {
+	if entries <= fewEntries {
+		return syncEach(root)
+	}
 	d, err := root.Open(".")
 	if err != nil {
 		return err

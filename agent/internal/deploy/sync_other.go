@@ -2,30 +2,7 @@
 
 package deploy
 
-import (
-	"errors"
-	"io/fs"
-	"os"
-	"runtime"
-)
+import "os"
 
-// syncTree puts everything below root on the disk, file by file.
-func syncTree(root *os.Root) error {
-	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() && runtime.GOOS == "windows" || !d.IsDir() && !d.Type().IsRegular() {
-			return err
-		}
-		how := os.O_RDONLY
-		if runtime.GOOS == "windows" {
-			how = os.O_RDWR
-		}
-		f, err := root.OpenFile(name, how, 0)
-		if errors.Is(err, fs.ErrPermission) {
-			return nil // A read-only file cannot be opened for writing, as Windows wants for this.
-		}
-		if err != nil {
-			return err
-		}
-		return errors.Join(f.Sync(), f.Close())
-	})
-}
+// syncTree puts everything below root on the disk.
+func syncTree(root *os.Root, _ int) error { return syncEach(root) }

@@ -19,10 +19,9 @@ import (
 	"github.com/mantledeploy/mantle/api/step"
 )
 
-// unpack writes a content into root, and fails where its digest is not the plan's. A failure of the
+// unpack writes a content into a sink, and fails where its digest is not the plan's. A failure of the
 // content itself wins over what a wrong content happened to look like.
-func unpack(ctx context.Context, f *os.File, c step.Content, root *os.Root, limits Limits) error {
-	s := newSink(ctx, root, limits.orDefault())
+func unpack(ctx context.Context, f *os.File, c step.Content, s *sink) error {
 	if c.Format == step.FormatZip {
 		return unpackZip(ctx, f, c, s)
 	}

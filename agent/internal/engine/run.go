@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mantledeploy/mantle/api/step"
@@ -61,35 +62,44 @@ func (s *session) readOutputs(path string) (outputs map[string]string, cut bool)
 	if cut {
 		s.warn(fmt.Sprintf("the file of outputs has more than %d bytes; the rest is dropped", maxOutputFile))
 	}
-	declared := map[string]bool{}
-	for _, name := range s.plan.Outputs {
-		declared[name] = true
-	}
-	outputs = map[string]string{}
-	told := map[string]bool{}
-	size := 0
+	o := outputLines{s: s, kept: map[string]string{}, told: map[string]bool{}, cut: cut}
 	for line := range strings.SplitSeq(text, "\n") {
-		line = strings.TrimSuffix(line, "\r")
-		name, value, ok := strings.Cut(line, "=")
-		why := ""
-		value = s.masker.String(strings.ToValidUTF8(value, "\uFFFD"))
-		switch {
-		case line == "":
-			continue
-		case !ok:
-			why = "a line of the outputs is not name=value; it is dropped"
-		case !declared[name]:
-			why = fmt.Sprintf("the output %.100q is not declared by the step; it is dropped", name)
-		case len(value) > step.MaxOutput || size+len(name)+len(value) > step.MaxOutputs:
-			why, cut = fmt.Sprintf("the output %q is too long; it is dropped", name), true
-		default:
-			size += len(name) + len(value)
-			outputs[name] = value
-		}
-		if why != "" && !told[why] && len(told) < step.MaxWarnings {
-			told[why] = true
-			s.warn(why)
+		if line = strings.TrimSuffix(line, "\r"); line != "" {
+			o.take(line)
 		}
 	}
-	return outputs, cut
+	return o.kept, o.cut
+}
+
+// outputLines keeps the outputs of a script's lines, within their bounds.
+type outputLines struct {
+	s    *session
+	kept map[string]string
+	told map[string]bool // the warnings that were given
+	size int
+	cut  bool
+}
+
+func (o *outputLines) take(line string) {
+	name, value, ok := strings.Cut(line, "=")
+	value = o.s.masker.String(strings.ToValidUTF8(value, "\uFFFD"))
+	switch {
+	case !ok:
+		o.drop("a line of the outputs is not name=value; it is dropped")
+	case !slices.Contains(o.s.plan.Outputs, name):
+		o.drop(fmt.Sprintf("the output %.100q is not declared by the step; it is dropped", name))
+	case len(value) > step.MaxOutput || o.size+len(name)+len(value) > step.MaxOutputs:
+		o.cut = true
+		o.drop(fmt.Sprintf("the output %q is too long; it is dropped", name))
+	default:
+		o.size += len(name) + len(value)
+		o.kept[name] = value
+	}
+}
+
+func (o *outputLines) drop(why string) {
+	if !o.told[why] && len(o.told) < step.MaxWarnings {
+		o.told[why] = true
+		o.s.warn(why)
+	}
 }
