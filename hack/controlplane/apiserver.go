@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -118,7 +119,7 @@ func (a *apiServer) waitReady(ctx context.Context) error {
 		return last == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("waiting for the API server: %w (last answer: %v)", err, last)
+		return fmt.Errorf("waiting for the API server: %w", errors.Join(err, last))
 	}
 	return nil
 }
@@ -126,7 +127,8 @@ func (a *apiServer) waitReady(ctx context.Context) error {
 // waitEnd waits, not longer than the limit, until the API server has ended.
 func (a *apiServer) waitEnd(limit time.Duration) {
 	select {
-	case <-a.ended:
+	case err := <-a.ended:
+		a.ended <- err
 	case <-time.After(limit):
 	}
 }

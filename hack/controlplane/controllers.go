@@ -14,8 +14,8 @@ import (
 	kcmoptions "k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
 )
 
-// controllers that run: those without which deleting does not work, and those that give out identities.
-const controllers = "garbage-collector-controller,namespace-controller," +
+// controllerNames are those that run: those without which deleting does not work, and those that give out identities.
+const controllerNames = "garbage-collector-controller,namespace-controller," +
 	"serviceaccount-controller,serviceaccount-token-controller"
 
 // startControllers starts the controllers in this process. The channel receives once, when they have ended.
@@ -30,7 +30,7 @@ func startControllers(ctx context.Context, api *apiServer, dir string) (<-chan e
 		"--leader-elect=false",
 		"--secure-port=0",
 		"--cert-dir="+filepath.Join(dir, "pki"),
-		"--controllers="+controllers,
+		"--controllers="+controllerNames,
 		"--service-account-private-key-file="+api.pki.accountKey,
 		"--root-ca-file="+api.pki.caCert,
 	)

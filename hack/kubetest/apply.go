@@ -73,7 +73,7 @@ func Documents(t testing.TB, file string) []*unstructured.Unstructured {
 // see it. The error is nil when kubectl was content.
 func (c *Cluster) Kubectl(t testing.TB, stdin string, args ...string) (string, error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), Binary(t, "kubectl"), args...) //nolint:gosec // a pinned program
+	cmd := exec.CommandContext(t.Context(), Binary(t, "kubectl"), args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig)
 	cmd.Stdin = bytes.NewReader([]byte(stdin))
 	out, err := cmd.CombinedOutput()

@@ -2,6 +2,7 @@ package kubetest
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +51,7 @@ func launch() (*running, error) {
 
 // launchProgram starts hack/controlplane in a temporary folder of its own making.
 func launchProgram(program, crds string) (*running, error) {
-	cmd := exec.Command(program, "--until-stdin-closes", "--crds", crds) //nolint:gosec // our own program
+	cmd := exec.CommandContext(context.Background(), program, "--until-stdin-closes", "--crds", crds)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Runs every benchmark of the repository, package by package, so that they do not disturb each other.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+git grep -l --untracked -E '^func Benchmark' -- '*_test.go' | xargs -r -n1 dirname | sort -u |
+	while read -r folder; do
+		go test -vet=off -run='^$' -bench=. -benchmem -timeout=60m "./$folder" </dev/null
+	done
