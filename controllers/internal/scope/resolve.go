@@ -1,0 +1,194 @@
+package scope
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/api/variables"
+)
+
+// Value is a text, and whether it must not be shown.
+type Value = variables.Value
+
+// ErrTie is returned where two values of a variable are equally specific for a target.
+var ErrTie = errors.New("two values are equally specific here")
+
+// SystemNames are the variables that the system gives: Input.System has a value for each. A project cannot define
+// them.
+func SystemNames() []string {
+	return []string{"environment.name", "project.name", "release.version", "run.name", "target.name"}
+}
+
+// Input is the place for which variables are worked out.
+type Input struct {
+	// Variables of the frozen process.
+	Variables []v1alpha1.Variable
+	// Environment and Target are names, TargetRoles the target's roles.
+	Environment, Target string
+	TargetRoles         []v1alpha1.Role
+	// System are the values of SystemNames.
+	System map[string]string
+	// Outputs that steps gave so far: target name → "<step>.<name>" → value, where step is the leaf's own name.
+	Outputs map[string]map[string]string
+	// Lookup reads a value from a Secret or a ConfigMap. It is asked only for values that hold here.
+	Lookup func(ref v1alpha1.ValueSource) (string, error)
+}
+
+// Resolve gives all variables of the project that have a value here, by their names as defined. Errors are those of
+// Lookup, ErrTie, and those of variables.Evaluator but UnknownError; all name the variable.
+func Resolve(in Input) (map[string]Value, error) {
+	definitions := in.system()
+	for _, v := range in.Variables {
+		d, ok, err := in.define(v)
+		if err != nil {
+			return nil, fmt.Errorf("variable %s: %w", v.Name, err)
+		}
+		if ok {
+			definitions[v.Name] = d
+		}
+	}
+	evaluator := variables.NewEvaluator(definitions, in.output)
+	values := map[string]Value{}
+	for _, v := range in.Variables {
+		if _, ok := definitions[v.Name]; !ok {
+			continue
+		}
+		value, err := evaluator.Variable(v.Name)
+		var unknown *variables.UnknownError
+		if errors.As(err, &unknown) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("variable %s: %w", v.Name, err)
+		}
+		values[v.Name] = value
+	}
+	return values, nil
+}
+
+// Expand works out one declared string field with what Resolve gave. The error of a name without a value here is a
+// *variables.UnknownError.
+func Expand(in Input, vars map[string]Value, text string) (Value, error) {
+	definitions := in.system()
+	for name, v := range vars {
+		definitions[name] = variables.Definition{Text: v.Text, Literal: true, Sensitive: v.Sensitive}
+	}
+	for _, v := range in.Variables { // what Resolve left out tells here why
+		if _, ok := vars[v.Name]; ok {
+			continue
+		}
+		if chosen, err := in.choose(v); err == nil && chosen != nil && chosen.Value != nil {
+			definitions[v.Name] = variables.Definition{Text: *chosen.Value}
+		}
+	}
+	value, err := variables.NewEvaluator(definitions, in.output).Expand(text)
+	if err != nil {
+		return Value{}, fmt.Errorf("in environment %s on target %s: %w", in.Environment, in.Target, err)
+	}
+	return value, nil
+}
+
+func (in Input) system() map[string]variables.Definition {
+	definitions := make(map[string]variables.Definition, len(in.System)+len(in.Variables))
+	for name, text := range in.System {
+		definitions[name] = variables.Definition{Text: text, Literal: true}
+	}
+	return definitions
+}
+
+// define gives what a variable stands for here, and whether it has a value.
+func (in Input) define(v v1alpha1.Variable) (variables.Definition, bool, error) {
+	chosen, err := in.choose(v)
+	switch {
+	case err != nil || chosen == nil:
+		return variables.Definition{}, false, err
+	case chosen.Value != nil:
+		return variables.Definition{Text: *chosen.Value}, true, nil
+	case chosen.ValueFrom == nil:
+		return variables.Definition{}, false, nil
+	}
+	text, err := in.Lookup(*chosen.ValueFrom)
+	if err != nil {
+		return variables.Definition{}, false, err
+	}
+	return variables.Definition{Text: text, Literal: true, Sensitive: chosen.ValueFrom.SecretKeyRef != nil}, true, nil
+}
+
+// choose gives the most specific value that holds here, or nil.
+func (in Input) choose(v v1alpha1.Variable) (*v1alpha1.VariableValue, error) {
+	var best *v1alpha1.VariableValue
+	tie := false
+	for i := range v.Values {
+		value := &v.Values[i]
+		if !in.holds(value.Scope) {
+			continue
+		}
+		switch {
+		case best == nil || weight(value.Scope) > weight(best.Scope):
+			best, tie = value, false
+		case weight(value.Scope) == weight(best.Scope):
+			tie = true
+		}
+	}
+	if tie {
+		return nil, fmt.Errorf("%w: target %s has several of the roles that they name; give one of them scope.targets", ErrTie, in.Target)
+	}
+	return best, nil
+}
+
+func (in Input) holds(s *v1alpha1.VariableScope) bool {
+	if s == nil {
+		return true
+	}
+	if len(s.Environments) > 0 && !slices.Contains(s.Environments, v1alpha1.ObjectName(in.Environment)) {
+		return false
+	}
+	if len(s.Targets) > 0 && !slices.Contains(s.Targets, v1alpha1.ObjectName(in.Target)) {
+		return false
+	}
+	return len(s.Roles) == 0 || intersect(s.Roles, in.TargetRoles)
+}
+
+// weight orders scopes by how specific they are: targets, then roles, then environments.
+func weight(s *v1alpha1.VariableScope) int {
+	if s == nil {
+		return 0
+	}
+	w := 0
+	if len(s.Targets) > 0 {
+		w += 4
+	}
+	if len(s.Roles) > 0 {
+		w += 2
+	}
+	if len(s.Environments) > 0 {
+		w++
+	}
+	return w
+}
+
+func intersect[T comparable](a, b []T) bool {
+	return slices.ContainsFunc(a, func(x T) bool { return slices.Contains(b, x) })
+}
+
+// output gives an output of a step, on the named target or on this one.
+func (in Input) output(ref variables.Reference) (string, error) {
+	target := ref.Target
+	if target == "" {
+		target = in.Target
+	}
+	want := ref.Step + "." + ref.Output
+	given := in.Outputs[target]
+	if text, ok := given[want]; ok {
+		return text, nil
+	}
+	for name, text := range given {
+		if strings.EqualFold(name, want) {
+			return text, nil
+		}
+	}
+	return "", fmt.Errorf("step %s has given no output %s on target %s", ref.Step, ref.Output, target)
+}

@@ -1,0 +1,155 @@
+package scope
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+const (
+	maxProblems = 32   // of v1alpha1.ProjectStatus
+	maxPath     = 256  // of v1alpha1.Problem
+	maxMessage  = 1024 // of v1alpha1.Problem
+)
+
+// action is a leaf of the process with its place.
+type action struct {
+	v1alpha1.Leaf
+	path  string // of the field
+	order int
+	roles []v1alpha1.Role
+}
+
+// check is one validation.
+type check struct {
+	spec      v1alpha1.ProjectSpec
+	actions   []action
+	byName    map[string]action // by the leaf's own name
+	variables map[string]int    // by lower-case name
+	problems  []v1alpha1.Problem
+}
+
+// Validate lists what is wrong in a spec that its schema let pass: at most 32 problems, in the spec's order by kind.
+func Validate(spec v1alpha1.ProjectSpec) []v1alpha1.Problem {
+	c := &check{spec: spec, byName: map[string]action{}, variables: map[string]int{}}
+	c.index()
+	c.packages()
+	c.steps()
+	c.names()
+	c.ties()
+	c.definitions()
+	c.circles()
+	c.uses()
+	if more := len(c.problems) - maxProblems + 1; more > 1 {
+		c.problems = append(c.problems[:maxProblems-1], v1alpha1.Problem{Path: "spec", Message: fmt.Sprintf("%d more problems are not shown", more)})
+	}
+	return c.problems
+}
+
+func (c *check) add(path, format string, args ...any) {
+	p := v1alpha1.Problem{Path: cut(path, maxPath), Message: cut(fmt.Sprintf(format, args...), maxMessage)}
+	if !slices.Contains(c.problems, p) {
+		c.problems = append(c.problems, p)
+	}
+}
+
+func cut(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n], "")
+}
+
+func (c *check) index() {
+	for order, l := range v1alpha1.Leaves(c.spec.Steps) {
+		path := fmt.Sprintf("spec.steps[%d]", l.Index)
+		if l.Child >= 0 {
+			path += fmt.Sprintf(".steps[%d]", l.Child)
+		}
+		a := action{Leaf: l, path: path, order: order, roles: c.spec.Steps[l.Index].Roles}
+		c.actions = append(c.actions, a)
+		if _, taken := c.byName[string(l.Name)]; !taken {
+			c.byName[string(l.Name)] = a
+		}
+	}
+}
+
+// packages looks at the project's packages.
+func (c *check) packages() {
+	for i, p := range c.spec.Packages {
+		path := fmt.Sprintf("spec.packages[%d]", i)
+		if err := step.CheckSegment(string(p.Name)); err != nil {
+			c.add(path+".name", "cannot be the name of a folder on every machine (%v): use another name", err)
+		}
+		if strings.ContainsAny(strings.ReplaceAll(p.URL, "{version}", ""), "{}") {
+			c.add(path+".url", "{version} is the only placeholder: remove other braces, or write them as %%7B and %%7D")
+			continue
+		}
+		if u, err := url.Parse(strings.ReplaceAll(p.URL, "{version}", "1.0.0")); err != nil || u.Scheme == "https" && u.Host == "" {
+			c.add(path+".url", "is not a URL: write for example https://packages.example.com/%s/{version}/%s.tar.gz", p.Name, p.Name)
+		} else if u.User != nil {
+			c.add(path+".url", "holds a user or a password, which would be shown in status: remove it")
+		}
+	}
+}
+
+// steps looks at what steps say of themselves.
+func (c *check) steps() {
+	if n := len(c.actions); n > v1alpha1.MaxLeafActions {
+		c.add("spec.steps", "the process has %d scripts and packages, children included; at most %d are allowed: join some", n, v1alpha1.MaxLeafActions)
+	}
+	taken := map[v1alpha1.StepName]string{}
+	name := func(n v1alpha1.StepName, path string) {
+		if first, ok := taken[n]; ok {
+			c.add(path+".name", "the name %s is taken by %s: step names are unique in the whole process, children included", n, first)
+			return
+		}
+		taken[n] = path
+	}
+	for i, s := range c.spec.Steps {
+		name(s.Name, fmt.Sprintf("spec.steps[%d]", i))
+		for j, child := range s.Steps {
+			name(child.Name, fmt.Sprintf("spec.steps[%d].steps[%d]", i, j))
+		}
+	}
+	for _, a := range c.actions {
+		c.action(a)
+	}
+}
+
+func (c *check) action(a action) {
+	if a.Deploy != nil && !slices.ContainsFunc(c.spec.Packages, func(p v1alpha1.ProjectPackage) bool { return p.Name == a.Deploy.Package }) {
+		c.add(a.path+".deploy.package", "there is no package %s in spec.packages: add it, or name one of %s", a.Deploy.Package, c.packageNames())
+	}
+	seen := map[string]v1alpha1.OutputName{}
+	for i, o := range a.Outputs {
+		key := strings.ToLower(string(o))
+		if other, ok := seen[key]; ok && other != o {
+			c.add(fmt.Sprintf("%s.outputs[%d]", a.path, i), "%s differs from %s only in case: rename one of them", o, other)
+		}
+		seen[key] = o
+	}
+	if a.Run == nil {
+		return
+	}
+	for i, e := range a.Run.Env {
+		if strings.HasPrefix(strings.ToUpper(e.Name), "MANTLE_") {
+			c.add(fmt.Sprintf("%s.run.env[%d].name", a.path, i), "names that begin with MANTLE_ are the engine's own: use another name")
+		}
+	}
+}
+
+func (c *check) packageNames() string {
+	if len(c.spec.Packages) == 0 {
+		return "them once there are any"
+	}
+	var names []string
+	for _, p := range c.spec.Packages {
+		names = append(names, string(p.Name))
+	}
+	return strings.Join(names, ", ")
+}
