@@ -14,6 +14,7 @@ const (
 	maxProblems = 32   // of v1alpha1.ProjectStatus
 	maxPath     = 256  // of v1alpha1.Problem
 	maxMessage  = 1024 // of v1alpha1.Problem
+	maxSources  = 128  // Secrets and ConfigMaps, as all are read for each action
 )
 
 // action is a leaf of the process with its place.
@@ -40,6 +41,7 @@ func Validate(spec v1alpha1.ProjectSpec) []v1alpha1.Problem {
 	c.packages()
 	c.steps()
 	c.names()
+	c.sources()
 	c.ties()
 	c.definitions()
 	c.circles()

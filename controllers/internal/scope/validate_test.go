@@ -212,3 +212,15 @@ func TestProcessIsBounded(t *testing.T) {
 		t.Errorf("the first problem is %+v, want %s", problems[0], want)
 	}
 }
+
+func TestSourcesAreBounded(t *testing.T) {
+	spec := read(t, good)
+	for i := range 200 {
+		from := &v1alpha1.ValueSource{SecretKeyRef: &v1alpha1.KeySelector{Name: fmt.Sprintf("s%d", i), Key: "k"}}
+		spec.Variables = append(spec.Variables, v1alpha1.Variable{Name: fmt.Sprintf("v%d", i), Values: []v1alpha1.VariableValue{{ValueFrom: from}}})
+	}
+	want := []v1alpha1.Problem{{Path: "spec.variables", Message: "name 202 different Secrets and ConfigMaps, at most 128 are allowed: put several keys into one"}}
+	if diff := cmp.Diff(want, Validate(spec)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -24,6 +24,17 @@ func (c *check) names() {
 	}
 }
 
+// sources bounds how many objects values come from.
+func (c *check) sources() {
+	objects := map[Reference]bool{}
+	for _, ref := range References(c.spec) {
+		objects[Reference{Kind: ref.Kind, Name: ref.Name}] = true
+	}
+	if n := len(objects); n > maxSources {
+		c.add("spec.variables", "name %d different Secrets and ConfigMaps, at most %d are allowed: put several keys into one", n, maxSources)
+	}
+}
+
 // ties looks for values that are equally specific and can hold for the same target.
 func (c *check) ties() {
 	for i, v := range c.spec.Variables {

@@ -1,0 +1,21 @@
+package project
+
+import (
+	"github.com/mantledeploy/mantle/controllers/internal/status"
+)
+
+// describe writes the verdict into the project's status; it is pure but for that.
+func describe(f facts, v verdict) {
+	s := &f.Project.Status
+	s.ObservedGeneration = f.Project.Generation
+	s.Problems, s.ProcessDigest = f.Problems, v.Digest
+	c := status.Conditions{List: &s.Conditions, Generation: f.Project.Generation}
+	switch {
+	case v.Ready:
+		c.Ready(v.Reason, v.Message)
+	case v.Stalled:
+		c.Stalled(v.Reason, v.Message)
+	default:
+		c.Reconciling(v.Reason, v.Message)
+	}
+}

@@ -1,0 +1,70 @@
+package project
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
+)
+
+// Reconciler judges Projects.
+type Reconciler struct {
+	// Client reads through the cache and writes.
+	Client client.Client
+	// Reader reads past the cache.
+	Reader client.Reader
+	// Recorder tells people what changed.
+	Recorder events.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// New makes a Reconciler for the manager.
+func New(mgr ctrl.Manager) *Reconciler {
+	return &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("mantle"), Now: time.Now}
+}
+
+// Setup makes a Reconciler and lets the manager run it.
+func Setup(mgr ctrl.Manager) error { return New(mgr).SetupWithManager(mgr) }
+
+// +kubebuilder:rbac:groups=mantle.dev,resources=projects,verbs=get;list;watch
+// +kubebuilder:rbac:groups=mantle.dev,resources=projects/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconcile judges the spec, looks for what it names, and writes down what is now true.
+func (r *Reconciler) Reconcile(ctx context.Context, project *v1alpha1.Project) (ctrl.Result, error) {
+	if !project.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	project = project.DeepCopy()
+	patcher := status.NewPatcher(r.Client, project)
+	f, err := r.gather(ctx, project)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	v := judge(f)
+	r.tell(project, v)
+	describe(f, v)
+	return ctrl.Result{RequeueAfter: v.Again}, patcher.Patch(ctx, project)
+}
+
+// SetupWithManager watches Projects.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	err := ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.Project{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Complete(reconcile.AsReconciler(r.Client, r))
+	if err != nil {
+		return fmt.Errorf("setting up the project controller: %w", err)
+	}
+	return nil
+}

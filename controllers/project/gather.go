@@ -1,0 +1,96 @@
+package project
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/scope"
+)
+
+// maxMissing bounds how many missing objects and keys one pass looks for; the rest is looked for when these are there.
+const maxMissing = 5
+
+// facts are all that a project is judged by.
+type facts struct {
+	Now      time.Time
+	Project  *v1alpha1.Project
+	Problems []v1alpha1.Problem
+	// Missing are the Secrets, ConfigMaps and keys that are not there, at most maxMissing; not looked for in a spec with
+	// problems.
+	Missing []missing
+	// WaitingSince is when the project began to wait for what was missing; zero when it does not wait yet.
+	WaitingSince time.Time
+	// Overdue is true when this spec waited in vain before.
+	Overdue bool
+}
+
+// missing is a reference to something that is not there.
+type missing struct {
+	scope.Reference
+	// NoKey is true when the object is there and lacks the key.
+	NoKey bool
+}
+
+func (r *Reconciler) gather(ctx context.Context, project *v1alpha1.Project) (facts, error) {
+	f := facts{Now: r.Now(), Project: project, Problems: scope.Validate(project.Spec)}
+	if reconciling := meta.FindStatusCondition(project.Status.Conditions, v1alpha1.ConditionReconciling); reconciling != nil {
+		f.WaitingSince = reconciling.LastTransitionTime.Time
+	}
+	stalled := meta.FindStatusCondition(project.Status.Conditions, v1alpha1.ConditionStalled)
+	f.Overdue = stalled != nil && stalled.Reason != v1alpha1.ReasonInvalid && stalled.ObservedGeneration == project.Generation
+	if len(f.Problems) > 0 {
+		return f, nil
+	}
+	found := map[scope.Reference]map[string]bool{} // the keys of each object, nil where it is not there
+	for _, ref := range scope.References(project.Spec) {
+		object := scope.Reference{Kind: ref.Kind, Name: ref.Name}
+		if _, known := found[object]; !known {
+			keys, err := r.keys(ctx, project.Namespace, ref.Kind, ref.Name)
+			if err != nil {
+				return f, err
+			}
+			found[object] = keys
+		}
+		if keys := found[object]; !keys[ref.Key] {
+			f.Missing = append(f.Missing, missing{Reference: ref, NoKey: keys != nil})
+		}
+		if len(f.Missing) == maxMissing {
+			break
+		}
+	}
+	return f, nil
+}
+
+// keys gives the keys of a Secret or a ConfigMap, and nil where it is not there.
+func (r *Reconciler) keys(ctx context.Context, namespace, kind, name string) (map[string]bool, error) {
+	keys := map[string]bool{}
+	at := types.NamespacedName{Namespace: namespace, Name: name}
+	var err error
+	if kind == "Secret" {
+		var secret corev1.Secret
+		err = r.Reader.Get(ctx, at, &secret)
+		for key := range secret.Data {
+			keys[key] = true
+		}
+	} else {
+		var config corev1.ConfigMap
+		err = r.Reader.Get(ctx, at, &config)
+		for key := range config.Data {
+			keys[key] = true
+		}
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil //nolint:nilnil // no keys: the object is not there
+	case err != nil:
+		return nil, fmt.Errorf("reading %s %s: %w", kind, name, err)
+	}
+	return keys, nil
+}

@@ -1,0 +1,79 @@
+package project
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/scope"
+)
+
+const (
+	// patience is how long a project waits for what it names before it is Stalled.
+	patience = time.Minute
+	// soon and later are when it is looked for again, before and after that.
+	soon, later = 3 * time.Second, 15 * time.Second
+)
+
+// verdict is what is true of a project.
+type verdict struct {
+	Ready, Stalled  bool
+	Reason, Message string
+	// Digest of the process; empty for a spec with problems.
+	Digest string
+	// Again is when to look again; 0 is only when the spec changes.
+	Again time.Duration
+}
+
+// judge decides by facts alone.
+func judge(f facts) verdict {
+	if n := len(f.Problems); n > 0 {
+		first := f.Problems[0]
+		v := verdict{Stalled: true, Reason: v1alpha1.ReasonInvalid, Message: first.Path + ": " + first.Message}
+		if n > 1 {
+			v.Message += fmt.Sprintf(" (and %d more in status.problems)", n-1)
+		}
+		return v
+	}
+	v := verdict{Digest: scope.Digest(f.Project.Spec)}
+	if len(f.Missing) == 0 {
+		v.Ready, v.Reason = true, v1alpha1.ReasonValid
+		v.Message = fmt.Sprintf("the process is in order: %s", count(len(v1alpha1.Leaves(f.Project.Spec.Steps)), "script or package", "scripts and packages"))
+		return v
+	}
+	v.Reason, v.Message = waitFor(f.Missing)
+	waited := time.Duration(0)
+	if !f.WaitingSince.IsZero() {
+		waited = f.Now.Sub(f.WaitingSince)
+	}
+	v.Stalled, v.Again = f.Overdue || waited >= patience, soon
+	if v.Stalled {
+		v.Again = later
+	}
+	return v
+}
+
+// waitFor names what is missing, with the remedy for the first.
+func waitFor(all []missing) (reason, message string) {
+	first := all[0]
+	reason = v1alpha1.ReasonSecretNotFound
+	if first.Kind != "Secret" {
+		reason = v1alpha1.ReasonConfigMapNotFound
+	}
+	if first.NoKey {
+		message = fmt.Sprintf("%s: %s %s has no key %s: add it", first.Path, first.Kind, first.Name, first.Key)
+	} else {
+		message = fmt.Sprintf("%s: there is no %s %s in this namespace: create it, with the key %s", first.Path, first.Kind, first.Name, first.Key)
+	}
+	for _, m := range all[1:] {
+		message += fmt.Sprintf("; missing too: %s %s, key %s", m.Kind, m.Name, m.Key)
+	}
+	return reason, message
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
