@@ -18,6 +18,7 @@ import (
 )
 
 // crdFolder holds the definitions that are installed, relative to the repository.
+// Its kustomization.yaml is no definition and is passed over.
 var crdFolder = filepath.Join("config", "crd")
 
 const (
