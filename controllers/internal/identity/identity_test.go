@@ -1,0 +1,95 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+func cluster(t *testing.T) (client.Client, func() *Store) {
+	t.Helper()
+	c := fake.NewClientBuilder().WithObjects(
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "mantle-system", UID: "sys"}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "one"}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "bank", UID: "two"}}).Build()
+	return c, func() *Store { return New(c, c, "mantle-system") }
+}
+
+func TestEachNamespaceHasItsOwn(t *testing.T) {
+	_, store := cluster(t)
+	shop, err := store().For(t.Context(), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := store().For(t.Context(), "shop")
+	if err != nil || again.Thumbprint != shop.Thumbprint {
+		t.Errorf("a second look gives another identity: %v", err)
+	}
+	bank, err := store().For(t.Context(), "bank")
+	if err != nil || bank.Thumbprint == shop.Thumbprint {
+		t.Errorf("two namespaces share an identity: %v", err)
+	}
+}
+
+func TestTheThumbprintIsPublishedAgain(t *testing.T) {
+	c, store := cluster(t)
+	shop, _ := store().For(t.Context(), "shop")
+	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: ConfigMapName}}
+	if err := c.Delete(t.Context(), cm); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store().For(t.Context(), "shop"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(cm), cm); err != nil || cm.Data[KeySHA256] != string(shop.Thumbprint) {
+		t.Errorf("published %v, %v", cm.Data, err)
+	}
+}
+
+func TestALostSecretIsNotReplaced(t *testing.T) {
+	c, store := cluster(t)
+	_, _ = store().For(t.Context(), "shop")
+	_ = c.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "mantle-system", Name: SecretName("shop")}})
+	if _, err := store().For(t.Context(), "shop"); !errors.Is(err, ErrLost) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestANamespaceMadeAgain(t *testing.T) {
+	c, store := cluster(t)
+	before, _ := store().For(t.Context(), "shop")
+	secret := &corev1.Secret{}
+	answer := func(annotation string) {
+		if err := c.Get(context.Background(), client.ObjectKey{Namespace: "mantle-system", Name: SecretName("shop")}, secret); err != nil {
+			t.Fatal(err)
+		}
+		secret.Annotations[v1alpha1.AnnotationNamespaceUID] = "earlier"
+		secret.Annotations[v1alpha1.AnnotationIdentity] = annotation
+		if err := c.Update(context.Background(), secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer("")
+	if _, err := store().For(t.Context(), "shop"); !errors.Is(err, ErrLost) {
+		t.Errorf("got %v", err)
+	}
+	answer("keep")
+	if kept, err := store().For(t.Context(), "shop"); err != nil || kept.Thumbprint != before.Thumbprint {
+		t.Errorf("keep: %v", err)
+	}
+	answer("renew")
+	renewed, err := store().For(t.Context(), "shop")
+	if err != nil || renewed.Thumbprint == before.Thumbprint {
+		t.Errorf("renew: %v", err)
+	}
+	if again, err := store().For(t.Context(), "shop"); err != nil || again.Thumbprint != renewed.Thumbprint {
+		t.Errorf("renewed twice: %v", err)
+	}
+}

@@ -1,0 +1,101 @@
+package logs
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Prefix is where Handler is served.
+const Prefix = "/logs/"
+
+// Handler serves GET /logs/<namespace>/<run>/<target>/<step> as plain text, the newest attempt, to those whose bearer
+// token belongs to somebody who may `get` deploymentruns/log in that namespace. The step may be `parent/child`.
+func (s *Store) Handler(c client.Client) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		parts := strings.SplitN(strings.TrimPrefix(r.URL.Path, Prefix), "/", 4)
+		if r.Method != http.MethodGet || len(parts) != 4 {
+			http.Error(w, "ask for GET /logs/<namespace>/<run>/<target>/<step>", http.StatusNotFound)
+			return
+		}
+		if status, why := allowed(r.Context(), c, r.Header.Get("Authorization"), parts[0], parts[1]); status != http.StatusOK {
+			http.Error(w, why, status)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if err := s.copyTo(w, parts[0], parts[1], parts[2], parts[3]); errors.Is(err, ErrNotKept) {
+			http.Error(w, "LogUnavailable: "+err.Error(), http.StatusNotFound)
+		}
+	})
+}
+
+// allowed asks the API server who the caller is and what they may read.
+func allowed(ctx context.Context, c client.Client, header, namespace, run string) (status int, why string) {
+	token, bearer := strings.CutPrefix(header, "Bearer ")
+	if !bearer || token == "" {
+		return http.StatusUnauthorized, "send a bearer token, for example of `kubectl create token`"
+	}
+	review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}
+	if err := c.Create(ctx, review); err != nil || !review.Status.Authenticated {
+		return http.StatusUnauthorized, "the token is not valid"
+	}
+	user := review.Status.User
+	access := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User: user.Username, UID: user.UID, Groups: user.Groups,
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Name: run, Verb: "get",
+			Group: "mantle.dev", Resource: "deploymentruns", Subresource: "log"},
+	}}
+	if err := c.Create(ctx, access); err != nil || !access.Status.Allowed {
+		return http.StatusForbidden, fmt.Sprintf("%s may not get deploymentruns/log in namespace %s", user.Username, namespace)
+	}
+	return http.StatusOK, ""
+}
+
+// copyTo writes the text of the newest attempt.
+func (s *Store) copyTo(w http.ResponseWriter, namespace, run, target, step string) error {
+	first, err := s.path(namespace, run, target, step, 1)
+	if err != nil {
+		return err
+	}
+	path := ""
+	for attempt := int32(1); ; attempt++ {
+		candidate, err := s.path(namespace, run, target, step, attempt)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(candidate); err != nil {
+			break
+		}
+		path = candidate
+	}
+	if path == "" {
+		return fmt.Errorf("%s: %w", filepath.Base(first), ErrNotKept)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("opening a log: %w", ErrNotKept)
+	}
+	defer file.Close() //nolint:errcheck // read only
+	lines := bufio.NewReaderSize(file, maxTail)
+	for {
+		line, err := lines.ReadString('\n')
+		if parts := strings.SplitN(line, "\t", 4); len(parts) == 4 {
+			if _, err := w.Write([]byte(parts[3])); err != nil {
+				return nil //nolint:nilerr // the reader went away
+			}
+		}
+		if err != nil {
+			return nil //nolint:nilerr // the end
+		}
+	}
+}

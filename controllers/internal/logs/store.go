@@ -1,0 +1,241 @@
+package logs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/tentacle"
+	operator "github.com/mantledeploy/mantle/controllers/internal/tentacle"
+)
+
+// The bounds of a Store, in bytes.
+const (
+	DefaultMaxBytes = 5 << 30
+	maxAction       = 64 << 20
+	maxTail         = 128 << 10
+)
+
+// pruneEvery is the least time between two looks at the size of all logs.
+const pruneEvery = time.Minute
+
+// ErrNotKept is returned for output that this operator does not have.
+var ErrNotKept = errors.New("this operator does not have that output")
+
+// Store keeps logs below a folder.
+type Store struct {
+	dir      string
+	maxBytes int64
+
+	mu     sync.Mutex
+	pruned time.Time
+}
+
+// Open makes the folder. maxBytes bounds all logs; 0 is DefaultMaxBytes.
+func Open(dir string, maxBytes int64) (*Store, error) {
+	if maxBytes == 0 {
+		maxBytes = DefaultMaxBytes
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the log store: %w", err)
+	}
+	return &Store{dir: dir, maxBytes: maxBytes}, nil
+}
+
+var segment = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$`)
+
+// path is the file of an action. A step's path may have one slash.
+func (s *Store) path(namespace, run, target, step string, attempt int32) (string, error) {
+	step = strings.ReplaceAll(step, "/", ".")
+	for _, part := range []string{namespace, run, target, step} {
+		if !segment.MatchString(part) {
+			return "", fmt.Errorf("%q is no name: %w", part, ErrNotKept)
+		}
+	}
+	return filepath.Join(s.dir, namespace, run, target, fmt.Sprintf("%s.%d.log", step, attempt)), nil
+}
+
+// Sink takes the output of one attempt of an action.
+func (s *Store) Sink(namespace, run, target, step string, attempt int32) operator.LogSink {
+	path, err := s.path(namespace, run, target, step, attempt)
+	return &sink{store: s, path: path, err: err, last: -1}
+}
+
+// Range says where that output is: offset and size in bytes of the file. Both are zero where there is none.
+func (s *Store) Range(namespace, run, target, step string, attempt int32) (offset, size int64) {
+	path, err := s.path(namespace, run, target, step, attempt)
+	if err != nil {
+		return 0, 0
+	}
+	if info, err := os.Stat(path); err == nil {
+		return 0, info.Size()
+	}
+	return 0, 0
+}
+
+// Delete drops the output of a whole run.
+func (s *Store) Delete(namespace, run string) error {
+	if !segment.MatchString(namespace) || !segment.MatchString(run) {
+		return nil
+	}
+	if err := os.RemoveAll(filepath.Join(s.dir, namespace, run)); err != nil {
+		return fmt.Errorf("deleting the logs of run %s: %w", run, err)
+	}
+	return nil
+}
+
+// sink is a LogSink on a file of lines: sequence, stream, time, text, separated by tabs.
+type sink struct {
+	store *Store
+	path  string
+	err   error
+
+	mu   sync.Mutex
+	last int64 // -1 until the file was looked at
+	size int64
+}
+
+// Append writes the entries that the file does not have yet.
+func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.err != nil {
+		return k.err
+	}
+	if k.last < 0 {
+		if err := k.open(); err != nil {
+			return err
+		}
+	}
+	var lines bytes.Buffer
+	for i, entry := range out {
+		if n := seq + int64(i); n > k.last {
+			k.last = n
+			fmt.Fprintf(&lines, "%d\t%c\t%s\t%s\n", n, letter(entry.Source), entry.Occurred.UTC().Format(time.RFC3339Nano), strings.ReplaceAll(entry.Text, "\n", " "))
+		}
+	}
+	if lines.Len() == 0 || k.size > maxAction {
+		return nil
+	}
+	k.size += int64(lines.Len())
+	if k.size > maxAction {
+		lines.Reset()
+		fmt.Fprintf(&lines, "%d\tE\t%s\t%s\n", k.last, time.Now().UTC().Format(time.RFC3339Nano), "the rest of this log was not kept: it is larger than 64 MiB")
+	}
+	return k.write(lines.Bytes())
+}
+
+func letter(source tentacle.ProcessOutputSource) byte {
+	if source == tentacle.StdErr {
+		return 'E'
+	}
+	return 'O'
+}
+
+func (k *sink) write(lines []byte) error {
+	file, err := os.OpenFile(k.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening a log: %w", err)
+	}
+	if _, err := file.Write(lines); err != nil {
+		_ = file.Close()
+		return fmt.Errorf("writing a log: %w", err)
+	}
+	return file.Close()
+}
+
+// open finds out what the file holds, and cuts off a line that a crash tore.
+func (k *sink) open() error {
+	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
+		return fmt.Errorf("making the folder of a log: %w", err)
+	}
+	k.store.prune()
+	k.last = 0
+	file, err := os.OpenFile(k.path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("opening a log: %w", err)
+	}
+	defer file.Close() //nolint:errcheck // nothing is written but a truncation
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("reading a log: %w", err)
+	}
+	from := max(info.Size()-maxTail, 0)
+	end, err := io.ReadAll(io.NewSectionReader(file, from, maxTail))
+	if err != nil {
+		return fmt.Errorf("reading a log: %w", err)
+	}
+	whole := bytes.LastIndexByte(end, '\n') + 1
+	k.size = from + int64(whole)
+	if err := file.Truncate(k.size); err != nil {
+		return fmt.Errorf("cutting a torn line off a log: %w", err)
+	}
+	lastLine := end[:whole]
+	lastLine = lastLine[bytes.LastIndexByte(bytes.TrimSuffix(lastLine, []byte("\n")), '\n')+1:]
+	number, _, _ := strings.Cut(string(lastLine), "\t")
+	if n, err := strconv.ParseInt(number, 10, 64); err == nil {
+		k.last = n
+	}
+	return nil
+}
+
+// prune drops the oldest runs while all logs together are too large. It looks at most once a minute.
+func (s *Store) prune() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.pruned) < pruneEvery {
+		return
+	}
+	s.pruned = time.Now()
+	type runLogs struct {
+		path string
+		size int64
+		time time.Time
+	}
+	runs, total := map[string]*runLogs{}, int64(0)
+	_ = filepath.WalkDir(s.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return nil //nolint:nilerr // what vanished meanwhile does not count
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return nil //nolint:nilerr // what vanished meanwhile does not count
+		}
+		dir := filepath.Dir(filepath.Dir(path))
+		if runs[dir] == nil {
+			runs[dir] = &runLogs{path: dir}
+		}
+		runs[dir].size += info.Size()
+		total += info.Size()
+		if info.ModTime().After(runs[dir].time) {
+			runs[dir].time = info.ModTime()
+		}
+		return nil
+	})
+	oldest := make([]*runLogs, 0, len(runs))
+	for _, r := range runs {
+		oldest = append(oldest, r)
+	}
+	slices.SortFunc(oldest, func(a, b *runLogs) int { return a.time.Compare(b.time) })
+	for _, r := range oldest {
+		if total <= s.maxBytes {
+			return
+		}
+		if os.RemoveAll(r.path) == nil {
+			total -= r.size
+		}
+	}
+}

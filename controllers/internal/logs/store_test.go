@@ -1,0 +1,84 @@
+package logs
+
+import (
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+func entries(texts ...string) []tentacle.ProcessOutput {
+	var out []tentacle.ProcessOutput
+	for _, text := range texts {
+		out = append(out, tentacle.ProcessOutput{Text: text})
+	}
+	return out
+}
+
+func read(t *testing.T, s *Store) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	if err := s.copyTo(w, "shop", "run", "web-1", "web/install"); err != nil {
+		t.Fatal(err)
+	}
+	return w.Body.String()
+}
+
+func TestNothingIsKeptTwiceOrLost(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := s.Sink("shop", "run", "web-1", "web/install", 1)
+	for _, step := range []struct {
+		seq   int64
+		texts []string
+	}{{1, []string{"a", "b"}}, {2, []string{"b", "c"}}, {5, []string{"d"}}} {
+		if err := first.Append(step.seq, entries(step.texts...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path, _ := s.path("shop", "run", "web-1", "web/install", 1)
+	torn, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = torn.WriteString("6\tO\t2026")
+	_ = torn.Close()
+
+	again, _ := Open(dir, 0)
+	if err := again.Sink("shop", "run", "web-1", "web/install", 1).Append(1, entries("a", "b", "c", "", "d", "e")); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, again); got != "a\nb\nc\nd\ne\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestNamesThatLeaveTheFolder(t *testing.T) {
+	s, _ := Open(t.TempDir(), 0)
+	for _, bad := range []string{"..", "../x", "a/b/c", "", ".hidden", strings.Repeat("x", 300)} {
+		if err := s.Sink(bad, "run", "t", "s", 1).Append(1, entries("x")); err == nil {
+			t.Errorf("%q was taken as a namespace", bad)
+		}
+	}
+}
+
+func TestTheOldestRunsGo(t *testing.T) {
+	s, _ := Open(t.TempDir(), 1000)
+	for _, run := range []string{"one", "two", "three"} {
+		s.pruned = s.pruned.Add(-2 * pruneEvery)
+		if err := s.Sink("shop", run, "web-1", "step", 1).Append(1, entries(strings.Repeat("x", 700))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, size := s.Range("shop", "one", "web-1", "step", 1); size != 0 {
+		t.Error("the oldest run is still there")
+	}
+	if _, size := s.Range("shop", "three", "web-1", "step", 1); size == 0 {
+		t.Error("the newest run is gone")
+	}
+}

@@ -1,0 +1,169 @@
+package tentacle
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// action is one that was dispatched.
+type action struct {
+	Action
+	cancelled chan struct{}
+	once      sync.Once
+
+	mu     sync.Mutex
+	report Report
+}
+
+// Dispatch begins an action and returns at once. The same ticket twice is one action.
+func (p *Pool) Dispatch(a Action) {
+	act := &action{Action: a, cancelled: make(chan struct{}), report: Report{Ticket: a.Ticket, State: Sending}}
+	p.mu.Lock()
+	if p.actions[a.Ticket] != nil {
+		p.mu.Unlock()
+		return
+	}
+	p.actions[a.Ticket] = act
+	p.mu.Unlock()
+	p.spawn(func() { p.carryOut(act) })
+}
+
+// Cancel asks the machine to end the action's script, and keeps asking until it has. It returns at once.
+func (p *Pool) Cancel(ticket string) {
+	if act := p.find(ticket); act != nil {
+		act.once.Do(func() { close(act.cancelled) })
+	}
+}
+
+// Report tells what is known of an action.
+func (p *Pool) Report(ticket string) (Report, bool) {
+	act := p.find(ticket)
+	if act == nil {
+		return Report{}, false
+	}
+	act.mu.Lock()
+	defer act.mu.Unlock()
+	return act.report, true
+}
+
+// Forget drops the report of an action that has ended.
+func (p *Pool) Forget(ticket string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.actions, ticket)
+}
+
+func (p *Pool) find(ticket string) *action {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.actions[ticket]
+}
+
+// completeTries bounds how often a machine is told that a result is written; it sweeps by itself later.
+const completeTries = 6
+
+// Complete tells the machine, in the background, that the ticket's result is written.
+func (p *Pool) Complete(m Machine, ticket string) {
+	p.spawn(func() {
+		s := p.session(m)
+		defer s.release()
+		pause := p.config.RetryPause
+		for range completeTries {
+			ctx, cancel := context.WithTimeout(p.ctx, time.Minute)
+			err := s.CompleteScript(ctx, tentacle.CompleteScriptCommandV2{Ticket: tentacle.ScriptTicket{TaskID: ticket}})
+			cancel()
+			if err == nil || !p.sleep(p.ctx, pause) {
+				return
+			}
+			pause *= 2
+		}
+	})
+}
+
+// tell changes the report and notifies the owner where that matters to it.
+func (p *Pool) tell(act *action, change func(*Report)) {
+	act.mu.Lock()
+	before := act.report
+	change(&act.report)
+	changed := before.State != act.report.State || before.Begun != act.report.Begun
+	act.mu.Unlock()
+	if changed && act.Owner != (types.NamespacedName{}) {
+		p.config.Notify(act.Owner)
+	}
+}
+
+// end writes the final report.
+func (p *Pool) end(act *action, v verdict) {
+	p.tell(act, func(r *Report) {
+		r.State, r.Outcome, r.Reason, r.Message = Ended, v.outcome, v.reason, v.message
+		r.ExitCode, r.Result, r.Pid, r.Finished = v.exitCode, v.result, v.pid, time.Now()
+		if v.result.Seconds > 0 {
+			r.Seconds = v.result.Seconds
+		} else if !r.Begun.IsZero() {
+			r.Seconds = r.Finished.Sub(r.Begun).Seconds()
+		}
+	})
+}
+
+// sleep waits, and answers false where the context ended meanwhile.
+func (p *Pool) sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// lifetime bounds an action: its time-out, as long again for the machine's mutex, and room for tries and the operator's
+// own cancel. The run gives an action up earlier.
+func lifetime(a Action) time.Duration { return 2*a.Timeout + a.Machine.RetryDuration + 10*time.Minute }
+
+// carryOut takes an action from its dispatch to its report.
+func (p *Pool) carryOut(act *action) {
+	ctx, cancel := context.WithTimeout(p.ctx, lifetime(act.Action))
+	defer cancel()
+	s := p.session(act.Machine)
+	defer s.release()
+	f := &follower{pool: p, session: s, ticket: tentacle.ScriptTicket{TaskID: act.Ticket}, scanner: step.NewScanner(act.Plan.Nonce),
+		sink: act.Log, cancelled: act.cancelled, patience: lifetime(act.Action), waiting: func(state tentacle.ProcessState) { p.observe(act, state) }}
+	v, started := verdict{}, false
+	if act.Resume {
+		v, started = f.takeUp(ctx)
+	}
+	if !started && v.outcome == "" {
+		v, started = p.send(ctx, act, f)
+	}
+	if started {
+		v = f.follow(ctx)
+	}
+	if v.result.Reason == step.ReasonContentMissing && act.Content != nil {
+		s.setHolds(act.Content.SHA256, false)
+	}
+	if p.ctx.Err() != nil && v.outcome == OutcomeLost {
+		return // this process ends; the next one asks the machine
+	}
+	p.end(act, v)
+}
+
+// observe reports that the script waits for the machine, or has begun.
+func (p *Pool) observe(act *action, state tentacle.ProcessState) {
+	p.tell(act, func(r *Report) {
+		if state == tentacle.Pending {
+			r.State = Waiting
+			return
+		}
+		r.State = Running
+		if r.Begun.IsZero() {
+			r.Begun = time.Now()
+		}
+	})
+}

@@ -1,0 +1,108 @@
+package tentacle
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// Probe is what a machine says of itself.
+type Probe struct {
+	Certificate  *x509.Certificate
+	Capabilities []string
+	Facts        tentacle.Facts
+}
+
+// Probe connects and asks for capabilities. The error is a halibut.ConnectError where the machine was not reached or
+// trust does not hold; it carries the certificate that was presented.
+func (p *Pool) Probe(ctx context.Context, m Machine) (Probe, error) {
+	s := p.session(m)
+	defer s.release()
+	certificate, err := s.conn.Connect(ctx, s.key.Endpoint)
+	if err != nil {
+		return Probe{Certificate: certificate}, err
+	}
+	r, err := s.GetCapabilities(ctx)
+	if err != nil {
+		return Probe{Certificate: certificate}, fmt.Errorf("asking for capabilities: %w", err)
+	}
+	facts := tentacle.ParseFacts(r)
+	p.mu.Lock()
+	s.at.facts = &facts
+	p.mu.Unlock()
+	return Probe{Certificate: certificate, Capabilities: r.SupportedCapabilities, Facts: facts}, nil
+}
+
+// Done is how a step that RunStep ran has ended.
+type Done struct {
+	Outcome         Outcome
+	Reason, Message string
+	ExitCode        *int32
+	Result          step.Result
+	// Inventory is what an inventory step found; nil for others.
+	Inventory *step.Inventory
+}
+
+// stepGrace is how much longer than its own time-out RunStep waits for a step.
+const stepGrace = 30 * time.Second
+
+// RunStep runs a health or inventory step to its end and completes it. It blocks: call it from a worker, not from a
+// reconciler. Ticket and nonce are filled in. An error means that it could not be sent.
+func (p *Pool) RunStep(ctx context.Context, m Machine, pl step.Plan) (Done, error) {
+	ctx, cancel := context.WithTimeout(ctx, pl.Timeout()+stepGrace)
+	defer cancel()
+	s := p.session(m)
+	defer s.release()
+	facts, err := s.facts(ctx)
+	if err != nil {
+		return Done{}, err
+	}
+	if err := fits(facts); err != nil {
+		return Done{}, err
+	}
+	pl.Version = step.Version
+	pl.Ticket = step.Ticket(halibut.NewGUID().String(), string(pl.Kind), string(m.UID), 1)
+	pl.Nonce = step.Nonce(pl.Ticket)
+	command, err := step.Command(pl, nil)
+	if err != nil {
+		return Done{}, fmt.Errorf("preparing the %s step: %w", pl.Kind, err)
+	}
+	r, err := s.StartScript(ctx, command)
+	if err != nil {
+		return Done{}, fmt.Errorf("sending the %s step: %w", pl.Kind, err)
+	}
+	f := &follower{pool: p, session: s, ticket: command.ScriptTicket, scanner: step.NewScanner(pl.Nonce), cancelled: ctx.Done(),
+		patience: stepGrace, waiting: func(tentacle.ProcessState) {}}
+	f.take(r)
+	v := f.follow(ctx)
+	p.Complete(m, pl.Ticket)
+	done := Done{Outcome: v.outcome, Reason: v.reason, Message: v.message, ExitCode: v.exitCode, Result: v.result}
+	if inventory, found := f.scanner.Inventory(); found {
+		done.Inventory = &inventory
+	}
+	return done, nil
+}
+
+// inventoryTimeout bounds an inventory step.
+const inventoryTimeout = time.Minute
+
+// Inventory runs an inventory step: what is installed there by the machine's own journal, and which contents it holds.
+func (p *Pool) Inventory(ctx context.Context, m Machine) (step.Inventory, error) {
+	return p.inventory(ctx, m)
+}
+
+func (p *Pool) inventory(ctx context.Context, m Machine) (step.Inventory, error) {
+	done, err := p.RunStep(ctx, m, step.Plan{Kind: step.KindInventory, Namespace: m.Namespace, Target: m.Name, TimeoutSeconds: int64(inventoryTimeout.Seconds())})
+	if err != nil {
+		return step.Inventory{}, err
+	}
+	if done.Inventory == nil {
+		return step.Inventory{}, fmt.Errorf("the inventory step ended as %s: %s", done.Outcome, done.Message)
+	}
+	return *done.Inventory, nil
+}

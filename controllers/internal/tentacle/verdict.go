@@ -1,0 +1,139 @@
+package tentacle
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/tentacle"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// verdict is how an action ended.
+type verdict struct {
+	outcome         Outcome
+	reason, message string
+	exitCode        *int32
+	result          step.Result
+	pid             int
+}
+
+func failed(reason, message string) verdict {
+	return verdict{outcome: OutcomeFailed, reason: reason, message: message}
+}
+
+func lost(message string) verdict {
+	return verdict{outcome: OutcomeLost, reason: v1alpha1.ReasonLost, message: message}
+}
+
+// judge reads a complete script: the engine's result where there is one, else what the Tentacle's exit code tells.
+func (f *follower) judge() verdict {
+	code := f.response.ExitCode
+	if result, found := f.scanner.Result(); found {
+		return judgeResult(code, result)
+	}
+	v := judgeCode(code, f.stderr.String(), f.response)
+	if v.exitCode == nil && code >= 0 {
+		v.exitCode = &code
+	}
+	return v
+}
+
+func judgeResult(code int32, result step.Result) verdict {
+	own := int32(result.ExitCode)
+	v := verdict{result: result, exitCode: &own, message: result.Tail}
+	switch {
+	case code == tentacle.ExitCanceled || result.Reason == step.ReasonCancelled:
+		v.outcome, v.reason = OutcomeCancelled, v1alpha1.ReasonCancelled
+	case result.Reason == step.ReasonTimedOut:
+		v.outcome, v.reason = OutcomeTimedOut, v1alpha1.ReasonTimedOut
+	case result.ExitCode == 0:
+		v.outcome = OutcomeSucceeded
+	default:
+		v.outcome, v.reason = OutcomeFailed, result.Reason
+		if v.reason == "" {
+			v.reason = v1alpha1.ReasonExitCode
+		}
+	}
+	return v
+}
+
+// judgeCode reads the exit codes that Tentacles give by themselves (api/tentacle); line is the end of stderr.
+func judgeCode(code int32, line string, r tentacle.ScriptStatusResponseV2) verdict {
+	say := func(text string) string {
+		if line == "" {
+			return text
+		}
+		return line
+	}
+	switch code {
+	case tentacle.ExitCanceled:
+		return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: say("cancelled")}
+	case tentacle.ExitTimeout:
+		return verdict{outcome: OutcomeTimedOut, reason: v1alpha1.ReasonMutexTimedOut, message: "the machine was busy with other scripts for longer than the step may take"}
+	case tentacle.ExitUnknownScript, tentacle.ExitUnknownResult:
+		return lost("the machine does not know any more how the script ended")
+	case tentacle.ExitLost:
+		return lost(say("the machine lost the script"))
+	case tentacle.ExitRefused:
+		return verdict{outcome: OutcomeRefused, reason: v1alpha1.ReasonRefused, message: say("the machine's owner does not allow it")}
+	case tentacle.ExitAlreadyCompleted:
+		return alreadyCompleted(line)
+	case tentacle.ExitAbandoned:
+		return verdict{outcome: OutcomeAbandoned, reason: v1alpha1.ReasonAbandoned, message: say("processes survived the cancel"), pid: firstNumber(line)}
+	case 0:
+		return lost("the script ended without the engine's result")
+	default:
+		return failed(v1alpha1.ReasonEngineFailed, say(fmt.Sprintf("the engine ended with exit code %d", code)))
+	}
+}
+
+// alreadyCompleted reads the earlier exit code of a ticket that was completed; its output is gone.
+func alreadyCompleted(line string) verdict {
+	code, known := tentacle.ParseAlreadyCompleted(tentacle.ScriptStatusResponseV2{State: tentacle.Complete, ExitCode: tentacle.ExitAlreadyCompleted,
+		Logs: []tentacle.ProcessOutput{{Source: tentacle.StdErr, Text: line}}})
+	switch {
+	case !known:
+		return lost("the ticket was completed before and its result was not kept")
+	case code == 0:
+		return verdict{outcome: OutcomeSucceeded, exitCode: &code}
+	default:
+		v := failed(v1alpha1.ReasonExitCode, fmt.Sprintf("exit code %d; the output is gone, as the ticket was completed before", code))
+		v.exitCode = &code
+		return v
+	}
+}
+
+var digits = regexp.MustCompile(`\d+`)
+
+func firstNumber(text string) int {
+	n, err := strconv.Atoi(digits.FindString(text))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// tail keeps the end of a text.
+type tail struct{ lines []string }
+
+const tailLines = 10
+
+func (t *tail) add(line string) {
+	if len(line) > step.MaxTail {
+		line = line[len(line)-step.MaxTail:]
+	}
+	if t.lines = append(t.lines, line); len(t.lines) > tailLines {
+		t.lines = t.lines[1:]
+	}
+}
+
+func (t *tail) String() string {
+	text := strings.Join(t.lines, "\n")
+	if len(text) > step.MaxTail {
+		text = text[len(text)-step.MaxTail:]
+	}
+	return strings.ToValidUTF8(text, "")
+}

@@ -1,0 +1,185 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/feed"
+	"github.com/mantledeploy/mantle/controllers/internal/packages"
+	"github.com/mantledeploy/mantle/controllers/internal/plan"
+	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
+)
+
+// absentFor is how long a named object that is not there is waited for before the run is Stalled.
+const absentFor = time.Minute
+
+// obstacle is what keeps a run from beginning. The zero value means nothing does.
+type obstacle struct {
+	Phase           v1alpha1.RunPhase
+	Reason, Message string
+	// Stalled says that a person is needed.
+	Stalled bool
+	// Again is when to look again without an event.
+	Again time.Duration
+}
+
+func waitFor(reason, format string, args ...any) obstacle {
+	return obstacle{Phase: v1alpha1.RunWaiting, Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+// begin takes a run to the point where its set of targets is fixed.
+func (r *Reconciler) begin(ctx context.Context, f facts) (time.Duration, error) {
+	switch f.Stop {
+	case plan.Cancel:
+		return 0, r.finish(ctx, f, plan.Outcome{Phase: v1alpha1.RunCancelled, Reason: v1alpha1.ReasonCancelled, Message: "cancelled before anything began"})
+	case plan.Supersede:
+		return 0, r.finish(ctx, f, plan.Outcome{Phase: v1alpha1.RunSuperseded, Reason: v1alpha1.ReasonSuperseded, Message: "another release was wished before anything began"})
+	}
+	o, err := r.obstacle(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	if o.Phase.IsTerminal() {
+		return 0, r.finish(ctx, f, plan.Outcome{Phase: o.Phase, Reason: o.Reason, Message: o.Message})
+	}
+	if o.Phase != "" {
+		describeObstacle(f, o)
+		return o.Again, nil
+	}
+	process, err := snapshot.Read(ctx, r.Client, f.Release)
+	if err != nil {
+		return 0, err
+	}
+	targets, outcome, err := r.fix(ctx, f, process)
+	if err != nil {
+		return 0, err
+	}
+	if outcome != nil {
+		return 0, r.finish(ctx, f, *outcome)
+	}
+	if !controllerutil.ContainsFinalizer(f.Run, v1alpha1.FinalizerRun) {
+		return time.Millisecond, r.holdRun(ctx, f.Run)
+	}
+	if err := r.commit(ctx, f, process, targets); err != nil {
+		return 0, err
+	}
+	ctrl.LoggerFrom(ctx).Info("began", "release", f.Run.Spec.Release, "targets", len(targets))
+	return time.Millisecond, nil
+}
+
+// obstacle looks for what the run waits for, in the order in which people want to hear of it.
+func (r *Reconciler) obstacle(ctx context.Context, f facts) (obstacle, error) {
+	if f.Release == nil {
+		return f.absent(v1alpha1.ReasonReleaseNotFound, "spec.release: there is no Release "+releaseName(f.Run.Spec)+" in this namespace; create it"), nil
+	}
+	if f.Environment == nil {
+		return f.absent(v1alpha1.ReasonEnvironmentNotFound, "spec.environment: there is no Environment "+string(f.Run.Spec.Environment)+" in this namespace; create it"), nil
+	}
+	if !snapshot.Ready(f.Release) {
+		return waitFor(v1alpha1.ReasonReleaseNotReady, "Release %s is not ready yet", f.Release.Name), nil
+	}
+	o, err := r.bound(ctx, f)
+	if err != nil || o.Phase != "" {
+		return o, err
+	}
+	o, err = r.queued(ctx, f)
+	if err != nil || o.Phase != "" {
+		return o, err
+	}
+	return r.packagesReady(f), nil
+}
+
+func (f facts) absent(reason, message string) obstacle {
+	left := absentFor - f.Now.Sub(f.Run.CreationTimestamp.Time)
+	return obstacle{Phase: v1alpha1.RunWaiting, Reason: reason, Message: message, Stalled: left <= 0, Again: max(left, 0)}
+}
+
+// bound keeps a person's run of another release than the binding's from fighting with the binding.
+func (r *Reconciler) bound(ctx context.Context, f facts) (obstacle, error) {
+	if f.Binding != nil {
+		return obstacle{}, nil
+	}
+	var bindings v1alpha1.ReleaseBindingList
+	if err := r.Client.List(ctx, &bindings, client.InNamespace(f.Run.Namespace)); err != nil {
+		return obstacle{}, fmt.Errorf("listing bindings: %w", err)
+	}
+	for _, b := range bindings.Items {
+		same := b.Spec.Project == f.Run.Spec.Project && b.Spec.Environment == f.Run.Spec.Environment
+		if same && !b.Spec.Suspend && b.Spec.Release != f.Run.Spec.Release {
+			o := waitFor(v1alpha1.ReasonBound, "spec.release: ReleaseBinding %s wishes release %s there; change the binding, or set its spec.suspend", b.Name, b.Spec.Release)
+			o.Stalled = true
+			return o, nil
+		}
+	}
+	return obstacle{}, nil
+}
+
+// queued lets one run at a time go on for a project in an environment: one that has begun, else the oldest.
+func (r *Reconciler) queued(ctx context.Context, f facts) (obstacle, error) {
+	var runs v1alpha1.DeploymentRunList
+	if err := r.Client.List(ctx, &runs, client.InNamespace(f.Run.Namespace)); err != nil {
+		return obstacle{}, fmt.Errorf("listing runs: %w", err)
+	}
+	for i := range runs.Items {
+		other := &runs.Items[i]
+		same := other.Spec.Project == f.Run.Spec.Project && other.Spec.Environment == f.Run.Spec.Environment
+		if same && other.UID != f.Run.UID && !other.Status.Phase.IsTerminal() && goesFirst(other, f.Run) {
+			return obstacle{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "run " + other.Name + " goes first"}, nil
+		}
+	}
+	if holder := r.lives.claim(f.Run); holder != f.Run.UID {
+		return obstacle{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "another run goes first", Again: time.Second}, nil
+	}
+	return obstacle{}, nil
+}
+
+func goesFirst(a, b *v1alpha1.DeploymentRun) bool {
+	if begun := a.Status.StartTime != nil; begun != (b.Status.StartTime != nil) {
+		return begun
+	}
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.Name < b.Name
+}
+
+// packagesReady sees that every package of the release is in the cache.
+func (r *Reconciler) packagesReady(f facts) obstacle {
+	owner := packages.Owner{Kind: OwnerKind, NamespacedName: types.NamespacedName{Namespace: f.Run.Namespace, Name: f.Run.Name}}
+	for _, p := range f.Release.Status.Packages {
+		ref := packages.Ref{URL: p.URL, Digest: p.Digest}
+		_, state, err := r.Packages.Ensure(owner, ref)
+		switch state {
+		case packages.Ready:
+		case packages.Pending:
+			return waitFor(v1alpha1.ReasonPackagePending, "package %s %s is being fetched", p.Name, p.Version)
+		case packages.Failed:
+			return r.packageFailed(p, ref, err)
+		}
+	}
+	return obstacle{}
+}
+
+func (r *Reconciler) packageFailed(p v1alpha1.ResolvedPackage, ref packages.Ref, err error) obstacle {
+	o := waitFor(v1alpha1.ReasonPackageUnavailable, "package %s %s: %v", p.Name, p.Version, err)
+	var refused *feed.RefusedError
+	switch {
+	case errors.Is(err, packages.ErrChanged):
+		o.Phase, o.Reason = v1alpha1.RunFailed, v1alpha1.ReasonPackageChanged
+	case errors.As(err, &refused):
+		o.Phase, o.Reason = v1alpha1.RunFailed, v1alpha1.ReasonPackageRefused
+	default:
+		if at := r.Packages.RetryAt(ref); !at.IsZero() {
+			o.Again = max(at.Sub(r.Now()), 0) + time.Millisecond
+		}
+	}
+	return o
+}

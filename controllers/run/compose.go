@@ -1,0 +1,186 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/plan"
+	"github.com/mantledeploy/mantle/controllers/internal/scope"
+	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+)
+
+var errGone = errors.New("the DeploymentTarget is gone")
+
+// machineOf reads what is needed to reach a target.
+func machineOf(t *v1alpha1.DeploymentTarget, policy *v1alpha1.TargetPolicy, identity *tentacle.Identity) (tentacle.Machine, error) {
+	address, err := t.Spec.HostPort()
+	if err != nil {
+		return tentacle.Machine{}, err
+	}
+	pin, err := halibut.ParseThumbprint(t.Spec.Thumbprint)
+	if err != nil {
+		return tentacle.Machine{}, fmt.Errorf("spec.thumbprint: %w", err)
+	}
+	m := tentacle.Machine{Namespace: t.Namespace, Name: t.Name, UID: t.UID, Address: address, Thumbprint: pin, Identity: identity,
+		ConnectTimeout: policy.ConnectTimeout(), RetryDuration: policy.RetryDuration()}
+	if t.Status.Certificate != nil {
+		m.SHA256 = halibut.Thumbprint(t.Status.Certificate.SHA256)
+	}
+	return m, nil
+}
+
+// compose builds the action of a row: the plan with its values as they are now. The row's attempt is set already.
+func (r *Reconciler) compose(ctx context.Context, f facts, l *live, k plan.Key) (tentacle.Action, error) {
+	m, err := r.machine(ctx, f, l, k.Target)
+	if err != nil {
+		return tentacle.Action{}, err
+	}
+	leaf, t := l.leaves[k.Step], f.Targets[k.Target]
+	in := scope.Input{Variables: l.process.Variables, Environment: string(f.Run.Spec.Environment), Target: t.Name,
+		TargetRoles: t.Spec.Roles, Outputs: l.outputs, Lookup: r.lookup(ctx, f.Run.Namespace), System: system(f.Run, t.Name)}
+	variables, err := scope.Resolve(in)
+	if err != nil {
+		return tentacle.Action{}, err
+	}
+	ticket := l.ticket(f.Run, k)
+	a := tentacle.Action{Ticket: ticket, Machine: m, Timeout: leaf.GetTimeout(), Owner: owner(f.Run),
+		Log: r.Logs.Sink(f.Run.Namespace, f.Run.Name, k.Target, k.Step, l.rows[k].Attempt)}
+	values := &vault{}
+	a.Plan = step.Plan{Version: step.Version, Ticket: ticket, Nonce: step.Nonce(ticket), Namespace: f.Run.Namespace,
+		Environment: string(f.Run.Spec.Environment), Project: string(f.Run.Spec.Project), Release: string(f.Run.Spec.Release),
+		Snapshot: f.Run.Status.Snapshot, RunName: f.Run.Name, RunUID: string(f.Run.UID), Step: k.Step, Target: k.Target,
+		Final: l.rows[k].final, TimeoutSeconds: int64(leaf.GetTimeout().Seconds()), Variables: map[string]step.Value{}}
+	for _, name := range leaf.Outputs {
+		a.Plan.Outputs = append(a.Plan.Outputs, string(name))
+	}
+	if leaf.Deploy != nil {
+		err = r.composeDeploy(f, l, leaf, variables, values, &a)
+	} else {
+		err = composeRun(in, leaf, variables, values, &a)
+	}
+	a.Secrets = values.secrets
+	return a, err
+}
+
+// system are the values that the run itself gives.
+func system(run *v1alpha1.DeploymentRun, target string) map[string]string {
+	return map[string]string{
+		"release.version": string(run.Spec.Release), "environment.name": string(run.Spec.Environment),
+		"project.name": string(run.Spec.Project), "target.name": target, "run.name": run.Name,
+	}
+}
+
+// composeRun evaluates the script's environment. Of the sensitive variables only those go to the machine that it uses.
+func composeRun(in scope.Input, leaf v1alpha1.Leaf, variables map[string]scope.Value, values *vault, a *tentacle.Action) error {
+	a.Plan.Kind = step.KindRun
+	run := &step.Run{Shell: step.Shell(leaf.Run.Shell), Script: leaf.Run.Script}
+	for i, env := range leaf.Run.Env {
+		v, err := scope.Expand(in, variables, env.Value)
+		if err != nil {
+			return fmt.Errorf("env[%d] (%s) of step %s: %w", i, env.Name, leaf.Path, err)
+		}
+		run.Env = append(run.Env, step.EnvVar{Name: env.Name, Value: values.put(v)})
+	}
+	for name, v := range variables {
+		if !v.Sensitive {
+			a.Plan.Variables[name] = step.Text(v.Text)
+		} else if v.Text != "" && slices.ContainsFunc(values.secrets, func(s string) bool { return strings.Contains(s, v.Text) }) {
+			values.put(v) // so that it is masked where the script prints a part of a joined value
+		}
+	}
+	a.Plan.Run = run
+	return nil
+}
+
+// composeDeploy names the package's content. All variables go along, as packaged scripts may read them.
+func (r *Reconciler) composeDeploy(f facts, l *live, leaf v1alpha1.Leaf, variables map[string]scope.Value, values *vault, a *tentacle.Action) error {
+	a.Plan.Kind = step.KindDeploy
+	for _, name := range sortedNames(variables) {
+		a.Plan.Variables[name] = values.put(variables[name])
+	}
+	if f.Release == nil {
+		return fmt.Errorf("release %s was deleted", f.Run.Spec.Release)
+	}
+	for _, p := range f.Release.Status.Packages {
+		if p.Name != string(leaf.Deploy.Package) {
+			continue
+		}
+		content := strings.TrimPrefix(p.ContentDigest, "sha256:")
+		path := step.ContentPath(content, p.Format)
+		a.Plan.Deploy = &step.Deploy{Package: p.Name, ID: p.Name, Version: p.Version, PublishedDigest: p.Digest,
+			Content: step.Content{SHA256: content, Path: path, Format: p.Format, Size: p.Size}}
+		a.Plan.StepDigest = step.DigestStep(a.Plan)
+		a.Content = &tentacle.Content{SHA256: content, Format: p.Format, Size: p.Size, Path: path,
+			Open: func() (io.ReadCloser, error) { return r.Packages.Open(p.Digest) }}
+		return nil
+	}
+	return fmt.Errorf("release %s has no package %s", f.Run.Spec.Release, leaf.Deploy.Package)
+}
+
+func sortedNames(variables map[string]scope.Value) []string {
+	names := make([]string, 0, len(variables))
+	for name := range variables {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// vault collects the sensitive values of a plan, which itself holds only their numbers.
+type vault struct {
+	secrets []string
+}
+
+func (v *vault) put(value scope.Value) step.Value {
+	if !value.Sensitive {
+		return step.Text(value.Text)
+	}
+	at := slices.Index(v.secrets, value.Text)
+	if at < 0 {
+		at = len(v.secrets)
+		v.secrets = append(v.secrets, value.Text)
+	}
+	return step.SecretRef(at)
+}
+
+// lookup reads values from Secrets and ConfigMaps past the cache, each object once for this action.
+func (r *Reconciler) lookup(ctx context.Context, namespace string) func(v1alpha1.ValueSource) (string, error) {
+	secrets, configs := map[string]*corev1.Secret{}, map[string]*corev1.ConfigMap{}
+	return func(from v1alpha1.ValueSource) (string, error) {
+		if ref := from.SecretKeyRef; ref != nil {
+			if secrets[ref.Name] == nil {
+				secrets[ref.Name] = &corev1.Secret{}
+				if err := r.Reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, secrets[ref.Name]); err != nil {
+					return "", fmt.Errorf("reading Secret %s: %w", ref.Name, err)
+				}
+			}
+			value, found := secrets[ref.Name].Data[ref.Key]
+			if !found {
+				return "", fmt.Errorf("secret %s has no key %s", ref.Name, ref.Key)
+			}
+			return string(value), nil
+		}
+		ref := from.ConfigMapKeyRef
+		if configs[ref.Name] == nil {
+			configs[ref.Name] = &corev1.ConfigMap{}
+			if err := r.Reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, configs[ref.Name]); err != nil {
+				return "", fmt.Errorf("reading ConfigMap %s: %w", ref.Name, err)
+			}
+		}
+		value, found := configs[ref.Name].Data[ref.Key]
+		if !found {
+			return "", fmt.Errorf("ConfigMap %s has no key %s", ref.Name, ref.Key)
+		}
+		return value, nil
+	}
+}

@@ -1,0 +1,130 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
+)
+
+// OwnerKind is how runs ask the package cache.
+const OwnerKind = "DeploymentRun"
+
+// Reconciler carries out DeploymentRuns.
+type Reconciler struct {
+	Deps
+	// Client reads through the cache and writes.
+	Client client.Client
+	// Reader reads past the cache.
+	Reader client.Reader
+	// Recorder tells people what happened.
+	Recorder events.EventRecorder
+
+	lives *lives
+}
+
+// New makes a Reconciler for the manager.
+func New(mgr ctrl.Manager, deps Deps) *Reconciler {
+	return &Reconciler{Deps: deps, Client: mgr.GetClient(), Reader: mgr.GetAPIReader(),
+		Recorder: mgr.GetEventRecorder("mantle"), lives: newLives()}
+}
+
+// +kubebuilder:rbac:groups=mantle.dev,resources=deploymentruns,verbs=get;list;watch;patch;delete
+// +kubebuilder:rbac:groups=mantle.dev,resources=deploymentruns/status,verbs=patch
+// +kubebuilder:rbac:groups=mantle.dev,resources=deploymentruns/finalizers,verbs=update
+// +kubebuilder:rbac:groups=mantle.dev,resources=deploymentrunslices,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=mantle.dev,resources=deploymentrunslices/status,verbs=patch
+// +kubebuilder:rbac:groups=mantle.dev,resources=releasebindings;releases;environments;deploymenttargets;targetpolicies;projects,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconcile gathers the facts, decides what is next, carries it out, and writes down what is now true.
+func (r *Reconciler) Reconcile(ctx context.Context, run *v1alpha1.DeploymentRun) (ctrl.Result, error) {
+	run = run.DeepCopy()
+	if run.Status.Phase.IsTerminal() {
+		return ctrl.Result{}, r.settle(ctx, run)
+	}
+	patcher := status.NewPatcher(r.Client, run)
+	if !resolved(run) {
+		// Slices are deleted and made again until the set of targets is fixed, so an old view must not come here.
+		if err := r.Reader.Get(ctx, client.ObjectKeyFromObject(run), run); err != nil {
+			return ctrl.Result{}, client.IgnoreNotFound(err)
+		}
+		patcher = status.NewPatcher(r.Client, run).WithLock()
+	}
+	f, err := r.gather(ctx, run)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	var again time.Duration
+	if resolved(run) {
+		again, err = r.advance(ctx, f)
+	} else {
+		again, err = r.begin(ctx, f)
+	}
+	if err == nil {
+		err = patcher.Patch(ctx, run)
+	}
+	if status.IsConflict(err) {
+		// Somebody else wrote: what is in memory may be old, so the next pass takes the run up from the API server.
+		r.lives.drop(run.UID)
+		return ctrl.Result{RequeueAfter: retryConflict}, nil
+	}
+	if err == nil && run.Status.Phase.IsTerminal() {
+		r.tell(run)
+		again = time.Millisecond // to settle
+	}
+	return ctrl.Result{RequeueAfter: again}, err
+}
+
+// retryConflict is the pause before a run is taken up again.
+const retryConflict = 100 * time.Millisecond
+
+// SetupWithManager watches all that a run waits for.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	err := ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.DeploymentRun{}).
+		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(r.waiting)).
+		Watches(&v1alpha1.ReleaseBinding{}, handler.EnqueueRequestsFromMapFunc(r.waiting)).
+		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.waiting)).
+		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.waiting)).
+		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(r.waiting)).
+		WatchesRawSource(source.Channel(r.Reports, &handler.EnqueueRequestForObject{})).
+		WatchesRawSource(source.Channel(r.Fetched, &handler.EnqueueRequestForObject{})).
+		Complete(reconcile.AsReconciler(r.Client, r))
+	if err != nil {
+		return fmt.Errorf("setting up the run controller: %w", err)
+	}
+	return nil
+}
+
+// waiting are the unfinished runs that a change may concern.
+func (r *Reconciler) waiting(ctx context.Context, o client.Object) []reconcile.Request {
+	var runs v1alpha1.DeploymentRunList
+	if err := r.Client.List(ctx, &runs, client.InNamespace(o.GetNamespace())); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing runs")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range runs.Items {
+		run := &runs.Items[i]
+		if !run.Status.Phase.IsTerminal() && run.UID != o.GetUID() {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(run)})
+		}
+	}
+	return requests
+}
+
+// Fetched and Reports are channels of events whose object carries the name of a run.
+type runEvents = <-chan event.GenericEvent

@@ -1,0 +1,86 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// defaultHistory is how many finished runs are kept where there is no project to say.
+const defaultHistory = 20
+
+// settle cleans up after a run that has ended: the finalizer is let go, the claim given back, and the oldest runs beyond
+// the project's history are deleted.
+func (r *Reconciler) settle(ctx context.Context, run *v1alpha1.DeploymentRun) error {
+	r.lives.release(run)
+	if controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun) {
+		before := run.DeepCopy()
+		controllerutil.RemoveFinalizer(run, v1alpha1.FinalizerRun)
+		if err := r.Client.Patch(ctx, run, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("letting run %s go: %w", run.Name, err)
+		}
+	}
+	if !run.DeletionTimestamp.IsZero() {
+		return r.Logs.Delete(run.Namespace, run.Name)
+	}
+	return r.prune(ctx, run)
+}
+
+// prune deletes the oldest finished runs of the project in the environment, but never a binding's newest nor its last
+// successful rollout.
+func (r *Reconciler) prune(ctx context.Context, run *v1alpha1.DeploymentRun) error {
+	keep := int32(defaultHistory)
+	project, err := get(ctx, r.Client, run.Namespace, string(run.Spec.Project), &v1alpha1.Project{})
+	if err != nil {
+		return fmt.Errorf("reading project: %w", err)
+	}
+	if project != nil && project.Spec.History.Runs > 0 {
+		keep = project.Spec.History.Runs
+	}
+	var runs v1alpha1.DeploymentRunList
+	if err := r.Client.List(ctx, &runs, client.InNamespace(run.Namespace)); err != nil {
+		return fmt.Errorf("listing runs: %w", err)
+	}
+	for _, old := range expendable(runs.Items, run, int(keep)) {
+		if err := r.Client.Delete(ctx, &old, client.Preconditions{UID: &old.UID}); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting run %s: %w", old.Name, err)
+		}
+		if err := r.Logs.Delete(old.Namespace, old.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expendable are the finished runs beyond the newest keep ones; it is pure.
+func expendable(runs []v1alpha1.DeploymentRun, like *v1alpha1.DeploymentRun, keep int) []v1alpha1.DeploymentRun {
+	var finished []v1alpha1.DeploymentRun
+	for _, run := range runs {
+		if keyOf(&run) == keyOf(like) && run.Status.Phase.IsTerminal() && run.DeletionTimestamp.IsZero() {
+			finished = append(finished, run)
+		}
+	}
+	slices.SortFunc(finished, func(a, b v1alpha1.DeploymentRun) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
+	newest, rolledOut := map[string]bool{}, map[string]bool{}
+	var old []v1alpha1.DeploymentRun
+	for i, run := range finished {
+		protected := false
+		if owner := metav1.GetControllerOf(&run); owner != nil {
+			protected = !newest[string(owner.UID)]
+			newest[string(owner.UID)] = true
+			if run.Status.Phase == v1alpha1.RunSucceeded && run.Spec.Purpose != v1alpha1.PurposeConvergence && !rolledOut[string(owner.UID)] {
+				protected, rolledOut[string(owner.UID)] = true, true
+			}
+		}
+		if i >= keep && !protected {
+			old = append(old, run)
+		}
+	}
+	return old
+}
