@@ -133,13 +133,22 @@ func (r *Reconciler) gatherNewest(ctx context.Context, f *facts) error {
 		return fmt.Errorf("listing slices of run %s: %w", newest.Name, err)
 	}
 	f.Begun, f.Skipped = map[types.UID]bool{}, map[types.UID]bool{}
+	pins := map[types.UID]string{}
+	for _, t := range f.Desired {
+		pins[t.UID] = t.Spec.Thumbprint
+	}
 	for _, slice := range rows.Items {
 		uids := map[string]types.UID{}
 		for _, t := range slice.Spec.Targets {
-			uids[t.Name] = t.UID
+			if pins[t.UID] == t.Thumbprint {
+				uids[t.Name] = t.UID
+			}
 		}
 		for _, row := range slice.Status.Results {
-			uid := uids[row.Target]
+			uid, known := uids[row.Target]
+			if !known {
+				continue // another machine by now: the row says nothing of it
+			}
 			f.Begun[uid] = began(row)
 			f.Skipped[uid] = !began(row)
 		}

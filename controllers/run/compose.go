@@ -33,7 +33,7 @@ func machineOf(t *v1alpha1.DeploymentTarget, policy *v1alpha1.TargetPolicy, iden
 	}
 	m := tentacle.Machine{Namespace: t.Namespace, Name: t.Name, UID: t.UID, Address: address, Thumbprint: pin, Identity: identity,
 		ConnectTimeout: policy.ConnectTimeout(), RetryDuration: policy.RetryDuration()}
-	if t.Status.Certificate != nil {
+	if t.PinnedCertificate() != nil {
 		m.SHA256 = halibut.Thumbprint(t.Status.Certificate.SHA256)
 	}
 	return m, nil

@@ -61,9 +61,12 @@ func (c Chain) Since(hash string) Chain {
 	return c[i:]
 }
 
-// Succeeded tells whether a run of the chain did.
+// Succeeded tells whether a run of the chain did, and deployed to somebody: one that left all its targets out is no
+// success to build on.
 func (c Chain) Succeeded() bool {
-	return slices.ContainsFunc(c, func(r v1alpha1.DeploymentRun) bool { return r.Status.Phase == v1alpha1.RunSucceeded })
+	return slices.ContainsFunc(c, func(r v1alpha1.DeploymentRun) bool {
+		return r.Status.Phase == v1alpha1.RunSucceeded && r.Status.Targets.Succeeded > 0
+	})
 }
 
 // ConvergenceFailures are the runs of this retry token that were a Convergence and failed, by UID: the targets

@@ -1,0 +1,85 @@
+package environment
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
+)
+
+// maxCurrent bounds status.current.
+const maxCurrent = 100
+
+// describe writes the counts into the environment's status; it is pure but for that.
+func describe(e *v1alpha1.Environment, targets []v1alpha1.DeploymentTarget, lost error) {
+	s := &e.Status
+	s.ObservedGeneration = e.Generation
+	s.Targets = v1alpha1.EnvironmentTargets{}
+	var mine []v1alpha1.DeploymentTarget
+	for _, t := range targets {
+		if slices.Contains(t.Spec.Environments, v1alpha1.ObjectName(e.Name)) {
+			mine = append(mine, t)
+			count(&s.Targets, t.Status.Health)
+		}
+	}
+	s.Current = current(e.Name, mine)
+	c := status.Conditions{List: &s.Conditions, Generation: e.Generation}
+	if lost != nil {
+		c.Stalled(v1alpha1.ReasonIdentityLost, lost.Error())
+		return
+	}
+	c.Ready(v1alpha1.ReasonCounted, fmt.Sprintf("%d of %d targets are healthy", s.Targets.Healthy, s.Targets.Total))
+}
+
+func count(counts *v1alpha1.EnvironmentTargets, health v1alpha1.TargetHealth) {
+	counts.Total++
+	switch health {
+	case v1alpha1.HealthHealthy, v1alpha1.HealthHasWarnings:
+		counts.Healthy++
+	case v1alpha1.HealthUnhealthy:
+		counts.Unhealthy++
+	case v1alpha1.HealthUnavailable:
+		counts.Unavailable++
+	case v1alpha1.HealthUntrusted:
+		counts.Untrusted++
+	default:
+		counts.Unknown++
+	}
+}
+
+// current tells for each project which release most of its targets have.
+func current(environment string, targets []v1alpha1.DeploymentTarget) []v1alpha1.CurrentRelease {
+	total, having := map[string]int{}, map[string]map[string]int{}
+	for _, t := range targets {
+		for _, row := range t.Status.Installed {
+			if row.Environment != environment {
+				continue
+			}
+			total[row.Project]++
+			if row.Phase == v1alpha1.InstalledSucceeded {
+				if having[row.Project] == nil {
+					having[row.Project] = map[string]int{}
+				}
+				having[row.Project][row.Release]++
+			}
+		}
+	}
+	var list []v1alpha1.CurrentRelease
+	for _, project := range slices.Sorted(maps.Keys(total)) {
+		if len(list) == maxCurrent {
+			break
+		}
+		most := v1alpha1.CurrentRelease{Project: project, Targets: fmt.Sprintf("0/%d", total[project])}
+		best := 0
+		for _, release := range slices.Sorted(maps.Keys(having[project])) {
+			if n := having[project][release]; n > best {
+				best = n
+				most.Release, most.Targets = release, fmt.Sprintf("%d/%d", n, total[project])
+			}
+		}
+		list = append(list, most)
+	}
+	return list
+}

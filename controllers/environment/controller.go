@@ -1,0 +1,120 @@
+package environment
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
+	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+)
+
+// joinFor is the least time between two writes of one environment.
+const joinFor = 10 * time.Second
+
+// Identities tells who the operator is in a namespace.
+type Identities interface {
+	// For makes the identity at first need: a namespace gets it with its first environment.
+	For(ctx context.Context, namespace string) (*tentacle.Identity, error)
+}
+
+// Reconciler carries out Environments.
+type Reconciler struct {
+	// Client reads through the cache and writes.
+	Client client.Client
+	// Identities tells who the operator is.
+	Identities Identities
+	// Now is the clock.
+	Now func() time.Time
+
+	mu      sync.Mutex
+	written map[types.UID]time.Time
+}
+
+// New makes a Reconciler for the manager.
+func New(mgr ctrl.Manager, identities Identities) *Reconciler {
+	return &Reconciler{Client: mgr.GetClient(), Identities: identities, Now: time.Now, written: map[types.UID]time.Time{}}
+}
+
+// +kubebuilder:rbac:groups=mantle.dev,resources=environments,verbs=get;list;watch
+// +kubebuilder:rbac:groups=mantle.dev,resources=environments/status,verbs=patch
+// +kubebuilder:rbac:groups=mantle.dev,resources=deploymenttargets,verbs=get;list;watch
+
+// Reconcile counts the targets and writes that down, unless it just did.
+func (r *Reconciler) Reconcile(ctx context.Context, e *v1alpha1.Environment) (ctrl.Result, error) {
+	if !e.DeletionTimestamp.IsZero() {
+		r.wrote(e.UID, time.Time{})
+		return ctrl.Result{}, nil
+	}
+	if wait := r.wait(e); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	e = e.DeepCopy()
+	patcher := status.NewPatcher(r.Client, e)
+	var targets v1alpha1.DeploymentTargetList
+	if err := r.Client.List(ctx, &targets, client.InNamespace(e.Namespace)); err != nil {
+		return ctrl.Result{}, fmt.Errorf("listing targets: %w", err)
+	}
+	_, lost := r.Identities.For(ctx, e.Namespace)
+	describe(e, targets.Items, lost)
+	r.wrote(e.UID, r.Now())
+	return ctrl.Result{}, patcher.Patch(ctx, e)
+}
+
+// wait is how long the next write is put off. A changed spec is answered at once.
+func (r *Reconciler) wait(e *v1alpha1.Environment) time.Duration {
+	if e.Status.ObservedGeneration != e.Generation {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return joinFor - r.Now().Sub(r.written[e.UID])
+}
+
+func (r *Reconciler) wrote(uid types.UID, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if at.IsZero() {
+		delete(r.written, uid)
+		return
+	}
+	r.written[uid] = at
+}
+
+// SetupWithManager watches environments and the targets that belong to them.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	err := ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.Environment{}).
+		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(environmentsOf)).
+		Complete(reconcile.AsReconciler(r.Client, r))
+	if err != nil {
+		return fmt.Errorf("setting up the environment controller: %w", err)
+	}
+	return nil
+}
+
+func environmentsOf(_ context.Context, o client.Object) []reconcile.Request {
+	t, ok := o.(*v1alpha1.DeploymentTarget)
+	if !ok {
+		return nil
+	}
+	names := slices.Clone(t.Spec.Environments)
+	for _, row := range t.Status.Installed { // a target that left still counts until it is looked at again
+		names = append(names, v1alpha1.ObjectName(row.Environment))
+	}
+	slices.Sort(names)
+	var requests []reconcile.Request
+	for _, name := range slices.Compact(names) {
+		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: t.Namespace, Name: string(name)}})
+	}
+	return requests
+}

@@ -1,0 +1,109 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/mantledeploy/mantle/controllers/binding"
+	"github.com/mantledeploy/mantle/controllers/environment"
+	"github.com/mantledeploy/mantle/controllers/internal/feed"
+	"github.com/mantledeploy/mantle/controllers/internal/identity"
+	"github.com/mantledeploy/mantle/controllers/internal/logs"
+	"github.com/mantledeploy/mantle/controllers/internal/notify"
+	"github.com/mantledeploy/mantle/controllers/internal/packages"
+	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+	"github.com/mantledeploy/mantle/controllers/project"
+	"github.com/mantledeploy/mantle/controllers/release"
+	"github.com/mantledeploy/mantle/controllers/run"
+	"github.com/mantledeploy/mantle/controllers/target"
+)
+
+// Options say how the operator runs.
+type Options struct {
+	// Namespace is the operator's own, which holds the identities.
+	Namespace string
+	// DataDir holds logs and packages.
+	DataDir string
+	// PackageRoot is the folder that file: URLs are confined to; empty turns them off.
+	PackageRoot string
+	// PackageAllowCIDRs are ranges that packages are fetched from although they would be refused.
+	PackageAllowCIDRs []netip.Prefix
+	// PackageMaxBytes bounds one package; 0 is the default.
+	PackageMaxBytes int64
+	// APIServer are the addresses of the Kubernetes API, which packages are never fetched from.
+	APIServer []netip.Addr
+	// MaxDials and MaxFollowers bound the work on machines; 0 is the default.
+	MaxDials, MaxFollowers int
+	// Logger is for the doors to the outside.
+	Logger logr.Logger
+}
+
+// Setup puts everything that runs into the manager.
+func Setup(mgr ctrl.Manager, o Options) error {
+	logStore, err := logs.Open(filepath.Join(o.DataDir, "logs"), 0)
+	if err != nil {
+		return err
+	}
+	if err := mgr.AddMetricsServerExtraHandler(logs.Prefix, logStore.Handler(mgr.GetClient())); err != nil {
+		return fmt.Errorf("serving logs: %w", err)
+	}
+	logger := slog.New(logr.ToSlogHandler(o.Logger))
+	reports, fetchedRuns, fetchedReleases, targets := notify.New(), notify.New(), notify.New(), notify.New()
+	cache, err := packages.Open(packages.Config{
+		Dir: filepath.Join(o.DataDir, "packages"), Logger: logger,
+		Fetcher: feed.New(feed.Config{AllowCIDRs: o.PackageAllowCIDRs, DenyAddresses: o.APIServer, Root: o.PackageRoot, MaxBytes: o.PackageMaxBytes}),
+		Notify: func(owner packages.Owner) {
+			if owner.Kind == release.OwnerKind {
+				fetchedReleases.Notify(owner.NamespacedName)
+				return
+			}
+			fetchedRuns.Notify(owner.NamespacedName)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	identities := identity.New(mgr.GetAPIReader(), mgr.GetClient(), o.Namespace)
+	var targetController *target.Reconciler
+	pool := tentacle.NewPool(tentacle.Config{MaxDials: o.MaxDials, MaxFollowers: o.MaxFollowers, Logger: logger, Notify: reports.Notify,
+		Unreached: func(name types.NamespacedName) { targetController.Unreached(context.Background(), name) }})
+	targetController = target.New(mgr, pool, identities, targets)
+
+	for _, runnable := range []manager.Runnable{pool, reports, fetchedRuns, fetchedReleases, targets, closing(cache.Close)} {
+		if err := mgr.Add(runnable); err != nil {
+			return fmt.Errorf("adding to the manager: %w", err)
+		}
+	}
+	for _, controller := range []interface{ SetupWithManager(mgr ctrl.Manager) error }{
+		targetController,
+		environment.New(mgr, identities),
+		project.New(mgr),
+		release.New(mgr, cache, fetchedReleases.Events()),
+		binding.New(mgr),
+		run.New(mgr, run.Deps{Machines: pool, Identities: identities, Packages: cache, Logs: logStore,
+			Reports: reports.Events(), Fetched: fetchedRuns.Events(), Now: time.Now}),
+	} {
+		if err := controller.SetupWithManager(mgr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// closing calls f when the manager ends.
+func closing(f func()) manager.Runnable {
+	return manager.RunnableFunc(func(ctx context.Context) error {
+		<-ctx.Done()
+		f()
+		return nil
+	})
+}

@@ -1,0 +1,250 @@
+package target
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
+	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+)
+
+const (
+	// maxInstalled bounds status.installed.
+	maxInstalled = 32
+	// refreshAfter is how old status.lastHealthCheck may get while nothing changes.
+	refreshAfter = 30 * time.Minute
+)
+
+// describe writes what is known into the target's status; it is pure but for that.
+func describe(f facts) {
+	s, before := &f.Target.Status, f.Target.Status.DeepCopy()
+	c := status.Conditions{List: &s.Conditions, Generation: f.Target.Generation}
+	s.ObservedGeneration = f.Target.Generation
+	switch {
+	case f.Blocked != nil:
+		describeBlocked(s, c, f.Blocked)
+	case f.Found != nil:
+		describeFinding(f, s, c)
+	case f.Policy.HealthInterval() == 0 || s.Health == "":
+		s.Health = v1alpha1.HealthUnknown
+		describeUnknown(f, c)
+	}
+	s.Installed = merge(s.Installed, f.Rows)
+	describeLast(f, s, before)
+}
+
+func describeUnknown(f facts, c status.Conditions) {
+	if f.Policy.HealthInterval() == 0 {
+		c.Ready(v1alpha1.ReasonHealthy, "its policy never looks at it; its health is not known")
+		return
+	}
+	c.Reconciling(v1alpha1.ReasonProgressing, "is being looked at for the first time")
+}
+
+func describeBlocked(s *v1alpha1.DeploymentTargetStatus, c status.Conditions, b *blocked) {
+	s.Health = v1alpha1.HealthUnknown
+	if b.reason == v1alpha1.ReasonIdentityLost {
+		s.Health = v1alpha1.HealthUntrusted
+		c.Set(v1alpha1.ConditionTrusted, metav1.ConditionFalse, b.reason, b.message)
+	}
+	if b.stalled {
+		c.Stalled(b.reason, b.message)
+		return
+	}
+	c.Reconciling(b.reason, b.message)
+}
+
+// describeLast keeps lastHealthCheck from costing a write for every look.
+func describeLast(f facts, s, before *v1alpha1.DeploymentTargetStatus) {
+	if f.Found == nil {
+		return
+	}
+	jitter := time.Duration(len(f.Target.UID)) * time.Second // never all at once
+	if len(f.Target.UID) > 0 {
+		jitter = time.Duration(f.Target.UID[0]) * 5 * time.Second
+	}
+	last := before.LastHealthCheck
+	if last != nil && f.Found.At.Sub(last.Time) < refreshAfter+jitter && equality.Semantic.DeepEqual(before, s) {
+		return
+	}
+	at := metav1.NewTime(f.Found.At)
+	s.LastHealthCheck = &at
+}
+
+func describeFinding(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Conditions) {
+	describeCertificate(f, s)
+	if f.Found.Err != nil {
+		describeFailure(f, s, c)
+		return
+	}
+	describeTentacle(f, s)
+	at := metav1.NewTime(f.Found.At.Truncate(time.Second))
+	if read := f.Found.Inventory; read != nil && (s.JournalRead == nil || !s.JournalRead.Time.Equal(&at)) {
+		s.Installed = fromInventory(f.Target, read)
+		s.JournalRead = &v1alpha1.JournalRead{Time: at, Certificate: s.Certificate.SHA256}
+	}
+	c.Set(v1alpha1.ConditionReachable, metav1.ConditionTrue, v1alpha1.ReasonHealthy, "the Tentacle answers at "+f.Want.machine.Address)
+	c.Set(v1alpha1.ConditionTrusted, metav1.ConditionTrue, v1alpha1.ReasonHealthy, "each side knows the other's certificate")
+	describeHealth(f, s, c)
+}
+
+// describeHealth judges the machine that was reached.
+func describeHealth(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Conditions) {
+	unhealthy := func(reason, message string) {
+		s.Health = v1alpha1.HealthUnhealthy
+		c.Set(v1alpha1.ConditionHealthCheckPassed, metav1.ConditionFalse, reason, message)
+		c.NotReady(reason, message)
+	}
+	found := f.Found
+	switch {
+	case found.InventoryErr != nil:
+		unhealthy(v1alpha1.ReasonHealthCheckError, "the machine's journal could not be read: "+found.InventoryErr.Error())
+	case found.HealthErr != nil:
+		unhealthy(v1alpha1.ReasonHealthCheckError, "the health script could not be run: "+found.HealthErr.Error())
+	case found.Health != nil && found.Health.Outcome != tentacle.OutcomeSucceeded:
+		unhealthy(v1alpha1.ReasonHealthScriptFailed, healthMessage(found.Health))
+	default:
+		s.Health = v1alpha1.HealthHealthy
+		c.Set(v1alpha1.ConditionHealthCheckPassed, metav1.ConditionTrue, v1alpha1.ReasonHealthy, "the health check passed")
+		c.Ready(v1alpha1.ReasonHealthy, "reachable, trusted and healthy")
+	}
+}
+
+func healthMessage(d *tentacle.Done) string {
+	text := "the health script ended as " + string(d.Outcome)
+	if d.ExitCode != nil {
+		text = fmt.Sprintf("the health script ended with exit code %d", *d.ExitCode)
+	}
+	if d.Message != "" {
+		text += ": " + d.Message
+	}
+	return text
+}
+
+// describeCertificate shows what was presented. The SHA-256 is written only where the pin matched.
+func describeCertificate(f facts, s *v1alpha1.DeploymentTargetStatus) {
+	presented := f.Found.presented()
+	if presented == nil {
+		return
+	}
+	notAfter := metav1.NewTime(presented.NotAfter)
+	shown := &v1alpha1.TargetCertificate{SHA1: string(halibut.SHA1Thumbprint(presented)), Subject: cut(presented.Subject.String(), 256), NotAfter: &notAfter}
+	if pin, err := halibut.ParseThumbprint(f.Target.Spec.Thumbprint); err == nil && pin.Matches(presented) {
+		shown.SHA256 = string(halibut.SHA256Thumbprint(presented))
+	}
+	s.Certificate = shown
+}
+
+func cut(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n], "")
+}
+
+// describeFailure says which of name, route, port, TLS, trust or protocol failed, and what to do about it.
+func describeFailure(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Conditions) {
+	reason, message := explain(f)
+	c.Remove(v1alpha1.ConditionHealthCheckPassed)
+	switch reason {
+	case v1alpha1.ReasonThumbprintMissing, v1alpha1.ReasonThumbprintMismatch, v1alpha1.ReasonOperatorNotTrusted:
+		s.Health = v1alpha1.HealthUntrusted
+		c.Set(v1alpha1.ConditionReachable, metav1.ConditionTrue, reason, "something answers at "+f.Want.machine.Address)
+		c.Set(v1alpha1.ConditionTrusted, metav1.ConditionFalse, reason, message)
+		c.Stalled(reason, message)
+	default:
+		s.Health = v1alpha1.HealthUnavailable
+		c.Set(v1alpha1.ConditionReachable, metav1.ConditionFalse, reason, message)
+		c.Set(v1alpha1.ConditionTrusted, metav1.ConditionUnknown, reason, "the machine was not reached")
+		c.NotReady(reason, message)
+	}
+}
+
+// explain gives the reason and a message that names the remedy.
+func explain(f facts) (reason, message string) {
+	var connect *halibut.ConnectError
+	if !errors.As(f.Found.Err, &connect) {
+		return v1alpha1.ReasonProtocolError, f.Found.Err.Error() + "; is it a Tentacle that listens there?"
+	}
+	reason = string(connect.Stage)
+	at := f.Want.machine.Address
+	presented := ""
+	if connect.Presented != nil {
+		presented = fmt.Sprintf("%s (%s)", halibut.SHA1Thumbprint(connect.Presented), halibut.SHA256Thumbprint(connect.Presented))
+	}
+	remedies := map[string]string{
+		v1alpha1.ReasonNameNotResolved:    "the host of " + at + " has no address; correct spec.address, or add the name to DNS",
+		v1alpha1.ReasonNoRoute:            "there is no route to " + at + "; correct spec.address, or ask for a route",
+		v1alpha1.ReasonConnectionRefused:  "nothing listens on " + at + "; start the Tentacle there (tentacle run), or correct the port",
+		v1alpha1.ReasonConnectTimedOut:    at + " did not answer in time; ask for a firewall rule that lets the operator connect to this port, or correct spec.address",
+		v1alpha1.ReasonTLSTimedOut:        at + " accepted the connection and then said nothing; is it a Tentacle that listens there, and not a proxy?",
+		v1alpha1.ReasonTLSFailed:          "what listens on " + at + " does not speak TLS as a Tentacle does; correct the port, or take the TLS-terminating proxy out of the way",
+		v1alpha1.ReasonThumbprintMissing:  "spec.thumbprint is missing. The machine presents " + presented + "; compare it with what `tentacle show` prints there, and write it into spec.thumbprint",
+		v1alpha1.ReasonThumbprintMismatch: "the machine presents " + presented + ", not the certificate that spec.thumbprint pins; compare it with what `tentacle show` prints there, and correct spec.thumbprint if the machine was set up anew",
+		v1alpha1.ReasonOperatorNotTrusted: "the machine closes the connection, as its owner does not trust this operator; run there: tentacle trust add " + string(f.Want.machine.Identity.Thumbprint),
+		v1alpha1.ReasonNoAnswer:           at + " is silent after TLS; restart the Tentacle there, or look what stands in between",
+		v1alpha1.ReasonProtocolError:      "what listens on " + at + " does not speak Halibut; is it a Tentacle?",
+	}
+	message = remedies[reason]
+	if message == "" {
+		message = connect.Error()
+	}
+	return reason, message
+}
+
+// describeTentacle shows what the daemon says of itself.
+func describeTentacle(f facts, s *v1alpha1.DeploymentTargetStatus) {
+	said := f.Found.Probe
+	info := &v1alpha1.TentacleInfo{Version: cut(said.Facts.Version, 64), OS: cut(said.Facts.OS, 32), Arch: cut(said.Facts.Arch, 32), Flavor: v1alpha1.FlavorOctopus}
+	if said.Facts.Version != "" {
+		info.Flavor = v1alpha1.FlavorMantle
+	}
+	for _, capability := range said.Capabilities[:min(len(said.Capabilities), 64)] {
+		info.Capabilities = append(info.Capabilities, cut(capability, 256))
+	}
+	s.Tentacle = info
+}
+
+// merge takes the rows of runs into what is written; the newest of each project and environment wins.
+func merge(written, rows []v1alpha1.InstalledRelease) []v1alpha1.InstalledRelease {
+	merged := slices.Clone(written)
+	for _, row := range rows {
+		i := slices.IndexFunc(merged, func(m v1alpha1.InstalledRelease) bool {
+			return m.Project == row.Project && m.Environment == row.Environment
+		})
+		switch {
+		case i < 0 && len(merged) < maxInstalled:
+			merged = append(merged, row)
+		case i >= 0 && (merged[i].RunUID == row.RunUID || !row.Time.Before(merged[i].Time)):
+			merged[i] = row
+		}
+	}
+	slices.SortFunc(merged, func(a, b v1alpha1.InstalledRelease) int {
+		return strings.Compare(a.Environment+"/"+a.Project, b.Environment+"/"+b.Project)
+	})
+	return merged
+}
+
+// fromInventory reads the machine's own journal: only what was deployed from this namespace.
+func fromInventory(t *v1alpha1.DeploymentTarget, inventory *step.Inventory) []v1alpha1.InstalledRelease {
+	var rows []v1alpha1.InstalledRelease
+	for _, row := range inventory.Installed {
+		if row.Namespace != t.Namespace {
+			continue
+		}
+		at := metav1.NewTime(row.Time.Truncate(time.Second))
+		rows = append(rows, v1alpha1.InstalledRelease{Project: row.Project, Environment: row.Environment, Release: row.Release, Snapshot: row.Snapshot,
+			Run: row.Run, RunUID: types.UID(row.RunUID), Phase: v1alpha1.InstalledPhase(row.Phase), Time: &at})
+	}
+	return merge(nil, rows)
+}

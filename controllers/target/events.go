@@ -1,0 +1,22 @@
+package target
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// tell says when a target's state changed, not that it is as it was.
+func (r *Reconciler) tell(before, after *v1alpha1.DeploymentTarget) {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
+	if is == nil || is.Reason == v1alpha1.ReasonProgressing || was != nil && was.Reason == is.Reason {
+		return
+	}
+	kind := corev1.EventTypeWarning
+	if is.Status == "True" {
+		kind = corev1.EventTypeNormal
+	}
+	r.Recorder.Eventf(after, nil, kind, is.Reason, "HealthCheck", "%s", is.Message)
+}

@@ -1,0 +1,195 @@
+package target
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/identity"
+	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+)
+
+// lookTimeout bounds a look without a health script.
+const lookTimeout = 90 * time.Second
+
+// The distances between looks at a machine that is not healthy, and after somebody else found it unreachable.
+const (
+	firstRetry = 10 * time.Second
+	pokePause  = 2 * time.Second
+)
+
+// Machines is what a look needs of the sessions; tentacle.Pool is one.
+type Machines interface {
+	// Probe connects and asks for capabilities.
+	Probe(ctx context.Context, m tentacle.Machine) (tentacle.Probe, error)
+	// RunStep runs a health step to its end.
+	RunStep(ctx context.Context, m tentacle.Machine, pl step.Plan) (tentacle.Done, error)
+	// Inventory reads the machine's own journal.
+	Inventory(ctx context.Context, m tentacle.Machine) (step.Inventory, error)
+}
+
+// finding is what one look found. Err is nil where the machine was reached and trust holds.
+type finding struct {
+	At        time.Time
+	Err       error
+	Probe     tentacle.Probe
+	Inventory *step.Inventory
+	// InventoryErr says why the journal could not be read.
+	InventoryErr error
+	// Health is how the health script ended; nil where there is none for this machine.
+	Health    *tentacle.Done
+	HealthErr error
+}
+
+// presented is the certificate that the machine showed, also where it was not the pinned one.
+func (f *finding) presented() *x509.Certificate {
+	var connect *halibut.ConnectError
+	if errors.As(f.Err, &connect) {
+		return connect.Presented
+	}
+	return f.Probe.Certificate
+}
+
+// wanted is what a look is to do.
+type wanted struct {
+	machine tentacle.Machine
+	// journalOf is the certificate of which the journal was read; another one means reading it again.
+	journalOf string
+	// health is the script to run, nil for connectivity alone.
+	health  *step.Health
+	timeout time.Duration
+}
+
+// watched is one machine.
+type watched struct {
+	fingerprint string
+	running     bool
+	poked       bool
+	last        *finding
+	next        time.Time
+	failures    int
+}
+
+// looks schedules them. It is safe for concurrent use.
+type looks struct {
+	machines Machines
+	notify   func(types.NamespacedName)
+	slots    chan struct{}
+	now      func() time.Time
+
+	mu      sync.Mutex
+	targets map[types.UID]*watched
+	ctx     context.Context
+}
+
+func newLooks(machines Machines, notify func(types.NamespacedName), now func() time.Time) *looks {
+	return &looks{machines: machines, notify: notify, slots: make(chan struct{}, 256), now: now, targets: map[types.UID]*watched{}, ctx: context.Background()}
+}
+
+// poke says that somebody could not reach the machine: look soon.
+func (ls *looks) poke(uid types.UID) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if w := ls.targets[uid]; w != nil {
+		w.poked = true
+	}
+}
+
+func (ls *looks) forget(uid types.UID) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	delete(ls.targets, uid)
+}
+
+// see gives the newest finding for the fingerprint, nil where nobody has looked yet, and starts a look where one is due.
+// again is when to ask next; zero means only when notified.
+func (ls *looks) see(t *v1alpha1.DeploymentTarget, fingerprint string, interval time.Duration, w wanted) (newest *finding, again time.Duration) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	at := ls.targets[t.UID]
+	if at == nil || at.fingerprint != fingerprint {
+		at = &watched{fingerprint: fingerprint}
+		ls.targets[t.UID] = at
+	}
+	if interval == 0 {
+		return at.last, 0
+	}
+	now := ls.now()
+	due := at.next
+	if at.poked && at.last != nil {
+		due = minTime(due, at.last.At.Add(pokePause))
+	}
+	if !at.running && !now.Before(due) {
+		at.running, at.poked = true, false
+		go ls.look(types.NamespacedName{Namespace: t.Namespace, Name: t.Name}, at, interval, w)
+	}
+	if at.running {
+		return at.last, 0
+	}
+	return at.last, due.Sub(now)
+}
+
+func minTime(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// look does one look and stores what it found.
+func (ls *looks) look(name types.NamespacedName, at *watched, interval time.Duration, w wanted) {
+	ls.slots <- struct{}{}
+	defer func() { <-ls.slots }()
+	ctx, cancel := context.WithTimeout(ls.ctx, lookTimeout+w.timeout)
+	defer cancel()
+	found := ls.find(ctx, w)
+	found.At = ls.now()
+	ls.mu.Lock()
+	at.running, at.last = false, found
+	if found.healthy() {
+		at.failures = 0
+		at.next = found.At.Add(interval)
+	} else {
+		at.next = found.At.Add(min(firstRetry<<min(at.failures, 10), max(interval, firstRetry)))
+		at.failures++
+	}
+	ls.mu.Unlock()
+	ls.notify(name)
+}
+
+func (ls *looks) find(ctx context.Context, w wanted) *finding {
+	found := &finding{}
+	if found.Probe, found.Err = ls.machines.Probe(ctx, w.machine); found.Err != nil {
+		return found
+	}
+	if found.Probe.Certificate != nil && string(halibut.SHA256Thumbprint(found.Probe.Certificate)) != w.journalOf {
+		inventory, err := ls.machines.Inventory(ctx, w.machine)
+		found.InventoryErr = err
+		if err == nil {
+			found.Inventory = &inventory
+		}
+	}
+	if w.health != nil {
+		done, err := ls.machines.RunStep(ctx, w.machine, step.Plan{Kind: step.KindHealth, Namespace: w.machine.Namespace,
+			Target: w.machine.Name, TimeoutSeconds: int64(w.timeout.Seconds()), Health: w.health})
+		found.HealthErr = err
+		if err == nil {
+			found.Health = &done
+		}
+	}
+	return found
+}
+
+func (f *finding) healthy() bool {
+	return f.Err == nil && f.InventoryErr == nil && f.HealthErr == nil && (f.Health == nil || f.Health.Outcome == tentacle.OutcomeSucceeded)
+}
+
+// lostIdentity is a finding of its own: without an identity nobody is called.
+func lostIdentity(err error) bool { return errors.Is(err, identity.ErrLost) }
