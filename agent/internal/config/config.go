@@ -21,7 +21,8 @@ const DefaultPort = 10933
 type Config struct {
 	// Listen is the address and port to serve on; an empty host means all addresses of the machine.
 	Listen string `yaml:"listen"`
-	// Address is what operators dial (host:port), as `show --manifest` prints it.
+	// Address is what operators dial (host:port), as `show --manifest` prints it. Where it is not set, Load
+	// makes it from Listen and the machine's name.
 	Address string `yaml:"address"`
 	// Page says whether a browser that opens the port is told what this is.
 	Page bool `yaml:"page"`
@@ -52,7 +53,7 @@ func Keys() []Key {
 		},
 		{
 			"address", "address", "TENTACLE_ADDRESS",
-			"Host and port that operators dial, printed by 'tentacle show --manifest'.",
+			"Host and port that operators dial, printed by 'tentacle show --manifest'; by default this machine's name and the port of 'listen'.",
 			func(c *Config, v string) error { c.Address = v; return checkAddress(v) },
 			func(c Config) string { return quote(c.Address) },
 		},
@@ -77,15 +78,10 @@ func Keys() []Key {
 	}
 }
 
-// Default is what holds where nothing is set.
+// Default is what holds where nothing is set. It has no Address.
 func Default() Config {
-	host, err := os.Hostname()
-	if err != nil || host == "" {
-		host = "localhost"
-	}
 	return Config{
 		Listen:    ":" + strconv.Itoa(DefaultPort),
-		Address:   host + ":" + strconv.Itoa(DefaultPort),
 		Page:      true,
 		LogLevel:  "info",
 		LogFormat: "text",
@@ -139,7 +135,32 @@ func Load(s Sources) (Config, error) {
 			}
 		}
 	}
+	if c.Address == "" {
+		c.Address = c.dialled()
+	}
 	return c, nil
+}
+
+// dialled is where operators probably find who listens on Listen.
+func (c Config) dialled() string {
+	host, port, err := split(c.Listen)
+	if err != nil {
+		return ""
+	}
+	if a, err := netip.ParseAddr(host); err == nil && !a.IsUnspecified() {
+		return netip.AddrPortFrom(a, c.port()).String()
+	}
+	if host, err = os.Hostname(); err != nil || host == "" {
+		host = "localhost"
+	}
+	return host + ":" + port
+}
+
+// port is the port of Listen.
+func (c Config) port() uint16 {
+	_, port, _ := split(c.Listen)
+	n, _ := strconv.ParseUint(port, 10, 16)
+	return uint16(n)
 }
 
 // parse reads the file's keys into c, and refuses unknown ones and a second document.
@@ -203,6 +224,9 @@ func checkListen(v string) error {
 }
 
 func checkAddress(v string) error {
+	if v == "" {
+		return nil // to be made from the rest
+	}
 	host, port, err := split(v)
 	if err != nil {
 		return err

@@ -94,8 +94,27 @@ func TestAnEmptyFileMeansTheDefaults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if !strings.HasSuffix(got.Address, ":10933") {
+			t.Errorf("address %q", got.Address)
+		}
+		got.Address = ""
 		if diff := cmp.Diff(Default(), got); diff != "" {
 			t.Error(diff)
+		}
+	}
+}
+
+func TestTheAddressFollowsWhatIsListenedOn(t *testing.T) {
+	for listen, want := range map[string]string{"10.1.2.3:7": "10.1.2.3:7", "[fd00::1]:7": "[fd00::1]:7"} {
+		got, err := Load(Sources{Flags: map[string]string{"listen": listen}})
+		if err != nil || got.Address != want {
+			t.Errorf("%s: %q, %v", listen, got.Address, err)
+		}
+	}
+	for _, listen := range []string{":7", "0.0.0.0:7", "[::]:7"} {
+		got, err := Load(Sources{Flags: map[string]string{"listen": listen}})
+		if err != nil || !strings.HasSuffix(got.Address, ":7") || got.Address == listen {
+			t.Errorf("%s: %q, %v", listen, got.Address, err)
 		}
 	}
 }

@@ -1,0 +1,129 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/files"
+	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/agent/internal/trust"
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// Keep-alive of connections, by the system, as the reference does it (halibut.md section 1.1).
+const (
+	keepAliveIdle     = 15 * time.Second
+	keepAliveInterval = 5 * time.Second
+	keepAliveCount    = 10
+)
+
+// Config is what a Server needs. Everything but Page must be set.
+type Config struct {
+	// Home is where received streams are spooled, and whose free space bounds them.
+	Home home.Home
+	// Certificate is the machine's identity.
+	Certificate tls.Certificate
+	// Trust decides who may call.
+	Trust *trust.List
+	// Scripts runs scripts.
+	Scripts Scripts
+	// Files transfers files.
+	Files *files.Store
+	// Facts are told to operators, together with the services.
+	Facts tentacle.Facts
+	// Page says whether browsers are told what this is.
+	Page bool
+	// Logger gets who was refused, and the server's own trouble.
+	Logger *slog.Logger
+}
+
+// Server is a Tentacle on the network. Make it with New.
+type Server struct {
+	halibut *halibut.Server
+	closing context.Context //nolint:containedctx // ends when Shutdown begins, so that waiting calls are answered
+	close   context.CancelFunc
+}
+
+// New wires a server. It opens nothing and starts nothing.
+func New(c Config) (*Server, error) {
+	closing, closeAll := context.WithCancel(context.Background())
+	m := &machine{scripts: c.Scripts, Store: c.Files, facts: c.Facts, closing: closing}
+	refused := newRefusals(c.Logger)
+	config := halibut.ServerConfig{
+		Certificate: c.Certificate,
+		Authorise:   func(p halibut.Peer) error { return c.Trust.Check(p.Certificate) },
+		Refused:     func(p halibut.Peer, err error) { refused.record(p, err, time.Now()) },
+		Admit:       func(_ halibut.Peer, _, _ string, size int64) error { return admit(c.Home, size) },
+		Services:    tentacle.Services(m),
+		SpoolDir:    c.Home.Spool(),
+		Logger:      c.Logger,
+	}
+	if c.Page {
+		config.Page = page
+	}
+	s, err := halibut.NewServer(config)
+	if err != nil {
+		closeAll()
+		return nil, fmt.Errorf("making the server: %w", err)
+	}
+	return &Server{halibut: s, closing: closing, close: closeAll}, nil
+}
+
+// Listen opens address (host:port; an empty host is every address of the machine).
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	lc := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount,
+	}}
+	lc.SetMultipathTCP(false) // one plain port, as firewalls and administrators see it
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("opening the port: %w", err)
+	}
+	return l, nil
+}
+
+// Serve answers on l until Shutdown, and returns nil then.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.halibut.Serve(l); err != nil {
+		return fmt.Errorf("serving: %w", err)
+	}
+	return nil
+}
+
+// TrustChanged closes the connections of peers who are no longer trusted.
+func (s *Server) TrustChanged() { s.halibut.DropUntrusted() }
+
+// Shutdown stops accepting, closes idle connections, answers calls that only wait, and lets the others
+// finish until ctx ends; then it cuts them off, which is no error: who sent them sends them again.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.close()
+	err := s.halibut.Shutdown(ctx)
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("ending connections: %w", err)
+	}
+	return nil
+}
+
+// admit refuses streams for which the disk has no room, before they are transferred: they are spooled
+// first and then written to their place. The refusal may pass, and says so by being no FinalError.
+func admit(h home.Home, size int64) error {
+	const reserve = 1 << 20
+	if size <= 0 {
+		return nil
+	}
+	free, err := h.Free()
+	if err != nil {
+		return err
+	}
+	if free/2-reserve < size {
+		return fmt.Errorf("low disk space on this machine: %d MiB are free at %s, and receiving %d MiB needs twice as much; make room and try again",
+			free>>20, h.Dir(), size>>20)
+	}
+	return nil
+}
