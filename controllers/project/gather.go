@@ -88,7 +88,7 @@ func (r *Reconciler) keys(ctx context.Context, namespace, kind, name string) (ma
 	}
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, nil //nolint:nilnil // no keys: the object is not there
+		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("reading %s %s: %w", kind, name, err)
 	}

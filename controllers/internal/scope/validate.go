@@ -2,7 +2,6 @@ package scope
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -91,10 +90,13 @@ func (c *check) packages() {
 			c.add(path+".url", "{version} is the only placeholder: remove other braces, or write them as %%7B and %%7D")
 			continue
 		}
-		if u, err := url.Parse(strings.ReplaceAll(p.URL, "{version}", "1.0.0")); err != nil || u.Scheme == "https" && u.Host == "" {
-			c.add(path+".url", "is not a URL: write for example https://packages.example.com/%s/{version}/%s.tar.gz", p.Name, p.Name)
-		} else if u.User != nil {
-			c.add(path+".url", "holds a user or a password, which would be shown in status: remove it")
+		if rest, https := strings.CutPrefix(p.URL, "https://"); https {
+			switch host, _, _ := strings.Cut(rest, "/"); {
+			case host == "":
+				c.add(path+".url", "has no host: write for example https://packages.example.com/%s/{version}/%s.tar.gz", p.Name, p.Name)
+			case strings.Contains(host, "@"):
+				c.add(path+".url", "holds a user or a password, which would be shown in status: remove it")
+			}
 		}
 	}
 }

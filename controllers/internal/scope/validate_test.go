@@ -142,7 +142,7 @@ packages:
 			[]string{
 				"spec.packages[0].url: {version} is the only placeholder",
 				"spec.packages[1].url: holds a user or a password",
-				"spec.packages[2].url: is not a URL: write for example https://",
+				"spec.packages[2].url: has no host: write for example https://",
 				"spec.packages[3].name: cannot be the name of a folder",
 			},
 		},
