@@ -22,6 +22,9 @@
 // supersede lets no further target begin, targets in flight finish their step. A cancel skips what has not begun,
 // children too, and ends running scripts.
 //
+// Roles count when a target's turn comes: one that loses a role in the middle of a step finishes the step, and one that
+// is given a role when a later step has begun misses the step, and does not count as deployed.
+//
 // A target's turn is its first action in a top-level step. One that is unavailable or cordoned then is, by
 // settings.unavailableTargets, failed or left out of the whole run, which is only possible while nothing has been
 // sent to it: one that has begun fails. Between the children of a rolling step a target that is away is not given up

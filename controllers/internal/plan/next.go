@@ -52,6 +52,9 @@ func (p *pass) mayBegin(s *step) bool {
 	if !s.holds || s.condition == v1alpha1.ConditionSuccess && p.failed {
 		return false
 	}
+	if s.index < p.furthest { // a role that a target was given too late
+		return false
+	}
 	if p.f.Stop != "" {
 		p.kept = true
 		return false

@@ -110,6 +110,7 @@ func (p *pass) others() string {
 		{v1alpha1.ReasonCordoned, "cordoned, deployed to later: "},
 		{v1alpha1.ReasonTargetDeleted, "deleted meanwhile: "},
 		{v1alpha1.ReasonTargetChanged, "given another thumbprint meanwhile: "},
+		{v1alpha1.ReasonStopped, "given a role too late for a step: "},
 		{v1alpha1.ReasonRole, "addressed by no step: "},
 		{v1alpha1.ReasonCondition, "for which no step was due: "},
 	} {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -20,7 +21,7 @@ type leaf struct {
 
 // step is one top-level step, with the targets that it addresses.
 type step struct {
-	name      string
+	index     int
 	condition v1alpha1.StepCondition
 	rolling   bool
 	leaves    []leaf
@@ -34,9 +35,10 @@ type step struct {
 // machine is one target and what the rows say of it.
 type machine struct {
 	Target
-	steps []*step // that address it
-	begun bool    // something was sent to it in this run
-	out   string  // why the rest of the run leaves it out; empty while it takes part
+	steps []*step         // that address it, or have a row of it
+	rows  map[string]bool // the top-level steps that have a row of it
+	begun bool            // something was sent to it in this run
+	out   string          // why the rest of the run leaves it out; empty while it takes part
 }
 
 // pass is one evaluation of facts. What it decides is laid over the rows at once, so that it is seen by what it
@@ -52,6 +54,7 @@ type pass struct {
 	kept     bool // something would have begun but for Stop
 	running  int
 	current  int // index of the first step that is not over
+	furthest int // index of the last step that has a row
 }
 
 func newPass(f Facts) *pass {
@@ -68,29 +71,38 @@ func newPass(f Facts) *pass {
 		p.byName[t.Name] = m
 	}
 	slices.SortFunc(p.machines, func(a, b *machine) int { return cmp.Compare(a.Name, b.Name) })
-	leaves := v1alpha1.Leaves(f.Steps)
-	for i := range f.Steps {
-		p.steps = append(p.steps, p.newStep(i, leaves))
-	}
 	for k, row := range f.Rows {
 		if m := p.byName[k.Target]; m != nil {
 			m.begun = m.begun || sent(row)
 			m.leaveOut(row)
+			top, _, _ := strings.Cut(k.Step, "/")
+			if m.rows == nil {
+				m.rows = map[string]bool{}
+			}
+			m.rows[top] = true
 		}
+	}
+	leaves := v1alpha1.Leaves(f.Steps)
+	for i := range f.Steps {
+		p.steps = append(p.steps, p.newStep(i, leaves))
 	}
 	return p
 }
 
 func (p *pass) newStep(index int, leaves []v1alpha1.Leaf) *step {
 	of := p.f.Steps[index]
-	s := &step{name: string(of.Name), condition: of.GetCondition(), rolling: len(of.Steps) > 0}
+	s := &step{index: index, condition: of.GetCondition(), rolling: len(of.Steps) > 0}
 	for _, l := range leaves {
 		if l.Index == index {
 			s.leaves = append(s.leaves, leaf{path: l.Path, condition: l.GetCondition(), timeout: l.GetTimeout()})
 		}
 	}
 	for _, m := range p.machines {
-		if of.Addresses(m.Roles) {
+		begun := m.rows[string(of.Name)] // roles may change during a run
+		if begun {
+			p.furthest = index
+		}
+		if begun || of.Addresses(m.Roles) {
 			s.members = append(s.members, m)
 			m.steps = append(m.steps, s)
 		}

@@ -69,19 +69,20 @@ func (s *stage) invariants(d Decision) {
 		s.t.Fatalf("two steps overlap: %v", flying)
 	}
 	for name, on := range flying {
-		s.inWindow(name, len(on))
+		s.inWindow(name, len(on), on)
 	}
 	s.counted(d)
 }
 
-func (s *stage) inWindow(name string, n int) {
+func (s *stage) inWindow(name string, n int, on map[string]bool) {
 	for _, st := range s.f.Steps {
 		if string(st.Name) != name {
 			continue
 		}
 		members := 0
 		for _, target := range s.f.Targets {
-			if st.Addresses(target.Roles) {
+			_, begun := s.f.Rows[Key{target.Name, v1alpha1.Leaves([]v1alpha1.Step{st})[0].Path}]
+			if st.Addresses(target.Roles) || on[target.Name] || begun {
 				members++
 			}
 		}
@@ -153,7 +154,9 @@ func randomScript(r *rand.Rand) script {
 	}
 	for range r.IntN(5) {
 		e := happening{At: fmt.Sprintf("%ds", r.IntN(60))}
-		if len(names) > 0 {
+		if len(names) > 0 && r.IntN(4) == 0 {
+			e.Roles = pick(r, names...) + "=" + pick(r, "", "web")
+		} else if len(names) > 0 {
 			e.Set = pick(r, names...) + "=" + string(pick(r, Available, Unavailable, Cordoned, Untrusted, Deleted, Changed))
 		}
 		sc.Events = append(sc.Events, e)

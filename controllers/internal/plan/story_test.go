@@ -50,6 +50,8 @@ type happening struct {
 	At string `json:"at"`
 	// Set is "target=Availability".
 	Set string `json:"set"`
+	// Roles are "target=role role".
+	Roles string `json:"roles"`
 	// Stop is Cancel or Supersede.
 	Stop Stop `json:"stop"`
 }
@@ -110,11 +112,7 @@ func newStage(t *testing.T, sc script) *stage {
 	}}
 	for _, line := range sc.Targets {
 		words := strings.Fields(line)
-		target := Target{Name: words[0], RetryDuration: time.Minute}
-		for _, r := range words[1:] {
-			target.Roles = append(target.Roles, v1alpha1.Role(r))
-		}
-		s.f.Targets = append(s.f.Targets, target)
+		s.f.Targets = append(s.f.Targets, Target{Name: words[0], RetryDuration: time.Minute, Roles: asRoles(words[1:])})
 	}
 	for _, e := range sc.Events {
 		if e.At == "0s" {
@@ -124,6 +122,14 @@ func newStage(t *testing.T, sc script) *stage {
 		s.at(start.Add(s.duration(e.At)), func() { s.happen(e) })
 	}
 	return s
+}
+
+func asRoles(words []string) []v1alpha1.Role {
+	var roles []v1alpha1.Role
+	for _, w := range words {
+		roles = append(roles, v1alpha1.Role(w))
+	}
+	return roles
 }
 
 func (s *stage) duration(text string) time.Duration {
@@ -148,6 +154,14 @@ func (s *stage) happen(e happening) {
 	if e.Stop != "" {
 		s.f.Stop, s.f.StopSince = e.Stop, s.f.Now
 		s.say("! %s", map[Stop]string{Cancel: "a person cancels the run", Supersede: "the binding wishes another release"}[e.Stop])
+	}
+	if name, roles, ok := strings.Cut(e.Roles, "="); ok {
+		for i := range s.f.Targets {
+			if s.f.Targets[i].Name == name {
+				s.f.Targets[i].Roles = asRoles(strings.Fields(roles))
+			}
+		}
+		s.say("! %s has the roles %q now", name, roles)
 	}
 	name, availability, ok := strings.Cut(e.Set, "=")
 	if !ok {

@@ -110,6 +110,9 @@ func (p *pass) result(m *machine) TargetSummary {
 		r.Phase, r.Reason = v1alpha1.StepCancelled, cmp.Or(sc.cancelled.Reason, v1alpha1.ReasonCancelled)
 	case sc.leaves == 0:
 		r.Phase, r.Reason = v1alpha1.StepSkipped, v1alpha1.ReasonRole
+		if m.Availability == Deleted || m.Availability == Changed {
+			r.Reason, _ = m.goneReason()
+		}
 	case sc.well && m.begun:
 		r.Phase = v1alpha1.StepSucceeded
 	default:
