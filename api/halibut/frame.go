@@ -42,12 +42,12 @@ func (c *conn) sendStream(s *DataStream, pause time.Duration) error {
 	id := s.id.net()
 	length := binary.LittleEndian.AppendUint64(nil, uint64(s.length)) //nolint:gosec // never negative
 	for _, part := range [][]byte{id[:], length} {
-		time.Sleep(pause)
+		rest(pause)
 		if _, err := c.Write(part); err != nil {
 			return err
 		}
 	}
-	time.Sleep(pause)
+	rest(pause)
 	chunk := make([]byte, min(s.length, copySize))
 	for left := s.length; left > 0; {
 		n, err := io.ReadFull(content, chunk[:min(left, copySize)])
@@ -59,9 +59,17 @@ func (c *conn) sendStream(s *DataStream, pause time.Duration) error {
 		}
 		left -= int64(n)
 	}
-	time.Sleep(pause)
+	rest(pause)
 	_, err = c.Write(length)
 	return err
+}
+
+// rest lets an old peer's reader return before more is written. Cancelling closes the connection meanwhile, so
+// nobody waits here for longer than the pause.
+func rest(pause time.Duration) {
+	if pause > 0 {
+		<-time.After(pause)
+	}
 }
 
 // readStreams reads the frames that follow a message, in whatever order they come, and stores their content
