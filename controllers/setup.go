@@ -27,6 +27,13 @@ import (
 	"github.com/mantledeploy/mantle/controllers/target"
 )
 
+// What no single kind needs: the lease by which one replica leads, and asking the API server who wants to read metrics
+// or logs and whether they may.
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=mantle-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups="",namespace=mantle-system,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
 // Options say how the operator runs.
 type Options struct {
 	// Namespace is the operator's own, which holds the identities.

@@ -98,18 +98,32 @@ type DeploymentRunSpec struct {
 // RunTargetCounts counts the targets of a run.
 type RunTargetCounts struct {
 	// total number of targets.
+	// +optional
+	// +kubebuilder:default=0
 	Total int32 `json:"total"`
 	// pending targets have not begun.
+	// +optional
+	// +kubebuilder:default=0
 	Pending int32 `json:"pending"`
 	// running targets have begun and not ended.
+	// +optional
+	// +kubebuilder:default=0
 	Running int32 `json:"running"`
 	// succeeded targets ended well.
+	// +optional
+	// +kubebuilder:default=0
 	Succeeded int32 `json:"succeeded"`
 	// failed targets had a step that failed.
+	// +optional
+	// +kubebuilder:default=0
 	Failed int32 `json:"failed"`
 	// skipped targets were left out, for example as they were cordoned.
+	// +optional
+	// +kubebuilder:default=0
 	Skipped int32 `json:"skipped"`
 	// unreached targets had not begun when the run stopped, or could not be reached.
+	// +optional
+	// +kubebuilder:default=0
 	Unreached int32 `json:"unreached"`
 }
 

@@ -20,16 +20,28 @@ type EnvironmentSpec struct {
 // EnvironmentTargets counts an environment's targets by health.
 type EnvironmentTargets struct {
 	// total number of targets.
+	// +optional
+	// +kubebuilder:default=0
 	Total int32 `json:"total"`
 	// healthy targets, those with warnings included.
+	// +optional
+	// +kubebuilder:default=0
 	Healthy int32 `json:"healthy"`
 	// unhealthy targets: their health script failed.
+	// +optional
+	// +kubebuilder:default=0
 	Unhealthy int32 `json:"unhealthy"`
 	// unavailable targets: they could not be reached.
+	// +optional
+	// +kubebuilder:default=0
 	Unavailable int32 `json:"unavailable"`
 	// untrusted targets: one side does not know the other's certificate.
+	// +optional
+	// +kubebuilder:default=0
 	Untrusted int32 `json:"untrusted"`
 	// unknown targets: nobody has looked yet.
+	// +optional
+	// +kubebuilder:default=0
 	Unknown int32 `json:"unknown"`
 }
 

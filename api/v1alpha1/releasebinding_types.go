@@ -40,14 +40,24 @@ type ReleaseBindingSpec struct {
 // BindingTargetCounts counts the targets of a binding.
 type BindingTargetCounts struct {
 	// desired targets: those of the environment that the binding leaves in and a step addresses.
+	// +optional
+	// +kubebuilder:default=0
 	Desired int32 `json:"desired"`
 	// upToDate targets have the wished release.
+	// +optional
+	// +kubebuilder:default=0
 	UpToDate int32 `json:"upToDate"`
 	// outdated targets are reachable and do not have it yet.
+	// +optional
+	// +kubebuilder:default=0
 	Outdated int32 `json:"outdated"`
 	// unavailable targets cannot be reached; they converge when they come back.
+	// +optional
+	// +kubebuilder:default=0
 	Unavailable int32 `json:"unavailable"`
 	// failed targets failed in the newest run of this wish.
+	// +optional
+	// +kubebuilder:default=0
 	Failed int32 `json:"failed"`
 }
 

@@ -59,7 +59,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, b *v1alpha1.ReleaseBinding) 
 	}
 	r.tell(b, d)
 	describe(f, d)
-	return ctrl.Result{RequeueAfter: d.Again}, patcher.Patch(ctx, b)
+	if err := patcher.Patch(ctx, b); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: d.Again}, nil
 }
 
 // SetupWithManager watches all that a decision goes by.

@@ -81,7 +81,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, release *v1alpha1.Release) (
 	}
 	r.tell(release, v)
 	describe(f, v)
-	return ctrl.Result{RequeueAfter: v.Again}, patcher.Patch(ctx, release)
+	if err := patcher.Patch(ctx, release); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: v.Again}, nil
 }
 
 // SetupWithManager watches all that a release waits for.

@@ -85,7 +85,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, run *v1alpha1.DeploymentRun)
 		r.tell(run)
 		again = time.Millisecond // to settle
 	}
-	return ctrl.Result{RequeueAfter: again}, err
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: again}, nil
 }
 
 // retryConflict is the pause before a run is taken up again.

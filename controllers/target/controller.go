@@ -78,7 +78,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 	before := t.DeepCopy()
 	describe(f)
 	r.tell(before, t)
-	return ctrl.Result{RequeueAfter: again}, patcher.Patch(ctx, t)
+	if err := patcher.Patch(ctx, t); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: again}, nil
 }
 
 // Unreached says that somebody could not reach the target: it is looked at soon.

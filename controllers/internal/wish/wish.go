@@ -52,9 +52,12 @@ func Desired(spec v1alpha1.ReleaseBindingSpec, steps []v1alpha1.Step, targets []
 	return desired
 }
 
-// Addressed tells whether at least one step is for the target.
+// Addressed tells whether at least one step is for the target in a run that goes well: steps that only run after a
+// failure bring it nothing.
 func Addressed(steps []v1alpha1.Step, target *v1alpha1.DeploymentTarget) bool {
-	return slices.ContainsFunc(steps, func(s v1alpha1.Step) bool { return s.Addresses(target.Spec.Roles) })
+	return slices.ContainsFunc(steps, func(s v1alpha1.Step) bool {
+		return s.Addresses(target.Spec.Roles) && s.GetCondition() != v1alpha1.ConditionFailure
+	})
 }
 
 func leavesIn(narrow *v1alpha1.BindingTargets, t *v1alpha1.DeploymentTarget) bool {
