@@ -1,0 +1,244 @@
+package tentacletest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// maxHeld bounds each file that a Fake takes into its memory.
+const maxHeld = 256 << 20
+
+// machine is a Tentacle in memory. One lock guards all of it.
+type machine struct {
+	script  Script
+	root    string
+	facts   tentacle.Facts
+	running sync.WaitGroup
+
+	mu         sync.Mutex
+	tickets    map[string]*ticket
+	mutexes    map[string]*mutex
+	files      map[string][]byte
+	executions []*Execution
+}
+
+func newMachine(o Options) *machine {
+	facts := o.Facts
+	facts.Services = []string{tentacle.FileTransferServiceName, tentacle.ScriptServiceV2Name}
+	if !o.WithoutWait {
+		facts.Services = append(facts.Services, tentacle.MantleScriptServiceName)
+	}
+	if facts.Version == "" {
+		facts.Version = "0.0.0-fake"
+	}
+	if facts.OS == "" {
+		facts.OS, facts.Arch = "linux", "amd64"
+	}
+	if facts.Policy == "" {
+		facts.Policy = tentacle.PolicyNone
+	}
+	if facts.Engine == 0 {
+		facts.Engine = 1
+	}
+	return &machine{
+		script: o.Script, root: o.Root, facts: facts,
+		tickets: map[string]*ticket{}, mutexes: map[string]*mutex{}, files: map[string][]byte{},
+	}
+}
+
+func operator(ctx context.Context) halibut.Thumbprint {
+	peer, ok := halibut.PeerFrom(ctx)
+	if !ok || peer.Certificate == nil {
+		return ""
+	}
+	return halibut.SHA256Thumbprint(peer.Certificate)
+}
+
+// find returns a ticket that the caller may see, or nil. The lock is held.
+func (m *machine) find(ctx context.Context, t tentacle.ScriptTicket) *ticket {
+	k := m.tickets[tentacle.CanonicalTicket(t.TaskID)]
+	if k == nil || k.owner != operator(ctx) || k.completed || k.forestalled {
+		return nil
+	}
+	return k
+}
+
+func (m *machine) GetCapabilities(context.Context) (tentacle.CapabilitiesResponseV2, error) {
+	return m.facts.Response(), nil
+}
+
+func (m *machine) StartScript(ctx context.Context, c tentacle.StartScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
+	k, refusal := m.claim(ctx, c)
+	if refusal != nil {
+		return *refusal, nil
+	}
+	if k.command == nil {
+		m.begin(k, c)
+	}
+	var wait time.Duration
+	if d := c.DurationToWaitForScriptToFinish; d != nil {
+		wait = d.Duration()
+	}
+	if err := m.await(ctx, k, wait); err != nil {
+		return tentacle.ScriptStatusResponseV2{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return k.status(c.ScriptTicket, 0), nil
+}
+
+// claim finds or makes the ticket of a command. A ticket without a command is the caller's to begin. The
+// second of two callers waits until the first has begun.
+func (m *machine) claim(ctx context.Context, c tentacle.StartScriptCommandV2) (*ticket, *tentacle.ScriptStatusResponseV2) {
+	m.mu.Lock()
+	id := tentacle.CanonicalTicket(c.ScriptTicket.TaskID)
+	k := m.tickets[id]
+	if k == nil {
+		k = newTicket(operator(ctx))
+		m.tickets[id] = k
+		m.mu.Unlock()
+		return k, nil
+	}
+	defer m.mu.Unlock()
+	var refusal tentacle.ScriptStatusResponseV2
+	switch {
+	case k.owner != operator(ctx):
+		refusal = tentacle.UnknownTicket(c.ScriptTicket, 0)
+	case k.forestalled:
+		refusal = tentacle.Refused(c.ScriptTicket, tentacle.ExitCanceled, "the script was cancelled before it was started")
+	case k.completed:
+		var code *int32
+		if k.state == tentacle.Complete {
+			code = &k.exitCode
+		}
+		refusal = tentacle.Refused(c.ScriptTicket, tentacle.ExitAlreadyCompleted, tentacle.AlreadyCompletedLine(code))
+	default:
+		m.mu.Unlock()
+		<-k.begun
+		m.mu.Lock()
+		return k, nil
+	}
+	return nil, &refusal
+}
+
+// begin prepares the ticket's execution and lets it go for its mutex.
+func (m *machine) begin(k *ticket, c tentacle.StartScriptCommandV2) {
+	files, err := readFiles(c.Files)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	defer close(k.begun)
+	c.Files = nil
+	k.command = &c
+	if err != nil {
+		k.add(tentacle.StdErr, err.Error())
+		k.finish(tentacle.ExitBadTicket)
+		return
+	}
+	if k.state == tentacle.Complete {
+		return
+	}
+	e := &Execution{Command: c, Operator: k.owner, Files: files, machine: m, ticket: k}
+	if m.root != "" {
+		e.Folder = filepath.Join(m.root, "Work", tentacle.CanonicalTicket(c.ScriptTicket.TaskID))
+	}
+	place := m.mutex(c.IsolationMutexName).enter(c.Isolation != tentacle.NoIsolation)
+	m.running.Go(func() { m.run(k, e, place) })
+}
+
+// readFiles takes the files of a command into memory. Names that leave the script's folder are refused.
+func readFiles(files []tentacle.ScriptFile) (map[string][]byte, error) {
+	contents := map[string][]byte{}
+	for _, f := range files {
+		name := strings.ReplaceAll(f.Name, `\`, "/")
+		if !filepath.IsLocal(name) || filepath.Clean(name) == "." {
+			return nil, fmt.Errorf("the file name %q is refused", f.Name)
+		}
+		content, err := hold(f.Contents)
+		if err != nil {
+			return nil, fmt.Errorf("reading the file %q: %w", f.Name, err)
+		}
+		contents[name] = content
+	}
+	return contents, nil
+}
+
+func hold(stream *halibut.DataStream) ([]byte, error) {
+	if stream == nil {
+		return nil, nil
+	}
+	r, err := stream.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, maxHeld))
+}
+
+func (m *machine) GetStatus(ctx context.Context, r tentacle.ScriptStatusRequestV2) (tentacle.ScriptStatusResponseV2, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k := m.find(ctx, r.Ticket)
+	if k == nil {
+		return tentacle.UnknownTicket(r.Ticket, r.LastLogSequence), nil
+	}
+	return k.status(r.Ticket, r.LastLogSequence), nil
+}
+
+func (m *machine) CancelScript(ctx context.Context, c tentacle.CancelScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	id := tentacle.CanonicalTicket(c.Ticket.TaskID)
+	if m.tickets[id] == nil {
+		k := newTicket(operator(ctx))
+		k.forestalled = true
+		m.tickets[id] = k
+	}
+	k := m.find(ctx, c.Ticket)
+	if k == nil {
+		return tentacle.UnknownTicket(c.Ticket, c.LastLogSequence), nil
+	}
+	k.stop()
+	return k.status(c.Ticket, c.LastLogSequence), nil
+}
+
+func (m *machine) CompleteScript(ctx context.Context, c tentacle.CompleteScriptCommandV2) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k := m.find(ctx, c.Ticket)
+	if k == nil {
+		return nil
+	}
+	if k.state == tentacle.Pending {
+		k.stop()
+	}
+	k.completed = true
+	k.output = output{}
+	k.announce()
+	return nil
+}
+
+func (m *machine) executed() []*Execution {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.executions)
+}
+
+func (m *machine) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range m.tickets {
+		k.stop()
+		k.completed = true
+	}
+	clear(m.tickets)
+	clear(m.files)
+}

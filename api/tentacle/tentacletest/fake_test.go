@@ -1,0 +1,21 @@
+package tentacletest
+
+import (
+	"testing"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+)
+
+func TestFakeConforms(t *testing.T) {
+	Run(t, func(t *testing.T) Subject {
+		var s Subject
+		var trusted []halibut.Thumbprint
+		for i, name := range [...]string{"Operator A", "Operator B"} {
+			c, thumbprint := NewCertificate(t, name)
+			s.Operators[i] = c
+			trusted = append(trusted, thumbprint)
+		}
+		s.Endpoint = StartFake(t, Options{Trusted: trusted}).Endpoint()
+		return s
+	})
+}

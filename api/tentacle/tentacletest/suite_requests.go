@@ -1,0 +1,100 @@
+package tentacletest
+
+import (
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+func requestCases() []testCase {
+	return []testCase{
+		{name: "capabilities tell services and facts", run: capabilities},
+		{name: "null ticket and null body are errors", run: nulls},
+		{name: "missing lists are empty", run: missingLists},
+		{name: "unknown service and method are errors", run: unknownMethods},
+	}
+}
+
+func capabilities(h *harness) {
+	r, err := h.a.GetCapabilities(h.ctx)
+	if err != nil {
+		h.Fatal(err)
+	}
+	f := tentacle.ParseFacts(r)
+	for _, service := range []string{tentacle.ScriptServiceV2Name, tentacle.FileTransferServiceName, tentacle.MantleScriptServiceName} {
+		if !f.Has(service) {
+			h.Errorf("%s is not listed", service)
+		}
+	}
+	if f.Version == "" || f.OS == "" || f.Arch == "" || f.Policy == "" || f.Engine == 0 {
+		h.Errorf("the facts are %+v, from %q", f, r.SupportedCapabilities)
+	}
+}
+
+// object is a parameter that says of itself what type it has.
+type object struct {
+	typeName string
+	Ticket   *ticketOrNull `bson:"Ticket"`
+	Script   *ticketOrNull `bson:"ScriptTicket"`
+	Body     *string       `bson:"ScriptBody"`
+	Last     int64         `bson:"LastLogSequence"`
+}
+
+type ticketOrNull struct {
+	TaskID *string `bson:"TaskId"`
+}
+
+func (o object) HalibutType() string { return o.typeName }
+
+func (h *harness) call(service, method string, o object, result any) error {
+	h.Helper()
+	return h.wire.Call(h.ctx, h.subject.Endpoint, halibut.Call{Service: service, Method: method, Params: []any{o}, Result: result})
+}
+
+func nulls(h *harness) {
+	var r tentacle.ScriptStatusResponseV2
+	body, id := "exit 0", h.ticket().TaskID
+	const v2 = tentacle.ScriptServiceV2Name
+	start := tentacle.StartScriptCommandV2{}.HalibutType()
+	h.final("start without a ticket", h.call(v2, "StartScript", object{typeName: start, Body: &body}, &r))
+	h.final("start without a body", h.call(v2, "StartScript", object{typeName: start, Script: &ticketOrNull{&id}}, &r))
+	h.final("status", h.call(v2, "GetStatus", object{typeName: tentacle.ScriptStatusRequestV2{}.HalibutType()}, &r))
+	h.final("cancel", h.call(v2, "CancelScript", object{typeName: tentacle.CancelScriptCommandV2{}.HalibutType()}, &r))
+	h.final("complete", h.call(v2, "CompleteScript", object{typeName: tentacle.CompleteScriptCommandV2{}.HalibutType()}, nil))
+	h.final("wait", h.call(tentacle.MantleScriptServiceName, "WaitForStatus",
+		object{typeName: tentacle.WaitForStatusCommandV1{}.HalibutType()}, &r))
+	h.unknown(h.status(tentacle.ScriptTicket{TaskID: id}, 0), 0)
+}
+
+// missingLists sends no Files, Arguments, Scripts and no timeout at all.
+func missingLists(h *harness) {
+	body, id := "echo a; exit 3", h.ticket().TaskID
+	o := object{typeName: tentacle.StartScriptCommandV2{}.HalibutType(), Script: &ticketOrNull{&id}, Body: &body}
+	var r tentacle.ScriptStatusResponseV2
+	if err := h.call(tentacle.ScriptServiceV2Name, "StartScript", o, &r); err != nil {
+		h.Fatal(err)
+	}
+	if r := h.follow(tentacle.ScriptTicket{TaskID: id}); r.exitCode != 3 {
+		h.Fatalf("it ended with %d: %v", r.exitCode, r.logs)
+	}
+}
+
+func unknownMethods(h *harness) {
+	for _, c := range []struct {
+		service, method string
+		want            halibut.ErrorKind
+	}{
+		{"INoSuchService", "Hello", halibut.ServiceNotFound},
+		{tentacle.ScriptServiceV2Name, "NoSuchMethod", halibut.MethodNotFound},
+	} {
+		err := h.wire.Call(h.ctx, h.subject.Endpoint, halibut.Call{Service: c.service, Method: c.method})
+		h.kind(c.service+"::"+c.method, err, c.want)
+	}
+}
+
+func (h *harness) kind(what string, err error, want halibut.ErrorKind) {
+	h.Helper()
+	answer, ok := err.(*halibut.ServerError) //nolint:errorlint // Call returns it as it is.
+	if !ok || answer.Kind != want {
+		h.Errorf("%s: wanted an error of kind %v, got %v", what, want, err)
+	}
+}
