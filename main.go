@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -159,13 +160,15 @@ func apiServer(config *rest.Config) []netip.Addr {
 	if u, err := url.Parse(config.Host); err == nil && u.Host != "" {
 		host = u.Hostname()
 	}
-	found, err := net.LookupIP(host)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupIPAddr(ctx, host)
 	if err != nil {
 		return nil // an address that cannot be looked up cannot be fetched from either
 	}
 	var addresses []netip.Addr
 	for _, ip := range found {
-		if a, ok := netip.AddrFromSlice(ip); ok {
+		if a, ok := netip.AddrFromSlice(ip.IP); ok {
 			addresses = append(addresses, a.Unmap())
 		}
 	}

@@ -131,39 +131,44 @@ type survey struct {
 
 func look(f facts, hash string) survey {
 	var s survey
-	spec := f.Binding.Spec
 	failed := f.Chain.Since(hash).ConvergenceFailures(f.retry())
 	s.counts.Desired = int32(len(f.Desired))
 	for i := range f.Desired {
-		t := &f.Desired[i]
-		current := wish.UpToDate(t, spec.Project, spec.Environment, f.Release.Status.Snapshot)
-		if current {
-			s.counts.UpToDate++
-		}
-		if row := wish.Installed(t, spec.Project, spec.Environment); row != nil && row.Phase == v1alpha1.InstalledFailed && row.Snapshot == f.Release.Status.Snapshot {
-			s.counts.Failed++
-		}
-		switch wish.ReachOf(t, f.NeverChecked[t.Name]) {
-		case wish.Away:
-			s.counts.Unavailable++
-			continue
-		case wish.Unknown:
-			s.unknown = append(s.unknown, t)
-			continue
-		case wish.Reachable:
-		}
-		s.reachable = append(s.reachable, t)
-		switch {
-		case !wish.JournalRead(t) && !f.NeverChecked[t.Name]:
-			s.unread = append(s.unread, t)
-		case current:
-		case wish.LeftOut(t, spec.Project, spec.Environment, failed):
-			s.leftOut = append(s.leftOut, t)
-			s.counts.Outdated++
-		default:
-			s.outdated = append(s.outdated, t)
-			s.counts.Outdated++
-		}
+		s.add(f, &f.Desired[i], failed)
 	}
 	return s
+}
+
+// add sorts one target into the survey.
+func (s *survey) add(f facts, t *v1alpha1.DeploymentTarget, failed map[types.UID]bool) {
+	spec, snapshot := f.Binding.Spec, f.Release.Status.Snapshot
+	current := wish.UpToDate(t, spec.Project, spec.Environment, snapshot)
+	if current {
+		s.counts.UpToDate++
+	}
+	if row := wish.Installed(t, spec.Project, spec.Environment); row != nil && row.Phase == v1alpha1.InstalledFailed && row.Snapshot == snapshot {
+		s.counts.Failed++
+	}
+	switch wish.ReachOf(t, f.NeverChecked[t.Name]) {
+	case wish.Away:
+		s.counts.Unavailable++
+		return
+	case wish.Unknown:
+		s.unknown = append(s.unknown, t)
+		return
+	case wish.Reachable:
+	}
+	s.reachable = append(s.reachable, t)
+	if !current {
+		s.counts.Outdated++
+	}
+	switch {
+	case !wish.JournalRead(t) && !f.NeverChecked[t.Name]:
+		s.unread = append(s.unread, t)
+	case current:
+	case wish.LeftOut(t, spec.Project, spec.Environment, failed):
+		s.leftOut = append(s.leftOut, t)
+	default:
+		s.outdated = append(s.outdated, t)
+	}
 }

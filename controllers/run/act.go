@@ -23,7 +23,7 @@ func (r *Reconciler) packagesNeeded(f facts, l *live) obstacle {
 
 // resume hands rows that an earlier process wrote as Running to the sessions, which ask the machines before they start
 // anything, and tells the machines again of results that are written.
-func (r *Reconciler) resume(ctx context.Context, f facts, l *live) error {
+func (r *Reconciler) resume(ctx context.Context, f facts, l *live) {
 	for k, row := range l.rows {
 		switch {
 		case row.Phase == v1alpha1.StepRunning && !row.sent:
@@ -39,7 +39,6 @@ func (r *Reconciler) resume(ctx context.Context, f facts, l *live) error {
 			r.complete(ctx, f, l, k)
 		}
 	}
-	return nil
 }
 
 // complete tells the machine that the result is written, once for this process.

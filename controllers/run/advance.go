@@ -24,25 +24,25 @@ const (
 // advance takes a run whose targets are fixed one decision further.
 func (r *Reconciler) advance(ctx context.Context, f facts) (time.Duration, error) {
 	l, err := r.take(ctx, f)
-	if client.IgnoreNotFound(err) == nil && err != nil && !f.Run.DeletionTimestamp.IsZero() {
+	if err != nil && client.IgnoreNotFound(err) == nil && !f.Run.DeletionTimestamp.IsZero() {
 		// A terminating namespace has taken the process already; what runs is left to its own timeout.
 		return 0, r.finish(ctx, f, plan.Outcome{Phase: v1alpha1.RunCancelled, Reason: v1alpha1.ReasonDeleted, Message: "deleted together with its process"})
 	}
 	if err != nil {
 		return 0, err
 	}
-	if f.Stop != plan.Cancel {
-		if o := r.packagesNeeded(f, l); o.Phase != "" {
-			describeObstacle(f, o)
-			return max(o.Again, time.Second), nil
-		}
+	if o := r.packagesNeeded(f, l); o.Phase != "" && f.Stop != plan.Cancel {
+		describeObstacle(f, o)
+		return max(o.Again, time.Second), nil
 	}
-	if err := r.resume(ctx, f, l); err != nil {
-		return 0, err
-	}
+	r.resume(ctx, f, l)
 	r.ingest(f, l)
-	pf := planFacts(f, l)
-	decision := plan.Next(pf)
+	return r.decide(ctx, f, l)
+}
+
+// decide asks the plan and carries its decision out, in the order of the package's writes.
+func (r *Reconciler) decide(ctx context.Context, f facts, l *live) (time.Duration, error) {
+	decision := plan.Next(planFacts(f, l))
 	for _, note := range decision.Notes {
 		ctrl.LoggerFrom(ctx).V(1).Info("decided", "why", note)
 	}

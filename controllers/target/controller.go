@@ -69,10 +69,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	again := time.Duration(0)
-	if f.Blocked == nil {
-		f.Found, again = r.looks.see(t, f.Fingerprint, f.Policy.HealthInterval(), f.Want)
-	} else {
+	var again time.Duration
+	switch f.Blocked {
+	case nil:
+		f.Found, again = r.looks.see(t, f.Fingerprint, f.Policy.HealthInterval(), f.Want) //nolint:contextcheck // a look outlives the pass
+	default:
 		again = f.Blocked.Again
 	}
 	before := t.DeepCopy()

@@ -51,7 +51,7 @@ func (r *Reconciler) gather(ctx context.Context, t *v1alpha1.DeploymentTarget) (
 	identity, err := r.Identities.For(ctx, t.Namespace)
 	if lostIdentity(err) {
 		f.Blocked = &blocked{reason: v1alpha1.ReasonIdentityLost, message: err.Error(), stalled: true, Again: firstRetry}
-		return f, nil
+		return f, nil //nolint:nilerr // what an administrator decides is no error to try again
 	}
 	if err != nil {
 		return f, fmt.Errorf("finding the operator's identity: %w", err)
@@ -67,13 +67,13 @@ func (r *Reconciler) gather(ctx context.Context, t *v1alpha1.DeploymentTarget) (
 			f.Blocked = &blocked{reason: v1alpha1.ReasonTargetPolicyNotFound, stalled: left <= 0, Again: max(left, firstRetry),
 				message: "spec.policy: there is no TargetPolicy " + string(t.Spec.Policy) + " in this namespace; create it, or leave the field out"}
 			f.Policy = nil
-			return f, nil
+			return f, nil //nolint:nilerr // waiting for a policy is not an error
 		}
 	}
 	f.Want, err = want(t, f.Policy, identity)
 	if err != nil {
 		f.Blocked = &blocked{reason: v1alpha1.ReasonInvalidAddress, message: err.Error(), stalled: true}
-		return f, nil
+		return f, nil //nolint:nilerr // a wrong address is told in the status
 	}
 	f.Fingerprint = fmt.Sprintf("%s/%s/%s", t.Spec.Address, strings.ToLower(t.Spec.Thumbprint), identity.Thumbprint)
 	if f.Policy != nil {

@@ -107,7 +107,7 @@ func (f *Fetcher) fetchHTTP(ctx context.Context, u *url.URL, w io.Writer) error 
 	if err != nil {
 		return plain(u, err)
 	}
-	defer response.Body.Close() //nolint:errcheck // nothing was written to it
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("fetching %s: the server answered %s", shown(u), response.Status)
 	}
@@ -141,7 +141,7 @@ func (f *Fetcher) fetchFile(u *url.URL, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("opening %s: %w", shown(u), errors.Unwrap(err))
 	}
-	defer file.Close() //nolint:errcheck // read only
+	defer file.Close()
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
 		return &RefusedError{URL: shown(u), Why: "it is not a regular file"}
 	}

@@ -85,17 +85,17 @@ func (s *Store) copyTo(w http.ResponseWriter, namespace, run, target, step strin
 	if err != nil {
 		return fmt.Errorf("opening a log: %w", ErrNotKept)
 	}
-	defer file.Close() //nolint:errcheck // read only
+	defer file.Close()
 	lines := bufio.NewReaderSize(file, maxTail)
 	for {
 		line, err := lines.ReadString('\n')
 		if parts := strings.SplitN(line, "\t", 4); len(parts) == 4 {
 			if _, err := w.Write([]byte(parts[3])); err != nil {
-				return nil //nolint:nilerr // the reader went away
+				return nil // the reader went away
 			}
 		}
 		if err != nil {
-			return nil //nolint:nilerr // the end
+			return nil // the end
 		}
 	}
 }

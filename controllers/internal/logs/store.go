@@ -168,7 +168,7 @@ func (k *sink) open() error {
 	if err != nil {
 		return fmt.Errorf("opening a log: %w", err)
 	}
-	defer file.Close() //nolint:errcheck // nothing is written but a truncation
+	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
 		return fmt.Errorf("reading a log: %w", err)

@@ -44,7 +44,7 @@ func (c *Cache) fetch(ref Ref) (Package, error) {
 		return Package{}, fmt.Errorf("making a file in the package cache: %w", err)
 	}
 	defer os.Remove(part.Name()) //nolint:errcheck // it is gone where all went well
-	defer part.Close()           //nolint:errcheck // closed below where it matters
+	defer part.Close()
 	digest := sha256.New()
 	if err := c.config.Fetcher.Fetch(c.ctx, ref.URL, io.MultiWriter(part, digest)); err != nil {
 		return Package{}, err

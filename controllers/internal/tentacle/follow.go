@@ -116,7 +116,7 @@ func (f *follower) follow(ctx context.Context) verdict {
 		} else {
 			poll = min(poll*3/2, f.pool.config.PollMax)
 		}
-		jittered := poll*9/10 + time.Duration(rand.Int64N(int64(poll)/5+1))
+		jittered := poll*9/10 + time.Duration(rand.Int64N(int64(poll)/5+1)) //nolint:gosec // polls are spread, not hidden
 		if !f.nap(ctx, jittered) {
 			return lost("the operator stopped")
 		}

@@ -165,14 +165,14 @@ func TestHowAnActionEnds(t *testing.T) {
 		reason  string
 		exit    int32
 	}{
-		"the script fails":             {engine(3, step.ReasonExitCode, "boom"), tentacle.OutcomeFailed, "ExitCode", 3},
-		"the script times out":         {engine(124, step.ReasonTimedOut), tentacle.OutcomeTimedOut, "TimedOut", 124},
-		"the engine is not there":      {plain(127), tentacle.OutcomeFailed, "EngineFailed", 127},
-		"the end without a result":     {plain(0), tentacle.OutcomeLost, "Lost", 0},
-		"the machine refuses":          {plain(wire.ExitRefused), tentacle.OutcomeRefused, "Refused", -1},
-		"the machine lost it":          {plain(wire.ExitLost), tentacle.OutcomeLost, "Lost", -1},
-		"the machine abandoned it":     {plain(wire.ExitAbandoned), tentacle.OutcomeAbandoned, "Abandoned", -1},
-		"the machine was busy":         {plain(wire.ExitTimeout), tentacle.OutcomeTimedOut, "MutexTimedOut", -1},
+		"the script fails":              {engine(3, step.ReasonExitCode, "boom"), tentacle.OutcomeFailed, "ExitCode", 3},
+		"the script times out":          {engine(124, step.ReasonTimedOut), tentacle.OutcomeTimedOut, "TimedOut", 124},
+		"the engine is not there":       {plain(127), tentacle.OutcomeFailed, "EngineFailed", 127},
+		"the end without a result":      {plain(0), tentacle.OutcomeLost, "Lost", 0},
+		"the machine refuses":           {plain(wire.ExitRefused), tentacle.OutcomeRefused, "Refused", -1},
+		"the machine lost it":           {plain(wire.ExitLost), tentacle.OutcomeLost, "Lost", -1},
+		"the machine abandoned it":      {plain(wire.ExitAbandoned), tentacle.OutcomeAbandoned, "Abandoned", -1},
+		"the machine was busy":          {plain(wire.ExitTimeout), tentacle.OutcomeTimedOut, "MutexTimedOut", -1},
 		"the machine forgot the result": {plain(wire.ExitUnknownResult), tentacle.OutcomeLost, "Lost", -1},
 	}
 	for name, tt := range tests {

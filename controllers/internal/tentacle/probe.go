@@ -80,7 +80,7 @@ func (p *Pool) RunStep(ctx context.Context, m Machine, pl step.Plan) (Done, erro
 		patience: stepGrace, waiting: func(tentacle.ProcessState) {}}
 	f.take(r)
 	v := f.follow(ctx)
-	p.Complete(m, pl.Ticket)
+	p.Complete(m, pl.Ticket) //nolint:contextcheck // goes on when this call is over, bounded by the pool's own context
 	done := Done{Outcome: v.outcome, Reason: v.reason, Message: v.message, ExitCode: v.exitCode, Result: v.result}
 	if inventory, found := f.scanner.Inventory(); found {
 		done.Inventory = &inventory

@@ -25,13 +25,8 @@ func (p *Pool) send(ctx context.Context, act *action, f *follower) (verdict, boo
 	give := time.Now().Add(act.Machine.RetryDuration)
 	maybe := false
 	for pause := p.config.RetryPause; ; pause = min(2*pause, 10*time.Second) {
-		select {
-		case <-act.cancelled:
-			if !maybe {
-				return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: "cancelled before it was sent"}, false
-			}
-			return verdict{}, true // follow asks the machine to end it
-		default:
+		if act.isCancelled() {
+			return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: "cancelled before it was sent"}.unless(maybe)
 		}
 		r, err := p.try(ctx, act, f, command)
 		if err == nil {
@@ -43,14 +38,28 @@ func (p *Pool) send(ctx context.Context, act *action, f *follower) (verdict, boo
 			return v, false
 		}
 		if time.Now().After(give) {
-			if maybe {
-				return verdict{}, true
-			}
-			return unsent(err), false
+			return unsent(err).unless(maybe)
 		}
 		if !p.sleep(ctx, min(pause, max(time.Until(give), time.Millisecond))) {
 			return lost("the operator stopped while it was sending"), false
 		}
+	}
+}
+
+// unless gives up the verdict where the machine may have the script: then it is asked.
+func (v verdict) unless(maybe bool) (verdict, bool) {
+	if maybe {
+		return verdict{}, true
+	}
+	return v, false
+}
+
+func (a *action) isCancelled() bool {
+	select {
+	case <-a.cancelled:
+		return true
+	default:
+		return false
 	}
 }
 
