@@ -37,10 +37,6 @@ func NewReader(dir string, after int64) Reader {
 // Last is the number of the last entry that the Reader has come to; at its beginning, where it begins.
 func (r *Reader) Last() int64 { return max(r.at.number, r.after) }
 
-// End is the number of the last entry that the Reader has seen, also where that lies before the place
-// where it was asked to begin.
-func (r *Reader) End() int64 { return r.at.number }
-
 // Read returns the next entries, together at most limit bytes as Entry.Size counts them, but at least one
 // where there is one. more says that others are there already.
 func (r *Reader) Read(limit int64) (entries []Entry, more bool, err error) {

@@ -1,0 +1,260 @@
+package process
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/process/output"
+)
+
+// The files of a ticket's folder.
+const (
+	CommandFile   = "command"
+	ClaimFile     = "claim"
+	StartedFile   = "started"
+	CancelFile    = "cancel"
+	CompletedFile = "completed"
+	ResultFile    = "result"
+)
+
+// Version is that of the files in a ticket's folder. A program reads its own version and older ones.
+const Version = 1
+
+// maxStateFile bounds what is read of a state file; arguments may be long.
+const maxStateFile = 32 << 20
+
+// ErrNewer says that a file was written by a newer version of the program.
+var ErrNewer = errors.New("written by a newer version of tentacle")
+
+// Spec is what a supervisor needs to know to run a script. It is the member "process" of the command file.
+type Spec struct {
+	Path string   `json:"path"`           // the program, absolute
+	Args []string `json:"args,omitempty"` // its arguments without the program's name
+	// CommandLine goes on Windows in the place of Args, as it is; program name first.
+	CommandLine string        `json:"commandLine,omitempty"`
+	Dir         string        `json:"dir"`     // the working folder, absolute
+	Grace       time.Duration `json:"grace"`   // from TERM to KILL
+	Abandon     time.Duration `json:"abandon"` // from KILL to giving up
+	// Drain is how long after the script's own exit its output is waited for.
+	Drain  time.Duration `json:"drain"`
+	Output output.Limits `json:"output"`
+}
+
+// Result is the end of a ticket.
+type Result struct {
+	Version  int   `json:"version"`
+	ExitCode int32 `json:"exitCode"`
+	// Entries is the number of the last entry of output.
+	Entries int64 `json:"entries"`
+	// Line comes behind the output and says why the Tentacle, and not the script, gave the exit code.
+	Line   string        `json:"line,omitempty"`
+	Source output.Source `json:"source,omitempty"`
+	Ended  time.Time     `json:"ended"`
+}
+
+// Started says who decided what becomes of a ticket.
+type Started struct {
+	Version int `json:"version"`
+	// Boot, Process and StartTime identify a supervisor, and with it its session. Process 0 is nobody.
+	Boot      string `json:"boot,omitempty"`
+	Process   int    `json:"process,omitempty"`
+	StartTime string `json:"startTime,omitempty"`
+	// Decision is the end of a ticket that was never run.
+	Decision *Result `json:"decision,omitempty"`
+}
+
+// Rebooted says whether the machine was started anew since, as far as that can be known.
+func (s Started) Rebooted() bool { return s.Boot != "" && s.Boot != bootID() }
+
+// State is where a ticket stands.
+type State int
+
+// The states, in the order of their life.
+const (
+	Unclaimed State = iota // nobody has begun; it may be launched
+	Running                // a supervisor lives
+	Finished               // there is a result
+	Vanished               // a supervisor began and died without a result
+)
+
+// Sight is what Look saw. Result is set when Finished, Started when Vanished.
+type Sight struct {
+	State   State
+	Result  *Result
+	Started *Started
+}
+
+// Look tells where the ticket of folder dir stands. It disturbs nobody and may be called at any time. It
+// fails when a file cannot be read, or with ErrNewer.
+func Look(dir string) (Sight, error) {
+	started, err := readStarted(dir)
+	if err != nil {
+		return Sight{}, err
+	}
+	if started != nil && started.Decision != nil {
+		return Sight{State: Finished, Result: started.Decision}, nil
+	}
+	held, err := claimHeld(filepath.Join(dir, ClaimFile))
+	if err != nil {
+		return Sight{}, fmt.Errorf("looking at the claim: %w", err)
+	}
+	var result Result
+	found, err := ReadState(dir, ResultFile, &result)
+	switch {
+	case err != nil:
+		return Sight{}, err
+	case found && result.Version > Version:
+		return Sight{}, fmt.Errorf("reading %s: %w", ResultFile, ErrNewer)
+	case found && result.Version > 0:
+		return Sight{State: Finished, Result: &result}, nil
+	case held:
+		return Sight{State: Running}, nil
+	case started != nil:
+		return Sight{State: Vanished, Started: started}, nil
+	}
+	return Sight{State: Unclaimed}, nil
+}
+
+func readStarted(dir string) (*Started, error) {
+	var started Started
+	found, err := ReadState(dir, StartedFile, &started)
+	switch {
+	case err != nil:
+		return nil, err
+	case started.Version > Version:
+		return nil, fmt.Errorf("reading %s: %w", StartedFile, ErrNewer)
+	case found:
+		return &started, nil
+	}
+	return nil, nil //nolint:nilnil // no file is an answer here, not an error
+}
+
+// Decide ends a ticket that nobody has begun. It says false, and changes nothing, where somebody has: the
+// ticket is to be treated as running then. Result's version, number of entries and time are filled in.
+func Decide(dir string, result Result) (*Result, bool, error) {
+	entries, err := output.End(dir)
+	if err != nil {
+		return nil, false, fmt.Errorf("reading output: %w", err)
+	}
+	result.Version, result.Entries, result.Ended = Version, entries, time.Now().UTC()
+	err = begin(dir, Started{Version: Version, Decision: &result})
+	if errors.Is(err, fs.ErrExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("deciding a ticket: %w", err)
+	}
+	return &result, true, nil
+}
+
+// begin makes the started file and syncs it and its folder. It fails with fs.ErrExist where it is there.
+func begin(dir string, started Started) error {
+	data, err := json.Marshal(started)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(filepath.Join(dir, StartedFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // #nosec G304 -- a file of the ticket's own folder
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(append(data, '\n'))
+	err = errors.Join(err, file.Sync(), file.Close())
+	if err != nil {
+		return err
+	}
+	return SyncDir(dir)
+}
+
+// Finish writes the result of a ticket whose supervisor vanished. It is not synced.
+func Finish(dir string, result Result) (*Result, error) {
+	entries, err := output.End(dir)
+	if err != nil {
+		return nil, fmt.Errorf("reading output: %w", err)
+	}
+	result.Version, result.Entries, result.Ended = Version, entries, time.Now().UTC()
+	return &result, WriteState(dir, ResultFile, result, false)
+}
+
+// ReadState reads a state file into target. found is false where there is none, or no whole one: a power
+// cut may leave such a file where it was not synced.
+func ReadState(dir, name string, target any) (found bool, err error) {
+	path := filepath.Join(dir, name)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil && info.Size() > maxStateFile {
+		err = fmt.Errorf("%d bytes are too many", info.Size())
+	}
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(path) // #nosec G304 -- a file of the ticket's own folder
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading %s: %w", name, err)
+	}
+	if json.Unmarshal(data, target) != nil {
+		return name == StartedFile, nil // whoever made it decided, even if they came no further
+	}
+	return true, nil
+}
+
+// WriteState writes a state file by rename; durable syncs it and its folder.
+func WriteState(dir, name string, value any, durable bool) error {
+	data, err := json.Marshal(value)
+	if err == nil {
+		err = replace(dir, name, append(data, '\n'), durable)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return nil
+}
+
+func replace(dir, name string, data []byte, durable bool) error {
+	tmp := filepath.Join(dir, "."+name+".new")
+	file, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // #nosec G304 -- a file of the state folder
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil && durable {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	if err := os.Rename(tmp, filepath.Join(dir, name)); err != nil {
+		return err
+	}
+	if durable {
+		return SyncDir(dir)
+	}
+	return nil
+}
+
+// Mark makes an empty file durable: a cancel, or that a ticket is completed. Marking twice is well.
+func Mark(dir, name string) error {
+	file, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE, 0o600) // #nosec G304 -- a file of the ticket's own folder
+	if err == nil {
+		err = errors.Join(file.Sync(), file.Close(), SyncDir(dir))
+	}
+	if err != nil {
+		return fmt.Errorf("marking a ticket with %s: %w", name, err)
+	}
+	return nil
+}
+
+// Marked says whether Mark was called.
+func Marked(dir, name string) bool {
+	_, err := os.Lstat(filepath.Join(dir, name))
+	return err == nil
+}

@@ -1,0 +1,125 @@
+package process
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// What a supervisor tells a living daemon, a byte each.
+const (
+	noteClaimed = 'c'
+	noteOutput  = 'o'
+	noteResult  = 'r'
+)
+
+// notifyVariable says to a supervisor that it inherited a pipe to its daemon. It is not passed to the script.
+const notifyVariable = "MANTLE_SUPERVISOR_NOTIFY"
+
+// Supervisor is a supervisor that this process launched. Its methods are safe for concurrent use.
+type Supervisor struct {
+	cmd      *exec.Cmd
+	pipe     *os.File // nil where there are no such pipes
+	notes    chan struct{}
+	claimed  atomic.Bool
+	finished atomic.Bool
+	released atomic.Bool
+	reap     sync.Once
+}
+
+// Launch starts a supervisor for the ticket of folder dir: argv and, as its last argument, dir. Its
+// environment, and the script's, is that of the calling process with env added. It fails when the process
+// cannot be started; whether the ticket was begun is told by Look alone.
+func Launch(argv []string, dir string, env []string) (*Supervisor, error) {
+	args := append(slices.Clone(argv), dir)
+	cmd := exec.Command(args[0], args[1:]...) // #nosec G204 -- this program itself, as its main says
+	cmd.Dir = rootOf(dir)
+	cmd.Env = append(os.Environ(), env...)
+	s := &Supervisor{cmd: cmd, notes: make(chan struct{}, 1)}
+	ours, theirs, err := s.prepare()
+	if err != nil {
+		return nil, fmt.Errorf("starting a supervisor: %w", err)
+	}
+	err = cmd.Start()
+	if theirs != nil {
+		_ = theirs.Close()
+	}
+	if err != nil {
+		if ours != nil {
+			_ = ours.Close()
+		}
+		return nil, fmt.Errorf("starting a supervisor: %w", err)
+	}
+	s.pipe = ours
+	go s.listen()
+	return s, nil
+}
+
+// listen reads what the supervisor tells until it exits, and takes its exit status from the system.
+func (s *Supervisor) listen() {
+	defer close(s.notes)
+	if s.pipe != nil {
+		buf := make([]byte, 4096)
+		for {
+			n, err := s.pipe.Read(buf)
+			for _, note := range buf[:n] {
+				switch note {
+				case noteClaimed:
+					s.claimed.Store(true)
+				case noteResult:
+					s.finished.Store(true)
+				}
+			}
+			s.poke()
+			if err != nil {
+				break
+			}
+		}
+		_ = s.pipe.Close()
+		if s.released.Load() {
+			go s.wait() // as long as it takes
+			return
+		}
+	}
+	s.wait()
+}
+
+func (s *Supervisor) wait() { s.reap.Do(func() { _ = s.cmd.Wait() }) }
+
+func (s *Supervisor) poke() {
+	select {
+	case s.notes <- struct{}{}:
+	default:
+	}
+}
+
+// Notes receives when there may be something new, and is closed when the supervisor has exited or was
+// released.
+func (s *Supervisor) Notes() <-chan struct{} { return s.notes }
+
+// Claimed says that the supervisor has told that the ticket is its own. False says nothing.
+func (s *Supervisor) Claimed() bool { return s.claimed.Load() }
+
+// Finished says that the supervisor has told that there is a result. False says nothing.
+func (s *Supervisor) Finished() bool { return s.finished.Load() }
+
+// Polled says that this system has no way for a supervisor to tell anything: Look is to be called instead,
+// every now and then.
+func (s *Supervisor) Polled() bool { return s.pipe == nil }
+
+// Release stops listening. The supervisor and its script go on.
+func (s *Supervisor) Release() {
+	s.released.Store(true)
+	if s.pipe != nil {
+		_ = s.pipe.Close()
+	}
+}
+
+// scriptEnv is the environment of a script: the supervisor's without what was meant for the supervisor.
+func scriptEnv() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, notifyVariable+"=") })
+}

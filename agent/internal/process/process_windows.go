@@ -1,0 +1,169 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+const (
+	claimPatience = 5 * time.Second
+	claimPause    = 10 * time.Millisecond
+	cancelPause   = 100 * time.Millisecond
+)
+
+// lockClaim takes the lock of a ticket. Who only looks at it holds it for a moment, so it tries again.
+func lockClaim(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0) // #nosec G304 -- a file of the ticket's own folder
+	if err != nil {
+		return nil, err
+	}
+	deadline := time.Now().Add(claimPatience)
+	for {
+		err = lockFile(file)
+		if err == nil {
+			return file, nil
+		}
+		if !errors.Is(err, windows.ERROR_LOCK_VIOLATION) || time.Now().After(deadline) {
+			return nil, errors.Join(err, file.Close())
+		}
+		time.Sleep(claimPause)
+	}
+}
+
+func lockFile(file *os.File) error {
+	return windows.LockFileEx(windows.Handle(file.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &windows.Overlapped{})
+}
+
+func claimHeld(path string) (bool, error) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0) // #nosec G304 -- a file of the ticket's own folder
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer file.Close() //nolint:errcheck // closing gives the lock back
+	err = lockFile(file)
+	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
+		return true, nil
+	}
+	return false, err
+}
+
+// SyncDir does nothing: Windows keeps names durable by itself and cannot sync a folder.
+func SyncDir(string) error { return nil }
+
+// rootOf is a working folder that no one minds being in use.
+func rootOf(dir string) string { return filepath.VolumeName(dir) + string(filepath.Separator) }
+
+// prepare keeps the supervisor apart from the daemon's console. There is no pipe: Windows inherits handles
+// in another way.
+func (s *Supervisor) prepare() (ours, theirs *os.File, err error) {
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{HideWindow: true, CreationFlags: windows.CREATE_NEW_PROCESS_GROUP | windows.CREATE_NO_WINDOW}
+	return nil, nil, nil
+}
+
+type notifier struct{}
+
+func inheritNotifier() notifier { return notifier{} }
+
+func (notifier) tell(byte) {}
+
+func wakeSignals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
+
+func cancelPoll() (<-chan time.Time, func()) {
+	ticker := time.NewTicker(cancelPause)
+	return ticker.C, ticker.Stop
+}
+
+func ownSession() error { return nil }
+
+// Wake does nothing: a supervisor looks for a cancel by itself.
+func Wake(string) error { return nil }
+
+// group is the Job of a script.
+type group struct {
+	job     windows.Handle
+	process windows.Handle
+}
+
+// startGroup starts the script suspended, puts it into a Job and lets it go, so that nothing it starts can
+// be outside. The Job has no limit that ends it with its last handle: what a script left running goes on.
+func startGroup(cmd *exec.Cmd, spec Spec) (group, error) {
+	job, err := windows.CreateJobObject(nil, nil)
+	if err != nil {
+		return group{}, fmt.Errorf("making a job: %w", err)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{CmdLine: spec.CommandLine, HideWindow: true, CreationFlags: windows.CREATE_SUSPENDED}
+	if err := cmd.Start(); err != nil {
+		return group{}, errors.Join(err, windows.CloseHandle(job))
+	}
+	g := group{job: job}
+	if err := g.adopt(uint32(cmd.Process.Pid)); err != nil { // #nosec G115 -- as Windows gave it
+		return group{}, errors.Join(err, cmd.Process.Kill())
+	}
+	return g, nil
+}
+
+func (g *group) adopt(pid uint32) error {
+	const access = windows.PROCESS_SET_QUOTA | windows.PROCESS_TERMINATE | windows.PROCESS_SUSPEND_RESUME | windows.PROCESS_QUERY_LIMITED_INFORMATION
+	process, err := windows.OpenProcess(access, false, pid)
+	if err != nil {
+		return fmt.Errorf("opening the script's process: %w", err)
+	}
+	g.process = process
+	if err := windows.AssignProcessToJobObject(g.job, process); err != nil {
+		return fmt.Errorf("putting the script into a job: %w", err)
+	}
+	resume := windows.NewLazySystemDLL("ntdll.dll").NewProc("NtResumeProcess")
+	if status, _, _ := resume.Call(uintptr(process)); status != 0 {
+		return fmt.Errorf("letting the script go: status %#x", status)
+	}
+	return nil
+}
+
+// terminate ends all at once: Windows has no way to ask.
+func (g group) terminate() { g.kill() }
+
+func (g group) kill() { _ = windows.TerminateJobObject(g.job, 1) }
+
+// survivors returns the processes of the Job, at most 64.
+func (g group) survivors() []int {
+	var list struct {
+		assigned, inList uint32
+		ids              [64]uintptr
+	}
+	err := windows.QueryInformationJobObject(g.job, windows.JobObjectBasicProcessIdList, uintptr(unsafe.Pointer(&list)), uint32(unsafe.Sizeof(list)), nil) // #nosec G103 -- how Windows is asked
+	if err != nil && !errors.Is(err, windows.ERROR_MORE_DATA) {
+		return nil
+	}
+	var ids []int
+	for _, id := range list.ids[:min(list.inList, 64)] {
+		ids = append(ids, int(id)) // #nosec G115 -- process ids are small
+	}
+	return ids
+}
+
+// EndSession does nothing: the processes of a supervisor that vanished cannot be told from others.
+func EndSession(Started, time.Duration) (found, left []int) { return nil, nil }
+
+func exitStatus(state *os.ProcessState) int32 { return int32(state.ExitCode()) } // #nosec G115 -- 32 bits
+
+// bootID is not known on Windows, so a restart of the machine is not told apart.
+func bootID() string { return "" }
+
+func startTime(int) string { return "" }
+
+func reserve(file *os.File, size int64) error {
+	_, err := file.WriteAt(make([]byte, size), 0)
+	return err
+}

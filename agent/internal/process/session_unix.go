@@ -1,0 +1,148 @@
+//go:build unix
+
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// notifyDescriptor is the first inherited one behind the standard streams.
+const notifyDescriptor = 3
+
+// prepare gives the supervisor a session of its own and the pipe.
+func (s *Supervisor) prepare() (ours, theirs *os.File, err error) {
+	ours, theirs, err = os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	s.cmd.ExtraFiles = []*os.File{theirs}
+	s.cmd.Env = append(s.cmd.Env, notifyVariable+"=1")
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return ours, theirs, nil
+}
+
+// notifier tells the daemon that launched this supervisor, if it still lives.
+type notifier struct{ inherited bool }
+
+func inheritNotifier() notifier {
+	if os.Getenv(notifyVariable) != "1" {
+		return notifier{}
+	}
+	var stat unix.Stat_t
+	if unix.Fstat(notifyDescriptor, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return notifier{}
+	}
+	unix.CloseOnExec(notifyDescriptor)
+	return notifier{inherited: unix.SetNonblock(notifyDescriptor, true) == nil}
+}
+
+// tell never waits: a full pipe says already that there is something new, and a dead daemon needs no word.
+func (n notifier) tell(note byte) {
+	if n.inherited {
+		_, _ = unix.Write(notifyDescriptor, []byte{note})
+	}
+}
+
+// wakeSignals make a supervisor look for a cancel, and do nothing else to it: it outlives what ends a
+// daemon. They are caught, not ignored, as the script would inherit that.
+func wakeSignals() []os.Signal {
+	return []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1}
+}
+
+// cancelPoll is how a supervisor without signals looks for a cancel; this one has signals.
+func cancelPoll() (<-chan time.Time, func()) { return nil, func() {} }
+
+// ownSession makes sure that this process leads a session, as the whole session is killed by a cancel.
+func ownSession() error {
+	if sid, err := unix.Getsid(0); err == nil && sid == os.Getpid() {
+		return nil
+	}
+	_, err := syscall.Setsid()
+	return err
+}
+
+// Wake makes the supervisor of the ticket of folder dir look for a cancel, if there is one that lives.
+func Wake(dir string) error {
+	started, err := readStarted(dir)
+	if err != nil || started == nil || started.Process <= 1 {
+		return err // it looks by itself before it starts the script
+	}
+	held, err := claimHeld(filepath.Join(dir, ClaimFile))
+	if err != nil || !held {
+		return err
+	}
+	err = syscall.Kill(started.Process, syscall.SIGTERM)
+	if err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("waking a supervisor: %w", err)
+	}
+	return nil
+}
+
+// group is a script and all others in the session of this supervisor.
+type group struct{ leader int }
+
+func startGroup(cmd *exec.Cmd, _ Spec) (group, error) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return group{}, err
+	}
+	return group{leader: cmd.Process.Pid}, nil
+}
+
+// terminate asks all to end. It is called before the leader was seen to end, so that its number is its own.
+func (g group) terminate() {
+	_ = syscall.Kill(-g.leader, syscall.SIGTERM)
+	for _, pid := range g.survivors() {
+		if pgid, err := unix.Getpgid(pid); err == nil && pgid != g.leader {
+			_ = syscall.Kill(pid, syscall.SIGTERM)
+		}
+	}
+}
+
+func (g group) kill() {
+	for _, pid := range g.survivors() {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+func (g group) survivors() []int { return sessionProcesses(os.Getpid()) }
+
+// EndSession kills what is left in the session of a supervisor that vanished, waits for patience at most,
+// and returns the ids of those it found and of those that survived. It touches nothing when the machine was
+// started anew since, or when the session's number belongs to another one by now.
+func EndSession(started Started, patience time.Duration) (found, left []int) {
+	if started.Process <= 1 || started.Rebooted() {
+		return nil, nil
+	}
+	if now := startTime(started.Process); now != "" && now != started.StartTime {
+		return nil, nil
+	}
+	found = sessionProcesses(started.Process)
+	deadline := time.Now().Add(patience)
+	for left = found; len(left) > 0; left = sessionProcesses(started.Process) {
+		for _, pid := range left {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if time.Now().After(deadline) {
+			return found, left
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return found, nil
+}
+
+// exitStatus is the exit code as a shell tells it: 128 and the signal for what a signal ended.
+func exitStatus(state *os.ProcessState) int32 {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int32(status.Signal()) // #nosec G115 -- signals are small
+	}
+	return int32(state.ExitCode()) // #nosec G115 -- eight bits
+}

@@ -1,0 +1,40 @@
+//go:build unix
+
+package scripts
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+const bootstrapName = "Bootstrap.sh"
+
+// scriptBody chooses the script for this system: the one for Bash if there is one.
+func scriptBody(cmd tentacle.StartScriptCommandV2) (string, bool) {
+	if body, ok := cmd.Scripts["Bash"]; ok {
+		return body, true
+	}
+	return cmd.ScriptBody, cmd.ScriptBody != ""
+}
+
+// bootstrap is the script as it is stored.
+func bootstrap(body string) string { return strings.ReplaceAll(body, "\r\n", "\n") }
+
+// scriptCommand is how the script in folder work is run (halibut.md section 6.4).
+func scriptCommand(work string, arguments []string) process.Spec {
+	args := []string{filepath.Join(work, bootstrapName)}
+	return process.Spec{Path: "/bin/bash", Dir: work, Args: append(args, splitArguments(strings.Join(arguments, " "))...)}
+}
+
+func freeBytes(dir string) (int64, error) {
+	var stat syscall.Statfs_t
+	err := syscall.Statfs(dir, &stat)
+	return int64(stat.Bavail) * int64(stat.Bsize), err // #nosec G115 -- no file system is that large
+}
+
+func isNotFolder(err error) bool { return errors.Is(err, syscall.ENOTDIR) }

@@ -1,0 +1,3 @@
+package scripts
+
+func daemonMain(string) int { return 1 }

@@ -1,0 +1,24 @@
+// Package scripts runs scripts for operators, each at most once, and remembers them across restarts of the
+// daemon. A Store is one home's scripts; its methods are those of the script service (halibut.md section
+// 6.4) with the operator's thumbprint before them. Open it while holding the daemon's lock on the home, and
+// before listening: it finds what became of every script that an earlier daemon knew.
+//
+// A ticket is one state machine:
+//
+//	received ─► recorded ─► waiting for the mutex ─► claimed ─► running ─► finished ─► completed ─► (tombstone) ─► forgotten
+//	   └─ refused   └─────────────── cancelled ────────────────────┘
+//	at start-up, the first that holds: tombstone → swept;  result written → finished;  claim locked → Running;  started → Lost;  otherwise → start
+//
+// received: the files are being written; others wait, and a status is Pending. recorded: files and command are
+// synced, and the ticket survives; only then is StartScript answered. claimed: the supervisor of package process has made
+// the file that decides that this ticket runs. finished: there is a result; the isolation mutex is free again.
+// completed: the operator has the result. A tombstone then remembers the ticket for 30 days, so that a start that was
+// under way for long runs nothing; a cancel of a ticket that never arrived leaves one too.
+//
+// Each ticket that is recorded and not finished has one goroutine (drive.go), which waits for the mutex, launches
+// the supervisor and follows it. All else happens in the goroutine of the call. The state is in the ticket's
+// folder (<home>/.tentacle/tickets/<ticket in lower case>, see package process); what a ticket has in memory is a cache
+// of it, and a channel to wait for changes. The script's own folder is <home>/Work/<ticket>.
+//
+// No timer runs while nothing runs: what is old is swept by Open and after CompleteScript.
+package scripts

@@ -1,0 +1,139 @@
+package scripts
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// CancelScript asks for the end of a script and returns its status at once, which is seldom Complete yet. The
+// wish is durable when it returns. It may be repeated. For a ticket that never arrived it leaves a
+// tombstone, so that a start that is still under way runs nothing.
+func (s *Store) CancelScript(ctx context.Context, operator string, cmd tentacle.CancelScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
+	t := s.find(operator, cmd.Ticket.TaskID)
+	if t == nil {
+		if err := s.cancelUnknown(operator, cmd.Ticket.TaskID); err != nil {
+			return tentacle.ScriptStatusResponseV2{}, err
+		}
+		return *unknown(cmd.Ticket, cmd.LastLogSequence), nil
+	}
+	select {
+	case <-t.ready:
+	case <-ctx.Done():
+		return tentacle.ScriptStatusResponseV2{}, ctx.Err()
+	}
+	if phase, _, _ := t.snapshot(); phase == received { // it was refused, or its preparation failed
+		err := s.cancelUnknown(operator, cmd.Ticket.TaskID)
+		return *unknown(cmd.Ticket, cmd.LastLogSequence), err
+	}
+	if err := s.cancel(t); err != nil {
+		return tentacle.ScriptStatusResponseV2{}, err
+	}
+	return s.status(t, cmd.Ticket, cmd.LastLogSequence)
+}
+
+// cancel makes a cancel durable and tells the ticket's goroutine.
+func (s *Store) cancel(t *ticket) error {
+	t.occupied.Lock()
+	defer t.occupied.Unlock()
+	if phase, _, _ := t.snapshot(); phase == finished || phase == received {
+		return nil
+	}
+	if !t.isCancelled() {
+		if err := process.Mark(t.dir, process.CancelFile); err != nil {
+			return fmt.Errorf("cancelling script %s: %w", t.record.Ticket, err)
+		}
+		t.change(func() { t.cancelled = true })
+	}
+	select {
+	case t.poke <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// cancelUnknown leaves a tombstone where neither a ticket nor a tombstone is.
+func (s *Store) cancelUnknown(operator, id string) error {
+	key, ok := ticketKey(id)
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known[key] != nil {
+		return nil
+	}
+	if stone, err := s.tombstone(key); stone != nil || err != nil {
+		return err
+	}
+	return s.setTombstone(key, tombstone{Ticket: id, Operator: operator, Cancelled: true})
+}
+
+// CompleteScript says that the operator has the result. A finished ticket is replaced by its tombstone; one
+// that waits is cancelled; one that runs goes on, answers as its tombstone will, and gets it when it ends. An
+// unknown ticket is well. An error means that trying again may help.
+func (s *Store) CompleteScript(ctx context.Context, operator string, cmd tentacle.CompleteScriptCommandV2) error {
+	t := s.find(operator, cmd.Ticket.TaskID)
+	if t == nil {
+		return nil
+	}
+	select {
+	case <-t.ready:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := s.complete(t); err != nil {
+		return fmt.Errorf("completing script %s: %w", t.record.Ticket, err)
+	}
+	s.sweep()
+	return nil
+}
+
+func (s *Store) complete(t *ticket) error {
+	if phase, _, _ := t.snapshot(); phase == recorded {
+		if err := s.cancel(t); err != nil {
+			return err
+		}
+	}
+	t.occupied.Lock()
+	defer t.occupied.Unlock()
+	phase, _, _ := t.snapshot()
+	if phase == received || t.isCompleted() {
+		return nil
+	}
+	if phase != finished {
+		if err := process.Mark(t.dir, process.CompletedFile); err != nil {
+			return err
+		}
+	}
+	t.change(func() { t.completed = true })
+	if phase, _, _ = t.snapshot(); phase != finished {
+		return nil // finish sees that it is completed
+	}
+	if err := s.bury(t); err != nil {
+		t.change(func() { t.completed = false })
+		return err
+	}
+	return nil
+}
+
+// bury replaces a finished ticket by its tombstone. The ticket is occupied.
+func (s *Store) bury(t *ticket) error {
+	s.mu.Lock()
+	buried := s.known[t.key] != t
+	s.mu.Unlock()
+	if buried {
+		return nil
+	}
+	_, result, _ := t.snapshot()
+	if err := s.setTombstone(t.key, tombstone{Ticket: t.record.Ticket, Operator: t.record.Operator, ExitCode: &result.ExitCode}); err != nil {
+		return err
+	}
+	s.discard(t)
+	s.mu.Lock()
+	delete(s.known, t.key)
+	s.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,223 @@
+package scripts
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// maxEncrypted bounds a file with a password, which is held in memory whole.
+const maxEncrypted = 64 << 20
+
+// badNameError is a file that is refused for its name.
+type badNameError struct{ name, reason string }
+
+// Error says which file, and why.
+func (e badNameError) Error() string {
+	return fmt.Sprintf("The file %q is refused: %s", e.name, e.reason)
+}
+
+// prepare writes the script's folder and its journal, and syncs both, so that the ticket is recorded. All
+// is durable before the command gets its name: a ticket without a command was never received.
+func (s *Store) prepare(t *ticket, cmd tentacle.StartScriptCommandV2, body string) error {
+	names, err := fileNames(cmd.Files)
+	if err != nil {
+		return err
+	}
+	if err := s.checkSpace(cmd.Files); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(t.dir); err != nil { // of a start that was never answered
+		return err
+	}
+	if err := os.Mkdir(t.dir, 0o700); err != nil {
+		return err
+	}
+	batch := &batch{}
+	batch.dir(s.tickets)
+	batch.dir(s.work)
+	if err := s.writeWork(batch, t.record.Ticket, names, cmd.Files, body); err != nil {
+		return errors.Join(err, batch.sync())
+	}
+	if err := batch.file(filepath.Join(t.dir, process.ClaimFile), 0o600, strings.NewReader("")); err != nil {
+		return errors.Join(err, batch.sync())
+	}
+	if err := batch.sync(); err != nil {
+		return err
+	}
+	return process.WriteState(t.dir, process.CommandFile, t.record, true)
+}
+
+// writeWork writes the folder that the script sees.
+func (s *Store) writeWork(b *batch, id string, names []string, files []tentacle.ScriptFile, body string) error {
+	work := s.workFolder(id)
+	if err := os.RemoveAll(work); err != nil {
+		return err
+	}
+	if err := os.Mkdir(work, 0o700); err != nil {
+		return err
+	}
+	b.dir(work)
+	if err := b.file(filepath.Join(work, bootstrapName), 0o600, strings.NewReader(bootstrap(body))); err != nil {
+		return err
+	}
+	for i, f := range files {
+		if err := b.folders(work, path.Dir(names[i])); err != nil {
+			return err
+		}
+		if err := writeScriptFile(b, filepath.Join(work, filepath.FromSlash(names[i])), f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeScriptFile(b *batch, target string, f tentacle.ScriptFile) error {
+	if f.Contents == nil {
+		return b.file(target, 0o600, strings.NewReader(""))
+	}
+	content, err := f.Contents.Open()
+	if err != nil {
+		return fmt.Errorf("reading file %q: %w", f.Name, err)
+	}
+	defer content.Close() //nolint:errcheck // only read
+	if f.EncryptionPassword == nil || *f.EncryptionPassword == "" {
+		return b.file(target, 0o600, content)
+	}
+	plain, err := io.ReadAll(io.LimitReader(content, maxEncrypted+1))
+	if err != nil {
+		return fmt.Errorf("reading file %q: %w", f.Name, err)
+	}
+	if len(plain) > maxEncrypted {
+		return badNameError{f.Name, "a file with a password has at most 64 MiB"}
+	}
+	secret, err := encrypt(plain, *f.EncryptionPassword)
+	if err != nil {
+		return fmt.Errorf("encrypting file %q: %w", f.Name, err)
+	}
+	return b.file(target, 0o600, strings.NewReader(string(secret)))
+}
+
+// fileNames returns the names of the files with slashes, or a badNameError for the first that leaves the
+// folder, takes the script's place, or comes twice.
+func fileNames(files []tentacle.ScriptFile) ([]string, error) {
+	taken := map[string]bool{strings.ToLower(bootstrapName): true}
+	names := make([]string, len(files))
+	for i, f := range files {
+		name := strings.ReplaceAll(f.Name, `\`, "/")
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) || !filepath.IsLocal(filepath.FromSlash(name)) {
+			return nil, badNameError{f.Name, "a name must be a path inside the script's folder"}
+		}
+		name = path.Clean(name)
+		key := strings.ToLower(name)
+		if name == "." || taken[key] {
+			return nil, badNameError{f.Name, "the name is taken"}
+		}
+		taken[key] = true
+		names[i] = name
+	}
+	return names, nil
+}
+
+// checkSpace refuses a start for which there is too little room; an operator may try again later.
+func (s *Store) checkSpace(files []tentacle.ScriptFile) error {
+	free, err := freeBytes(s.cfg.Home)
+	if err != nil {
+		return fmt.Errorf("asking for free space: %w", err)
+	}
+	need := s.cfg.MinFree
+	for _, f := range files {
+		if f.Contents != nil {
+			need += f.Contents.Len()
+		}
+	}
+	if free < need {
+		return fmt.Errorf("too little free space in %s: %d MB, and %d MB are needed", s.cfg.Home, free>>20, need>>20)
+	}
+	return nil
+}
+
+// batch writes new files and syncs them together, as syncs that run at the same time cost little more than
+// one.
+type batch struct {
+	files []*os.File
+	dirs  map[string]bool
+}
+
+func (b *batch) dir(name string) {
+	if b.dirs == nil {
+		b.dirs = map[string]bool{}
+	}
+	b.dirs[name] = true
+}
+
+// folders makes the folders of a relative slash path below root.
+func (b *batch) folders(root, name string) error {
+	if name == "." {
+		return nil
+	}
+	if err := b.folders(root, path.Dir(name)); err != nil {
+		return err
+	}
+	dir := filepath.Join(root, filepath.FromSlash(name))
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return folderError(name, err)
+	}
+	b.dir(dir)
+	return nil
+}
+
+func (b *batch) file(name string, mode fs.FileMode, content io.Reader) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) // #nosec G304 -- confined by fileNames, in a folder made by prepare
+	if err != nil {
+		return folderError(filepath.Base(name), err)
+	}
+	b.files = append(b.files, f)
+	_, err = io.Copy(f, content)
+	return err
+}
+
+// folderError tells a name that is both a file and a folder from a disk that fails.
+func folderError(name string, err error) error {
+	if errors.Is(err, fs.ErrExist) || isNotFolder(err) {
+		return badNameError{name, "the name is taken"}
+	}
+	return err
+}
+
+// sync makes all durable and closes the files.
+func (b *batch) sync() error {
+	errs := make([]error, len(b.files)+len(b.dirs))
+	var all sync.WaitGroup
+	for i, f := range b.files {
+		all.Go(func() { errs[i] = errors.Join(f.Sync(), f.Close()) })
+	}
+	next := len(b.files)
+	for name := range b.dirs {
+		at := next
+		all.Go(func() { errs[at] = process.SyncDir(name) })
+		next++
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func (s *Store) workFolder(id string) string { return filepath.Join(s.work, id) }
+func (s *Store) journal(key string) string   { return filepath.Join(s.tickets, key) }
+
+// discard removes what there is of a ticket: its own folder first, so that the journal tells of it until
+// the end.
+func (s *Store) discard(t *ticket) {
+	if err := errors.Join(os.RemoveAll(s.workFolder(t.record.Ticket)), os.RemoveAll(t.dir)); err != nil {
+		s.cfg.Logger.Warn("Removing a script's folders; they stay until the next start", "ticket", t.record.Ticket, "error", err)
+	}
+}

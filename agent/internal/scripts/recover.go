@@ -1,0 +1,116 @@
+package scripts
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/agent/internal/process/output"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// recover takes up every ticket of an earlier daemon. Those that run get their mutexes back before those
+// that wait stand in line, in the order in which they arrived.
+func (s *Store) recover() error {
+	folders, err := os.ReadDir(s.tickets)
+	if err != nil {
+		return err
+	}
+	var live []*ticket
+	for _, f := range folders {
+		if t := s.take(f.Name()); t != nil {
+			s.known[t.key] = t
+			live = append(live, t)
+		}
+	}
+	slices.SortFunc(live, func(a, b *ticket) int { return a.record.Arrived.Compare(b.record.Arrived) })
+	for _, t := range live {
+		if t.phase == running {
+			s.follow(t, s.mutexes.hold(t.record.Mutex, t.record.Exclusive))
+		}
+	}
+	for _, t := range live {
+		if t.phase == recorded {
+			s.follow(t, s.mutexes.join(t.record.Mutex, t.record.Exclusive))
+		}
+	}
+	return nil
+}
+
+// take returns the ticket of a folder in the phase that its files tell, or nil where it is over.
+func (s *Store) take(key string) *ticket {
+	log := s.cfg.Logger.With("ticket", key)
+	stone, err := s.tombstone(key)
+	if err != nil {
+		log.Error("Reading a tombstone", "error", err)
+		return nil
+	}
+	var r record
+	found, err := process.ReadState(s.journal(key), process.CommandFile, &r)
+	if err == nil && found && (r.Version > process.Version || strings.ToLower(r.Ticket) != key) {
+		err = process.ErrNewer
+	}
+	if stone != nil || err == nil && !found && !process.Marked(s.journal(key), process.CommandFile) {
+		s.sweepFolders(key)
+		return nil
+	}
+	t := s.newTicket(key, r)
+	close(t.ready)
+	if err != nil || !found {
+		log.Error("Reading what an earlier start knew of a script; it is reported as lost", "error", err)
+		t.record = record{Ticket: key}
+		t.phase, t.result = finished, &process.Result{ExitCode: tentacle.ExitLost, Line: "Lost: the script's journal cannot be read.", Source: output.StdErr, Ended: time.Now().UTC()}
+		return t
+	}
+	return s.settle(t)
+}
+
+// settle gives a ticket its phase, and buries it where it was completed and has ended since.
+func (s *Store) settle(t *ticket) *ticket {
+	t.completed = process.Marked(t.dir, process.CompletedFile)
+	t.cancelled = process.Marked(t.dir, process.CancelFile)
+	sight, err := process.Look(t.dir)
+	switch {
+	case err != nil: // watch goes on looking, and logs it
+		t.phase = running
+	case sight.State == process.Finished:
+		t.phase, t.result = finished, sight.Result
+	case sight.State == process.Vanished:
+		t.phase, t.result = finished, s.lose(t, *sight.Started)
+	case sight.State == process.Running:
+		t.phase = running
+	default:
+		t.phase = recorded
+	}
+	if t.phase == running && t.cancelled {
+		t.poke <- struct{}{}
+	}
+	if t.phase != finished || !t.completed {
+		return t
+	}
+	if err := s.setTombstone(t.key, tombstone{Ticket: t.record.Ticket, Operator: t.record.Operator, ExitCode: &t.result.ExitCode}); err != nil {
+		s.cfg.Logger.Error("Forgetting a completed script; the next start tries again", "ticket", t.record.Ticket, "error", err)
+		return t
+	}
+	s.sweepFolders(t.key)
+	return nil
+}
+
+// sweepFolders removes the folders of a ticket whose spelling is not known for sure.
+func (s *Store) sweepFolders(key string) {
+	var errs []error
+	names, err := os.ReadDir(s.work)
+	errs = append(errs, err)
+	for _, f := range names {
+		if strings.ToLower(f.Name()) == key {
+			errs = append(errs, os.RemoveAll(filepath.Join(s.work, f.Name())))
+		}
+	}
+	if err := errors.Join(append(errs, os.RemoveAll(s.journal(key)))...); err != nil {
+		s.cfg.Logger.Warn("Removing a script's folders; they stay until the next start", "ticket", key, "error", err)
+	}
+}

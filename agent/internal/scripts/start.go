@@ -1,0 +1,154 @@
+package scripts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+const (
+	defaultMutex = "RunningScript"
+	maxWait      = time.Minute
+)
+
+// StartScript starts the script of cmd, unless its ticket is known: then it returns the status of that one,
+// whatever cmd says. Concurrent and late calls are well. When it returns a status that is not a refusal, the
+// script survives a restart of daemon and machine. It waits up to DurationToWaitForScriptToFinish, at most a
+// minute, for the end. Refusals are a Complete status with one line on stderr; an error means that trying
+// again may help, but for halibut.FinalError, which says that cmd is none.
+func (s *Store) StartScript(ctx context.Context, operator string, cmd tentacle.StartScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
+	none := tentacle.ScriptStatusResponseV2{}
+	id := cmd.ScriptTicket
+	body, ok := scriptBody(cmd)
+	if id.TaskID == "" || !ok {
+		return none, halibut.FinalError{Err: errors.New("the command has no ticket or no script")}
+	}
+	key, ok := ticketKey(id.TaskID)
+	if !ok {
+		return refusal(id, tentacle.ExitBadTicket, "The ticket is refused: it must be 1 to 100 of the characters A-Z a-z 0-9 . _ -"), nil
+	}
+	t, fresh, answer, err := s.admit(key, operator, cmd)
+	if err != nil {
+		return none, err
+	}
+	if answer != nil {
+		return *answer, nil
+	}
+	if fresh {
+		s.receive(t, cmd, body)
+	}
+	select {
+	case <-t.ready:
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+	t.mu.Lock()
+	refused, failure := t.refusal, t.failure
+	t.mu.Unlock()
+	if refused != nil {
+		return *refused, nil
+	}
+	if failure != nil {
+		return none, failure
+	}
+	if wait := cmd.DurationToWaitForScriptToFinish; wait != nil {
+		s.awaitEnd(ctx, t, min(time.Duration(*wait), maxWait))
+	}
+	return s.status(t, id, 0)
+}
+
+// admit returns the ticket of a start, fresh when this call made it, or the answer where there is no more
+// to do.
+func (s *Store) admit(key, operator string, cmd tentacle.StartScriptCommandV2) (t *ticket, fresh bool, answer *tentacle.ScriptStatusResponseV2, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := cmd.ScriptTicket
+	if t := s.known[key]; t != nil {
+		switch {
+		case !t.belongsTo(operator):
+			return nil, false, unknown(id, 0), nil
+		case t.isCompleted():
+			return nil, false, alreadyCompleted(id, t.exitCode()), nil
+		}
+		return t, false, nil, nil
+	}
+	stone, err := s.tombstone(key)
+	if err != nil {
+		return nil, false, nil, err
+	}
+	if stone != nil {
+		return nil, false, stone.answer(id, operator), nil
+	}
+	if s.life.Err() != nil {
+		return nil, false, nil, errors.New("the Tentacle is shutting down")
+	}
+	t = s.newTicket(key, s.newRecord(operator, cmd))
+	s.known[key] = t
+	s.alive.Add(1) // given back by receive; Close waits for it
+	return t, true, nil, nil
+}
+
+func (s *Store) newRecord(operator string, cmd tentacle.StartScriptCommandV2) record {
+	r := record{
+		Version: process.Version, Ticket: cmd.ScriptTicket.TaskID, Operator: operator, TaskID: cmd.TaskID,
+		Arrived: time.Now().UTC(), Mutex: defaultMutex, Exclusive: cmd.Isolation == tentacle.FullIsolation,
+		Timeout: max(time.Duration(cmd.ScriptIsolationMutexTimeout), 0),
+	}
+	if name := cmd.IsolationMutexName; name != nil && *name != "" {
+		r.Mutex = *name
+	}
+	r.Process = scriptCommand(s.workFolder(r.Ticket), cmd.Arguments)
+	r.Process.Grace, r.Process.Abandon, r.Process.Drain = s.cfg.Grace, s.cfg.Abandon, s.cfg.Drain
+	r.Process.Output = s.cfg.Output
+	return r
+}
+
+// receive brings a ticket from received to recorded, or forgets it.
+func (s *Store) receive(t *ticket, cmd tentacle.StartScriptCommandV2, body string) {
+	defer s.alive.Done()
+	defer close(t.ready)
+	err := s.prepare(t, cmd, body)
+	if err == nil {
+		t.change(func() { t.phase = recorded })
+		s.follow(t, s.mutexes.join(t.record.Mutex, t.record.Exclusive))
+		return
+	}
+	s.discard(t)
+	t.mu.Lock()
+	if name := (badNameError{}); errors.As(err, &name) {
+		r := refusal(cmd.ScriptTicket, tentacle.ExitBadTicket, name.Error())
+		t.refusal = &r
+	} else {
+		t.failure = fmt.Errorf("preparing script %s: %w", t.record.Ticket, err)
+	}
+	t.mu.Unlock()
+	s.mu.Lock()
+	delete(s.known, t.key)
+	s.mu.Unlock()
+}
+
+// awaitEnd waits until the ticket is finished.
+func (s *Store) awaitEnd(ctx context.Context, t *ticket, patience time.Duration) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		phase, _, changed := t.snapshot()
+		if phase == finished {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		case <-s.life.Done():
+			return
+		}
+	}
+}

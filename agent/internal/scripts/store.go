@@ -1,0 +1,125 @@
+package scripts
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/process/output"
+)
+
+// Config is what a Store needs. Home and Supervisor must be set; each duration and limit has a default.
+type Config struct {
+	// Home is the resolved home. Its folders .tentacle and Work are made where they are missing.
+	Home string
+	// Supervisor is the command line of the supervisor, to which the ticket's folder is appended.
+	Supervisor []string
+	// Env is added to the environment of every script, as NAME=value.
+	Env []string
+	// Allowed says whether an operator may still run scripts. It is asked again when a ticket's turn comes;
+	// the text of its error goes to the operator. nil allows all.
+	Allowed func(operator string) error
+
+	Grace   time.Duration // from TERM to KILL when a script is cancelled; 10 s
+	Abandon time.Duration // from KILL to giving a script up; 5 s
+	Drain   time.Duration // how long output is waited for after the script's own exit; 10 s
+	Notice  time.Duration // how long a script waits for its mutex before its output says so; 100 ms
+	Poll    time.Duration // how often a supervisor of an earlier daemon is looked at; 100 ms
+	Settle  time.Duration // how long WaitForStatus gathers output after the first new line; 200 ms
+
+	TombstoneAge time.Duration // how long a completed ticket is remembered; 30 days
+	FinishedAge  time.Duration // when a finished ticket that nobody completed is swept; 7 days
+	SweepPause   time.Duration // the least time between two sweeps; 1 h
+
+	MinFree  int64         // free bytes in the home below which no script is started; 500 MB
+	MaxReply int64         // output in one response, text and 64 bytes for each line; 4 MiB
+	Output   output.Limits // what is kept of a script's output
+
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	for field, value := range map[*time.Duration]time.Duration{
+		&c.Grace: 10 * time.Second, &c.Abandon: 5 * time.Second, &c.Drain: 10 * time.Second,
+		&c.Notice: 100 * time.Millisecond, &c.Poll: 100 * time.Millisecond, &c.Settle: 200 * time.Millisecond,
+		&c.TombstoneAge: 30 * 24 * time.Hour, &c.FinishedAge: 7 * 24 * time.Hour, &c.SweepPause: time.Hour,
+	} {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	if c.MinFree == 0 {
+		c.MinFree = 500 << 20
+	}
+	if c.MaxReply == 0 {
+		c.MaxReply = 4 << 20
+	}
+	if c.Allowed == nil {
+		c.Allowed = func(string) error { return nil }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Store is the scripts of one home. Its methods are safe for concurrent use.
+type Store struct {
+	cfg        Config
+	tickets    string // the folder of the tickets' journals
+	tombstones string
+	work       string
+	mutexes    mutexTable
+
+	mu    sync.Mutex
+	known map[string]*ticket // by the ticket in lower case
+	swept time.Time
+
+	// life ends with Close; the goroutines of tickets and all waits end with it.
+	life  context.Context //nolint:containedctx // it is the store's own, not that of a call
+	end   context.CancelFunc
+	alive sync.WaitGroup
+}
+
+// Open finds what an earlier daemon left in the home, settles what can be settled, and goes on with what
+// waits or runs. The caller holds the home's lock. A ticket that cannot be read is logged and kept as Lost;
+// Open fails only when the folders themselves cannot be used.
+func Open(cfg Config) (*Store, error) {
+	cfg = cfg.withDefaults()
+	state := filepath.Join(cfg.Home, ".tentacle")
+	s := &Store{
+		cfg:     cfg,
+		tickets: filepath.Join(state, "tickets"), tombstones: filepath.Join(state, "tombstones"),
+		work:  filepath.Join(cfg.Home, "Work"),
+		known: map[string]*ticket{},
+	}
+	s.life, s.end = context.WithCancel(context.Background())
+	for _, dir := range []string{state, s.tickets, s.tombstones} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("making the folders of the scripts: %w", err)
+		}
+	}
+	if err := os.MkdirAll(s.work, 0o755); err != nil { // #nosec G301 -- scripts may run as others
+		return nil, fmt.Errorf("making the folders of the scripts: %w", err)
+	}
+	if err := s.recover(); err != nil {
+		s.end()
+		return nil, fmt.Errorf("finding scripts of an earlier start: %w", err)
+	}
+	s.sweep()
+	return s, nil
+}
+
+// Close ends all waits and forgets everything that is in memory. Scripts that run go on, those that wait
+// for their turn get it when the home is opened again.
+func (s *Store) Close() error {
+	s.mu.Lock() // no start is admitted afterwards
+	s.end()
+	s.mu.Unlock()
+	s.alive.Wait()
+	return nil
+}

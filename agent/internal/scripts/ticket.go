@@ -1,0 +1,143 @@
+package scripts
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/agent/internal/process/output"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// record is the command file of a ticket: what was asked for, but the script and its files. It holds no
+// password, and of secrets only what an operator puts into arguments.
+type record struct {
+	Version   int           `json:"version"`
+	Ticket    string        `json:"ticket"` // as it was spelled first
+	Operator  string        `json:"operator"`
+	TaskID    string        `json:"taskId,omitempty"`
+	Arrived   time.Time     `json:"arrived"`
+	Mutex     string        `json:"mutex"`
+	Exclusive bool          `json:"exclusive,omitempty"`
+	Timeout   time.Duration `json:"timeout,omitempty"` // of the wait for the mutex, from Arrived; 0 = none
+	Process   process.Spec  `json:"process"`
+}
+
+// phase is where a ticket stands in memory; see doc.go.
+type phase int
+
+const (
+	received phase = iota
+	recorded       // and waiting for the mutex, or for the claim
+	running
+	finished
+)
+
+// ticket is one script that this Store knows.
+type ticket struct {
+	key      string // the ticket in lower case
+	dir      string // its journal
+	record   record
+	ready    chan struct{} // closed when it is recorded, refused or failed
+	poke     chan struct{} // tells the ticket's goroutine that it was cancelled
+	occupied sync.Mutex    // held while a cancel or a completion is being made durable
+
+	mu        sync.Mutex
+	phase     phase
+	refusal   *tentacle.ScriptStatusResponseV2 // why it was never recorded
+	failure   error                            // the same, where trying again may help
+	result    *process.Result                  // when finished
+	cancelled bool
+	completed bool
+	changed   chan struct{} // closed and made anew at every change
+	reader    output.Reader // where the last status ended
+}
+
+func (s *Store) newTicket(key string, r record) *ticket {
+	dir := s.journal(key)
+	return &ticket{
+		key: key, dir: dir, record: r,
+		ready: make(chan struct{}), poke: make(chan struct{}, 1), changed: make(chan struct{}),
+		reader: output.NewReader(dir, 0),
+	}
+}
+
+// snapshot returns what a status is made of, and a channel that is closed when it is no longer true.
+func (t *ticket) snapshot() (phase, *process.Result, <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.phase, t.result, t.changed
+}
+
+// change alters the ticket and wakes all who wait for that.
+func (t *ticket) change(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f()
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+func (t *ticket) isCancelled() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.cancelled
+}
+
+func (t *ticket) isCompleted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.completed
+}
+
+// exitCode is that of a finished ticket, nil of any other.
+func (t *ticket) exitCode() *int32 {
+	if _, result, _ := t.snapshot(); result != nil {
+		return &result.ExitCode
+	}
+	return nil
+}
+
+// state is the phase as the wire tells it.
+func (p phase) state() tentacle.ProcessState {
+	switch p {
+	case running:
+		return tentacle.Running
+	case finished:
+		return tentacle.Complete
+	default:
+		return tentacle.Pending
+	}
+}
+
+var ticketPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
+
+// ticketKey returns what a ticket is known by, the same whatever its case, and whether it is one.
+func ticketKey(id string) (string, bool) {
+	if !ticketPattern.MatchString(id) || id == "." || id == ".." {
+		return "", false
+	}
+	return strings.ToLower(id), true
+}
+
+// find returns the ticket if it is known, belongs to operator and is not completed.
+func (s *Store) find(operator, id string) *ticket {
+	key, ok := ticketKey(id)
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	t := s.known[key]
+	s.mu.Unlock()
+	if t == nil || !t.belongsTo(operator) || t.isCompleted() {
+		return nil
+	}
+	return t
+}
+
+// belongsTo says whether operator started the ticket. One whose journal cannot be read is everybody's.
+func (t *ticket) belongsTo(operator string) bool {
+	return t.record.Operator == operator || t.record.Operator == ""
+}

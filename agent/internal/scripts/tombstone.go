@@ -1,0 +1,97 @@
+package scripts
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// tombstone remembers a ticket that is over, so that a start of it that comes late runs nothing. It is a
+// file named after the ticket in lower case; its age is the file's own.
+type tombstone struct {
+	Version   int    `json:"version"`
+	Ticket    string `json:"ticket"`
+	Operator  string `json:"operator"`
+	ExitCode  *int32 `json:"exitCode,omitempty"`
+	Cancelled bool   `json:"cancelled,omitempty"` // before it arrived
+}
+
+// answer is what a start of the ticket is told.
+func (t tombstone) answer(id tentacle.ScriptTicket, operator string) *tentacle.ScriptStatusResponseV2 {
+	switch {
+	case t.Operator != operator && t.Operator != "":
+		return unknown(id, 0)
+	case t.Cancelled:
+		r := refusal(id, tentacle.ExitCanceled, "The script was cancelled before it arrived.")
+		return &r
+	}
+	return alreadyCompleted(id, t.ExitCode)
+}
+
+// tombstone reads the tombstone of a ticket; nil where there is none.
+func (s *Store) tombstone(key string) (*tombstone, error) {
+	var t tombstone
+	found, err := process.ReadState(s.tombstones, stoneName(key), &t)
+	if err != nil {
+		return nil, fmt.Errorf("looking for a tombstone: %w", err)
+	}
+	if !found {
+		return nil, nil //nolint:nilnil // none is an answer here, not an error
+	}
+	return &t, nil
+}
+
+func (s *Store) setTombstone(key string, t tombstone) error {
+	t.Version = process.Version
+	return process.WriteState(s.tombstones, stoneName(key), t, true)
+}
+
+// stoneName keeps tombstones apart from files that are being written beside them, whatever a ticket is called.
+func stoneName(key string) string { return key + ".json" }
+
+// sweep forgets what is old: tombstones, and finished tickets that nobody completed. It does so once in a
+// while at most.
+func (s *Store) sweep() {
+	now := time.Now()
+	s.mu.Lock()
+	if now.Sub(s.swept) < s.cfg.SweepPause {
+		s.mu.Unlock()
+		return
+	}
+	s.swept = now
+	all := make([]*ticket, 0, len(s.known))
+	for _, t := range s.known {
+		all = append(all, t)
+	}
+	s.mu.Unlock()
+	for _, t := range all {
+		if phase, result, _ := t.snapshot(); phase != finished || now.Sub(result.Ended) < s.cfg.FinishedAge {
+			continue
+		}
+		if err := s.complete(t); err != nil {
+			s.cfg.Logger.Error("Sweeping a script that nobody completed", "ticket", t.record.Ticket, "error", err)
+		}
+	}
+	s.sweepTombstones(now)
+}
+
+func (s *Store) sweepTombstones(now time.Time) {
+	files, err := os.ReadDir(s.tombstones)
+	if err != nil {
+		s.cfg.Logger.Error("Sweeping tombstones", "error", err)
+		return
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil || now.Sub(info.ModTime()) < s.cfg.TombstoneAge {
+			continue
+		}
+		if err := os.Remove(filepath.Join(s.tombstones, f.Name())); err != nil {
+			s.cfg.Logger.Error("Sweeping a tombstone", "name", f.Name(), "error", err)
+		}
+	}
+}
