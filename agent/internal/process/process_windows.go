@@ -76,6 +76,9 @@ type notifier struct{}
 
 func inheritNotifier() notifier { return notifier{} }
 
+// closeInherited does nothing: Windows passes on only the handles that are named.
+func closeInherited() {}
+
 func (notifier) tell(byte) {}
 
 func wakeSignals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -42,6 +43,30 @@ func inheritNotifier() notifier {
 	}
 	unix.CloseOnExec(notifyDescriptor)
 	return notifier{inherited: unix.SetNonblock(notifyDescriptor, true) == nil}
+}
+
+// closeInherited closes what this process was given beside its standard streams and the notifier: a pipe of
+// whoever started the daemon would otherwise stay open as long as any script runs. All that this process
+// opens itself is closed by exec, which is how the two are told apart.
+func closeInherited() {
+	dir, err := os.Open("/dev/fd")
+	if err != nil {
+		return
+	}
+	defer dir.Close() //nolint:errcheck // only read
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		fd, err := strconv.Atoi(name)
+		if err != nil || fd <= 2 {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 { // #nosec G115 -- descriptors are small
+			_ = unix.Close(fd)
+		}
+	}
 }
 
 // tell never waits: a full pipe says already that there is something new, and a dead daemon needs no word.

@@ -29,10 +29,17 @@ type supervision struct {
 	writer  *output.Writer
 	streams [2]*output.Stream
 
-	group   group
+	group   processes
 	exited  chan struct{} // closed when the script itself has ended; status is set before
 	status  int32
 	drained chan struct{} // closed when nobody holds the output any more
+}
+
+// processes are all that belong to a script: a session, or on Windows a Job.
+type processes interface {
+	terminate()       // asks them to end
+	kill()            // ends them, as far as the system can
+	survivors() []int // the ids of those that live
 }
 
 // Supervise runs the script of the ticket whose folder is dir: `tentacle supervise DIR`. It returns when the
@@ -42,6 +49,7 @@ func Supervise(dir string) int {
 	wake := make(chan os.Signal, 4)
 	signal.Notify(wake, wakeSignals()...)
 	daemon := inheritNotifier()
+	closeInherited()
 	if err := ownSession(); err != nil {
 		return exitUnclaimed
 	}

@@ -1,7 +1,6 @@
 package scripts
 
 import (
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -112,11 +111,13 @@ func (p phase) state() tentacle.ProcessState {
 	}
 }
 
-var ticketPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
-
 // ticketKey returns what a ticket is known by, the same whatever its case, and whether it is one.
 func ticketKey(id string) (string, bool) {
-	if !ticketPattern.MatchString(id) || id == "." || id == ".." {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+	if id == "" || len(id) > 100 || id == "." || id == ".." {
+		return "", false
+	}
+	if strings.ContainsFunc(id, func(c rune) bool { return !strings.ContainsRune(letters, c) }) {
 		return "", false
 	}
 	return strings.ToLower(id), true
