@@ -1,0 +1,138 @@
+package main
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// machineCount is how many machines the demo has.
+const machineCount = 3
+
+// freeAddress is a port of the host that nobody has.
+func freeAddress(host string) (string, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0")) //nolint:forbidigo,noctx // asks for a free port
+	if err != nil {
+		return "", fmt.Errorf("looking for a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// tentacleAddress is 127.0.0.1n:10933 where the system has such addresses and the port is free, else a port of 127.0.0.1.
+func tentacleAddress(n int) (string, error) {
+	want := fmt.Sprintf("127.0.0.%d:10933", 10+n)
+	l, err := net.Listen("tcp", want) //nolint:forbidigo,noctx // asks whether the port is free
+	if err != nil {
+		return freeAddress("127.0.0.1")
+	}
+	return want, l.Close()
+}
+
+// tentacle makes a home that trusts the operator, starts the daemon, and gives the manifest of its target.
+func (s *stage) tentacle(ctx context.Context, n int, operator string) (string, error) {
+	name := "web-" + strconv.Itoa(n)
+	home := s.path(name)
+	address, err := tentacleAddress(n)
+	if err != nil {
+		return "", err
+	}
+	if _, err := s.run(ctx, "tentacle", "init", "--home", home, "--listen", address, "--trust", operator); err != nil {
+		return "", err
+	}
+	shown, err := s.run(ctx, "tentacle", "show", "--json", "--home", home)
+	if err != nil {
+		return "", err
+	}
+	var identity map[string]any
+	if err := json.Unmarshal([]byte(shown), &identity); err != nil {
+		return "", fmt.Errorf("reading what `tentacle show` says: %w", err)
+	}
+	pin, ok := identity["sha256"].(string)
+	if !ok {
+		return "", errors.New("`tentacle show --json` tells no sha256 thumbprint")
+	}
+	if err := s.start(name, exec.CommandContext(context.WithoutCancel(ctx), s.program("tentacle"), "run", "--home", home)); err != nil {
+		return "", err
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", fmt.Errorf("splitting %s: %w", address, err)
+	}
+	shop, err := freeAddress(host)
+	if err != nil {
+		return "", err
+	}
+	s.machines, s.shops = append(s.machines, home), append(s.shops, shop)
+	return fmt.Sprintf("apiVersion: mantle.dev/v1alpha1\nkind: DeploymentTarget\nmetadata: {name: %s, namespace: shop}\nspec:\n  address: %s\n  thumbprint: %s\n  environments: [production]\n  roles: [web]\n",
+		name, address, pin), nil
+}
+
+// run runs a program of ours to its end and gives what it printed.
+func (s *stage) run(ctx context.Context, program string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, s.program(program), args...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w: %s", program, args[0], err, stderr.String())
+	}
+	return string(out), nil
+}
+
+// pack builds a version of the web service and packages it.
+func (s *stage) pack(ctx context.Context, version, broken string) error {
+	program := s.path("build", version, "shop")
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, "-ldflags", "-s -w -X 'main.version="+version+"' -X 'main.broken="+broken+"'", "./hack/demo/shop")
+	build.Dir = s.root
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building shop %s: %w: %s", version, err, out)
+	}
+	if err := os.MkdirAll(s.path("packages"), 0o700); err != nil {
+		return fmt.Errorf("making the package folder: %w", err)
+	}
+	file, err := os.Create(s.path("packages", "shop-"+version+".tar.gz"))
+	if err != nil {
+		return fmt.Errorf("making the package: %w", err)
+	}
+	defer file.Close()
+	content, err := os.ReadFile(program)
+	if err != nil {
+		return fmt.Errorf("reading the program: %w", err)
+	}
+	zipped, err := gzip.NewWriterLevel(file, gzip.BestSpeed)
+	if err != nil {
+		return fmt.Errorf("packing: %w", err)
+	}
+	archive := tar.NewWriter(zipped)
+	header := &tar.Header{Name: "shop", Mode: 0o755, Size: int64(len(content)), ModTime: time.Unix(0, 0)}
+	_, write := 0, archive.WriteHeader(header)
+	if write == nil {
+		_, write = archive.Write(content)
+	}
+	return errors.Join(write, archive.Close(), zipped.Close())
+}
+
+// stopShops ends the web services that the deployments left running, by the files that they wrote.
+func (s *stage) stopShops() {
+	for _, home := range s.machines {
+		text, err := os.ReadFile(filepath.Join(home, "shop.pid"))
+		if err != nil {
+			continue
+		}
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && pid > 1 {
+			_ = syscall.Kill(pid, syscall.SIGTERM)
+		}
+	}
+}
