@@ -13,7 +13,7 @@ const (
 	// absentFor is how long a named object that is not there is waited for before the binding is Stalled.
 	absentFor = time.Minute
 	// skippedPause keeps a target that comes and goes from getting a run after the other.
-	skippedPause = 30 * time.Second
+	skippedPause = 10 * time.Second
 )
 
 // facts is all that a decision goes by. A nil pointer means that the object is not there.
@@ -146,7 +146,7 @@ func (s *survey) add(f facts, t *v1alpha1.DeploymentTarget, failed map[types.UID
 	if current {
 		s.counts.UpToDate++
 	}
-	if row := wish.Installed(t, spec.Project, spec.Environment); row != nil && row.Phase == v1alpha1.InstalledFailed && row.Snapshot == snapshot {
+	if failedHere(wish.Installed(t, spec.Project, spec.Environment), snapshot) {
 		s.counts.Failed++
 	}
 	switch wish.ReachOf(t, f.NeverChecked[t.Name]) {
@@ -171,4 +171,8 @@ func (s *survey) add(f facts, t *v1alpha1.DeploymentTarget, failed map[types.UID
 	default:
 		s.outdated = append(s.outdated, t)
 	}
+}
+
+func failedHere(row *v1alpha1.InstalledRelease, snapshot string) bool {
+	return row != nil && row.Phase == v1alpha1.InstalledFailed && row.Snapshot == snapshot
 }
