@@ -127,6 +127,9 @@ type fakeMachine struct {
 	hold map[string]chan struct{}
 	ran  []string
 	rows []step.Installed
+	// plans are what arrived with every step that ran, files everything in it.
+	plans []step.Plan
+	files []map[string][]byte
 }
 
 // target makes a machine and its DeploymentTarget, trusted both ways.
@@ -136,14 +139,20 @@ func (w *world) target(name string, change ...func(*v1alpha1.DeploymentTarget)) 
 	m.Fake = tentacletest.StartFake(w.t, tentacletest.Options{Script: m.engine, Trusted: []halibut.Thumbprint{w.operator()},
 		Facts: tentacle.Facts{Version: "0.1.0", OS: "linux", Arch: "amd64", Engine: step.Version}})
 	w.machines[name] = m
-	t := &v1alpha1.DeploymentTarget{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
+	w.register(m, change...)
+	return m
+}
+
+// register makes the DeploymentTarget of a machine.
+func (w *world) register(m *fakeMachine, change ...func(*v1alpha1.DeploymentTarget)) {
+	w.t.Helper()
+	t := &v1alpha1.DeploymentTarget{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: m.name},
 		Spec: v1alpha1.DeploymentTargetSpec{Address: m.Endpoint().Address, Thumbprint: string(m.Endpoint().Thumbprint),
 			Environments: []v1alpha1.ObjectName{"production"}, Roles: []v1alpha1.Role{"web"}}}
 	for _, c := range change {
 		c(t)
 	}
 	w.create(t)
-	return m
 }
 
 // operator is the thumbprint that the operator published in the namespace; an environment is made for it.
@@ -182,6 +191,7 @@ func (m *fakeMachine) engine(ctx context.Context, e *tentacletest.Execution) int
 	m.mu.Lock()
 	hold, exit := m.hold[p.Step], m.exit[p.Step]
 	m.ran = append(m.ran, p.Release+" "+p.Step)
+	m.plans, m.files = append(m.plans, p), append(m.files, e.Files)
 	m.mu.Unlock()
 	e.Print(tentacle.StdOut, "step "+p.Step+" of "+p.Release)
 	if hold != nil {
@@ -251,6 +261,16 @@ func (m *fakeMachine) did() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return append([]string(nil), m.ran...)
+}
+
+// plan is what arrived with the nth step that ran.
+func (m *fakeMachine) plan(n int) step.Plan {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n >= len(m.plans) {
+		return step.Plan{}
+	}
+	return m.plans[n]
 }
 
 func (w *world) create(o client.Object) {

@@ -1,0 +1,69 @@
+package controllers_test
+
+import (
+	"testing"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+func TestATargetThatWasAwayConvergesLater(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	swift := w.swiftly()
+	a, b := w.target("web-1", swift), w.target("web-2", swift)
+	b.Stop()
+	w.project()
+	w.release("1.0.0")
+	w.wish("1.0.0")
+	w.reasonOf(&v1alpha1.DeploymentTarget{}, "web-2", v1alpha1.ConditionReachable, v1alpha1.ReasonConnectionRefused)
+	ready := w.readyWith(v1alpha1.ReasonUpToDate)
+	if ready.Status.Targets.UpToDate != 1 || ready.Status.Targets.Unavailable != 1 {
+		t.Errorf("%+v", ready.Status.Targets)
+	}
+	w.expectDid(a, versions("1.0.0")...)
+	w.expectDid(b)
+
+	b.Listen()
+	w.run("the target converges", func(r *v1alpha1.DeploymentRun) bool {
+		return r.Spec.Purpose == v1alpha1.PurposeConvergence && r.Status.Phase == v1alpha1.RunSucceeded && r.Status.Targets.Total == 1
+	})
+	ready = w.readyWith(v1alpha1.ReasonUpToDate)
+	if ready.Status.Targets.UpToDate != 2 || ready.Status.Targets.Unavailable != 0 {
+		t.Errorf("%+v", ready.Status.Targets)
+	}
+	w.expectDid(a, versions("1.0.0")...)
+	w.expectDid(b, versions("1.0.0")...)
+}
+
+func TestATargetThatJoinsConvergesAndOneThatIsCordonedIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.target("web-1")
+	w.project()
+	w.release("1.0.0")
+	w.wish("1.0.0")
+	w.readyWith(v1alpha1.ReasonUpToDate)
+
+	b := w.target("web-2")
+	w.run("the new target converges", func(r *v1alpha1.DeploymentRun) bool {
+		return r.Spec.Purpose == v1alpha1.PurposeConvergence && r.Status.Phase == v1alpha1.RunSucceeded && r.Status.Targets.Total == 1
+	})
+	w.expectDid(a, versions("1.0.0")...)
+	w.expectDid(b, versions("1.0.0")...)
+
+	edit(w, "web-2", &v1alpha1.DeploymentTarget{}, func(t *v1alpha1.DeploymentTarget) { t.Spec.Cordoned, t.Spec.CordonReason = true, "new disk" })
+	w.release("1.1.0")
+	w.wish("1.1.0")
+	ready := w.readyWith(v1alpha1.ReasonUpToDate)
+	if ready.Status.Targets.Unavailable != 1 {
+		t.Errorf("the cordoned target is not counted as unavailable: %+v", ready.Status.Targets)
+	}
+	w.expectDid(a, versions("1.0.0", "1.1.0")...)
+	w.expectDid(b, versions("1.0.0")...)
+
+	edit(w, "web-2", &v1alpha1.DeploymentTarget{}, func(t *v1alpha1.DeploymentTarget) { t.Spec.Cordoned, t.Spec.CordonReason = false, "" })
+	w.began(b, "1.1.0 web/smoke")
+	w.readyWith(v1alpha1.ReasonUpToDate)
+	w.expectDid(a, versions("1.0.0", "1.1.0")...)
+	w.expectDid(b, versions("1.0.0", "1.1.0")...)
+}
