@@ -25,7 +25,7 @@ func (s *session) start(ctx context.Context, command, environment []string) (int
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec // Running what the plan says is the purpose.
+	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // its end is signalled to a whole group, not by a context
 	cmd.Dir, cmd.Env = s.folder, environment
 	stdout, err := newPipe(s.out.stdout)
 	if err != nil {
@@ -183,7 +183,7 @@ func (s *session) leave(p *pipe) {
 	waitAny([]*pipe{p}, quietAfter)
 	engine, err := enginePath()
 	if err == nil {
-		cmd := exec.Command(engine, "step", "--drain") //nolint:gosec // The engine's own program.
+		cmd := exec.Command(engine, "step", "--drain") //nolint:noctx // it outlives this process
 		cmd.Dir, cmd.Env = s.home, []string{}
 		cmd.Stdin = p.r
 		apart(cmd)

@@ -3,7 +3,7 @@ package files
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // the digest that the service answers (halibut.md section 6.6)
+	"crypto/sha1" // the digest that the service answers (halibut.md section 6.6)
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -100,7 +100,7 @@ func (s *Store) replace(ctx context.Context, p *place, content *halibut.DataStre
 	if err != nil {
 		return "", err
 	}
-	defer from.Close() //nolint:errcheck // only read
+	defer from.Close()
 	temp := tempPrefix + rand.Text()
 	to, err := p.folder.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less the umask, as others write files
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *Store) replace(ctx context.Context, p *place, content *halibut.DataStre
 			return "", err
 		}
 	}
-	digest := sha1.New() //nolint:gosec // see the import
+	digest := sha1.New()
 	n, err := io.Copy(io.MultiWriter(to, digest), &reader{ctx, io.LimitReader(from, content.Len())})
 	if err != nil {
 		return "", err
@@ -136,7 +136,7 @@ func (s *Store) replace(ctx context.Context, p *place, content *halibut.DataStre
 
 // reader ends when its context does.
 type reader struct {
-	ctx context.Context //nolint:containedctx // a reader has no other way to be told
+	ctx context.Context // a reader has no other way to be told
 	io.Reader
 }
 

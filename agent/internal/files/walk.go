@@ -69,7 +69,7 @@ func (w *walker) up() error {
 	return nil
 }
 
-func (w *walker) run(todo []string) (*place, error) {
+func (w *walker) run(todo []string) (*place, error) { //nolint:cyclop // one step of a path, whatever it is
 	for len(todo) > 0 {
 		if w.steps++; w.steps > maxDepth*2 {
 			return nil, refuse(w.text, "it leads through too many folders")

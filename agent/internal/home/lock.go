@@ -83,7 +83,7 @@ func (h Home) Daemon() (pid int, running bool, err error) {
 	if err != nil {
 		return 0, false, fmt.Errorf("opening %s: %w", h.daemonFile(), err)
 	}
-	defer f.Close() //nolint:errcheck // closing also gives the lock back
+	defer f.Close() // gives the lock back, if it was had
 	switch err := tryLock(f); {
 	case err == nil:
 		return 0, false, nil
@@ -117,12 +117,12 @@ func (h Home) Change(f func() error) error {
 	if err != nil {
 		return fmt.Errorf("locking %s: %w", path, err)
 	}
-	defer file.Close() //nolint:errcheck // closing gives the lock back
+	defer file.Close() // gives the lock back
 	return f()
 }
 
 func openLock(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // #nosec G304 -- a file of the home, named by this program
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 }
 
 func waitLock(path string, patience time.Duration) (*os.File, error) {
@@ -131,6 +131,8 @@ func waitLock(path string, patience time.Duration) (*os.File, error) {
 		return nil, err
 	}
 	deadline := time.Now().Add(patience)
+	again := time.NewTicker(lockPause)
+	defer again.Stop()
 	for {
 		err = tryLock(f)
 		if err == nil {
@@ -139,6 +141,6 @@ func waitLock(path string, patience time.Duration) (*os.File, error) {
 		if !errors.Is(err, errHeld) || time.Now().After(deadline) {
 			return nil, errors.Join(err, f.Close())
 		}
-		time.Sleep(lockPause)
+		<-again.C
 	}
 }

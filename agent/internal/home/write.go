@@ -50,22 +50,22 @@ func syncFolder(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	d, err := os.Open(dir) // #nosec G304 -- a folder of the home
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	defer d.Close() //nolint:errcheck // nothing was written through this handle
+	defer d.Close()
 	return d.Sync()
 }
 
 // ReadFile reads a state file of at most limit bytes. A longer one is an error: nothing that the
 // Tentacle writes itself comes near the limits that it reads with.
 func ReadFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path) // #nosec G304 -- a file of the home, named by this program
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)

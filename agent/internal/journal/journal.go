@@ -73,7 +73,7 @@ type Journal struct {
 // Open makes the folder where it is missing and returns its journal.
 func Open(home string) (*Journal, error) {
 	folder := filepath.Join(home, Folder)
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // what is deployed there runs as other users, too
 		return nil, fmt.Errorf("making the folder of applications: %w", err)
 	}
 	return &Journal{folder: folder}, nil
@@ -135,7 +135,7 @@ func (j *Journal) each(f func(Row)) error {
 		from := max(0, size-maxRead)
 		lines := newLineReader(io.NewSectionReader(file, from, size-from))
 		if from > 0 {
-			lines.next() // The rest of a line.
+			_, _ = lines.next() // The rest of a line.
 		}
 		for {
 			line, err := lines.next()
@@ -175,7 +175,7 @@ func (j *Journal) locked(exclusive bool, f func(*os.File) error) (err error) {
 
 // lock tries until it has the lock, or lockWait is over. Closing the file releases it.
 func lock(f *os.File, exclusive bool) error {
-	for end := time.Now().Add(lockWait); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(lockWait); ; time.Sleep(5 * time.Millisecond) { //nolint:forbidigo // a lock of another process cannot be waited for with a deadline
 		got, err := tryLock(f, exclusive)
 		if err != nil || got {
 			return err

@@ -202,7 +202,7 @@ func ReadState(dir, name string, target any) (found bool, err error) {
 		return false, fmt.Errorf("reading %s: %w", name, err)
 	}
 	if json.Unmarshal(data, target) != nil {
-		return name == StartedFile, nil // whoever made it decided, even if they came no further
+		return name == StartedFile, nil //nolint:nilerr // whoever made it decided, even if they came no further
 	}
 	return true, nil
 }

@@ -159,7 +159,7 @@ func EndSession(started Started, patience time.Duration) (found, left []int) {
 		if time.Now().After(deadline) {
 			return found, left
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond) //nolint:forbidigo // processes that are no children tell nobody of their end
 	}
 	return found, nil
 }

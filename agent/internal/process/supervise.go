@@ -227,7 +227,7 @@ func (s *supervision) gone(patience time.Duration, push func()) bool {
 			if len(s.group.survivors()) == 0 {
 				return true
 			}
-			time.Sleep(pause)
+			time.Sleep(pause) //nolint:forbidigo // a group tells nobody of its end
 		case <-time.After(pause):
 		}
 		if time.Now().After(deadline) {

@@ -18,7 +18,7 @@ func splitArguments(line string) []string {
 	}
 }
 
-func nextArgument(line string) (arg, rest string) {
+func nextArgument(line string) (arg, rest string) { //nolint:cyclop // the states of one small machine
 	var b strings.Builder
 	quoted := false
 	i := 0

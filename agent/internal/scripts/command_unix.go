@@ -34,7 +34,7 @@ func scriptCommand(work string, arguments []string) process.Spec {
 func freeBytes(dir string) (int64, error) {
 	var stat syscall.Statfs_t
 	err := syscall.Statfs(dir, &stat)
-	return int64(stat.Bavail) * int64(stat.Bsize), err // #nosec G115 -- no file system is that large
+	return int64(stat.Bavail) * int64(stat.Bsize), err //nolint:unconvert // the types differ between systems
 }
 
 func isNotFolder(err error) bool { return errors.Is(err, syscall.ENOTDIR) }

@@ -100,17 +100,15 @@ func TestADaemonKilledAroundAStartRunsItAtMostOnce(t *testing.T) {
 		}
 		got := r.await(id, 0)
 		ran := content(r.inHome("ran-" + id))
-		switch {
-		case !known && got.ExitCode == tentacle.ExitUnknownScript && ran == "":
+		if !known && got.ExitCode == tentacle.ExitUnknownScript && ran == "" {
 			counts["not received"]++
 			got = r.run(crashScript(r.cfg.Home, id)) // as an operator does
 			ran = content(r.inHome("ran-" + id))
-			fallthrough
-		case got.ExitCode == 0 && ran == "ran\n" && lines(got.Logs) == "whole\ndone\n":
-			counts["done"]++
-		default:
+		}
+		if got.ExitCode != 0 || ran != "ran\n" || lines(got.Logs) != "whole\ndone\n" {
 			t.Fatalf("%s: known %v, exit code %d, output %q, ran %q", id, known, got.ExitCode, lines(got.Logs), ran)
 		}
+		counts["done"]++
 		r.want(r.start(crashScript(r.cfg.Home, id)), 0, "whole\ndone\n")
 		if again := content(r.inHome("ran-" + id)); again != "ran\n" {
 			t.Fatalf("%s ran %q", id, again)

@@ -26,7 +26,7 @@ func (s *Store) GetStatus(_ context.Context, operator string, request tentacle.S
 // WaitForStatus is GetStatus that waits, at most MaxWait and a minute, until there is something to say: the
 // ticket is Complete or unknown, or its state changes, or 64 KiB of output are new, or a little time has
 // passed after the first new line. It ends early with ctx, and when the Store is closed.
-func (s *Store) WaitForStatus(ctx context.Context, operator string, cmd tentacle.WaitForStatusCommandV1) (tentacle.ScriptStatusResponseV2, error) {
+func (s *Store) WaitForStatus(ctx context.Context, operator string, cmd tentacle.WaitForStatusCommandV1) (tentacle.ScriptStatusResponseV2, error) { //nolint:cyclop // all that may end the wait stands in one select
 	t := s.find(operator, cmd.Ticket.TaskID)
 	if t == nil {
 		return *unknown(cmd.Ticket, cmd.LastLogSequence), nil

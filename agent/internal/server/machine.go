@@ -28,7 +28,7 @@ type machine struct {
 	*files.Store
 	scripts Scripts
 	facts   tentacle.Facts
-	closing context.Context //nolint:containedctx // ends when the server is shut down
+	closing context.Context // ends when the server is shut down
 }
 
 func operator(ctx context.Context) (string, error) {

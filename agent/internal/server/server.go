@@ -46,7 +46,7 @@ type Config struct {
 // Server is a Tentacle on the network. Make it with New.
 type Server struct {
 	halibut *halibut.Server
-	closing context.Context //nolint:containedctx // ends when Shutdown begins, so that waiting calls are answered
+	closing context.Context // ends when Shutdown begins, so that waiting calls are answered
 	close   context.CancelFunc
 }
 

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/mantledeploy/mantle/agent/internal/daemon"
+	"github.com/mantledeploy/mantle/agent/internal/home"
+)
+
+// The exit codes of all commands but supervise and step (agent/README.md).
+const (
+	ExitOK             = 0
+	ExitFailed         = 1 // something went wrong that may pass
+	ExitUsage          = 2 // the command line is wrong
+	ExitNotInitialised = 3 // there is no Tentacle in the home
+	ExitConfig         = 4 // a setting is wrong
+	ExitRunning        = 5 // a daemon runs for the home already
+	ExitListen         = 6 // the port cannot be opened
+	ExitState          = 7 // key, certificate or trust cannot be used
+)
+
+// usageError is an error of the command line itself.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// code is the exit code for the error of a command.
+func code(err error) int {
+	if err == nil {
+		return ExitOK
+	}
+	if _, running := errors.AsType[*home.RunningError](err); running {
+		return ExitRunning
+	}
+	if _, usage := errors.AsType[usageError](err); usage {
+		return ExitUsage
+	}
+	for _, c := range []struct {
+		kind error
+		code int
+	}{
+		{home.ErrNotInitialised, ExitNotInitialised},
+		{home.ErrUnsafe, ExitState},
+		{daemon.ErrConfig, ExitConfig},
+		{daemon.ErrListen, ExitListen},
+		{daemon.ErrState, ExitState},
+	} {
+		if errors.Is(err, c.kind) {
+			return c.code
+		}
+	}
+	return ExitFailed
+}
+
+// remedy is what to do about an error that does not say so itself; empty where there is nothing to add.
+func remedy(err error, dir string) string {
+	if _, running := errors.AsType[*home.RunningError](err); running {
+		return "a home has one daemon; end that one first, or give this one a home of its own (--home)"
+	}
+	if _, usage := errors.AsType[usageError](err); usage {
+		return "'tentacle help' lists the commands, 'tentacle COMMAND --help' explains one"
+	}
+	switch {
+	case errors.Is(err, home.ErrNotInitialised):
+		return "make a Tentacle there with 'tentacle init --home " + dir + "', or name the right home with --home or TENTACLE_HOME"
+	case errors.Is(err, home.ErrUnsafe):
+		return "the folder .tentacle holds the private key and must belong to the Tentacle's user alone: chmod 0700 it"
+	case errors.Is(err, fs.ErrPermission):
+		return "run this as the user to whom the home belongs, root for a machine's own Tentacle"
+	case errors.Is(err, daemon.ErrListen):
+		return "see what holds the port ('ss -ltnp'), or set another with 'listen' in the configuration or --listen"
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mantledeploy/mantle/agent/internal/daemon"
+	"github.com/mantledeploy/mantle/agent/internal/home"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Run the daemon, in the foreground",
+		Long: `Run the daemon of this machine's Tentacle in the foreground, as systemd and other
+service managers want it. It writes its log to standard error.
+
+SIGTERM ends it: it takes no further connections, lets requests under way finish
+within a few seconds, and exits with 0. Scripts that run go on; the next daemon
+finds them. SIGHUP makes it look at the list of trusted operators again, which
+'tentacle trust' asks for by itself.
+
+Every setting is a key of <home>/.tentacle/config.yaml, an environment variable and
+a flag. A flag goes before the environment, and that before the file.
+
+Exit codes: 1 something that may pass, 6 the port cannot be opened (start it again
+for these two); 2 wrong command line, 3 not initialised, 4 wrong setting, 5 another
+daemon runs for this home, 7 key, certificate or trust cannot be used (these need
+somebody).`,
+		Example: "  tentacle run\n  tentacle run --home /srv/tentacle --listen 10.0.0.5:10933",
+		Args:    exactly(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			h, err := home.Open(a.home)
+			if err != nil {
+				return err
+			}
+			executable, err := executable()
+			if err != nil {
+				return err
+			}
+			return daemon.Run(c.Context(), daemon.Options{
+				Home: h, Sources: a.sources(c), Executable: executable, Version: a.version, Log: a.err,
+			})
+		},
+	}
+	settingFlags(c)
+	return c
+}
+
+// executable is this program's own path without links, so that an upgrade that replaces a link
+// does not change what supervises the scripts of a daemon that runs.
+func executable() (string, error) {
+	path, err := os.Executable()
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("finding this program: %w", err)
+	}
+	return path, nil
+}

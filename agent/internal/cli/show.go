@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mantledeploy/mantle/agent/internal/config"
+	"github.com/mantledeploy/mantle/agent/internal/daemon"
+	"github.com/mantledeploy/mantle/agent/internal/trust"
+	"github.com/mantledeploy/mantle/api/halibut"
+)
+
+// shown is what `show --json` prints. Fields are only ever added.
+type shown struct {
+	Version   string             `json:"version"`
+	Home      string             `json:"home"`
+	SHA1      halibut.Thumbprint `json:"sha1"`
+	SHA256    halibut.Thumbprint `json:"sha256"`
+	Listen    string             `json:"listen"`
+	Address   string             `json:"address"`
+	Running   bool               `json:"running"`
+	PID       int                `json:"pid,omitempty"`
+	Policy    string             `json:"policy"`
+	Operators []trust.Operator   `json:"operators"`
+}
+
+func (a *app) showCommand() *cobra.Command {
+	var asJSON, asManifest bool
+	c := &cobra.Command{
+		Use:   "show",
+		Short: "Show thumbprint, address, trusted operators, policy and version",
+		Long: `Show what this machine's Tentacle is: the thumbprints by which operators know it, where
+they dial, whom it obeys, whether it runs, and its version.
+
+With --manifest it prints the DeploymentTarget to commit for this machine, with
+comments on what only you can fill in. With --json it prints the same facts for
+programs.`,
+		Example: "  tentacle show --manifest > web-1.yaml\n  tentacle show --json",
+		Args:    exactly(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if asJSON && asManifest {
+				return usageError{fmt.Errorf("--json and --manifest exclude each other")}
+			}
+			s, err := a.gather(a.sources(c))
+			switch {
+			case err != nil:
+				return err
+			case asManifest:
+				_, err := fmt.Fprint(a.out, manifest(s))
+				return err
+			case asJSON:
+				e := json.NewEncoder(a.out)
+				e.SetIndent("", "  ")
+				return e.Encode(s)
+			default:
+				a.print(s)
+				return nil
+			}
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&asManifest, "manifest", false, "print the DeploymentTarget to commit for this machine")
+	return c
+}
+
+func (a *app) gather(sources config.Sources) (shown, error) {
+	h, list, err := a.openTrust()
+	if err != nil {
+		return shown{}, err
+	}
+	settings, err := daemon.Settings(h, sources)
+	if err != nil {
+		return shown{}, err
+	}
+	id, err := daemon.LoadIdentity(h)
+	if err != nil {
+		return shown{}, err
+	}
+	operators, err := list.Operators()
+	if err != nil {
+		return shown{}, err
+	}
+	pid, running, err := h.Daemon()
+	if err != nil {
+		return shown{}, err
+	}
+	return shown{
+		Version: a.version, Home: h.Dir(), SHA1: id.SHA1, SHA256: id.SHA256,
+		Listen: settings.Listen, Address: settings.Address, Running: running, PID: pid,
+		Policy: "none", Operators: append([]trust.Operator{}, operators...),
+	}, nil
+}
+
+func (a *app) print(s shown) {
+	state := "not running; start it with 'tentacle run'"
+	if s.Running {
+		state = fmt.Sprintf("running (process %d)", s.PID)
+	}
+	for _, row := range [][2]string{
+		{"thumbprint", string(s.SHA256)},
+		{"SHA-1", string(s.SHA1)},
+		{"address", s.Address},
+		{"listens on", s.Listen},
+		{"daemon", state},
+		{"home", s.Home},
+		{"version", s.Version},
+		{"policy", "none: trusted operators may do what the daemon's user can"},
+		{"trusts", count(len(s.Operators))},
+	} {
+		fmt.Fprintf(a.out, "%-12s%s\n", row[0], row[1])
+	}
+	for _, o := range s.Operators {
+		fmt.Fprintf(a.out, "%-12s%s\n", "", o.Thumbprint)
+	}
+}
+
+// manifest is the resource for this machine. What the machine cannot know has a placeholder that the
+// API server takes, and a comment.
+func manifest(s shown) string {
+	host, _, _ := strings.Cut(s.Address, ":")
+	return fmt.Sprintf(`# The machine %[1]s, as Mantle knows it. Commit it beside your other targets.
+apiVersion: mantle.dev/v1alpha1
+kind: DeploymentTarget
+metadata:
+  # What the machine is called in Mantle; add "namespace:" if your tooling does not.
+  name: %[2]s
+spec:
+  # Where the operator dials. It must resolve and be open from the cluster.
+  address: %[3]q
+  # The machine's certificate; the operator talks to no other.
+  thumbprint: %[4]q
+  # The Environments that the machine belongs to, by the names of resources in the same namespace.
+  environments:
+    - change-me
+  # What the machine does in them, as the steps of your projects call it: web, db, ...
+  roles:
+    - change-me
+`, host, label(host), s.Address, s.SHA256)
+}
+
+// label makes a name that Kubernetes takes of a host's.
+func label(host string) string {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		default:
+			return '-'
+		}
+	}, host)
+	name = strings.Trim(name[:min(len(name), 63)], "-")
+	if name == "" {
+		return "change-me"
+	}
+	return name
+}
