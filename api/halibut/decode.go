@@ -188,7 +188,7 @@ func decodeFloat(raw rawValue, v reflect.Value) error {
 
 // decodeInteger takes every form of a number, and the name of an enumeration's value where its Go type
 // implements encoding.TextUnmarshaler.
-func decodeInteger(raw rawValue, v reflect.Value) error {
+func decodeInteger(raw rawValue, v reflect.Value) error { //nolint:cyclop // one case for each way in which .NET writes a number
 	n, err := integer(raw)
 	if err != nil {
 		names, ok := v.Addr().Interface().(encoding.TextUnmarshaler)

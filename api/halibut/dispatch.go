@@ -112,7 +112,7 @@ func ambiguous(call *invocation) *ServerError {
 }
 
 // receive reads the data streams of a call, or throws them away where the call is refused.
-func (c *session) receive(wire *conn, call *invocation) error {
+func (c *session) receive(wire *conn, call *invocation) error { //nolint:cyclop // the order of the wire, read from top to bottom
 	if len(call.streams) == 0 {
 		return nil
 	}

@@ -76,7 +76,7 @@ func (e *encoder) int64(name string, v int64) {
 
 // object writes a value into a slot that the contract declares as object: a parameter or a result. Objects
 // get their $type first there.
-func (e *encoder) object(name string, value any) error {
+func (e *encoder) object(name string, value any) error { //nolint:cyclop // one case for each member of a message
 	v := reflect.ValueOf(value)
 	for v.IsValid() && v.Kind() == reflect.Pointer && v.Type() != dataStreamPointer && !v.IsNil() {
 		v = v.Elem()

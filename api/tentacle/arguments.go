@@ -53,7 +53,7 @@ func writeBackslashes(b *strings.Builder, n int) {
 func blank(c byte) bool { return c == ' ' || c == '\t' }
 
 // nextArgument reads the argument that begins at i and returns it with the place behind it.
-func nextArgument(line []byte, i int) (argument string, next int) {
+func nextArgument(line []byte, i int) (argument string, next int) { //nolint:cyclop // the states of one small machine
 	var b strings.Builder
 	quoted := false
 	for i < len(line) {

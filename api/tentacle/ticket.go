@@ -37,7 +37,7 @@ const (
 
 // ValidTicket tells whether a ticket is one that a Tentacle accepts: 1 to 100 of A-Z a-z 0-9 . _ - and
 // neither "." nor "..". StartScript answers any other with ExitBadTicket.
-func ValidTicket(id string) bool {
+func ValidTicket(id string) bool { //nolint:cyclop // the characters that a ticket may have
 	if id == "" || len(id) > maxTicket || id == "." || id == ".." {
 		return false
 	}

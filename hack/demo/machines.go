@@ -22,18 +22,17 @@ const machineCount = 3
 
 // freeAddress is a port of the host that nobody has.
 func freeAddress(host string) (string, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0")) //nolint:forbidigo,noctx // asks for a free port
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0")) //nolint:noctx // asks for a free port
 	if err != nil {
 		return "", fmt.Errorf("looking for a free port: %w", err)
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return l.Addr().String(), l.Close()
 }
 
 // tentacleAddress is 127.0.0.1n:10933 where the system has such addresses and the port is free, else a port of 127.0.0.1.
 func tentacleAddress(n int) (string, error) {
 	want := fmt.Sprintf("127.0.0.%d:10933", 10+n)
-	l, err := net.Listen("tcp", want) //nolint:forbidigo,noctx // asks whether the port is free
+	l, err := net.Listen("tcp", want) //nolint:noctx // asks whether the port is free
 	if err != nil {
 		return freeAddress("127.0.0.1")
 	}

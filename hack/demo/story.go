@@ -140,7 +140,6 @@ func bind(ctx context.Context, s *stage, say *teller, version, reason string) er
 
 // until asks until it is so, and shows how far it is.
 func until(ctx context.Context, what string, so func() (bool, string, error), say *teller) error {
-	last := ""
 	for {
 		ok, seen, err := so()
 		if err != nil {
@@ -150,13 +149,12 @@ func until(ctx context.Context, what string, so func() (bool, string, error), sa
 			say.good("%s", what)
 			return nil
 		}
-		last = seen
 		if seen != "" {
 			say.progress(seen)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w; last seen: %s", what, ctx.Err(), last)
+			return fmt.Errorf("waiting for %s: %w; last seen: %s", what, ctx.Err(), seen)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

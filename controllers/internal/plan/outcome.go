@@ -39,8 +39,8 @@ func (p *pass) nobody() *Outcome {
 
 // interrupted tells whether a cancel ended something, or may have.
 func (p *pass) interrupted() bool {
-	for k, row := range p.f.Rows {
-		row = p.row(k)
+	for k := range p.f.Rows {
+		row := p.row(k)
 		switch row.Phase {
 		case v1alpha1.StepCancelled, v1alpha1.StepAbandoned, v1alpha1.StepLost:
 			return true

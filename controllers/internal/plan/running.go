@@ -42,8 +42,9 @@ func (p *pass) flights() []flight {
 	}
 	var all []flight
 	for k, row := range p.f.Rows {
-		m, at, known := p.byName[k.Target], 0, false
-		if at, known = order[k.Step]; m == nil || !known || row.Phase != v1alpha1.StepRunning {
+		m := p.byName[k.Target]
+		at, known := order[k.Step]
+		if m == nil || !known || row.Phase != v1alpha1.StepRunning {
 			continue
 		}
 		all = append(all, flight{m: m, l: leaves[at], order: at, row: row})

@@ -94,7 +94,7 @@ func (p *pass) scan(m *machine) scan {
 }
 
 // result is what the run did to one target so far.
-func (p *pass) result(m *machine) TargetSummary {
+func (p *pass) result(m *machine) TargetSummary { //nolint:cyclop // the phases in the order in which they outweigh each other
 	sc := p.scan(m)
 	r := TargetSummary{StartTime: sc.start, FinishTime: sc.finish}
 	switch {
