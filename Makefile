@@ -17,6 +17,9 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 IMAGE   ?= ghcr.io/mantledeploy/mantle:$(VERSION)
 STRIP   := -s -w
 LDFLAGS := $(STRIP) -X main.version=$(VERSION)
+# Built from modules, Kubernetes does not know its own version.
+KUBERNETES_LDFLAGS = $(STRIP) -X $(version).gitVersion=$(KUBERNETES_VERSION) -X $(version).gitCommit=module -X $(version).gitTreeState=clean
+version := k8s.io/component-base/version
 
 KUBERNETES_VERSION     := v1.37.2
 CONTROLLER_GEN_VERSION := v0.23.0
@@ -121,13 +124,10 @@ $(BIN)/tentacle:
 
 $(BIN)/controlplane: $(wildcard hack/controlplane/*.go) hack/controlplane/go.mod hack/controlplane/go.sum
 	@echo 'building the control plane (etcd, kube-apiserver and four controllers): minutes when the build cache is cold'
-	cd hack/controlplane && go build -ldflags='$(STRIP)' -o $(ROOT)/$@ .
+	cd hack/controlplane && go build -ldflags='$(KUBERNETES_LDFLAGS)' -o $(ROOT)/$@ .
 
-component-version := k8s.io/component-base/version
 $(KUBECTL): hack/controlplane/go.mod
-	cd hack/controlplane && go build -o $(ROOT)/$@ \
-		-ldflags='$(STRIP) -X $(component-version).gitVersion=$(KUBERNETES_VERSION) -X $(component-version).gitCommit=module -X $(component-version).gitTreeState=clean' \
-		k8s.io/kubernetes/cmd/kubectl
+	cd hack/controlplane && go build -ldflags='$(KUBERNETES_LDFLAGS)' -o $(ROOT)/$@ k8s.io/kubernetes/cmd/kubectl
 	@ln -sf $(notdir $@) $(BIN)/kubectl
 
 # $(call tool,module folder,package): builds the package with the versions that the folder's go.mod pins.
