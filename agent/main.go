@@ -8,6 +8,7 @@ package main
 
 import (
 	"os"
+	"strings"
 
 	"github.com/mantledeploy/mantle/agent/internal/cli"
 	"github.com/mantledeploy/mantle/agent/internal/engine"
@@ -20,7 +21,7 @@ var version string
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	if len(args) == 2 && args[0] == "supervise" && args[1][:1] != "-" {
+	if len(args) == 2 && args[0] == "supervise" && !strings.HasPrefix(args[1], "-") {
 		return process.Supervise(args[1])
 	}
 	if len(args) > 1 && args[0] == "step" && args[1] != "--help" && args[1] != "-h" {
