@@ -33,7 +33,7 @@ const (
 )
 
 // remember is how long an answer is given from memory.
-const remember = 30 * time.Second
+const remember = 10 * time.Second
 
 // SecretName is the name of the Secret, in the operator's namespace, for a namespace.
 func SecretName(namespace string) string { return "mantle-identity-" + namespace }
