@@ -44,7 +44,6 @@ type world struct {
 	client    client.Client
 	namespace string
 	options   controllers.Options
-	machines  map[string]*fakeMachine
 	stop      func()
 }
 
@@ -53,7 +52,7 @@ const operatorNamespace = "mantle-system"
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	cluster := kubetest.Start(t)
-	w := &world{t: t, cluster: cluster, client: cluster.Client(t), namespace: cluster.Namespace(t), machines: map[string]*fakeMachine{},
+	w := &world{t: t, cluster: cluster, client: cluster.Client(t), namespace: cluster.Namespace(t),
 		options: controllers.Options{Namespace: operatorNamespace, DataDir: t.TempDir()}}
 	w.start()
 	t.Cleanup(func() { w.stop() })
@@ -135,11 +134,17 @@ type fakeMachine struct {
 // target makes a machine and its DeploymentTarget, trusted both ways.
 func (w *world) target(name string, change ...func(*v1alpha1.DeploymentTarget)) *fakeMachine {
 	w.t.Helper()
+	m := w.machine(name)
+	w.register(m, change...)
+	return m
+}
+
+// machine makes a fake Tentacle that trusts this namespace's operator.
+func (w *world) machine(name string) *fakeMachine {
+	w.t.Helper()
 	m := &fakeMachine{name: name, exit: map[string]int{}, hold: map[string]chan struct{}{}}
 	m.Fake = tentacletest.StartFake(w.t, tentacletest.Options{Script: m.engine, Trusted: []halibut.Thumbprint{w.operator()},
 		Facts: tentacle.Facts{Version: "0.1.0", OS: "linux", Arch: "amd64", Engine: step.Version}})
-	w.machines[name] = m
-	w.register(m, change...)
 	return m
 }
 

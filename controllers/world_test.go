@@ -150,3 +150,14 @@ func versions(releases ...string) []string {
 	}
 	return all
 }
+
+// person makes a run as a person does.
+func (w *world) person(name string, version v1alpha1.Version, change ...func(*v1alpha1.DeploymentRun)) {
+	w.t.Helper()
+	r := &v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1alpha1.DeploymentRunSpec{Project: "shop", Release: version, Environment: "production"}}
+	for _, c := range change {
+		c(r)
+	}
+	w.create(r)
+}

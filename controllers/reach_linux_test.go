@@ -1,0 +1,69 @@
+package controllers_test
+
+import (
+	"net"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// systemReaches are the ways that need a system whose sockets are known.
+func systemReaches() []reach {
+	var open func()
+	return []reach{{name: "dropped", reason: v1alpha1.ReasonConnectTimedOut, remedy: "ask for a firewall rule", health: v1alpha1.HealthUnavailable,
+		breaks: func(t *testing.T, m *fakeMachine) {
+			m.Stop()
+			open = drop(t, m.Endpoint().Address)
+		},
+		mends: func(_ *testing.T, _ *world, m *fakeMachine) {
+			open()
+			m.Listen()
+		}}}
+}
+
+// drop makes a port that answers no connection, as one behind a firewall that drops: its queue is full and nobody takes
+// from it. The function that is returned ends that.
+func drop(t *testing.T, address string) (open func()) {
+	t.Helper()
+	_, text, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	var filling []net.Conn
+	for {
+		c, err := net.DialTimeout("tcp", address, 300*time.Millisecond)
+		if err != nil {
+			break
+		}
+		filling = append(filling, c)
+		if len(filling) > 100 {
+			t.Fatal("the port's queue does not become full")
+		}
+	}
+	return func() {
+		for _, c := range filling {
+			_ = c.Close()
+		}
+		_ = syscall.Close(fd)
+	}
+}
