@@ -19,3 +19,10 @@ func TestFakeConforms(t *testing.T) {
 		return s
 	})
 }
+
+func TestFakePlaysItsPartInTheRecordings(t *testing.T) {
+	PlayRecordings(t, func(t *testing.T, trusted halibut.Thumbprint) Listener {
+		f := StartFake(t, Options{Trusted: []halibut.Thumbprint{trusted}})
+		return Listener{Address: f.Endpoint().Address, Home: fakeHome}
+	})
+}
