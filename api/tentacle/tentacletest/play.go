@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/mantledeploy/mantle/api/halibut"
-	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
 // Listener is a Tentacle to play recordings to, with a fresh home.
@@ -295,23 +294,4 @@ func (s *story) bytes(step recordedStep) []byte {
 		s.Fatalf("reading the recording: %v", err)
 	}
 	return b
-}
-
-// statusRequest is the document of a GetStatus.
-func statusRequest(ticket string, last int64) []byte {
-	return document(
-		member{bsonDocument, "Message", document(
-			text("$type", "Halibut.Transport.Protocol.RequestMessage, Halibut"),
-			text("id", "poll"),
-			text("service", tentacle.ScriptServiceV2Name),
-			text("method", "GetStatus"),
-			member{bsonArray, "params", document(
-				member{bsonDocument, "0", document(
-					text("$type", tentacle.ScriptStatusRequestV2{}.HalibutType()),
-					member{bsonDocument, "Ticket", document(text("TaskId", ticket))},
-					long("LastLogSequence", last),
-				)},
-			)},
-		)},
-	)
 }

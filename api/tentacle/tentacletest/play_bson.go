@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+
+	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
 // The BSON types that the wire has (halibut.md section 3.4).
@@ -183,4 +185,23 @@ func document(members ...member) []byte {
 	b = append(b, 0)
 	binary.LittleEndian.PutUint32(b, uint32(len(b))) //nolint:gosec // short
 	return b
+}
+
+// statusRequest is the document of a GetStatus.
+func statusRequest(ticket string, last int64) []byte {
+	return document(
+		member{bsonDocument, "Message", document(
+			text("$type", "Halibut.Transport.Protocol.RequestMessage, Halibut"),
+			text("id", "poll"),
+			text("service", tentacle.ScriptServiceV2Name),
+			text("method", "GetStatus"),
+			member{bsonArray, "params", document(
+				member{bsonDocument, "0", document(
+					text("$type", tentacle.ScriptStatusRequestV2{}.HalibutType()),
+					member{bsonDocument, "Ticket", document(text("TaskId", ticket))},
+					long("LastLogSequence", last),
+				)},
+			)},
+		)},
+	)
 }
