@@ -89,7 +89,7 @@ func (a *app) gather(sources config.Sources) (shown, error) {
 	}
 	return shown{
 		Version: a.version, Home: h.Dir(), SHA1: id.SHA1, SHA256: id.SHA256,
-		Listen: settings.Listen, Address: settings.Address, Running: running, PID: pid,
+		Listen: settings.Listen, Address: settings.Dialled(), Running: running, PID: pid,
 		Policy: "none", Operators: append([]trust.Operator{}, operators...),
 	}, nil
 }
@@ -120,7 +120,7 @@ func (a *app) print(s shown) {
 // manifest is the resource for this machine. What the machine cannot know has a placeholder that the
 // API server takes, and a comment.
 func manifest(s shown) string {
-	host, _, _ := strings.Cut(s.Address, ":")
+	host := s.Address[:max(strings.LastIndexByte(s.Address, ':'), 0)]
 	return fmt.Sprintf(`# The machine %[1]s, as Mantle knows it. Commit it beside your other targets.
 apiVersion: mantle.dev/v1alpha1
 kind: DeploymentTarget

@@ -21,8 +21,7 @@ const DefaultPort = 10933
 type Config struct {
 	// Listen is the address and port to serve on; an empty host means all addresses of the machine.
 	Listen string `yaml:"listen"`
-	// Address is what operators dial (host:port), as `show --manifest` prints it. Where it is not set, Load
-	// makes it from Listen and the machine's name.
+	// Address is what operators dial (host:port), where it was set; see Dialled.
 	Address string `yaml:"address"`
 	// Page says whether a browser that opens the port is told what this is.
 	Page bool `yaml:"page"`
@@ -53,7 +52,7 @@ func Keys() []Key {
 		},
 		{
 			"address", "address", "TENTACLE_ADDRESS",
-			"Host and port that operators dial, printed by 'tentacle show --manifest'; by default this machine's name and the port of 'listen'.",
+			"Host and port that operators dial, printed by 'tentacle show --manifest'; empty means this machine's name and the port of 'listen'.",
 			func(c *Config, v string) error { c.Address = v; return checkAddress(v) },
 			func(c Config) string { return quote(c.Address) },
 		},
@@ -135,14 +134,14 @@ func Load(s Sources) (Config, error) {
 			}
 		}
 	}
-	if c.Address == "" {
-		c.Address = c.dialled()
-	}
 	return c, nil
 }
 
-// dialled is where operators probably find who listens on Listen.
-func (c Config) dialled() string {
+// Dialled is where operators dial: Address, or what follows from Listen and the machine's name.
+func (c Config) Dialled() string {
+	if c.Address != "" {
+		return c.Address
+	}
 	host, port, err := split(c.Listen)
 	if err != nil {
 		return ""

@@ -94,10 +94,9 @@ func TestAnEmptyFileMeansTheDefaults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasSuffix(got.Address, ":10933") {
-			t.Errorf("address %q", got.Address)
+		if !strings.HasSuffix(got.Dialled(), ":10933") {
+			t.Errorf("dialled %q", got.Dialled())
 		}
-		got.Address = ""
 		if diff := cmp.Diff(Default(), got); diff != "" {
 			t.Error(diff)
 		}
@@ -107,14 +106,14 @@ func TestAnEmptyFileMeansTheDefaults(t *testing.T) {
 func TestTheAddressFollowsWhatIsListenedOn(t *testing.T) {
 	for listen, want := range map[string]string{"10.1.2.3:7": "10.1.2.3:7", "[fd00::1]:7": "[fd00::1]:7"} {
 		got, err := Load(Sources{Flags: map[string]string{"listen": listen}})
-		if err != nil || got.Address != want {
-			t.Errorf("%s: %q, %v", listen, got.Address, err)
+		if err != nil || got.Dialled() != want {
+			t.Errorf("%s: %q, %v", listen, got.Dialled(), err)
 		}
 	}
 	for _, listen := range []string{":7", "0.0.0.0:7", "[::]:7"} {
 		got, err := Load(Sources{Flags: map[string]string{"listen": listen}})
-		if err != nil || !strings.HasSuffix(got.Address, ":7") || got.Address == listen {
-			t.Errorf("%s: %q, %v", listen, got.Address, err)
+		if err != nil || !strings.HasSuffix(got.Dialled(), ":7") || got.Dialled() == listen {
+			t.Errorf("%s: %q, %v", listen, got.Dialled(), err)
 		}
 	}
 }
