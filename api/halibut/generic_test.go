@@ -22,6 +22,9 @@ type list []any
 
 type date int64
 
+// nulls is an array of so many nulls with the shortest keys that BSON allows.
+type nulls int
+
 // parse reads a BSON document into generic values, with every type as it was.
 func parse(t testing.TB, data []byte) []member {
 	t.Helper()
@@ -106,6 +109,11 @@ func composeInto(e *encoder, members []member) int {
 			}
 			e.key(typeArray, m.Name)
 			e.end(composeInto(e, items))
+		case nulls:
+			e.key(typeArray, m.Name)
+			start := e.begin()
+			e.out = append(e.out, bytes.Repeat([]byte{typeNull, 0}, int(v))...)
+			e.end(start)
 		case date:
 			e.key(typeDate, m.Name)
 			e.out = binary.LittleEndian.AppendUint64(e.out, uint64(v))

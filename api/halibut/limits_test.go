@@ -1,0 +1,300 @@
+package halibut
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// raw connects to a listener as a hand-made client; without a certificate where certificate is nil.
+func (l *listener) raw(t *testing.T, certificate *tls.Certificate) *tls.Conn {
+	t.Helper()
+	config := &tls.Config{InsecureSkipVerify: true}
+	if certificate != nil {
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
+	}
+	c, err := tls.Dial("tcp", l.endpoint.Address, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	return c
+}
+
+// ended reads to the end and fails if the peer stays silent instead of closing.
+func ended(t *testing.T, what string, c net.Conn) (said string) {
+	t.Helper()
+	data, err := io.ReadAll(c)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%s: the listener stays silent, want it to close", what)
+	}
+	return string(data)
+}
+
+func stored(document []byte) string {
+	message, err := newCodec().deflate(document)
+	if err != nil {
+		panic(err)
+	}
+	return string(message)
+}
+
+const greeting = "MX\n\nMX-CLIENT 1.0\r\n\r\n"
+
+// TestBadPeers sends what no client should, before and after authorisation: the listener closes each time.
+func TestBadPeers(t *testing.T) {
+	l := start(t, func(c *ServerConfig) { c.Limits.MaxRequest = 100_000 })
+	other := identity(t, ECDSA)
+	e, err := encodeRequest("x", NewGUID(), requestEndpoint{BaseURI: ptr("not a URI")}, Call{Service: "ITest", Method: "Wait"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lying := compose([]member{{"Message", []member{
+		{"$type", requestType}, {"service", "ITest"}, {"method", "Digest"},
+		{"params", list{"x", []member{{"$type", dataStreamType}, {"id", NewGUID()}, {"length", int64(3)}}}},
+	}}})
+	const answer = "MX-SERVER 1.0\r\n\r\n"
+	for name, test := range map[string]struct {
+		certificate *tls.Certificate
+		says        string
+		want        string
+	}{
+		"no certificate":       {nil, greeting, ""},
+		"stranger":             {&other, greeting, ""},
+		"no MX":                {&l.client, "MX-CLIENT 1.0\r\n\r\n", ""},
+		"MX and more":          {&l.client, "MXX\n\n", ""},
+		"nothing":              {&l.client, "\n\n", ""},
+		"one letter":           {&l.client, "M\n\n", ""},
+		"endless initial":      {&l.client, "MX" + strings.Repeat("x", maxInitial), ""},
+		"subscriber":           {&l.client, "MX\n\nMX-SUBSCRIBER 1.0 poll://x/\r\n\r\n", ""},
+		"nonsense identity":    {&l.client, "MX\n\nMX-NONSENSE 1.0\r\n\r\n", ""},
+		"LF alone":             {&l.client, "MX\n\nMX-CLIENT 1.0\n\n", ""},
+		"CR alone":             {&l.client, "MX\n\nMX-CLIENT 1.0\rx", ""},
+		"long control line":    {&l.client, "MX\n\nMX-CLIENT " + strings.Repeat("1", 100), ""},
+		"text after identity":  {&l.client, "MX\n\nMX-CLIENT 1.0\r\nmore\r\n", ""},
+		"browser":              {nil, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.0 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 18\r\n\r\n<html>hello</html>\r\n\r\n"},
+		"not deflate":          {&l.client, greeting + "\xff\xff\xff\xff\xff", answer},
+		"deflated garbage":     {&l.client, greeting + stored([]byte("garbage, garbage, garbage")), answer},
+		"null message":         {&l.client, greeting + stored(compose([]member{{"Message", nil}})), answer},
+		"wrong type":           {&l.client, greeting + stored(compose([]member{{"Message", []member{{"$type", requestType + ", Version=1"}}}})), answer},
+		"bad endpoint":         {&l.client, greeting + stored(e.out), answer},
+		"too large":            {&l.client, greeting + stored(compose([]member{{"Message", strings.Repeat("x", 100_001)}})), answer},
+		"declared too large":   {&l.client, greeting + "\x01\x04\x00\xfb\xff\x00\x00\x00\x70", answer},
+		"empty blocks":         {&l.client, greeting + strings.Repeat("\x00\x00\x00\xff\xff", 50_000), answer},
+		"unknown stream":       {&l.client, greeting + stored(lying) + strings.Repeat("x", 64), answer},
+		"stream cut off":       {&l.client, greeting + stored(lying), answer},
+		"wrong control":        {&l.client, greeting + saying("hi") + "STOP\r\n", answer + said1("hi")},
+		"NEXT with LF":         {&l.client, greeting + saying("hi") + "NEXT\n", answer + said1("hi")},
+		"END":                  {&l.client, greeting + saying("hi") + "END\r\n", answer + said1("hi")},
+		"empty lines and NEXT": {&l.client, greeting + saying("hi") + "\r\n\r\nNEXT\r\n" + saying("ho") + "END\r\n", answer + said1("hi") + "PROCEED\r\n" + said1("ho")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := l.raw(t, test.certificate)
+			go func() {
+				_, _ = io.WriteString(c, test.says)
+				if name == "stream cut off" {
+					_ = c.CloseWrite()
+				}
+			}()
+			if got := ended(t, name, c); got != test.want && !strings.HasPrefix(test.want, got) || got == "" && test.want != "" && !raced(test.want, answer) {
+				t.Errorf("the listener said %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// raced tells that a connection which is closed with input unread may lose what was said before.
+func raced(want, answer string) bool { return want == answer }
+
+// saying is a request to say something, and said1 is its answer.
+func saying(s string) string {
+	return stored(compose([]member{{"Message", []member{
+		{"$type", requestType}, {"id", "x"}, {"service", "ITest"}, {"method", "Say"}, {"params", list{s}},
+	}}}))
+}
+
+func said1(s string) string {
+	e, err := encodeResponse(ptr("x"), s, nil)
+	if err != nil {
+		panic(err)
+	}
+	return stored(e.out)
+}
+
+// TestHandshakeDeadline closes who is silent before authorisation, in TLS and after it.
+func TestHandshakeDeadline(t *testing.T) {
+	l := start(t, func(c *ServerConfig) { c.Limits.Handshake = 50 * time.Millisecond })
+	plain, err := net.Dial("tcp", l.endpoint.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close() //nolint:errcheck // the end of the test
+	_ = plain.SetDeadline(time.Now().Add(10 * time.Second))
+	ended(t, "silent before TLS", plain)
+	ended(t, "silent after TLS", l.raw(t, &l.client))
+	c := l.raw(t, &l.client)
+	_, _ = io.WriteString(c, "MX\n\n")
+	ended(t, "silent after MX", c)
+}
+
+// TestUnauthorisedAreFew closes the oldest unauthorised connection when there are too many, and keeps the
+// authorised ones.
+func TestUnauthorisedAreFew(t *testing.T) {
+	l := start(t, func(c *ServerConfig) { c.Limits.UnauthorisedPerAddress = 3 })
+	c := l.dial(t, nil)
+	call(t, c, l.endpoint, "Take", nil, note{})
+	var open []*tls.Conn
+	for range 5 {
+		open = append(open, l.raw(t, nil))
+	}
+	for i, conn := range open[:2] {
+		ended(t, fmt.Sprintf("connection %d", i), conn)
+	}
+	call(t, c, l.endpoint, "Take", nil, note{})
+	_, _ = io.WriteString(open[4], "GET / HTTP/1.0\r\n\r\n")
+	if got := ended(t, "the newest", open[4]); !strings.HasPrefix(got, "HTTP/1.0 200") {
+		t.Errorf("the newest connection heard %q, want the page", got)
+	}
+}
+
+func TestGate(t *testing.T) {
+	address := func(s string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(s), Port: 1} }
+	if a, b := source(address("2001:db8::1")), source(address("2001:db8::ffff:1")); a != b {
+		t.Errorf("%s and %s, want one source for a /64", a, b)
+	}
+	if a, b := source(address("::ffff:10.0.0.1")), source(address("10.0.0.1")); a != b || a == source(address("10.0.0.2")) {
+		t.Errorf("%s and %s", a, b)
+	}
+	g := newGate(4, 3)
+	enter := func(s string) (c, victim *session) {
+		c = &session{source: s}
+		return c, g.enter(c)
+	}
+	a1, _ := enter("a")
+	b1, _ := enter("b")
+	b2, _ := enter("b")
+	_, v := enter("c")
+	if v != nil {
+		t.Fatal("there was room")
+	}
+	if _, v = enter("d"); v != b1 {
+		t.Errorf("when full, the oldest of the source with most must go")
+	}
+	g.leave(b1)
+	g.leave(a1)
+	if g.leave(b2); g.all != 2 || len(g.bySource) != 2 {
+		t.Errorf("%d remain of %d sources, want 2 of 2", g.all, len(g.bySource))
+	}
+}
+
+// TestTrustIsAskedAgain withdraws trust between two requests, and of a connection that idles.
+func TestTrustIsAskedAgain(t *testing.T) {
+	var trusted atomic.Bool
+	var refused atomic.Int32
+	trusted.Store(true)
+	l := start(t, func(c *ServerConfig) {
+		c.Authorise = func(Peer) error {
+			if !trusted.Load() {
+				return errors.New("withdrawn")
+			}
+			return nil
+		}
+		c.Refused = func(Peer, error) { refused.Add(1) }
+	})
+	c := l.dial(t, nil)
+	call(t, c, l.endpoint, "Take", nil, note{})
+	idle := l.raw(t, &l.client)
+	_, _ = io.WriteString(idle, greeting)
+	_, _ = io.ReadFull(idle, make([]byte, 17))
+	trusted.Store(false)
+	err := c.Call(t.Context(), l.endpoint, Call{Service: "ITest", Method: "Take", Params: []any{note{}}})
+	if failure, ok := errors.AsType[*ConnectError](err); !ok || failure.Stage != OperatorNotTrusted {
+		t.Errorf("call after trust was withdrawn: %v", err)
+	}
+	if refused.Load() == 0 {
+		t.Error("nobody was told of the refusal")
+	}
+	l.server.DropUntrusted()
+	ended(t, "idle connection", idle)
+}
+
+// TestRefusedUploads drains what is refused, to a bound, and answers.
+func TestRefusedUploads(t *testing.T) {
+	spool := t.TempDir()
+	var refuse atomic.Bool
+	l := start(t, func(c *ServerConfig) {
+		c.Limits.MaxRefused = 1 << 20
+		c.SpoolDir = spool
+		c.Admit = func(_ Peer, _, method string, streamBytes int64) error {
+			if refuse.Load() {
+				return fmt.Errorf("no room for %d bytes of %s", streamBytes, method)
+			}
+			return nil
+		}
+	})
+	tap := &tapped{}
+	c := l.dial(t, func(config *ClientConfig) { config.DialContext = tap.dial })
+	upload := func(n int) error {
+		var got string
+		return c.Call(t.Context(), l.endpoint, Call{
+			Service: "ITest", Method: "Digest", Params: []any{"x", streamOf(make([]byte, n))}, Result: &got,
+		})
+	}
+	refuse.Store(true)
+	err := upload(1 << 20)
+	if failure, ok := errors.AsType[*ServerError](err); !ok || failure.Message != "no room for 1048576 bytes of Digest" || !failure.Retryable() {
+		t.Errorf("refused upload: %v", err)
+	}
+	if _, ok := errors.AsType[*TransferError](upload(1<<20 + 1)); !ok {
+		t.Error("an upload above the bound must end the connection")
+	}
+	refuse.Store(false)
+	if err := os.RemoveAll(spool); err != nil {
+		t.Fatal(err)
+	}
+	before := tap.count()
+	if failure, ok := errors.AsType[*ServerError](upload(900_000)); !ok || !failure.Retryable() {
+		t.Errorf("upload without a spool folder: %v", failure)
+	}
+	if err := upload(1000); err != nil || tap.count() > before+1 {
+		t.Errorf("small upload on the same connection: %v", err)
+	}
+}
+
+// TestShutdown lets a method end and answers it, closes the idle, and cancels at its deadline.
+func TestShutdown(t *testing.T) {
+	for _, patient := range []bool{true, false} {
+		l := start(t, nil)
+		c := l.dial(t, nil)
+		result := make(chan error, 1)
+		go func() {
+			result <- c.Call(t.Context(), l.endpoint, Call{Service: "ITest", Method: "Wait", Result: new(string)})
+		}()
+		<-l.hooks.waiting
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if patient {
+			cancel()
+			ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
+			go func() {
+				eventually(t, "the server closes", l.server.isClosing)
+				close(l.hooks.release)
+			}()
+		}
+		err := l.server.Shutdown(ctx)
+		cancel()
+		if answer := <-result; patient && (err != nil || answer != nil) {
+			t.Errorf("patient shutdown: %v, the call %v", err, answer)
+		} else if !patient && (!errors.Is(err, context.DeadlineExceeded) || answer == nil) {
+			t.Errorf("shutdown at its deadline: %v, the call %v", err, answer)
+		}
+	}
+}
