@@ -19,7 +19,7 @@ func scriptBody(cmd tentacle.StartScriptCommandV2) (string, bool) {
 	if body, ok := cmd.Scripts["Bash"]; ok {
 		return body, true
 	}
-	return cmd.ScriptBody, cmd.ScriptBody != ""
+	return cmd.ScriptBody, true // an empty script is one; a null one is refused where the message is read
 }
 
 // bootstrap is the script as it is stored.

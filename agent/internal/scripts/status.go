@@ -39,6 +39,9 @@ func (s *Store) WaitForStatus(ctx context.Context, operator string, cmd tentacle
 	defer settle.Stop()
 	for settled := false; ; {
 		phase, result, changed := t.snapshot()
+		if t.isCompleted() {
+			return *unknown(cmd.Ticket, cmd.LastLogSequence), nil
+		}
 		if err := p.read(s.cfg.MaxReply); err != nil {
 			return tentacle.ScriptStatusResponseV2{}, err
 		}
