@@ -109,7 +109,7 @@ func TestTheWaitForTheMutexEnds(t *testing.T) {
 	r.start(exclusive("first", r.gate("first")))
 	r.began("first")
 	cmd := exclusive("late", "echo never")
-	cmd.ScriptIsolationMutexTimeout = halibut.TimeSpan(300 * time.Millisecond)
+	cmd.ScriptIsolationMutexTimeout = halibut.TimeSpan(2 * time.Second)
 	r.start(cmd)
 	got := r.await("late", 0)
 	if text := lines(got.Logs); got.ExitCode != tentacle.ExitTimeout || !strings.HasSuffix(text, "##octopus[stdout-default]\nScript execution timed out.\n") {
