@@ -8,8 +8,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -70,6 +72,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ReleaseBinding{}).
 		Owns(&v1alpha1.DeploymentRun{}).
+		Watches(&v1alpha1.ReleaseBinding{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf)).
 		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf)).
 		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf)).
@@ -99,6 +102,8 @@ func (r *Reconciler) bindingsOf(ctx context.Context, o client.Object) []reconcil
 
 func concerns(o client.Object, b *v1alpha1.ReleaseBinding) bool {
 	switch o := o.(type) {
+	case *v1alpha1.ReleaseBinding: // one that overlapped may be gone or narrowed
+		return o.UID != b.UID && o.Spec.Project == b.Spec.Project && o.Spec.Environment == b.Spec.Environment
 	case *v1alpha1.Release:
 		return o.Name == releaseName(b.Spec)
 	case *v1alpha1.Environment:
