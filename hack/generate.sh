@@ -4,7 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 controller_gen=$1 out=$2
-mkdir -p "$out"/{api/v1alpha1,config/crd,config/rbac,charts/mantle/templates,hack}
+mkdir -p "$out"/{api/v1alpha1,charts/mantle/templates,hack}
+[ "$out" = . ] || cp -r config "$out"
+rm -f "$out"/config/crd/mantle.dev_*.yaml
 
 "$controller_gen" object paths=./api/v1alpha1 output:object:dir="$out/api/v1alpha1"
 "$controller_gen" crd paths=./api/v1alpha1 output:crd:dir="$out/config/crd"
