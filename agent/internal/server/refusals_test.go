@@ -1,0 +1,88 @@
+package server
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/api/halibut"
+)
+
+func peer(address string, raw ...byte) halibut.Peer {
+	p := halibut.Peer{Address: &net.TCPAddr{IP: net.ParseIP(address), Port: 40000}}
+	if raw != nil {
+		p.Certificate = &x509.Certificate{Raw: raw}
+	}
+	return p
+}
+
+func TestARefusedPeerIsWrittenDownOnceAMinuteWithACount(t *testing.T) {
+	var log bytes.Buffer
+	r := newRefusals(slog.New(slog.NewTextHandler(&log, nil)))
+	now, stranger := time.Now(), peer("192.0.2.1", 1)
+	for range 100 {
+		r.record(stranger, errors.New("not trusted"), now)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 1 {
+		t.Errorf("%d lines for 100 refusals within a minute", n)
+	}
+	for _, want := range []string{"from=192.0.2.1", "count=1", "tentacle trust add " + string(halibut.SHA256Thumbprint(stranger.Certificate))} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the line lacks %s: %s", want, log.String())
+		}
+	}
+	log.Reset()
+	r.record(stranger, errors.New("not trusted"), now.Add(2*time.Minute))
+	if !strings.Contains(log.String(), "count=100") { // 99 that were kept quiet, and this one
+		t.Errorf("after a minute: %s", log.String())
+	}
+	log.Reset()
+	r.record(peer("192.0.2.2", 1), errors.New("not trusted"), now)
+	r.record(peer("192.0.2.1"), errors.New("no certificate"), now)
+	if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), "thumbprint=none") {
+		t.Errorf("others are others: %s", log.String())
+	}
+}
+
+func TestManyRefusedPeersFillNeitherLogNorMemory(t *testing.T) {
+	var log bytes.Buffer
+	r := newRefusals(slog.New(slog.NewTextHandler(&log, nil)))
+	now := time.Now()
+	for i := range 10 * maxRefusals {
+		r.record(peer(fmt.Sprintf("2001:db8::%x", i+1), byte(i), byte(i>>8)), errors.New("not trusted"), now)
+	}
+	if len(r.seen) > maxRefusals+1 {
+		t.Errorf("%d peers are remembered", len(r.seen))
+	}
+	if n := strings.Count(log.String(), "\n"); n > maxRefusals+1 {
+		t.Errorf("%d lines", n)
+	}
+	r.record(peer("192.0.2.1", 9), errors.New("not trusted"), now.Add(2*time.Minute))
+	if len(r.seen) > 2 {
+		t.Errorf("a minute later %d peers are still remembered", len(r.seen))
+	}
+}
+
+func TestATransferThatTheDiskHasNoRoomForIsRefusedForNow(t *testing.T) {
+	h, err := home.Create(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := admit(h, 1000); err != nil {
+		t.Errorf("a small one: %v", err)
+	}
+	err = admit(h, 1<<60)
+	if err == nil || !strings.Contains(err.Error(), "low disk space") {
+		t.Errorf("an enormous one: %v", err)
+	}
+	if _, final := errors.AsType[halibut.FinalError](err); final {
+		t.Error("low disk passes, so the refusal must not be final")
+	}
+}
