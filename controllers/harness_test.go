@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -62,6 +63,23 @@ func newWorld(t *testing.T) *world {
 // installed makes the operator's namespace, account and rights once for this binary.
 var installed sync.Once
 
+// discovered waits until the API server lists our kinds, which is a moment after it serves them.
+func (w *world) discovered() {
+	w.t.Helper()
+	d, err := discovery.NewDiscoveryClientForConfig(w.cluster.Config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.eventually("our kinds are listed", func() (bool, string) {
+		list, err := d.ServerResourcesForGroupVersion(v1alpha1.GroupVersion.String())
+		if err != nil {
+			return false, err.Error()
+		}
+		found := slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Kind == "DeploymentRunSlice" })
+		return found, fmt.Sprintf("%d resources", len(list.APIResources))
+	})
+}
+
 // start runs the operator until stop is called.
 func (w *world) start() {
 	w.t.Helper()
@@ -73,6 +91,7 @@ func (w *world) start() {
 		files = slices.DeleteFunc(files, func(name string) bool { return filepath.Base(name) == "kustomization.yaml" })
 		w.cluster.AsServiceAccount(w.t, operatorNamespace, "mantle") // makes the namespace
 		w.cluster.Apply(w.t, "", files...)
+		w.discovered()
 	})
 	access := w.cluster.AsServiceAccount(w.t, operatorNamespace, "mantle")
 	access.QPS = -1

@@ -138,7 +138,9 @@ func tells(text []byte) bool {
 	return slices.ContainsFunc([]string{password, encode(password), encode(databaseURL)}, func(form string) bool { return bytes.Contains(text, []byte(form)) })
 }
 
-func encode(text string) string { return strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(text)), "=") }
+func encode(text string) string {
+	return strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(text)), "=")
+}
 
 func (w *world) secret() {
 	w.t.Helper()
