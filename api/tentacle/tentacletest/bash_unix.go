@@ -43,7 +43,7 @@ func bash(ctx context.Context, e *Execution) (int32, error) {
 		return 0, err
 	}
 	arguments := append([]string{body}, tentacle.SplitArguments(e.Command.Arguments)...)
-	c := exec.Command("/bin/bash", arguments...) //nolint:gosec // Running what it is told is its purpose.
+	c := exec.Command("/bin/bash", arguments...)
 	c.Dir = e.Folder
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var readers sync.WaitGroup
@@ -78,9 +78,9 @@ func bash(ctx context.Context, e *Execution) (int32, error) {
 
 func exitCode(p *os.ProcessState) int32 {
 	if s, ok := p.Sys().(syscall.WaitStatus); ok && s.Signaled() {
-		return 128 + int32(s.Signal()) //nolint:gosec // small
+		return 128 + int32(s.Signal())
 	}
-	return int32(p.ExitCode()) //nolint:gosec // small
+	return int32(p.ExitCode())
 }
 
 func writeFolder(e *Execution, body string) error {

@@ -173,7 +173,7 @@ func (f *Fake) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	for s, q := range f.queues {
-		q.Close()
+		_ = q.Close()
 		if err := s.Shutdown(ctx); err != nil {
 			f.t.Logf("shutting the fake down: %v", err)
 		}

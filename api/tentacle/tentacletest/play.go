@@ -108,7 +108,7 @@ func play(t *testing.T, name string, start func(t *testing.T, trusted halibut.Th
 		certificate, _ = NewCertificate(t, "Recorded Stranger")
 	}
 	config := &tls.Config{
-		InsecureSkipVerify: true, //nolint:gosec // Whom it speaks to does not matter here.
+		InsecureSkipVerify: true,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return &certificate, nil
 		},
@@ -143,7 +143,7 @@ type story struct {
 	over  bool
 }
 
-func (s *story) connection(conn *tls.Conn, steps []recordedStep) {
+func (s *story) connection(conn *tls.Conn, steps []recordedStep) { //nolint:cyclop // the steps of a recording, in their order
 	s.Helper()
 	s.conn, s.reader, s.over = conn, bufio.NewReader(conn), false
 	before := int64(0)

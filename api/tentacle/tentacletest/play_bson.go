@@ -110,9 +110,9 @@ func (e *element) parse(b []byte, depth int) (rest []byte, err error) {
 	case bsonDouble:
 		e.number = math.Float64frombits(binary.LittleEndian.Uint64(b))
 	case bsonDate, bsonInt64:
-		e.number = float64(int64(binary.LittleEndian.Uint64(b))) //nolint:gosec // the bits are those of an int64
+		e.number = float64(int64(binary.LittleEndian.Uint64(b)))
 	case bsonInt32:
-		e.number = float64(int32(binary.LittleEndian.Uint32(b))) //nolint:gosec // the bits are those of an int32
+		e.number = float64(int32(binary.LittleEndian.Uint32(b)))
 	case bsonBool:
 		e.number = float64(b[0])
 	case bsonNull:
@@ -168,12 +168,12 @@ type member struct {
 }
 
 func text(name, value string) member {
-	b := binary.LittleEndian.AppendUint32(nil, uint32(len(value)+1)) //nolint:gosec // short
+	b := binary.LittleEndian.AppendUint32(nil, uint32(len(value)+1))
 	return member{bsonString, name, append(append(b, value...), 0)}
 }
 
 func long(name string, value int64) member {
-	return member{bsonInt64, name, binary.LittleEndian.AppendUint64(nil, uint64(value))} //nolint:gosec // the bits
+	return member{bsonInt64, name, binary.LittleEndian.AppendUint64(nil, uint64(value))}
 }
 
 func document(members ...member) []byte {
@@ -183,7 +183,7 @@ func document(members ...member) []byte {
 		b = append(b, m.value...)
 	}
 	b = append(b, 0)
-	binary.LittleEndian.PutUint32(b, uint32(len(b))) //nolint:gosec // short
+	binary.LittleEndian.PutUint32(b, uint32(len(b)))
 	return b
 }
 

@@ -99,7 +99,7 @@ func withLast(document []byte, last int64) []byte {
 		return document
 	}
 	document = bytes.Clone(document)
-	binary.LittleEndian.PutUint64(document[at+len(name):], uint64(last)) //nolint:gosec // the bits of an int64
+	binary.LittleEndian.PutUint64(document[at+len(name):], uint64(last))
 	return document
 }
 
@@ -114,7 +114,7 @@ func deflate(document []byte) []byte {
 			final = 1
 		}
 		b.WriteByte(final)
-		_ = binary.Write(&b, binary.LittleEndian, [2]uint16{uint16(n), ^uint16(n)}) //nolint:gosec // at most 65535
+		_ = binary.Write(&b, binary.LittleEndian, [2]uint16{uint16(n), ^uint16(n)})
 		b.Write(document[:n])
 		if document = document[n:]; final == 1 {
 			return b.Bytes()

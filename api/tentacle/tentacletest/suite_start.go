@@ -107,7 +107,11 @@ func startConcurrently(h *harness) {
 	var all sync.WaitGroup
 	for range 10 {
 		all.Go(func() {
-			r, err := h.a.StartScript(h.ctx, c)
+			var r tentacle.ScriptStatusResponseV2
+			err := h.again(func() (err error) {
+				r, err = h.a.StartScript(h.ctx, c)
+				return err
+			})
 			if err != nil || r.State != tentacle.Complete || r.ExitCode != 0 || !printed("once")(r) {
 				h.Errorf("one of the starts: %+v, %v", r, err)
 			}
@@ -235,7 +239,11 @@ func manyScripts(h *harness) {
 		all.Go(func() {
 			c := h.command("echo " + itoa(i) + "; exit " + itoa(i))
 			c.DurationToWaitForScriptToFinish = seconds(60)
-			r, err := h.a.StartScript(h.ctx, c)
+			var r tentacle.ScriptStatusResponseV2
+			err := h.again(func() (err error) {
+				r, err = h.a.StartScript(h.ctx, c)
+				return err
+			})
 			if err != nil || r.State != tentacle.Complete || int(r.ExitCode) != i || !printed(itoa(i))(r) {
 				h.Errorf("script %d: %+v, %v", i, r, err)
 			}

@@ -153,9 +153,19 @@ func waitCompleted(h *harness) {
 	c := h.command("echo ready; sleep 3")
 	h.start(c)
 	h.until(c.ScriptTicket, printed("ready"))
-	go func() { _ = h.b.CompleteScript(h.ctx, tentacle.CompleteScriptCommandV2{Ticket: c.ScriptTicket}) }()
-	go func() { _ = h.a.CompleteScript(h.ctx, tentacle.CompleteScriptCommandV2{Ticket: c.ScriptTicket}) }()
+	completed := make(chan error, 1)
+	go func() {
+		completed <- h.a.CompleteScript(h.ctx, tentacle.CompleteScriptCommandV2{Ticket: c.ScriptTicket})
+	}()
 	r, took := h.wait(c.ScriptTicket, 1, 45)
+	if err := <-completed; err != nil {
+		h.Fatal(err)
+	}
+	h.promptly(took)
+	if r.State != tentacle.Complete {
+		h.Fatalf("completed while it was waited for: %+v", r)
+	}
+	r, took = h.wait(c.ScriptTicket, 1, 45)
 	h.promptly(took)
 	h.unknown(r, 1)
 }
