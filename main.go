@@ -2,48 +2,21 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
 	"os"
-	"strings"
-	"time"
 
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers"
 )
-
-// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=mantle-system,resources=leases,verbs=get;create;update
-// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
-// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
-
-// shutdown is how long the operator takes to end; scripts on machines go on, and the next leader finds them.
-const shutdown = 8 * time.Second
-
-type flags struct {
-	controllers.Options
-	namespaces, allowCIDRs     string
-	metrics, health, leaseName string
-	elect, verbose             bool
-	leaseDuration              time.Duration
-}
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -52,50 +25,13 @@ func main() {
 	}
 }
 
-// parse reads the command line. The flag --kubeconfig is controller-runtime's own.
-func parse(args []string) (flags, error) {
-	f, set := flags{}, flag.CommandLine
-	set.StringVar(&f.Namespace, "namespace", os.Getenv("POD_NAMESPACE"), "the operator's own namespace, which holds its identities (environment POD_NAMESPACE)")
-	set.StringVar(&f.namespaces, "namespaces", "", "comma-separated namespaces to watch; empty is all")
-	set.StringVar(&f.DataDir, "data-dir", "/var/lib/mantle", "the folder for logs and packages")
-	set.StringVar(&f.PackageRoot, "package-root", "", "the folder that file: package URLs are confined to; empty turns them off")
-	set.StringVar(&f.allowCIDRs, "package-allow-cidr", "", "comma-separated ranges that packages are fetched from although they are loopback, link-local or the API server's")
-	set.Int64Var(&f.PackageMaxBytes, "package-max-bytes", 0, "how large a package may be, in bytes; 0 is 4 GiB")
-	set.IntVar(&f.MaxDials, "max-dials", 64, "how many connections to machines are dialled at once")
-	set.IntVar(&f.MaxFollowers, "max-followers", 2000, "how many scripts are followed at once; the others are polled")
-	set.StringVar(&f.metrics, "metrics-bind-address", ":8443", "where metrics and logs are served, by TLS; 0 turns it off")
-	set.StringVar(&f.health, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served")
-	set.BoolVar(&f.elect, "leader-elect", false, "let one replica work at a time")
-	set.StringVar(&f.leaseName, "leader-election-id", "mantle.mantle.dev", "the name of the lease")
-	set.DurationVar(&f.leaseDuration, "lease-duration", 15*time.Second, "how long a leader may be silent before another takes over")
-	set.BoolVar(&f.verbose, "v", false, "log decisions, too")
-	if err := set.Parse(args); err != nil {
-		return f, fmt.Errorf("reading the flags: %w", err)
-	}
-	if f.Namespace == "" {
-		return f, errors.New("--namespace is missing: name the operator's own namespace, or set POD_NAMESPACE")
-	}
-	for _, text := range split(f.allowCIDRs) {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			return f, fmt.Errorf("--package-allow-cidr: %q is no range such as 10.0.0.0/8: %w", text, err)
-		}
-		f.PackageAllowCIDRs = append(f.PackageAllowCIDRs, prefix)
-	}
-	return f, nil
-}
-
-func split(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
 func run(args []string) error {
-	f, err := parse(args)
+	f, err := controllers.ParseFlags(flag.CommandLine, args) // where controller-runtime has put --kubeconfig
 	if err != nil {
 		return err
 	}
 	level := zapcore.InfoLevel
-	if f.verbose {
+	if f.Verbose {
 		level = zapcore.DebugLevel
 	}
 	ctrl.SetLogger(zap.New(zap.UseDevMode(false), zap.Level(level)))
@@ -105,12 +41,12 @@ func run(args []string) error {
 		return fmt.Errorf("finding the Kubernetes API (--kubeconfig, or in a pod): %w", err)
 	}
 	config.QPS = -1 // the API server's own flow control is the limit
-	f.APIServer = apiServer(config)
+	f.APIServer = controllers.APIServerAddresses(config)
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return fmt.Errorf("building the scheme: %w", err)
 	}
-	mgr, err := ctrl.NewManager(config, options(f, scheme))
+	mgr, err := ctrl.NewManager(config, f.Manager(scheme))
 	if err != nil {
 		return fmt.Errorf("making the manager: %w", err)
 	}
@@ -124,53 +60,4 @@ func run(args []string) error {
 		return fmt.Errorf("running: %w", err)
 	}
 	return nil
-}
-
-func options(f flags, scheme *runtime.Scheme) ctrl.Options {
-	timeout := shutdown
-	renew, retry := f.leaseDuration*2/3, f.leaseDuration*2/15
-	o := ctrl.Options{
-		Scheme:                        scheme,
-		Metrics:                       metricsserver.Options{BindAddress: f.metrics, SecureServing: true},
-		HealthProbeBindAddress:        f.health,
-		LeaderElection:                f.elect,
-		LeaderElectionID:              f.leaseName,
-		LeaderElectionNamespace:       f.Namespace,
-		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 &f.leaseDuration,
-		RenewDeadline:                 &renew,
-		RetryPeriod:                   &retry,
-		GracefulShutdownTimeout:       &timeout,
-		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
-		// A cached read of Secrets would watch every Secret of the cluster.
-		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Namespace{}}}},
-	}
-	for _, namespace := range split(f.namespaces) {
-		if o.Cache.DefaultNamespaces == nil {
-			o.Cache.DefaultNamespaces = map[string]cache.Config{}
-		}
-		o.Cache.DefaultNamespaces[namespace] = cache.Config{}
-	}
-	return o
-}
-
-// apiServer are the addresses of the Kubernetes API as far as the configuration tells.
-func apiServer(config *rest.Config) []netip.Addr {
-	host := config.Host
-	if u, err := url.Parse(config.Host); err == nil && u.Host != "" {
-		host = u.Hostname()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	found, err := net.DefaultResolver.LookupIPAddr(ctx, host)
-	if err != nil {
-		return nil // an address that cannot be looked up cannot be fetched from either
-	}
-	var addresses []netip.Addr
-	for _, ip := range found {
-		if a, ok := netip.AddrFromSlice(ip.IP); ok {
-			addresses = append(addresses, a.Unmap())
-		}
-	}
-	return addresses
 }

@@ -51,7 +51,7 @@ func (r *Reconciler) gather(ctx context.Context, t *v1alpha1.DeploymentTarget) (
 	identity, err := r.Identities.For(ctx, t.Namespace)
 	if lostIdentity(err) {
 		f.Blocked = &blocked{reason: v1alpha1.ReasonIdentityLost, message: err.Error(), stalled: true, Again: firstRetry}
-		return f, nil //nolint:nilerr // what an administrator decides is no error to try again
+		return f, nil
 	}
 	if err != nil {
 		return f, fmt.Errorf("finding the operator's identity: %w", err)

@@ -153,7 +153,7 @@ type tentacleProcess struct {
 // tentacle makes a home that trusts the operator, runs the daemon, and makes the DeploymentTarget.
 func (w *world) tentacle(name string) *tentacleProcess {
 	w.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:forbidigo // a free port
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func (m *tentacleProcess) start() {
 	m.world.t.Helper()
 	m.process = start(m.world.t, m.home+".log", []string{"TMPDIR=" + m.world.tmp()}, kubetest.Binary(m.world.t, "tentacle"), "run", "--home", m.home)
 	m.world.eventually(m.name+" listens", 20*time.Second, func() (bool, string) {
-		c, err := net.DialTimeout("tcp", m.address, time.Second) //nolint:forbidigo // is it there?
+		c, err := net.DialTimeout("tcp", m.address, time.Second)
 		if err != nil {
 			return false, err.Error()
 		}

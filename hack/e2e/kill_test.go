@@ -49,7 +49,7 @@ func ranTimes(t *testing.T, path string) int {
 func TestTheOperatorIsKilledWhileAStepRuns(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's own choice of moments
+	random := rand.New(rand.NewPCG(seed, 0))
 	for i := range 10 {
 		after := time.Duration(random.IntN(2200)) * time.Millisecond
 		t.Run(fmt.Sprintf("%d after %s", i, after), func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestTheDaemonIsKilledAroundStartScript(t *testing.T) {
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's own choice of moments
+	random := rand.New(rand.NewPCG(seed, 1))
 	w := newWorld(t)
 	m := w.tentacle("web-1")
 	path, change := marks(w)

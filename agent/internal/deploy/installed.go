@@ -67,7 +67,7 @@ func intact(home, folder, directory, content string) (bool, error) {
 	}
 	at := path.Join(journal.Folder, folder)
 	if target, err := readLink(root, path.Join(at, Current)); err != nil || target != name {
-		return false, nil //nolint:nilerr // Said above.
+		return false, nil
 	}
 	var m marker
 	data, err := readSmall(root, path.Join(at, name, Marker))

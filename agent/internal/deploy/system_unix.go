@@ -25,5 +25,5 @@ func FreeBytes(path string) (int64, error) {
 	if err := syscall.Statfs(path, &st); err != nil {
 		return 0, &os.PathError{Op: "statfs", Path: path, Err: err}
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:gosec,unconvert // The types differ between systems.
+	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // The types differ between systems.
 }

@@ -98,7 +98,7 @@ func unpackTar(r io.Reader, s *sink) error {
 }
 
 func tarEntry(h *tar.Header, r io.Reader, s *sink) error {
-	mode := fs.FileMode(h.Mode).Perm() //nolint:gosec // Only the lowest nine bits are used.
+	mode := fs.FileMode(h.Mode).Perm()
 	switch h.Typeflag {
 	case tar.TypeXGlobalHeader:
 		return nil

@@ -25,7 +25,7 @@ func (s *session) start(ctx context.Context, command, environment []string) (int
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // its end is signalled to a whole group, not by a context
+	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx,gosec // running what the plan says is the purpose; its end is signalled to a whole group
 	cmd.Dir, cmd.Env = s.folder, environment
 	stdout, err := newPipe(s.out.stdout)
 	if err != nil {
@@ -77,7 +77,7 @@ func waited(ended <-chan error, limit time.Duration) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
-	case <-ended:
+	case <-ended: //nolint:errcheck // how it ended does not matter, only that it did
 		return true
 	case <-timer.C:
 		return false

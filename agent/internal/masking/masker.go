@@ -74,7 +74,7 @@ func (m *Masker) add(pattern string) {
 	for i := range len(pattern) {
 		next := m.child(state, pattern[i])
 		if next == 0 {
-			next = int32(len(m.nodes)) //nolint:gosec // The values' sizes are bounded far below.
+			next = int32(len(m.nodes))
 			m.nodes = append(m.nodes, node{b: pattern[i], sibling: m.nodes[state].child, depth: m.nodes[state].depth + 1})
 			m.nodes[state].child = next
 			if state == 0 {

@@ -36,7 +36,7 @@ type Supervisor struct {
 // cannot be started; whether the ticket was begun is told by Look alone.
 func Launch(argv []string, dir string, env []string) (*Supervisor, error) {
 	args := append(slices.Clone(argv), dir)
-	cmd := exec.Command(args[0], args[1:]...) // #nosec G204 G702 -- this program itself, as its main says
+	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx,gosec // this program itself, as its main says; it outlives its daemon
 	cmd.Dir = rootOf(dir)
 	cmd.Env = append(os.Environ(), env...)
 	s := &Supervisor{cmd: cmd, notes: make(chan struct{}, 1)}

@@ -48,7 +48,7 @@ func sessionProcesses(session int) []int {
 	if err != nil {
 		return nil
 	}
-	defer dir.Close() //nolint:errcheck // only read
+	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
 	if err != nil {
 		return nil

@@ -53,7 +53,7 @@ func closeInherited() {
 	if err != nil {
 		return
 	}
-	defer dir.Close() //nolint:errcheck // only read
+	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
 	if err != nil {
 		return

@@ -89,7 +89,7 @@ func writeScriptFile(b *batch, target string, f tentacle.ScriptFile) error {
 	if err != nil {
 		return fmt.Errorf("reading file %q: %w", f.Name, err)
 	}
-	defer content.Close() //nolint:errcheck // only read
+	defer content.Close()
 	if f.EncryptionPassword == nil || *f.EncryptionPassword == "" {
 		return b.file(target, 0o600, content)
 	}

@@ -132,7 +132,7 @@ func (f *Fetcher) fetchFile(u *url.URL, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("opening --package-root: %w", err)
 	}
-	defer root.Close() //nolint:errcheck // read only
+	defer root.Close()
 	name, err := filepath.Rel(f.config.Root, filepath.FromSlash(u.Path))
 	if err != nil || !filepath.IsLocal(name) {
 		return &RefusedError{URL: shown(u), Why: "it is not below --package-root"}

@@ -175,7 +175,7 @@ func once(b *testing.B, pool *tentacle.Pool, machines []tentacle.Machine, round 
 				}
 				break
 			}
-			time.Sleep(200 * time.Microsecond) //nolint:forbidigo // a poll, with the benchmark's own deadline
+			time.Sleep(200 * time.Microsecond)
 		}
 		pool.Complete(machines[i], ticket)
 		pool.Forget(ticket)
