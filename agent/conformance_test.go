@@ -31,6 +31,14 @@ func TestMain(m *testing.M) {
 // daemon runs `tentacle run` as a process of its own, trusted by nobody but the given operators.
 func daemon(t *testing.T, home string, operators ...halibut.Thumbprint) halibut.Endpoint {
 	t.Helper()
+	e := initialise(t, home, operators...)
+	start(t, home, e)
+	return e
+}
+
+// initialise makes a Tentacle that will listen on a free port of the loopback.
+func initialise(t *testing.T, home string, operators ...halibut.Thumbprint) halibut.Endpoint {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -41,37 +49,62 @@ func daemon(t *testing.T, home string, operators ...halibut.Thumbprint) halibut.
 	for _, o := range operators {
 		arguments = append(arguments, "--trust", string(o))
 	}
-	tentacle(t, arguments...)
+	output(t, arguments...)
 	var shown struct {
 		SHA256 halibut.Thumbprint `json:"sha256"`
 	}
-	if err := json.Unmarshal(tentacle(t, "show", "--json", "--home", home), &shown); err != nil {
+	if err := json.Unmarshal(output(t, "show", "--json", "--home", home), &shown); err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.Create(home + ".log")
+	return halibut.Endpoint{Address: address, Thumbprint: shown.SHA256}
+}
+
+// running is a daemon that was started.
+type running struct {
+	cmd *exec.Cmd
+	log string
+	// ended is closed when it has ended; cmd.ProcessState is set then.
+	ended chan struct{}
+}
+
+// start runs the daemon of a home and returns when it listens. The test's end kills it.
+func start(t *testing.T, home string, e halibut.Endpoint) *running {
+	t.Helper()
+	log, err := os.OpenFile(home+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = log.Close() })
-	cmd := command(context.Background(), "run", "--home", home)
-	cmd.Stderr = log
-	if err := cmd.Start(); err != nil {
+	defer log.Close()
+	p := &running{cmd: command(context.Background(), "run", "--home", home), log: log.Name(), ended: make(chan struct{})}
+	p.cmd.Stderr = log
+	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(p.kill)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {
+		if c, err := net.DialTimeout("tcp", e.Address, time.Second); err == nil {
 			_ = c.Close()
-			return halibut.Endpoint{Address: address, Thumbprint: shown.SHA256}
+			return p
 		}
 		if time.Now().After(deadline) {
-			content, _ := os.ReadFile(log.Name())
-			t.Fatalf("the daemon does not listen: %s", content)
+			t.Fatalf("the daemon does not listen: %s", p.logged())
 		}
 	}
+}
+
+// kill ends the daemon as a power cut would.
+func (p *running) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+}
+
+func (p *running) logged() string {
+	content, _ := os.ReadFile(p.log)
+	return string(content)
 }
 
 func command(ctx context.Context, args ...string) *exec.Cmd {
@@ -80,7 +113,7 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func tentacle(t *testing.T, args ...string) []byte {
+func output(t *testing.T, args ...string) []byte {
 	t.Helper()
 	cmd := command(t.Context(), args...)
 	var stderr bytes.Buffer
@@ -99,5 +132,13 @@ func TestConformance(t *testing.T) {
 		b, second := tentacletest.NewCertificate(t, "second operator")
 		home := filepath.Join(t.TempDir(), "home")
 		return tentacletest.Subject{Endpoint: daemon(t, home, first, second), Operators: [2]tls.Certificate{a, b}, Home: home}
+	})
+}
+
+// TestRecordings plays what Octopus's own client sent to the daemon.
+func TestRecordings(t *testing.T) {
+	tentacletest.PlayRecordings(t, func(t *testing.T, trusted halibut.Thumbprint) tentacletest.Listener {
+		home := filepath.Join(t.TempDir(), "home")
+		return tentacletest.Listener{Address: daemon(t, home, trusted).Address, Home: home}
 	})
 }
