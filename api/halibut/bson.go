@@ -131,7 +131,7 @@ func prefixedSize(rest []byte, extra, least int) (int, error) {
 	if len(rest) < 4 {
 		return 0, errTruncated
 	}
-	n := int64(int32(binary.LittleEndian.Uint32(rest))) //nolint:gosec // negative values are refused below
+	n := int64(int32(binary.LittleEndian.Uint32(rest)))
 	if n < int64(least) || n > int64(len(rest)-extra) {
 		return 0, errTruncated
 	}

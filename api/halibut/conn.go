@@ -67,7 +67,7 @@ func (c *conn) push() {
 
 func (c *conn) acquire() {
 	if c.buffer == nil {
-		c.buffer = c.codec.buffers.Get().(*[bufferSize]byte) //nolint:forcetypeassert // the pool's New
+		c.buffer = c.codec.buffers.Get().(*[bufferSize]byte)
 	}
 }
 

@@ -138,7 +138,7 @@ func decodeGUID(raw rawValue) (GUID, error) {
 
 func decodeTime(raw rawValue) (time.Time, error) {
 	if raw.kind == typeDate || raw.kind == typeInt64 {
-		ms := int64(binary.LittleEndian.Uint64(raw.data)) //nolint:gosec // the bits are meant
+		ms := int64(binary.LittleEndian.Uint64(raw.data))
 		return time.UnixMilli(ms).UTC(), nil
 	}
 	s, err := raw.text()
@@ -217,9 +217,9 @@ func decodeInteger(raw rawValue, v reflect.Value) error { //nolint:cyclop // one
 func integer(raw rawValue) (int64, error) {
 	switch raw.kind {
 	case typeInt32:
-		return int64(int32(binary.LittleEndian.Uint32(raw.data))), nil //nolint:gosec // the bits are meant
+		return int64(int32(binary.LittleEndian.Uint32(raw.data))), nil
 	case typeInt64:
-		return int64(binary.LittleEndian.Uint64(raw.data)), nil //nolint:gosec // the bits are meant
+		return int64(binary.LittleEndian.Uint64(raw.data)), nil
 	case typeDouble:
 		f := math.Float64frombits(binary.LittleEndian.Uint64(raw.data))
 		if f != math.Trunc(f) || math.Abs(f) > 1<<53 {

@@ -71,7 +71,7 @@ func (c *codec) deflate(document []byte) ([]byte, error) {
 
 // appendStored appends the last block of a deflate stream, with data stored in it.
 func appendStored(out, data []byte) []byte {
-	n := uint16(len(data)) //nolint:gosec // at most recordSize
+	n := uint16(len(data))
 	out = append(out, 1)
 	out = binary.LittleEndian.AppendUint16(out, n)
 	out = binary.LittleEndian.AppendUint16(out, ^n)
@@ -117,7 +117,7 @@ func (c *codec) inflate(source byteSource, limit int64) ([]byte, error) {
 	metered := &meter{source: source, left: limit + limit/8 + slack}
 	r, ok := c.readers.Get().(io.ReadCloser)
 	if ok {
-		if err := r.(flate.Resetter).Reset(metered, nil); err != nil { //nolint:forcetypeassert // documented
+		if err := r.(flate.Resetter).Reset(metered, nil); err != nil {
 			return nil, err
 		}
 	} else {
@@ -125,7 +125,7 @@ func (c *codec) inflate(source byteSource, limit int64) ([]byte, error) {
 	}
 	document, err := readWhole(r, limit)
 	// The reader must not keep the connection alive.
-	_ = r.(flate.Resetter).Reset(eofSource{}, nil) //nolint:forcetypeassert // documented
+	_ = r.(flate.Resetter).Reset(eofSource{}, nil)
 	c.readers.Put(r)
 	if err != nil {
 		return nil, fmt.Errorf("inflating message: %w", err)
@@ -161,7 +161,7 @@ func readWhole(r io.Reader, limit int64) ([]byte, error) {
 	switch n, err := io.ReadFull(r, header[:1]); {
 	case n > 0:
 		return nil, errors.New("there is more in the message than its document")
-	case err != io.EOF: //nolint:errorlint // ReadFull returns io.EOF itself
+	case err != io.EOF:
 		return nil, err
 	}
 	return document.Bytes(), nil

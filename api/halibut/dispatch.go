@@ -61,8 +61,8 @@ func (c *session) decode(document []byte) (*invocation, error) {
 		return nil, err
 	}
 	call := &invocation{id: r.ID}
-	switch {
-	case r.Service == nil:
+	switch r.Service {
+	case nil:
 		call.failure = passingError("the request names no service")
 	default:
 		call.service = *r.Service
@@ -112,20 +112,13 @@ func ambiguous(call *invocation) *ServerError {
 }
 
 // receive reads the data streams of a call, or throws them away where the call is refused.
-func (c *session) receive(wire *conn, call *invocation) error { //nolint:cyclop // the order of the wire, read from top to bottom
+func (c *session) receive(wire *conn, call *invocation) error {
 	if len(call.streams) == 0 {
 		return nil
 	}
 	config := &c.server.config
-	var total int64
-	for _, s := range call.streams {
-		if total += s.length; total < 0 {
-			total = math.MaxInt64
-			break
-		}
-	}
 	if call.failure == nil && config.Admit != nil {
-		if err := config.Admit(c.peer, call.service, call.method.name, total); err != nil {
+		if err := config.Admit(c.peer, call.service, call.method.name, totalLength(call.streams)); err != nil {
 			call.failure = asServerError(err)
 		}
 	}
@@ -134,15 +127,25 @@ func (c *session) receive(wire *conn, call *invocation) error { //nolint:cyclop 
 		store.failed = errRefused
 	}
 	err := readStreams(wire, call.streams, store)
-	switch {
-	case err == nil || errors.Is(err, errRefused) && store.inStep:
-		return nil
-	case errors.Is(err, errSpool) && store.inStep:
+	if err == nil || !store.inStep {
+		return err
+	}
+	if call.failure == nil {
 		config.Logger.Warn("upload refused", "service", call.service, "error", err)
 		call.failure = passingError(errSpool.Error())
-		return nil
 	}
-	return err
+	return nil
+}
+
+// totalLength adds up lengths that a peer announced.
+func totalLength(streams []*DataStream) int64 {
+	var total int64
+	for _, s := range streams {
+		if total += s.length; total < 0 {
+			return math.MaxInt64
+		}
+	}
+	return total
 }
 
 // invoke calls the method while it watches whether the peer is still there. The error means that it is not.

@@ -32,7 +32,7 @@ func (e *encoder) begin() int {
 
 func (e *encoder) end(start int) {
 	e.out = append(e.out, 0)
-	binary.LittleEndian.PutUint32(e.out[start:], uint32(len(e.out)-start)) //nolint:gosec // bounded by maxEncoded
+	binary.LittleEndian.PutUint32(e.out[start:], uint32(len(e.out)-start))
 }
 
 // key starts an element.
@@ -47,14 +47,14 @@ func (e *encoder) null(name string) { e.key(typeNull, name) }
 func (e *encoder) text(name, value string) {
 	e.key(typeString, name)
 	value = strings.ToValidUTF8(value, string(utf8.RuneError))
-	e.out = binary.LittleEndian.AppendUint32(e.out, uint32(len(value)+1)) //nolint:gosec // bounded by memory
+	e.out = binary.LittleEndian.AppendUint32(e.out, uint32(len(value)+1))
 	e.out = append(e.out, value...)
 	e.out = append(e.out, 0)
 }
 
 func (e *encoder) binary(name string, subtype byte, data []byte) {
 	e.key(typeBinary, name)
-	e.out = binary.LittleEndian.AppendUint32(e.out, uint32(len(data))) //nolint:gosec // bounded by memory
+	e.out = binary.LittleEndian.AppendUint32(e.out, uint32(len(data)))
 	e.out = append(e.out, subtype)
 	e.out = append(e.out, data...)
 }
@@ -66,42 +66,45 @@ func (e *encoder) guid(name string, g GUID) {
 
 func (e *encoder) int32(name string, v int32) {
 	e.key(typeInt32, name)
-	e.out = binary.LittleEndian.AppendUint32(e.out, uint32(v)) //nolint:gosec // the bits are meant
+	e.out = binary.LittleEndian.AppendUint32(e.out, uint32(v))
 }
 
 func (e *encoder) int64(name string, v int64) {
 	e.key(typeInt64, name)
-	e.out = binary.LittleEndian.AppendUint64(e.out, uint64(v)) //nolint:gosec // the bits are meant
+	e.out = binary.LittleEndian.AppendUint64(e.out, uint64(v))
 }
 
 // object writes a value into a slot that the contract declares as object: a parameter or a result. Objects
 // get their $type first there.
-func (e *encoder) object(name string, value any) error { //nolint:cyclop // one case for each member of a message
+func (e *encoder) object(name string, value any) error {
 	v := reflect.ValueOf(value)
-	for v.IsValid() && v.Kind() == reflect.Pointer && v.Type() != dataStreamPointer && !v.IsNil() {
+	for v.IsValid() && v.Kind() == reflect.Pointer && v.Type() != dataStreamPointer {
 		v = v.Elem()
 	}
-	if !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+	if !v.IsValid() {
 		e.null(name)
 		return nil
 	}
-	if stream, ok := v.Interface().(*DataStream); ok {
-		e.stream(name, stream, true)
+	if v.Type() == dataStreamPointer {
+		e.stream(name, v.Interface().(*DataStream), true)
 		return nil
 	}
-	typed, ok := v.Interface().(Typed)
-	if !ok {
-		if isScalar(v.Type()) {
-			return e.value(name, v, 0)
-		}
-		return fmt.Errorf("%s has no HalibutType", v.Type())
+	if typed, ok := v.Interface().(Typed); ok {
+		return e.typed(name, v, typed.HalibutType())
 	}
+	if isScalar(v.Type()) {
+		return e.value(name, v, 0)
+	}
+	return fmt.Errorf("%s has no HalibutType", v.Type())
+}
+
+func (e *encoder) typed(name string, v reflect.Value, typeName string) error {
 	if v.Kind() != reflect.Struct {
 		return fmt.Errorf("%s has a HalibutType but is no struct", v.Type())
 	}
 	e.key(typeDocument, name)
 	start := e.begin()
-	e.text("$type", typed.HalibutType())
+	e.text(typeElement, typeName)
 	if err := e.fields(v, 0); err != nil {
 		return err
 	}
@@ -130,18 +133,18 @@ func (e *encoder) stream(name string, d *DataStream, tagged bool) {
 func (e *encoder) value(name string, v reflect.Value, depth int) error {
 	switch v.Type() {
 	case dataStreamPointer:
-		e.stream(name, v.Interface().(*DataStream), false) //nolint:forcetypeassert // by its type
+		e.stream(name, v.Interface().(*DataStream), false)
 		return nil
 	case guidType:
-		e.guid(name, v.Interface().(GUID)) //nolint:forcetypeassert // by its type
+		e.guid(name, v.Interface().(GUID))
 		return nil
 	case timeSpanType:
 		e.text(name, TimeSpan(v.Int()).String())
 		return nil
 	case timeType:
 		e.key(typeDate, name)
-		ms := v.Interface().(time.Time).UnixMilli()                 //nolint:forcetypeassert // by its type
-		e.out = binary.LittleEndian.AppendUint64(e.out, uint64(ms)) //nolint:gosec // the bits are meant
+		ms := v.Interface().(time.Time).UnixMilli()
+		e.out = binary.LittleEndian.AppendUint64(e.out, uint64(ms))
 		return nil
 	}
 	if depth >= maxDepth {
@@ -175,13 +178,13 @@ func (e *encoder) scalar(name string, v reflect.Value) error {
 		}
 		e.out = append(e.out, flag)
 	case reflect.Int8, reflect.Int16, reflect.Int32:
-		e.int32(name, int32(v.Int())) //nolint:gosec // by its kind
+		e.int32(name, int32(v.Int()))
 	case reflect.Uint8, reflect.Uint16:
-		e.int32(name, int32(v.Uint())) //nolint:gosec // by its kind
+		e.int32(name, int32(v.Uint()))
 	case reflect.Int, reflect.Int64:
 		e.int64(name, v.Int())
 	case reflect.Uint32:
-		e.int64(name, int64(v.Uint())) //nolint:gosec // by its kind
+		e.int64(name, int64(v.Uint()))
 	case reflect.Float32, reflect.Float64:
 		e.key(typeDouble, name)
 		e.out = binary.LittleEndian.AppendUint64(e.out, math.Float64bits(v.Float()))

@@ -38,9 +38,9 @@ func (c *conn) sendStream(s *DataStream, pause time.Duration) error {
 	if err != nil {
 		return err
 	}
-	defer content.Close() //nolint:errcheck // it was only read
+	defer content.Close()
 	id := s.id.net()
-	length := binary.LittleEndian.AppendUint64(nil, uint64(s.length)) //nolint:gosec // never negative
+	length := binary.LittleEndian.AppendUint64(nil, uint64(s.length))
 	for _, part := range [][]byte{id[:], length} {
 		rest(pause)
 		if _, err := c.Write(part); err != nil {
@@ -112,7 +112,7 @@ func readFrame(source io.Reader, expected map[GUID]*DataStream, store *spool) er
 		return fmt.Errorf("data stream %s was not announced", id)
 	}
 	delete(expected, id)
-	length := int64(binary.LittleEndian.Uint64(header[16:])) //nolint:gosec // compared below
+	length := int64(binary.LittleEndian.Uint64(header[16:]))
 	if length != s.length {
 		return fmt.Errorf("data stream %s has length %d, announced were %d", id, length, s.length)
 	}
@@ -122,7 +122,7 @@ func readFrame(source io.Reader, expected map[GUID]*DataStream, store *spool) er
 	if _, err := io.ReadFull(source, header[:8]); err != nil {
 		return noEOF(err)
 	}
-	if again := int64(binary.LittleEndian.Uint64(header[:8])); again != length { //nolint:gosec // compared only
+	if again := int64(binary.LittleEndian.Uint64(header[:8])); again != length {
 		return fmt.Errorf("data stream %s has length %d, at its end %d", id, length, again)
 	}
 	return nil

@@ -37,6 +37,9 @@ func FuzzMessage(f *testing.F) {
 		if decodeResponse(newDecoder(len(data)), data, &status) != nil {
 			return
 		}
+		if status.Logs == nil {
+			status.Logs = []outputLine{} // null and nothing are written as an empty list
+		}
 		e, err := encodeResponse(nil, status, nil)
 		if err != nil {
 			t.Fatalf("what was decoded cannot be encoded: %v", err)

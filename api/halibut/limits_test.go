@@ -137,7 +137,7 @@ func TestHandshakeDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer plain.Close() //nolint:errcheck // the end of the test
+	defer plain.Close()
 	_ = plain.SetDeadline(time.Now().Add(10 * time.Second))
 	ended(t, "silent before TLS", plain)
 	ended(t, "silent after TLS", l.raw(t, &l.client))

@@ -179,35 +179,20 @@ func (d *decoder) result(raw rawValue, v reflect.Value) error {
 	return d.value(raw, v, 0)
 }
 
-// scan finds the data streams in a value that nobody will decode, so that their frames can be read.
-func (d *decoder) scan(raw rawValue, depth int) error { //nolint:cyclop // one case for each BSON type
+// scan finds the data streams in a value that nobody will decode, so that their frames can be read. One is
+// known by its members, as it has a $type only where it stands by itself.
+func (d *decoder) scan(raw rawValue, depth int) error {
 	if raw.kind != typeDocument && raw.kind != typeArray {
 		return nil
 	}
 	if depth >= maxDepth {
 		return errors.New("BSON is nested too deep")
 	}
-	doc, err := readDocument(raw.data)
+	children, stream, err := survey(raw)
 	if err != nil {
 		return err
 	}
-	var children []rawValue
-	hasID, hasLength := false, false
-	for {
-		e, ok, err := doc.next()
-		if err != nil {
-			return err
-		}
-		if !ok {
-			break
-		}
-		hasID = hasID || e.name == "id" && e.kind == typeBinary && len(e.data) == 5+len(GUID{})
-		hasLength = hasLength || e.name == "length" && (e.kind == typeInt64 || e.kind == typeInt32)
-		if e.kind == typeDocument || e.kind == typeArray {
-			children = append(children, e.rawValue)
-		}
-	}
-	if raw.kind == typeDocument && hasID && hasLength {
+	if stream {
 		return d.value(raw, reflect.New(dataStreamPointer).Elem(), 0)
 	}
 	for _, child := range children {
@@ -216,4 +201,32 @@ func (d *decoder) scan(raw rawValue, depth int) error { //nolint:cyclop // one c
 		}
 	}
 	return nil
+}
+
+// survey returns the documents and arrays in one, and whether it stands for a data stream.
+func survey(raw rawValue) (children []rawValue, stream bool, err error) {
+	doc, err := readDocument(raw.data)
+	if err != nil {
+		return nil, false, err
+	}
+	hasID, hasLength := false, false
+	for {
+		e, ok, err := doc.next()
+		if err != nil {
+			return nil, false, err
+		}
+		if !ok {
+			return children, raw.kind == typeDocument && hasID && hasLength, nil
+		}
+		switch {
+		case e.kind == typeDocument || e.kind == typeArray:
+			children = append(children, e.rawValue)
+		case e.name == "id":
+			_, bad := decodeGUID(e.rawValue)
+			hasID = bad == nil
+		case e.name == "length":
+			_, bad := integer(e.rawValue)
+			hasLength = bad == nil
+		}
+	}
 }

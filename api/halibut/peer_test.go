@@ -57,7 +57,6 @@ func (stranger) HalibutType() string { return "Test.Contracts.Stranger, Test.Con
 
 // hooks are what the test service does beside answering.
 type hooks struct {
-	mu      sync.Mutex
 	waiting chan struct{}
 	ended   chan error
 	release chan struct{}
@@ -84,7 +83,7 @@ func digest(d *DataStream) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer r.Close() //nolint:errcheck // it was only read
+	defer r.Close()
 	sum := sha256.New()
 	_, err = io.Copy(sum, r)
 	return string(sum.Sum(nil)), err
@@ -204,7 +203,7 @@ func readAll(t testing.TB, d *DataStream) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close() //nolint:errcheck // it was only read
+	defer r.Close()
 	content, err := io.ReadAll(r)
 	if err != nil {
 		t.Fatal(err)

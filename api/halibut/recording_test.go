@@ -176,7 +176,7 @@ func frames(wire *conn, message []byte, take func(string, func() (any, error)) e
 			if err != nil {
 				return nil, err
 			}
-			defer r.Close() //nolint:errcheck // it was only read
+			defer r.Close()
 			sum := sha256.New()
 			_, err = io.Copy(sum, r)
 			return []member{

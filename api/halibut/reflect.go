@@ -13,7 +13,6 @@ var (
 	timeSpanType      = reflect.TypeFor[TimeSpan]()
 	timeType          = reflect.TypeFor[time.Time]()
 	rawType           = reflect.TypeFor[rawValue]()
-	typedType         = reflect.TypeFor[Typed]()
 )
 
 // isScalar tells whether values of a type stand bare in a slot declared as object.

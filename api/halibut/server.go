@@ -68,7 +68,7 @@ type Server struct {
 	tls    *tls.Config
 	codec  *codec
 	// ctx is the parent of the methods' contexts.
-	ctx    context.Context //nolint:containedctx // it ends with the server, not with a call
+	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 

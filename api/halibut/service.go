@@ -70,7 +70,7 @@ func Method1[P, R any](name string, f func(context.Context, P) (R, error)) Metho
 		name:   name,
 		params: []reflect.Type{reflect.TypeFor[P]()},
 		invoke: func(ctx context.Context, args []reflect.Value) (any, error) {
-			return f(ctx, args[0].Interface().(P)) //nolint:forcetypeassert // decoded as params says
+			return f(ctx, args[0].Interface().(P))
 		},
 	}
 }
@@ -81,7 +81,7 @@ func Method2[P1, P2, R any](name string, f func(context.Context, P1, P2) (R, err
 		name:   name,
 		params: []reflect.Type{reflect.TypeFor[P1](), reflect.TypeFor[P2]()},
 		invoke: func(ctx context.Context, args []reflect.Value) (any, error) {
-			p1, p2 := args[0].Interface().(P1), args[1].Interface().(P2) //nolint:forcetypeassert // as above
+			p1, p2 := args[0].Interface().(P1), args[1].Interface().(P2)
 			return f(ctx, p1, p2)
 		},
 	}
@@ -93,7 +93,7 @@ func Action1[P any](name string, f func(context.Context, P) error) Method {
 		name:   name,
 		params: []reflect.Type{reflect.TypeFor[P]()},
 		invoke: func(ctx context.Context, args []reflect.Value) (any, error) {
-			return nil, f(ctx, args[0].Interface().(P)) //nolint:forcetypeassert // as above
+			return nil, f(ctx, args[0].Interface().(P))
 		},
 	}
 }

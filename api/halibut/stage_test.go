@@ -29,7 +29,7 @@ func behave(t *testing.T, handle func(net.Conn)) (address string, count *atomic.
 			}
 			count.Add(1)
 			go func() {
-				defer c.Close() //nolint:errcheck // the end of the test
+				defer c.Close()
 				_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 				handle(c)
 			}()

@@ -1,7 +1,7 @@
 package halibut
 
 import (
-	"crypto/sha1" //nolint:gosec // The protocol identifies certificates by SHA-1 (halibut.md section 1.4).
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -55,7 +55,7 @@ func (t Thumbprint) Matches(c *x509.Certificate) bool {
 
 // SHA1Thumbprint returns the SHA-1 thumbprint of c, as Octopus writes it.
 func SHA1Thumbprint(c *x509.Certificate) Thumbprint {
-	sum := sha1.Sum(c.Raw) //nolint:gosec // See the import.
+	sum := sha1.Sum(c.Raw)
 	return Thumbprint(strings.ToUpper(hex.EncodeToString(sum[:])))
 }
 
