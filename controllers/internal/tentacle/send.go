@@ -143,12 +143,15 @@ func untrusted(stage halibut.Stage) bool {
 }
 
 func unsent(err error) verdict {
-	reason := v1alpha1.ReasonTransferFailed
+	v := verdict{outcome: OutcomeUnsent, reason: v1alpha1.ReasonTransferFailed, message: err.Error()}
 	var connect *halibut.ConnectError
 	if errors.As(err, &connect) {
-		reason = string(connect.Stage)
+		v.reason = string(connect.Stage)
+		if connect.Err != nil {
+			v.message = connect.Err.Error() // the rest of it is the reason again
+		}
 	}
-	return verdict{outcome: OutcomeUnsent, reason: reason, message: err.Error()}
+	return v
 }
 
 // bring uploads the content that the machine lacks.
