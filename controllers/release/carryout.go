@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -25,11 +28,39 @@ func (r *Reconciler) freeze(ctx context.Context, f facts, v verdict) (verdict, e
 	if err != nil {
 		return v, fmt.Errorf("freezing the process: %w", err)
 	}
-	if err := r.Client.Create(ctx, revision); err != nil && !apierrors.IsAlreadyExists(err) {
+	err = r.Client.Create(ctx, revision)
+	if apierrors.IsAlreadyExists(err) {
+		err = r.adopt(ctx, revision)
+	}
+	if err != nil {
 		return v, fmt.Errorf("writing snapshot %s: %w", revision.Name, err)
 	}
 	v.Process, v.Snapshot = v.Freeze, revision.Name
 	return v, nil
+}
+
+// errHeld says that the snapshot of an earlier release of this name is still there and is no use to this one.
+var errHeld = errors.New("an earlier one of this name is still there")
+
+// adopt takes over what an earlier pass wrote, or what an earlier release of this name left, which a run may still need:
+// the process is the same, and from now on the snapshot lives as long as this release.
+func (r *Reconciler) adopt(ctx context.Context, wanted *appsv1.ControllerRevision) error {
+	var there appsv1.ControllerRevision
+	if err := r.Reader.Get(ctx, client.ObjectKeyFromObject(wanted), &there); err != nil {
+		return err
+	}
+	same, err := snapshot.Same(&there, wanted)
+	if err != nil {
+		return err
+	}
+	if !same || !there.DeletionTimestamp.IsZero() {
+		return errHeld
+	}
+	before := there.DeepCopy()
+	there.OwnerReferences = slices.DeleteFunc(there.OwnerReferences, func(o metav1.OwnerReference) bool { return o.Kind == "Release" })
+	there.OwnerReferences = append(there.OwnerReferences, wanted.OwnerReferences...)
+	metav1.SetMetaDataLabel(&there.ObjectMeta, v1alpha1.LabelReleaseUID, wanted.Labels[v1alpha1.LabelReleaseUID])
+	return r.Client.Patch(ctx, &there, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 }
 
 // resolve asks the package cache for every package that has no digest in the status yet.

@@ -56,7 +56,7 @@ func New(mgr ctrl.Manager, cache Packages, fetched <-chan event.GenericEvent) *R
 // +kubebuilder:rbac:groups=mantle.dev,resources=releases/status,verbs=patch
 // +kubebuilder:rbac:groups=mantle.dev,resources=releases/finalizers,verbs=update
 // +kubebuilder:rbac:groups=mantle.dev,resources=projects;deploymentruns,verbs=get;list;watch
-// +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reconcile freezes the process, finds the packages, and writes down what is now true.

@@ -4,7 +4,7 @@
 // are frozen in a ControllerRevision; each package is fetched once, and its digest holds from then on.
 //
 // Watches: Releases, Projects (a release waits for one) and DeploymentRuns (for status.deployments).
-// Writes: ControllerRevisions (create only) and the status of Releases.
+// Writes: ControllerRevisions (made, or adopted with the same content) and the status of Releases.
 // Never: reads a Secret, changes a Project, or deletes a Release.
 //
 // A pass reads past the cache what it freezes, decides, and patches once. Fetching happens in the package cache,

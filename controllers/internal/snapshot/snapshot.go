@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -59,6 +60,19 @@ func Decode(revision *appsv1.ControllerRevision) (*v1alpha1.ProjectSpec, error) 
 		return nil, fmt.Errorf("decoding ControllerRevision %s: %w", revision.Name, err)
 	}
 	return &spec, nil
+}
+
+// Same tells whether two objects hold the same process.
+func Same(a, b *appsv1.ControllerRevision) (bool, error) {
+	left, err := Decode(a)
+	if err != nil {
+		return false, err
+	}
+	right, err := Decode(b)
+	if err != nil {
+		return false, err
+	}
+	return equality.Semantic.DeepEqual(left, right), nil
 }
 
 // Read finds the process that a release froze.
