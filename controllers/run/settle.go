@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -20,6 +21,9 @@ const defaultHistory = 20
 func (r *Reconciler) settle(ctx context.Context, run *v1alpha1.DeploymentRun) error {
 	r.lives.release(run)
 	if controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun) {
+		if err := r.disownSnapshot(ctx, run); err != nil {
+			return err
+		}
 		before := run.DeepCopy()
 		controllerutil.RemoveFinalizer(run, v1alpha1.FinalizerRun)
 		if err := r.Client.Patch(ctx, run, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
@@ -30,6 +34,31 @@ func (r *Reconciler) settle(ctx context.Context, run *v1alpha1.DeploymentRun) er
 		return r.Logs.Delete(run.Namespace, run.Name)
 	}
 	return r.prune(ctx, run)
+}
+
+// disownSnapshot gives the frozen process back to its release, which may be gone by now. A last owner stays, so that the
+// snapshot goes with this run: nobody else would delete it.
+func (r *Reconciler) disownSnapshot(ctx context.Context, run *v1alpha1.DeploymentRun) error {
+	if run.Status.Snapshot == "" {
+		return nil
+	}
+	revision, err := get(ctx, r.Reader, run.Namespace, run.Status.Snapshot, &appsv1.ControllerRevision{})
+	if err != nil {
+		return fmt.Errorf("reading snapshot %s: %w", run.Status.Snapshot, err)
+	}
+	if revision == nil {
+		return nil
+	}
+	before := revision.DeepCopy()
+	revision.OwnerReferences = slices.DeleteFunc(revision.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == run.UID })
+	if left := len(revision.OwnerReferences); left == 0 || left == len(before.OwnerReferences) {
+		return nil
+	}
+	err = r.Client.Patch(ctx, revision, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("disowning snapshot %s: %w", revision.Name, err)
+	}
+	return nil
 }
 
 // prune deletes the oldest finished runs of the project in the environment, but never a binding's newest nor its last
