@@ -9,5 +9,5 @@ targets=$(git grep --untracked -E '^func Fuzz[A-Za-z0-9_]*\(' -- '*_test.go' |
 while read -r folder target; do
 	[ -n "$folder" ] || continue
 	echo "fuzzing $target in $folder for $time"
-	go test -vet=off -run='^$' -fuzz="^$target\$" -fuzztime="$time" "./$folder" </dev/null
+	go test -vet=off -run='^$' -fuzz="^$target\$" -fuzztime="$time" -fuzzminimizetime=10x "./$folder" </dev/null
 done <<<"$targets"
