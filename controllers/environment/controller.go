@@ -18,8 +18,12 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
-// joinFor is the least time between two writes of one environment.
-const joinFor = 10 * time.Second
+const (
+	// joinFor is the least time between two writes of one environment.
+	joinFor = 10 * time.Second
+	// settleFor is how long what happens together, such as the first look at new targets, is waited for.
+	settleFor = time.Second
+)
 
 // Identities tells who the operator is in a namespace.
 type Identities interface {
@@ -36,13 +40,18 @@ type Reconciler struct {
 	// Now is the clock.
 	Now func() time.Time
 
-	mu      sync.Mutex
-	written map[types.UID]time.Time
+	mu    sync.Mutex
+	times map[types.UID]times
+}
+
+// times of one environment: when its counts were written, and since when they may be old; zero when they are not.
+type times struct {
+	written, oldSince time.Time
 }
 
 // New makes a Reconciler for the manager.
 func New(mgr ctrl.Manager, identities Identities) *Reconciler {
-	return &Reconciler{Client: mgr.GetClient(), Identities: identities, Now: time.Now, written: map[types.UID]time.Time{}}
+	return &Reconciler{Client: mgr.GetClient(), Identities: identities, Now: time.Now, times: map[types.UID]times{}}
 }
 
 // +kubebuilder:rbac:groups=mantle.dev,resources=environments,verbs=get;list;watch
@@ -52,7 +61,7 @@ func New(mgr ctrl.Manager, identities Identities) *Reconciler {
 // Reconcile counts the targets and writes that down, unless it just did.
 func (r *Reconciler) Reconcile(ctx context.Context, e *v1alpha1.Environment) (ctrl.Result, error) {
 	if !e.DeletionTimestamp.IsZero() {
-		r.wrote(e.UID, time.Time{})
+		r.forget(e.UID)
 		return ctrl.Result{}, nil
 	}
 	if wait := r.wait(e); wait > 0 {
@@ -66,7 +75,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, e *v1alpha1.Environment) (ct
 	}
 	_, lost := r.Identities.For(ctx, e.Namespace)
 	describe(e, targets.Items, lost)
-	r.wrote(e.UID, r.Now())
+	if e.Status.Targets.Total > 0 { // nothing to count is nothing to wait for
+		r.wrote(e.UID)
+	}
 	return ctrl.Result{}, patcher.Patch(ctx, e)
 }
 
@@ -77,17 +88,24 @@ func (r *Reconciler) wait(e *v1alpha1.Environment) time.Duration {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return joinFor - r.Now().Sub(r.written[e.UID])
+	at, now := r.times[e.UID], r.Now()
+	if at.oldSince.IsZero() {
+		at.oldSince = now
+		r.times[e.UID] = at
+	}
+	return max(settleFor-now.Sub(at.oldSince), joinFor-now.Sub(at.written))
 }
 
-func (r *Reconciler) wrote(uid types.UID, at time.Time) {
+func (r *Reconciler) wrote(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if at.IsZero() {
-		delete(r.written, uid)
-		return
-	}
-	r.written[uid] = at
+	r.times[uid] = times{written: r.Now()}
+}
+
+func (r *Reconciler) forget(uid types.UID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.times, uid)
 }
 
 // SetupWithManager watches environments and the targets that belong to them.
