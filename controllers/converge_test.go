@@ -1,7 +1,10 @@
 package controllers_test
 
 import (
+	"fmt"
 	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
@@ -66,4 +69,24 @@ func TestATargetThatJoinsConvergesAndOneThatIsCordonedIsLeftAlone(t *testing.T) 
 	w.readyWith(v1alpha1.ReasonUpToDate)
 	w.expectDid(a, versions("1.0.0", "1.1.0")...)
 	w.expectDid(b, versions("1.0.0", "1.1.0")...)
+}
+
+func TestAnEnvironmentTellsWhatItHas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.target("web-1")
+	w.target("web-2")
+	w.project()
+	w.release("1.0.0")
+	w.wish("1.0.0")
+	w.readyWith(v1alpha1.ReasonUpToDate)
+	e := &v1alpha1.Environment{}
+	w.eventually("the environment counts its targets and names what is current", func() (bool, string) {
+		if err := w.client.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: "production"}, e); err != nil {
+			return false, err.Error()
+		}
+		c := e.Status.Current
+		return e.Status.Targets.Total == 2 && e.Status.Targets.Healthy == 2 && len(c) == 1 && c[0].Release == "1.0.0" && c[0].Targets == "2/2",
+			fmt.Sprintf("%+v", e.Status)
+	})
 }

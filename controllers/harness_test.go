@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -32,7 +33,13 @@ import (
 	"github.com/mantledeploy/mantle/hack/kubetest"
 )
 
+// parallel is how many scenarios run at once; each waits more than it works.
+const parallel = "16"
+
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", parallel); err != nil {
+		panic(err)
+	}
 	ctrl.SetLogger(logr.Discard())
 	kubetest.Main(m)
 }

@@ -51,7 +51,7 @@ func drop(t *testing.T, address string) (open func()) {
 	}
 	var filling []net.Conn
 	for {
-		c, err := net.DialTimeout("tcp", address, 300*time.Millisecond)
+		c, err := (&net.Dialer{Timeout: 300 * time.Millisecond}).DialContext(t.Context(), "tcp", address)
 		if err != nil {
 			break
 		}
