@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -18,6 +19,8 @@ const (
 	maxMessage = 1024
 	// maxOutputs bounds the outputs of a slice, in bytes.
 	maxOutputs = 64 << 10
+	// maxSlice bounds the rows of a slice, in bytes of JSON; with metadata it stays under 256 KiB.
+	maxSlice = 250 << 10
 )
 
 // write patches the slices whose rows changed: at once where something starts or the run ends, otherwise joined with
@@ -70,9 +73,9 @@ func (r *Reconciler) writeSlice(ctx context.Context, f facts, l *live, i int, su
 	return nil
 }
 
-// results are the rows of a slice, target by target, step by step.
+// results are the rows of a slice, target by target, step by step. The rows come first; messages and outputs share what
+// is left of the slice's size.
 func (l *live) results(targets []v1alpha1.SliceTarget, summary plan.Summary) []v1alpha1.TargetResult {
-	room := maxOutputs
 	var results []v1alpha1.TargetResult
 	for _, t := range targets {
 		result := v1alpha1.TargetResult{Target: t.Name}
@@ -87,15 +90,45 @@ func (l *live) results(targets []v1alpha1.SliceTarget, summary plan.Summary) []v
 		s := summary.Results[t.Name]
 		result.Phase, result.Reason = s.Phase, s.Reason
 		result.StartTime, result.FinishTime = stamp(s.StartTime), stamp(s.FinishTime)
-		result.Outputs, result.OutputsCut, room = fit(l.outputs[t.Name], room)
 		results = append(results, result)
+	}
+	room := maxSlice - sizeOf(targets) - sizeOf(results)
+	room -= l.addMessages(results, room/2)
+	room = min(room, maxOutputs)
+	for i := range results {
+		results[i].Outputs, results[i].OutputsCut, room = fit(l.outputs[results[i].Target], room)
 	}
 	return results
 }
 
+// addMessages gives the rows their messages, in order, while there is room, and answers what they took.
+func (l *live) addMessages(results []v1alpha1.TargetResult, room int) int {
+	left := room
+	for i := range results {
+		for j := range results[i].Steps {
+			step := &results[i].Steps[j]
+			message := l.rows[plan.Key{Target: results[i].Target, Step: step.Name}].Message
+			if size := sizeOf(message) + len(`"message":,`); message != "" && size <= left {
+				step.Message = message
+				left -= size
+			}
+		}
+	}
+	return room - left
+}
+
+// sizeOf is how long a value is as JSON.
+func sizeOf(v any) int {
+	content, err := json.Marshal(v)
+	if err != nil {
+		return maxSlice // plain data always has a JSON form
+	}
+	return len(content)
+}
+
 func action(name string, r *row) v1alpha1.ActionStatus {
 	return v1alpha1.ActionStatus{Name: name, Phase: r.Phase, Attempt: r.Attempt, StartTime: stamp(r.StartTime), ExitCode: r.ExitCode,
-		Seconds: r.seconds, Reason: r.Reason, Message: r.Message, Log: r.log}
+		Seconds: r.seconds, Reason: r.Reason, Log: r.log}
 }
 
 // fit keeps as many outputs as there is room for, by name.
@@ -106,7 +139,7 @@ func fit(outputs map[string]string, room int) (kept map[string]string, dropped b
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		size := len(name) + len(outputs[name])
+		size := sizeOf(name) + sizeOf(outputs[name]) + len(`:,`)
 		if size > room {
 			dropped = true
 			continue
