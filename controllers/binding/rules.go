@@ -56,7 +56,7 @@ func running(f facts, _ survey, d *decision) bool {
 	d.CurrentRun = run.Name
 	progress := run.Status.Progress
 	if progress == "" {
-		progress = "0 targets"
+		progress = "choosing its targets"
 	}
 	if run.Annotations[v1alpha1.AnnotationWish] != d.Wish {
 		return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s of release %s is being superseded (%s)", run.Name, run.Spec.Release, progress)
