@@ -60,7 +60,7 @@ help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: build $(CONTROLPLANE) $(KUBECTL) ## watch a release reach three machines, all on this one (KEEP=1 leaves it running)
+demo: build $(BIN)/controlplane $(KUBECTL) ## watch a release reach three machines, all on this one (KEEP=1 leaves it running)
 	@go build -ldflags='$(STRIP)' -o $(BIN)/demo ./hack/demo
 	@exec $(BIN)/demo
 

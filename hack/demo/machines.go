@@ -10,10 +10,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -29,9 +27,9 @@ func freeAddress(host string) (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// tentacleAddress is 127.0.0.1n:10933 where the system has such addresses and the port is free, else a port of 127.0.0.1.
-func tentacleAddress(n int) (string, error) {
-	want := fmt.Sprintf("127.0.0.%d:10933", 10+n)
+// machineAddress is 127.0.0.1n:port where the system has such addresses and the port is free, else a port of 127.0.0.1.
+func machineAddress(n int, port string) (string, error) {
+	want := net.JoinHostPort(fmt.Sprintf("127.0.0.%d", 10+n), port)
 	l, err := net.Listen("tcp", want) //nolint:noctx // asks whether the port is free
 	if err != nil {
 		return freeAddress("127.0.0.1")
@@ -43,7 +41,7 @@ func tentacleAddress(n int) (string, error) {
 func (s *stage) tentacle(ctx context.Context, n int, operator string) (string, error) {
 	name := "web-" + strconv.Itoa(n)
 	home := s.path(name)
-	address, err := tentacleAddress(n)
+	address, err := machineAddress(n, "10933")
 	if err != nil {
 		return "", err
 	}
@@ -62,14 +60,12 @@ func (s *stage) tentacle(ctx context.Context, n int, operator string) (string, e
 	if !ok {
 		return "", errors.New("`tentacle show --json` tells no sha256 thumbprint")
 	}
-	if err := s.start(name, exec.CommandContext(context.WithoutCancel(ctx), s.program("tentacle"), "run", "--home", home)); err != nil {
+	daemon := exec.CommandContext(context.WithoutCancel(ctx), s.program("tentacle"), "run", "--home", home)
+	daemon.Env = append(os.Environ(), s.mark())
+	if _, err := s.start(name, daemon); err != nil {
 		return "", err
 	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", fmt.Errorf("splitting %s: %w", address, err)
-	}
-	shop, err := freeAddress(host)
+	shop, err := machineAddress(n, "8080")
 	if err != nil {
 		return "", err
 	}
@@ -116,22 +112,9 @@ func (s *stage) pack(ctx context.Context, version, broken string) error {
 	}
 	archive := tar.NewWriter(zipped)
 	header := &tar.Header{Name: "shop", Mode: 0o755, Size: int64(len(content)), ModTime: time.Unix(0, 0)}
-	_, write := 0, archive.WriteHeader(header)
+	write := archive.WriteHeader(header)
 	if write == nil {
 		_, write = archive.Write(content)
 	}
 	return errors.Join(write, archive.Close(), zipped.Close())
-}
-
-// stopShops ends the web services that the deployments left running, by the files that they wrote.
-func (s *stage) stopShops() {
-	for _, home := range s.machines {
-		text, err := os.ReadFile(filepath.Join(home, "shop.pid"))
-		if err != nil {
-			continue
-		}
-		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && pid > 1 {
-			_ = syscall.Kill(pid, syscall.SIGTERM)
-		}
-	}
 }

@@ -10,56 +10,68 @@ import (
 	"time"
 )
 
+// interrupted is the exit code after Ctrl-C, as shells have it.
+const interrupted = 130
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
+	told, err := run(ctx)
 	stop()
-	if err != nil {
+	switch {
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "\ndemo:", err)
 		os.Exit(1)
+	case !told:
+		os.Exit(interrupted)
 	}
 }
 
 // limit bounds the whole demo, whatever hangs.
 const limit = 5 * time.Minute
 
-func run(ctx context.Context) (err error) {
+// run plays the story and cleans up, and says whether the story was told to its end.
+func run(ctx context.Context) (told bool, err error) {
 	began := time.Now()
 	say := newTeller(os.Stdout)
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	s, err := newStage(say)
 	if err != nil {
-		return err
+		return false, err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := play(bounded, s, say); err != nil {
-		if ctx.Err() != nil {
-			say.line("Interrupted; cleaning up.")
-			return nil
-		}
-		return fmt.Errorf("%w\n%s", err, s.operatorLog())
+	err = play(bounded, s)
+	switch {
+	case ctx.Err() != nil:
+		say.line("Interrupted; cleaning up.")
+		return false, s.close()
+	case err != nil:
+		err = fmt.Errorf("%w\n%s", err, s.lastLines())
+		return false, errors.Join(err, s.close())
 	}
-	say.done("All of that took %.0f seconds, and nothing of it is left behind.", time.Since(began).Seconds())
-	if os.Getenv("KEEP") == "" {
-		return nil
+	say.done("All of that took %.0f seconds.", time.Since(began).Seconds())
+	if os.Getenv("KEEP") != "" {
+		keep(s)
+		<-ctx.Done()
+		say.line("Cleaning up.")
 	}
-	keep(s, say)
-	<-ctx.Done()
-	say.line("Cleaning up.")
-	return nil
+	if err := s.close(); err != nil {
+		return true, err
+	}
+	say.line("Every process that it started has ended, and its folder is removed.")
+	return true, nil
 }
 
-func keep(s *stage, say *teller) {
-	say.title("It is left running until Ctrl-C. Try:")
-	say.line("export KUBECONFIG=%s PATH=%s:$PATH", s.kubeconfig, s.binFolder())
+// keep tells what to try while everything runs.
+func keep(s *stage) {
+	s.say.title("It is left running until Ctrl-C. In another terminal:")
+	s.say.line("  export KUBECONFIG=%s PATH=%s:$PATH", s.kubeconfig, s.binFolder())
 	for _, command := range []string{
 		"kubectl get mantle -A",
 		"kubectl describe drun -n shop",
 		"kubectl explain deploymenttarget.spec",
-		"kubectl patch rb shop-production -n shop --type=merge -p '{\"spec\":{\"release\":\"1.0.0\"}}'",
+		`kubectl patch rb shop-production -n shop --type=merge -p '{"spec":{"release":"1.0.0"}}'`,
 		"curl http://" + s.shops[0] + "/",
 	} {
-		say.line("  %s", command)
+		s.say.line("  %s", command)
 	}
 }

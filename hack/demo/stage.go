@@ -6,11 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 // stage is what the story is played on: the processes and their folder.
@@ -19,10 +23,11 @@ type stage struct {
 	root, dir  string
 	kubeconfig string
 	logs       string // where the operator serves logs
+	token      string // of somebody who may read them
 	machines   []string
 	shops      []string
-	processes  []*exec.Cmd
-	pipes      []interface{ Close() error }
+	processes  []*process // the control plane is the first
+	pipes      []io.Closer
 }
 
 func newStage(say *teller) (*stage, error) {
@@ -44,6 +49,9 @@ func (s *stage) path(parts ...string) string {
 	return filepath.Join(append([]string{s.dir}, parts...)...)
 }
 
+// mark is a variable in the environment of all that runs on the demo's machines.
+func (s *stage) mark() string { return "DEMO_STAGE=" + s.dir }
+
 func (s *stage) binFolder() string { return filepath.Join(s.root, "bin") }
 
 // program is a program that make has built; make tells where by an environment variable.
@@ -52,25 +60,6 @@ func (s *stage) program(name string) string {
 		return path
 	}
 	return filepath.Join(s.binFolder(), name)
-}
-
-// start runs a program until the demo ends, with its output in a file.
-func (s *stage) start(name string, cmd *exec.Cmd) error {
-	log, err := os.Create(s.path(name + ".log"))
-	if err != nil {
-		return fmt.Errorf("making a log: %w", err)
-	}
-	defer log.Close()
-	cmd.Stderr = log
-	if cmd.Stdout == nil {
-		cmd.Stdout = log
-	}
-	dieWithUs(cmd)
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("starting %s: %w", name, err)
-	}
-	s.processes = append(s.processes, cmd)
-	return nil
 }
 
 // controlPlane starts the Kubernetes API with our kinds in it.
@@ -85,9 +74,11 @@ func (s *stage) controlPlane(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("starting the Kubernetes API: %w", err)
 	}
-	defer w.Close()
+	s.pipes = append(s.pipes, r)
 	cmd.Stdout = w
-	if err := s.start("controlplane", cmd); err != nil {
+	p, err := s.start("controlplane", cmd)
+	_ = w.Close() // the child has its own
+	if err != nil {
 		return err
 	}
 	found := make(chan string, 1)
@@ -96,23 +87,32 @@ func (s *stage) controlPlane(ctx context.Context) error {
 		for lines.Scan() {
 			if path, ok := strings.CutPrefix(lines.Text(), "KUBECONFIG="); ok {
 				found <- path
+				return
 			}
 		}
 	}()
 	select {
 	case s.kubeconfig = <-found:
 		return nil
+	case <-p.done:
+		return s.alive()
 	case <-time.After(time.Minute):
-		return fmt.Errorf("the Kubernetes API did not come up within a minute; its log is %s", s.path("controlplane.log"))
+		return errors.New("the Kubernetes API did not come up within a minute")
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// kubectl runs kubectl as an administrator.
-func (s *stage) kubectl(ctx context.Context, stdin string, args ...string) (string, error) {
+// command is kubectl as an administrator, without the settings and caches of whoever runs the demo.
+func (s *stage) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, s.program("kubectl"), args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig, "KUBECACHEDIR="+s.path("kubectl"), "KUBERC=off")
+	return cmd
+}
+
+// kubectl runs kubectl and gives what it printed.
+func (s *stage) kubectl(ctx context.Context, stdin string, args ...string) (string, error) {
+	cmd := s.command(ctx, args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -139,70 +139,35 @@ func (s *stage) operator(ctx context.Context) error {
 	if _, err := s.kubectl(ctx, "", "apply", "-k", filepath.Join(s.root, "config", "rbac")); err != nil {
 		return err
 	}
-	token, err := s.kubectl(ctx, "", "create", "token", "mantle", "-n", "mantle-system")
+	account, err := s.account(ctx)
 	if err != nil {
 		return err
-	}
-	account := s.path("operator.kubeconfig")
-	admin, err := os.ReadFile(s.kubeconfig)
-	if err != nil {
-		return fmt.Errorf("reading the kubeconfig: %w", err)
-	}
-	if err := os.WriteFile(account, admin, 0o600); err != nil {
-		return fmt.Errorf("writing the operator's kubeconfig: %w", err)
-	}
-	for _, args := range [][]string{
-		{"config", "unset", "users"},
-		{"config", "set-credentials", "operator", "--token=" + strings.TrimSpace(token)},
-		{"config", "set-context", "--current", "--user=operator"},
-	} {
-		if _, err := s.kubectl(ctx, "", append(args, "--kubeconfig="+account)...); err != nil {
-			return err
-		}
 	}
 	if s.logs, err = freeAddress("127.0.0.1"); err != nil {
 		return err
 	}
-	return s.start("operator", exec.CommandContext(context.WithoutCancel(ctx), s.program("operator"), "--kubeconfig", account, "--namespace", "mantle-system", "--leader-elect",
+	_, err = s.start("operator", exec.CommandContext(context.WithoutCancel(ctx), s.program("operator"), "--kubeconfig", account, "--namespace", "mantle-system", "--leader-elect",
 		"--data-dir", s.path("operator"), "--package-root", s.path("packages"), "--metrics-bind-address", s.logs, "--health-probe-bind-address", "0"))
+	return err
 }
 
-func (s *stage) operatorLog() string {
-	content, err := os.ReadFile(s.path("operator.log"))
+// account writes a kubeconfig of the operator's ServiceAccount and gives its path.
+func (s *stage) account(ctx context.Context) (string, error) {
+	token, err := s.kubectl(ctx, "", "create", "token", "mantle", "-n", "mantle-system")
 	if err != nil {
-		return ""
+		return "", err
 	}
-	const most = 2000
-	return "the end of the operator's log:\n" + string(content[max(0, len(content)-most):])
-}
-
-// close ends every process, the youngest first, and removes the folder.
-func (s *stage) close() error {
-	s.stopShops()
-	for _, p := range s.pipes {
-		_ = p.Close()
+	file, err := clientcmd.LoadFromFile(s.kubeconfig)
+	if err != nil {
+		return "", fmt.Errorf("reading the kubeconfig: %w", err)
 	}
-	for i := len(s.processes) - 1; i >= 0; i-- {
-		end(s.processes[i])
+	file.AuthInfos = map[string]*clientcmdapi.AuthInfo{"operator": {Token: strings.TrimSpace(token)}}
+	for _, c := range file.Contexts {
+		c.AuthInfo = "operator"
 	}
-	if err := os.RemoveAll(s.dir); err != nil {
-		return fmt.Errorf("cleaning up: %w", err)
+	path := s.path("operator.kubeconfig")
+	if err := clientcmd.WriteToFile(*file, path); err != nil {
+		return "", fmt.Errorf("writing the operator's kubeconfig: %w", err)
 	}
-	return nil
-}
-
-// end asks a process to end and kills it when it does not.
-func end(cmd *exec.Cmd) {
-	_ = cmd.Process.Signal(os.Interrupt)
-	done := make(chan struct{})
-	go func() {
-		_ = cmd.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(10 * time.Second):
-		_ = cmd.Process.Kill()
-		<-done
-	}
+	return path, nil
 }

@@ -10,19 +10,23 @@ import (
 	"time"
 )
 
-// traffic asks every shop again and again, as customers would, and counts.
+// traffic asks every shop again and again, as customers would, and counts. Each round asks all of them at the same time.
 type traffic struct {
 	stop   context.CancelFunc
 	done   sync.WaitGroup
-	mu     sync.Mutex
-	asked  int
-	least  int
-	within map[string]int
+	counts counts
+}
+
+// counts are what customers saw.
+type counts struct {
+	asked, unanswered int
+	least             int            // how many shops answered in the worst round
+	within            map[string]int // answers by version
 }
 
 // ask gives a shop's answer.
 func ask(ctx context.Context, address string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
 	if err != nil {
@@ -34,46 +38,65 @@ func ask(ctx context.Context, address string) (string, error) {
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-	return strings.TrimSpace(string(body)), err
+	if err != nil {
+		return "", fmt.Errorf("reading the answer of %s: %w", address, err)
+	}
+	return strings.TrimSpace(string(body)), nil
 }
 
 // newTraffic begins to ask.
 func newTraffic(ctx context.Context, shops []string) *traffic {
 	ctx, stop := context.WithCancel(ctx)
-	t := &traffic{stop: stop, least: len(shops), within: map[string]int{}}
+	t := &traffic{stop: stop, counts: counts{least: len(shops), within: map[string]int{}}}
 	t.done.Go(func() {
 		for ctx.Err() == nil {
-			answered := 0
-			for _, shop := range shops {
-				answer, err := ask(ctx, shop)
-				if ctx.Err() != nil {
-					return
-				}
-				t.mu.Lock()
-				t.asked++
-				if err == nil {
-					answered++
-					_, version, _ := strings.Cut(answer, "shop ")
-					version, _, _ = strings.Cut(version, " ")
-					t.within[version]++
-				}
-				t.mu.Unlock()
-			}
-			t.mu.Lock()
-			t.least = min(t.least, answered)
-			t.mu.Unlock()
+			t.round(ctx, shops)
 			select {
 			case <-ctx.Done():
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(10 * time.Millisecond):
 			}
 		}
 	})
 	return t
 }
 
+// round asks every shop once.
+func (t *traffic) round(ctx context.Context, shops []string) {
+	versions := make([]string, len(shops))
+	var all sync.WaitGroup
+	for i, shop := range shops {
+		all.Go(func() {
+			if answer, err := ask(ctx, shop); err == nil {
+				versions[i] = versionOf(answer)
+			}
+		})
+	}
+	all.Wait()
+	if ctx.Err() != nil {
+		return // cut off by us
+	}
+	answered := 0
+	for _, version := range versions {
+		if version != "" {
+			answered++
+			t.counts.within[version]++
+		}
+	}
+	t.counts.asked += len(shops)
+	t.counts.unanswered += len(shops) - answered
+	t.counts.least = min(t.counts.least, answered)
+}
+
+// versionOf is the version that a shop says it is; empty where it says none.
+func versionOf(answer string) string {
+	_, version, _ := strings.Cut(answer, "shop ")
+	version, _, _ = strings.Cut(version, " ")
+	return version
+}
+
 // end stops asking and tells what was seen.
-func (t *traffic) end() (asked, least int, within map[string]int) {
+func (t *traffic) end() counts {
 	t.stop()
 	t.done.Wait()
-	return t.asked, t.least, t.within
+	return t.counts
 }
