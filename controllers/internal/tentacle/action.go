@@ -65,27 +65,6 @@ func (p *Pool) find(ticket string) *action {
 	return p.actions[ticket]
 }
 
-// completeTries bounds how often a machine is told that a result is written; it sweeps by itself later.
-const completeTries = 6
-
-// Complete tells the machine, in the background, that the ticket's result is written.
-func (p *Pool) Complete(m Machine, ticket string) {
-	p.spawn(func() {
-		s := p.session(m)
-		defer s.release()
-		pause := p.config.RetryPause
-		for range completeTries {
-			ctx, cancel := context.WithTimeout(p.ctx, time.Minute)
-			err := s.CompleteScript(ctx, tentacle.CompleteScriptCommandV2{Ticket: tentacle.ScriptTicket{TaskID: ticket}})
-			cancel()
-			if err == nil || !p.sleep(p.ctx, pause) {
-				return
-			}
-			pause *= 2
-		}
-	})
-}
-
 // tell changes the report and notifies the owner where that matters to it.
 func (p *Pool) tell(act *action, change func(*Report)) {
 	act.mu.Lock()
@@ -134,7 +113,8 @@ func (p *Pool) carryOut(act *action) {
 	s := p.session(act.Machine)
 	defer s.release()
 	f := &follower{pool: p, session: s, ticket: tentacle.ScriptTicket{TaskID: act.Ticket}, scanner: step.NewScanner(act.Plan.Nonce),
-		sink: act.Log, cancelled: act.cancelled, patience: lifetime(act.Action), waiting: func(state tentacle.ProcessState) { p.observe(act, state) }}
+		sink: act.Log, cancelled: act.cancelled, patience: lifetime(act.Action), unreached: s.unreached,
+		waiting: func(state tentacle.ProcessState) { p.observe(act, state) }}
 	v, started := verdict{}, false
 	if act.Resume {
 		v, started = f.takeUp(ctx)
@@ -148,8 +128,8 @@ func (p *Pool) carryOut(act *action) {
 	if v.result.Reason == step.ReasonContentMissing && act.Content != nil {
 		s.setHolds(act.Content.SHA256, false)
 	}
-	if p.ctx.Err() != nil && v.outcome == OutcomeLost {
-		return // this process ends; the next one asks the machine
+	if p.ctx.Err() != nil && !f.ended() {
+		return // this process ends, which says nothing about the action; the next one asks the machine
 	}
 	p.end(act, v)
 }

@@ -20,15 +20,25 @@ type follower struct {
 	cancelled <-chan struct{}
 	// patience is how long it keeps asking a machine that does not answer.
 	patience time.Duration
-	// waiting is told of the script's state as it changes.
-	waiting func(tentacle.ProcessState)
+	// waiting is told of the script's state as it changes, unreached of errors.
+	waiting   func(tentacle.ProcessState)
+	unreached func(error)
 
 	last     int64
 	stderr   tail
 	response tentacle.ScriptStatusResponseV2
-	seen     bool
-	moved    bool
+	// seen says that there is a response, known that the machine knew the ticket, moved that the last one had news.
+	seen, known, moved bool
+	// glance is how long the next WaitForStatus is held while the script waits for the machine.
+	glance time.Duration
 }
+
+const (
+	// pace is the least time between two questions about a script that has news all the time.
+	pace = 20 * time.Millisecond
+	// cancelTime bounds one CancelScript.
+	cancelTime = 30 * time.Second
+)
 
 // take reads an answer: the output that is new, and the state.
 func (f *follower) take(r tentacle.ScriptStatusResponseV2) {
@@ -66,8 +76,22 @@ func (f *follower) take(r tentacle.ScriptStatusResponseV2) {
 	f.last = max(f.last, r.NextLogSequence)
 	r.Logs = nil
 	f.response, f.seen = r, true
+	if r.State == tentacle.Pending {
+		f.glance = min(max(2*f.glance, f.pool.config.PollMin), f.pool.config.PollMax, f.pool.config.Wait)
+	} else {
+		f.glance = f.pool.config.Wait
+	}
+	f.known = f.known || !unknown(r)
 	f.waiting(r.State)
 }
+
+// unknown tells whether the machine says that it does not know the ticket.
+func unknown(r tentacle.ScriptStatusResponseV2) bool {
+	return r.State == tentacle.Complete && r.ExitCode == tentacle.ExitUnknownScript
+}
+
+// ended tells whether the machine has said how the script ended.
+func (f *follower) ended() bool { return f.seen && f.response.State == tentacle.Complete }
 
 // takeUp asks the machine about a script that an earlier process may have started. It answers false where the machine
 // does not know it; a verdict where nobody can tell.
@@ -76,14 +100,24 @@ func (f *follower) takeUp(ctx context.Context) (verdict, bool) {
 	for pause := f.pool.config.RetryPause; ; pause = min(2*pause, 10*time.Second) {
 		r, err := f.session.GetStatus(ctx, tentacle.ScriptStatusRequestV2{Ticket: f.ticket})
 		switch {
-		case err == nil && r.State == tentacle.Complete && r.ExitCode == tentacle.ExitUnknownScript:
+		case err == nil && unknown(r):
 			return verdict{}, false
 		case err == nil:
 			f.take(r)
 			return verdict{}, true
-		case time.Now().After(until), !f.pool.sleep(ctx, pause):
+		}
+		f.failed(err)
+		if time.Now().After(until) || !f.pool.sleep(ctx, pause) {
 			return lost("the machine did not answer: " + err.Error()), false
 		}
+	}
+}
+
+// failed notes that a question was not answered.
+func (f *follower) failed(err error) {
+	f.session.forgetFacts()
+	if f.unreached != nil {
+		f.unreached(err)
 	}
 }
 
@@ -91,14 +125,13 @@ func (f *follower) takeUp(ctx context.Context) (verdict, bool) {
 func (f *follower) follow(ctx context.Context) verdict {
 	poll, pause := f.pool.config.PollMin, f.pool.config.RetryPause
 	var silent time.Time
-	for {
-		if f.seen && f.response.State == tentacle.Complete {
-			return f.judge()
-		}
+	for !f.ended() {
+		asked := time.Now()
 		r, held, err := f.ask(ctx)
 		if err != nil {
+			f.failed(err)
 			if silent.IsZero() {
-				silent = time.Now()
+				silent = asked
 			}
 			if time.Since(silent) > f.patience || !f.pool.sleep(ctx, pause) {
 				return lost("the machine stopped answering: " + err.Error())
@@ -108,18 +141,26 @@ func (f *follower) follow(ctx context.Context) verdict {
 		}
 		silent, pause = time.Time{}, f.pool.config.RetryPause
 		f.take(r)
-		if held || f.response.State == tentacle.Complete {
-			continue
-		}
 		if f.moved {
 			poll = f.pool.config.PollMin
 		} else {
 			poll = min(poll*3/2, f.pool.config.PollMax)
 		}
-		jittered := poll*9/10 + time.Duration(rand.Int64N(int64(poll)/5+1)) //nolint:gosec // polls are spread, not hidden
-		if !f.nap(ctx, jittered) {
-			return lost("the operator stopped")
+		if !f.ended() && !f.nap(ctx, f.rest(poll, held, time.Since(asked))) {
+			return lost("the operator stopped asking")
 		}
+	}
+	return f.judge()
+}
+
+// rest is how long to wait before the next question. A machine that held its answer has waited already; one that
+// answers at once with nothing new is polled like any other.
+func (f *follower) rest(poll time.Duration, held bool, took time.Duration) time.Duration {
+	switch {
+	case held && (f.moved || took >= f.pool.config.PollMin):
+		return max(pace-took, 0)
+	default:
+		return poll*9/10 + time.Duration(rand.Int64N(int64(poll)/5+1)) //nolint:gosec // polls are spread, not hidden
 	}
 }
 
@@ -127,7 +168,7 @@ func (f *follower) follow(ctx context.Context) verdict {
 func (f *follower) ask(ctx context.Context) (r tentacle.ScriptStatusResponseV2, held bool, err error) {
 	select {
 	case <-f.cancelled:
-		r, err = f.session.CancelScript(ctx, tentacle.CancelScriptCommandV2{Ticket: f.ticket, LastLogSequence: f.last})
+		r, err = f.cancel(ctx)
 		return r, false, err
 	default:
 	}
@@ -148,22 +189,30 @@ func (f *follower) ask(ctx context.Context) (r tentacle.ScriptStatusResponseV2, 
 	return r, false, err
 }
 
-// wait lets the machine hold its answer until there is something to say, or a cancel.
+// cancel asks for the script's end. It does so also when the caller's time is over, which is why RunStep cancels.
+func (f *follower) cancel(ctx context.Context) (tentacle.ScriptStatusResponseV2, error) {
+	ctx, stop := f.pool.bounded(context.WithoutCancel(ctx), cancelTime)
+	defer stop()
+	return f.session.CancelScript(ctx, tentacle.CancelScriptCommandV2{Ticket: f.ticket, LastLogSequence: f.last})
+}
+
+// wait lets the machine hold its answer until there is something to say, or a cancel. While the script waits for the
+// machine the answer is held for a shorter time: its turn may have come between two questions, which says nothing.
 func (f *follower) wait(ctx context.Context) (tentacle.ScriptStatusResponseV2, error) {
-	ctx, stop := context.WithCancel(ctx)
+	held, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
 		select {
 		case <-f.cancelled:
 			stop()
-		case <-ctx.Done():
+		case <-held.Done():
 		}
 	}()
-	r, err := f.session.WaitForStatus(ctx, tentacle.WaitForStatusCommandV1{Ticket: f.ticket, LastLogSequence: f.last, MaxWait: halibut.TimeSpan(f.pool.config.Wait)})
+	r, err := f.session.WaitForStatus(held, tentacle.WaitForStatusCommandV1{Ticket: f.ticket, LastLogSequence: f.last, MaxWait: halibut.TimeSpan(f.glance)})
 	select {
 	case <-f.cancelled:
 		if err != nil {
-			return f.session.CancelScript(context.WithoutCancel(ctx), tentacle.CancelScriptCommandV2{Ticket: f.ticket, LastLogSequence: f.last})
+			return f.cancel(ctx)
 		}
 	default:
 	}
@@ -176,6 +225,9 @@ func (f *follower) nap(ctx context.Context, d time.Duration) bool {
 	case <-f.cancelled: // asked already: keep the pause between two requests
 		return f.pool.sleep(ctx, min(d, f.pool.config.PollMin))
 	default:
+	}
+	if d <= 0 {
+		return ctx.Err() == nil
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -2,17 +2,12 @@ package tentacle
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/mantledeploy/mantle/api/halibut"
-	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
 // Config of a Pool. The zero value of every number is its default.
@@ -35,6 +30,11 @@ type Config struct {
 	// DialContext replaces net.Dialer in tests.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 	Logger      *slog.Logger
+}
+
+// keepAlive notices a peer that vanished without a word (halibut.md section 1.1).
+func keepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 10}
 }
 
 func (c Config) withDefaults() Config {
@@ -62,7 +62,7 @@ func (c Config) withDefaults() Config {
 		c.Unreached = func(types.NamespacedName) {}
 	}
 	if c.DialContext == nil {
-		c.DialContext = (&net.Dialer{}).DialContext
+		c.DialContext = (&net.Dialer{KeepAliveConfig: keepAlive()}).DialContext
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -82,28 +82,10 @@ type Pool struct {
 	mu        sync.Mutex
 	stopped   bool
 	actions   map[string]*action
-	clients   map[clientKey]*halibut.Client
+	clients   map[clientKey]*client
 	endpoints map[endpointKey]*endpoint
-}
-
-// clientKey keeps the connections of different identities apart.
-type clientKey struct {
-	identity halibut.Thumbprint
-	timeout  time.Duration
-}
-
-type endpointKey struct {
-	clientKey
-	halibut.Endpoint
-}
-
-// endpoint is what is known of a machine while somebody works with it.
-type endpoint struct {
-	users int
-	facts *tentacle.Facts
-	// holds are the contents that the machine is known to have.
-	holds map[string]bool
-	timer *time.Timer
+	// completing are the tickets that machines are still to be told of; see Complete.
+	completing map[endpointKey][]completion
 }
 
 // NewPool makes a Pool. Nothing runs until it is asked.
@@ -112,7 +94,8 @@ func NewPool(config Config) *Pool {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Pool{config: config, ctx: ctx, stop: stop,
 		dials: make(chan struct{}, config.MaxDials), followers: make(chan struct{}, config.MaxFollowers),
-		actions: map[string]*action{}, clients: map[clientKey]*halibut.Client{}, endpoints: map[endpointKey]*endpoint{}}
+		actions: map[string]*action{}, clients: map[clientKey]*client{}, endpoints: map[endpointKey]*endpoint{},
+		completing: map[endpointKey][]completion{}}
 }
 
 // drain is how long Start waits for the goroutines of actions when it ends; the scripts go on.
@@ -160,104 +143,4 @@ func (p *Pool) spawn(f func()) bool {
 		f()
 	}()
 	return true
-}
-
-// session is one use of a machine: its client, and what is known of it. Release it.
-type session struct {
-	*tentacle.Client
-	pool *Pool
-	key  endpointKey
-	conn *halibut.Client
-	at   *endpoint
-}
-
-func (p *Pool) session(m Machine) *session {
-	pin := m.Thumbprint
-	if m.SHA256 != "" && pin != "" {
-		pin = m.SHA256
-	}
-	key := endpointKey{clientKey{m.Identity.Thumbprint, m.ConnectTimeout}, halibut.Endpoint{Address: m.Address, Thumbprint: pin}}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	conn := p.clients[key.clientKey]
-	if conn == nil {
-		conn = halibut.NewClient(halibut.ClientConfig{Certificate: m.Identity.Certificate, ConnectTimeout: m.ConnectTimeout,
-			SpoolDir: p.config.SpoolDir, DialContext: p.dial, Logger: p.config.Logger})
-		p.clients[key.clientKey] = conn
-	}
-	at := p.endpoints[key]
-	if at == nil {
-		at = &endpoint{holds: map[string]bool{}}
-		p.endpoints[key] = at
-	}
-	at.users++
-	if at.timer != nil {
-		at.timer.Stop()
-		at.timer = nil
-	}
-	return &session{Client: tentacle.NewClient(conn, key.Endpoint), pool: p, key: key, conn: conn, at: at}
-}
-
-// release lets the connections go a little later, when nobody else uses them by then.
-func (s *session) release() {
-	p := s.pool
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s.at.users--
-	if s.at.users > 0 || s.at.timer != nil {
-		return
-	}
-	s.at.timer = time.AfterFunc(p.config.Linger, func() {
-		p.mu.Lock()
-		idle := s.at.users == 0
-		if idle {
-			delete(p.endpoints, s.key)
-		}
-		p.mu.Unlock()
-		if idle {
-			s.conn.CloseIdle(s.key.Endpoint)
-		}
-	})
-}
-
-// dial bounds how many connections are dialled at once.
-func (p *Pool) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	select {
-	case p.dials <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	defer func() { <-p.dials }()
-	return p.config.DialContext(ctx, network, address)
-}
-
-// facts asks the machine what it offers, once while it is worked with.
-func (s *session) facts(ctx context.Context) (tentacle.Facts, error) {
-	s.pool.mu.Lock()
-	known := s.at.facts
-	s.pool.mu.Unlock()
-	if known != nil {
-		return *known, nil
-	}
-	r, err := s.GetCapabilities(ctx)
-	if err != nil {
-		return tentacle.Facts{}, fmt.Errorf("asking for capabilities: %w", err)
-	}
-	f := tentacle.ParseFacts(r)
-	s.pool.mu.Lock()
-	s.at.facts = &f
-	s.pool.mu.Unlock()
-	return f, nil
-}
-
-func (s *session) holds(content string) bool {
-	s.pool.mu.Lock()
-	defer s.pool.mu.Unlock()
-	return s.at.holds[content]
-}
-
-func (s *session) setHolds(content string, holds bool) {
-	s.pool.mu.Lock()
-	defer s.pool.mu.Unlock()
-	s.at.holds[strings.ToLower(content)] = holds
 }

@@ -18,16 +18,33 @@ type Probe struct {
 	Facts        tentacle.Facts
 }
 
+// Fits tells whether the Tentacle can carry out our steps; the error is an *UnfitError.
+func (pr Probe) Fits() error { return fits(pr.Facts) }
+
+// probeTimeout bounds a probe, and tellTimeout how long a machine may take to say what it offers.
+const (
+	probeTimeout = time.Minute
+	tellTimeout  = 15 * time.Second
+)
+
 // Probe connects and asks for capabilities. The error is a halibut.ConnectError where the machine was not reached or
-// trust does not hold; it carries the certificate that was presented.
+// trust does not hold; it carries the certificate that was presented. ErrBusy is in it where the machine was not even
+// tried.
 func (p *Pool) Probe(ctx context.Context, m Machine) (Probe, error) {
+	ctx, cancel := p.bounded(ctx, probeTimeout)
+	defer cancel()
 	s := p.session(m)
 	defer s.release()
 	certificate, err := s.conn.Connect(ctx, s.key.Endpoint)
 	if err != nil {
 		return Probe{Certificate: certificate}, err
 	}
-	r, err := s.GetCapabilities(ctx)
+	asked, stop := context.WithTimeout(ctx, tellTimeout)
+	defer stop()
+	r, err := s.GetCapabilities(asked)
+	if err != nil && asked.Err() != nil && ctx.Err() == nil {
+		err = &halibut.ConnectError{Stage: halibut.NoAnswer, Address: m.Address, Presented: certificate, Err: err}
+	}
 	if err != nil {
 		return Probe{Certificate: certificate}, fmt.Errorf("asking for capabilities: %w", err)
 	}
@@ -54,7 +71,7 @@ const stepGrace = 30 * time.Second
 // RunStep runs a health or inventory step to its end and completes it. It blocks: call it from a worker, not from a
 // reconciler. Ticket and nonce are filled in. An error means that it could not be sent.
 func (p *Pool) RunStep(ctx context.Context, m Machine, pl step.Plan) (Done, error) {
-	ctx, cancel := context.WithTimeout(ctx, pl.Timeout()+stepGrace)
+	ctx, cancel := p.bounded(ctx, pl.Timeout()+stepGrace)
 	defer cancel()
 	s := p.session(m)
 	defer s.release()

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -21,32 +19,87 @@ func (p *Pool) send(ctx context.Context, act *action, f *follower) (verdict, boo
 	if err != nil {
 		return failed(v1alpha1.ReasonEngineFailed, "preparing the step: "+err.Error()), false
 	}
-	// The patience ends for what could not be sent; what may have begun is asked for until the action's lifetime ends.
-	give := time.Now().Add(act.Machine.RetryDuration)
-	maybe := false
+	t := tries{patience: act.Machine.RetryDuration, follower: f}
+	t.renew()
 	for pause := p.config.RetryPause; ; pause = min(2*pause, 10*time.Second) {
 		if act.isCancelled() {
-			return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: "cancelled before it was sent"}.unless(maybe)
+			return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: "cancelled before it was sent"}.unless(t.maybe)
 		}
 		r, err := p.try(ctx, act, f, command)
 		if err == nil {
 			f.take(r)
 			return verdict{}, true
 		}
-		maybe = maybe || uncertain(err)
-		if v, final := p.refused(act, err); final && !maybe {
-			return v, false
+		f.failed(err)
+		if v, started := t.failed(ctx, err); started || v.outcome != "" {
+			return v, started
 		}
-		if time.Now().After(give) {
-			return unsent(err).unless(maybe)
-		}
-		if !p.sleep(ctx, min(pause, max(time.Until(give), time.Millisecond))) {
-			return lost("the operator stopped while it was sending"), false
+		if !p.sleep(ctx, min(pause, max(time.Until(t.give), p.config.RetryPause))) {
+			return t.end(err), false
 		}
 	}
 }
 
-// unless gives up the verdict where the machine may have the script: then it is asked.
+// tries are those of one action to get its script to the machine.
+type tries struct {
+	patience time.Duration
+	follower *follower
+	// give is when it gives up; maybe says that the script may have begun.
+	give      time.Time
+	maybe     bool
+	transfers int
+}
+
+func (t *tries) renew() { t.give = time.Now().Add(t.patience) }
+
+// failed notes a failed try. The zero answer means to try again; otherwise the script did not begin, and the verdict
+// says why, or the machine turns out to have it.
+func (t *tries) failed(ctx context.Context, err error) (verdict, bool) {
+	t.maybe = t.maybe || uncertain(err)
+	if v, final := refused(err); final && !t.maybe {
+		return v, false
+	}
+	if t.excuses(err) {
+		t.renew()
+	}
+	if time.Now().Before(t.give) {
+		return verdict{}, false
+	}
+	if !t.maybe {
+		return unsent(err), false
+	}
+	// It may have begun: only the machine knows. Where it does not know the ticket, it is sent again.
+	v, known := t.follower.takeUp(ctx)
+	if !known && v.outcome == "" {
+		t.maybe = false
+		t.renew()
+	}
+	return v, known
+}
+
+// maxTransfers bounds how often a package is sent again to a machine that can be reached.
+const maxTransfers = 3
+
+// excuses tells whether the time that went by was not spent on reaching the machine: it went into a transfer that broke
+// off, or into waiting for other machines.
+func (t *tries) excuses(err error) bool {
+	var transfer *transferError
+	if errors.As(err, &transfer) && t.transfers < maxTransfers {
+		t.transfers++
+		return true
+	}
+	return errors.Is(err, ErrBusy)
+}
+
+// end is the verdict where the action's own time is over.
+func (t *tries) end(err error) verdict {
+	if t.maybe {
+		return lost("the machine did not say whether it began: " + err.Error())
+	}
+	return unsent(err)
+}
+
+// unless gives up the verdict where the machine may have the script: then it is asked, and told to cancel.
 func (v verdict) unless(maybe bool) (verdict, bool) {
 	if maybe {
 		return verdict{}, true
@@ -96,36 +149,44 @@ func uncertain(err error) bool {
 	return errors.As(err, &start) && !errors.As(err, &connect) && !errors.As(err, &server)
 }
 
-// unfitError says that the Tentacle cannot do what a step needs.
-type unfitError struct{ reason, message string }
+// transferError marks what went wrong while a package was sent.
+type transferError struct{ error }
 
-func (e *unfitError) Error() string { return e.message }
+func (e *transferError) Unwrap() error { return e.error }
+
+// UnfitError says that the Tentacle cannot do what our steps need.
+type UnfitError struct {
+	// Reason is one of v1alpha1's, Message names the remedy.
+	Reason, Message string
+}
+
+// Error is the message.
+func (e *UnfitError) Error() string { return e.Message }
 
 // fits tells whether a Tentacle of these facts can carry out our plans.
 func fits(f tentacle.Facts) error {
 	switch {
 	case !f.Has(tentacle.ScriptServiceV2Name):
-		return &unfitError{v1alpha1.ReasonTentacleUnsupported, "the Tentacle does not offer " + tentacle.ScriptServiceV2Name + "; upgrade it"}
+		return &UnfitError{v1alpha1.ReasonTentacleUnsupported, "the Tentacle does not offer " + tentacle.ScriptServiceV2Name + "; upgrade it"}
 	case f.Engine == 0:
-		return &unfitError{v1alpha1.ReasonTentacleUnsupported, "the Tentacle has no Mantle engine; install Mantle's Tentacle there"}
+		return &UnfitError{v1alpha1.ReasonTentacleUnsupported, "the Tentacle has no Mantle engine; install Mantle's Tentacle there"}
 	case f.Engine < step.Version:
-		return &unfitError{v1alpha1.ReasonEngineTooOld, fmt.Sprintf("the Tentacle's engine reads plans of version %d, this operator writes %d; upgrade the Tentacle", f.Engine, step.Version)}
+		return &UnfitError{v1alpha1.ReasonEngineTooOld, fmt.Sprintf("the Tentacle's engine reads plans of version %d, this operator writes %d; upgrade the Tentacle", f.Engine, step.Version)}
 	default:
 		return nil
 	}
 }
 
 // refused gives the verdict on errors that trying again does not help.
-func (p *Pool) refused(act *action, err error) (verdict, bool) {
+func refused(err error) (verdict, bool) {
 	var connect *halibut.ConnectError
 	var server *halibut.ServerError
-	var unfit *unfitError
+	var unfit *UnfitError
 	switch {
 	case errors.As(err, &connect):
-		p.config.Unreached(types.NamespacedName{Namespace: act.Machine.Namespace, Name: act.Machine.Name})
 		return unsent(err), untrusted(connect.Stage)
 	case errors.As(err, &unfit):
-		return failed(unfit.reason, unfit.message), true
+		return failed(unfit.Reason, unfit.Message), true
 	case errors.As(err, &server) && !server.Retryable():
 		return failed(v1alpha1.ReasonEngineFailed, "the Tentacle refused the step: "+server.Message), true
 	default:
@@ -172,10 +233,10 @@ func (p *Pool) bring(ctx context.Context, act *action, s *session) error {
 	}
 	r, err := s.UploadFile(ctx, c.Path, halibut.NewDataStream(c.Size, c.Open))
 	if err != nil {
-		return fmt.Errorf("sending package content %s: %w", c.SHA256[:12], err)
+		return &transferError{fmt.Errorf("sending package content %.12s: %w", c.SHA256, err)}
 	}
 	if r.Length != c.Size {
-		return fmt.Errorf("sending package content %s: %d of %d bytes arrived", c.SHA256[:12], r.Length, c.Size)
+		return &transferError{fmt.Errorf("sending package content %.12s: %d of %d bytes arrived", c.SHA256, r.Length, c.Size)}
 	}
 	s.setHolds(c.SHA256, true)
 	return nil

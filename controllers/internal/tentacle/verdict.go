@@ -34,11 +34,24 @@ func (f *follower) judge() verdict {
 	if result, found := f.scanner.Result(); found {
 		return judgeResult(code, result)
 	}
-	v := judgeCode(code, f.stderr.String(), f.response)
+	if unknown(f.response) && !f.known && f.isCancelled() {
+		// It never arrived, and the machine will refuse it from now on.
+		return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: "cancelled before it began"}
+	}
+	v := judgeCode(code, f.stderr.String())
 	if v.exitCode == nil && code >= 0 {
 		v.exitCode = &code
 	}
 	return v
+}
+
+func (f *follower) isCancelled() bool {
+	select {
+	case <-f.cancelled:
+		return true
+	default:
+		return false
+	}
 }
 
 func judgeResult(code int32, result step.Result) verdict {
@@ -61,7 +74,7 @@ func judgeResult(code int32, result step.Result) verdict {
 }
 
 // judgeCode reads the exit codes that Tentacles give by themselves (api/tentacle); line is the end of stderr.
-func judgeCode(code int32, line string, r tentacle.ScriptStatusResponseV2) verdict {
+func judgeCode(code int32, line string) verdict {
 	say := func(text string) string {
 		if line == "" {
 			return text
