@@ -25,9 +25,11 @@ func setTheStage(ctx context.Context, s *stage) error {
 	s.say.title("A Kubernetes API, the operator, and a web service in three versions")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	packed := make(chan error, 1)
+	var packing error
+	packed := make(chan struct{})
 	go func() {
-		packed <- errors.Join(s.pack(ctx, "1.0.0", ""), s.pack(ctx, "1.1.0", ""), s.pack(ctx, "1.2.0", "the price list is empty"))
+		defer close(packed)
+		packing = errors.Join(s.pack(ctx, "1.0.0", ""), s.pack(ctx, "1.1.0", ""), s.pack(ctx, "1.2.0", "the price list is empty"))
 	}()
 	err := s.controlPlane(ctx)
 	if err == nil {
@@ -39,7 +41,8 @@ func setTheStage(ctx context.Context, s *stage) error {
 		return err
 	}
 	s.say.good("the operator runs with exactly its ServiceAccount's rights")
-	return <-packed
+	<-packed
+	return packing
 }
 
 func connectMachines(ctx context.Context, s *stage) error {
