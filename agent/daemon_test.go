@@ -248,7 +248,7 @@ func TestAScriptKnowsTheTentacle(t *testing.T) {
 
 func TestABrowserIsToldWhatThisIs(t *testing.T) {
 	e := daemon(t, filepath.Join(t.TempDir(), "home"))
-	d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // as a browser whose user went on
+	d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} // as a browser whose user went on
 	c, err := d.DialContext(t.Context(), "tcp", e.Address)
 	if err != nil {
 		t.Fatal(err)
