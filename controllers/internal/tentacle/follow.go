@@ -76,13 +76,18 @@ func (f *follower) take(r tentacle.ScriptStatusResponseV2) {
 	f.last = max(f.last, r.NextLogSequence)
 	r.Logs = nil
 	f.response, f.seen = r, true
-	if r.State == tentacle.Pending {
-		f.glance = min(max(2*f.glance, f.pool.config.PollMin), f.pool.config.PollMax, f.pool.config.Wait)
-	} else {
-		f.glance = f.pool.config.Wait
-	}
+	f.look(r.State)
 	f.known = f.known || !unknown(r)
 	f.waiting(r.State)
+}
+
+// look sets how long the next WaitForStatus is held.
+func (f *follower) look(state tentacle.ProcessState) {
+	if state != tentacle.Pending {
+		f.glance = f.pool.config.Wait
+		return
+	}
+	f.glance = min(max(2*f.glance, f.pool.config.PollMin), f.pool.config.PollMax, f.pool.config.Wait)
 }
 
 // unknown tells whether the machine says that it does not know the ticket.
