@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -35,20 +36,40 @@ func describe(f facts) {
 		describeBlocked(s, c, f.Blocked)
 	case f.Found != nil:
 		describeFinding(f, s, c)
-	case f.Policy.HealthInterval() == 0 || s.Health == "":
-		s.Health = v1alpha1.HealthUnknown
-		describeUnknown(f, c)
+	default:
+		describeUnseen(f, s, c, before)
 	}
 	s.Installed = merge(s.Installed, f.Rows)
 	describeLast(f, s, before)
 }
 
-func describeUnknown(f facts, c status.Conditions) {
-	if f.Policy.HealthInterval() == 0 {
+// describeUnseen says that nobody has looked yet. What an earlier process found holds while the spec is the same.
+func describeUnseen(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Conditions, before *v1alpha1.DeploymentTargetStatus) {
+	switch {
+	case f.Policy.HealthInterval() == 0:
+		s.Health = v1alpha1.HealthUnknown
 		c.Ready(v1alpha1.ReasonHealthy, "its policy never looks at it; its health is not known")
-		return
+	case s.Health == "":
+		s.Health = v1alpha1.HealthUnknown
+		c.Reconciling(v1alpha1.ReasonProgressing, "is being looked at for the first time")
+	case before.ObservedGeneration != f.Target.Generation || wasBlocked(before):
+		s.Health = v1alpha1.HealthUnknown
+		c.Reconciling(v1alpha1.ReasonProgressing, "is being looked at, as its spec or its policy has changed")
 	}
-	c.Reconciling(v1alpha1.ReasonProgressing, "is being looked at for the first time")
+}
+
+// wasBlocked tells whether nobody looked until now.
+func wasBlocked(s *v1alpha1.DeploymentTargetStatus) bool {
+	ready := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady)
+	if ready == nil {
+		return true
+	}
+	switch ready.Reason {
+	case v1alpha1.ReasonTargetPolicyNotFound, v1alpha1.ReasonInvalidAddress, v1alpha1.ReasonIdentityLost:
+		return true
+	default:
+		return false
+	}
 }
 
 func describeBlocked(s *v1alpha1.DeploymentTargetStatus, c status.Conditions, b *blocked) {
@@ -90,7 +111,7 @@ func describeFinding(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condi
 	describeTentacle(f, s)
 	at := metav1.NewTime(f.Found.At.Truncate(time.Second))
 	if read := f.Found.Inventory; read != nil && (s.JournalRead == nil || !s.JournalRead.Time.Equal(&at)) {
-		s.Installed = fromInventory(f.Target, read)
+		s.Installed = fromInventory(f.Target, read, f.Found.At)
 		s.JournalRead = &v1alpha1.JournalRead{Time: at, Certificate: s.Certificate.SHA256}
 	}
 	c.Set(v1alpha1.ConditionReachable, metav1.ConditionTrue, v1alpha1.ReasonHealthy, "the Tentacle answers at "+f.Want.machine.Address)
@@ -106,7 +127,10 @@ func describeHealth(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condit
 		c.NotReady(reason, message)
 	}
 	found := f.Found
+	var unfit *tentacle.UnfitError
 	switch {
+	case errors.As(found.Probe.Fits(), &unfit):
+		unhealthy(unfit.Reason, unfit.Message)
 	case found.InventoryErr != nil:
 		unhealthy(v1alpha1.ReasonHealthCheckError, "the machine's journal could not be read: "+found.InventoryErr.Error())
 	case found.HealthErr != nil:
@@ -131,15 +155,20 @@ func healthMessage(d *tentacle.Done) string {
 	return text
 }
 
-// describeCertificate shows what was presented. The SHA-256 is written only where the pin matched.
+// describeCertificate shows what was presented. The SHA-256 is written only where the pin matched, and from then on it
+// is a part of the pin: another certificate does not replace it, also where its SHA-1 is the same.
 func describeCertificate(f facts, s *v1alpha1.DeploymentTargetStatus) {
 	presented := f.Found.presented()
 	if presented == nil {
 		return
 	}
+	held := f.Found.pinHeld()
+	if !held && f.Target.PinnedCertificate() != nil {
+		return
+	}
 	notAfter := metav1.NewTime(presented.NotAfter)
 	shown := &v1alpha1.TargetCertificate{SHA1: string(halibut.SHA1Thumbprint(presented)), Subject: cut(presented.Subject.String(), 256), NotAfter: &notAfter}
-	if pin, err := halibut.ParseThumbprint(f.Target.Spec.Thumbprint); err == nil && pin.Matches(presented) {
+	if held {
 		shown.SHA256 = string(halibut.SHA256Thumbprint(presented))
 	}
 	s.Certificate = shown
@@ -235,14 +264,19 @@ func merge(written, rows []v1alpha1.InstalledRelease) []v1alpha1.InstalledReleas
 	return merged
 }
 
-// fromInventory reads the machine's own journal: only what was deployed from this namespace.
-func fromInventory(t *v1alpha1.DeploymentTarget, inventory *step.Inventory) []v1alpha1.InstalledRelease {
+// fromInventory reads the machine's own journal: only what was deployed from this namespace. A machine whose clock is
+// ahead must not make its rows newer than those of runs to come.
+func fromInventory(t *v1alpha1.DeploymentTarget, inventory *step.Inventory, read time.Time) []v1alpha1.InstalledRelease {
 	var rows []v1alpha1.InstalledRelease
 	for _, row := range inventory.Installed {
 		if row.Namespace != t.Namespace {
 			continue
 		}
-		at := metav1.NewTime(row.Time.Truncate(time.Second))
+		when := row.Time
+		if when.After(read) {
+			when = read
+		}
+		at := metav1.NewTime(when.Truncate(time.Second))
 		rows = append(rows, v1alpha1.InstalledRelease{Project: row.Project, Environment: row.Environment, Release: row.Release, Snapshot: row.Snapshot,
 			Run: row.Run, RunUID: types.UID(row.RunUID), Phase: v1alpha1.InstalledPhase(row.Phase), Time: &at})
 	}

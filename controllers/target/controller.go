@@ -7,8 +7,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -78,10 +80,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 	}
 	before := t.DeepCopy()
 	describe(f)
-	r.tell(before, t)
 	if err := patcher.Patch(ctx, t); err != nil {
 		return ctrl.Result{}, err
 	}
+	r.tell(before, t)
 	return ctrl.Result{RequeueAfter: again}, nil
 }
 
@@ -113,8 +115,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err != nil {
 		return fmt.Errorf("indexing slices: %w", err)
 	}
+	if err := mgr.Add(r.metrics()); err != nil {
+		return fmt.Errorf("adding the metrics of targets: %w", err)
+	}
 	err = ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.DeploymentTarget{}).
+		Watches(&v1alpha1.DeploymentTarget{}, handler.Funcs{DeleteFunc: r.deleted}).
 		Watches(&v1alpha1.TargetPolicy{}, handler.EnqueueRequestsFromMapFunc(r.targetsOf)).
 		Watches(&v1alpha1.DeploymentRunSlice{}, handler.EnqueueRequestsFromMapFunc(inSlice)).
 		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(r.inRun)).
@@ -124,6 +130,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return fmt.Errorf("setting up the target controller: %w", err)
 	}
 	return nil
+}
+
+// deleted forgets a target: it has no finalizer, so no pass sees it go.
+func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	r.looks.forget(e.Object.GetUID())
 }
 
 func (r *Reconciler) targetsOf(ctx context.Context, o client.Object) []reconcile.Request {

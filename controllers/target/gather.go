@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -64,7 +65,7 @@ func (r *Reconciler) gather(ctx context.Context, t *v1alpha1.DeploymentTarget) (
 		}
 		if err != nil {
 			left := absentFor - f.Now.Sub(missingSince(t, f.Now))
-			f.Blocked = &blocked{reason: v1alpha1.ReasonTargetPolicyNotFound, stalled: left <= 0, Again: max(left, firstRetry),
+			f.Blocked = &blocked{reason: v1alpha1.ReasonTargetPolicyNotFound, stalled: left <= 0, Again: max(left, time.Second),
 				message: "spec.policy: there is no TargetPolicy " + string(t.Spec.Policy) + " in this namespace; create it, or leave the field out"}
 			f.Policy = nil
 			return f, nil //nolint:nilerr // waiting for a policy is not an error
@@ -82,10 +83,15 @@ func (r *Reconciler) gather(ctx context.Context, t *v1alpha1.DeploymentTarget) (
 	return f, nil
 }
 
-// missingSince is when the policy was first missed.
+// missingSince is when the policy was first missed: since then the target is Reconciling for it, and later Stalled.
 func missingSince(t *v1alpha1.DeploymentTarget, now time.Time) time.Time {
-	for _, c := range t.Status.Conditions {
-		if c.Type == v1alpha1.ConditionReady && c.Reason == v1alpha1.ReasonTargetPolicyNotFound {
+	for _, kind := range []string{v1alpha1.ConditionStalled, v1alpha1.ConditionReconciling} {
+		c := meta.FindStatusCondition(t.Status.Conditions, kind)
+		switch {
+		case c == nil || c.Reason != v1alpha1.ReasonTargetPolicyNotFound || c.ObservedGeneration != t.Generation:
+		case kind == v1alpha1.ConditionStalled:
+			return time.Time{}
+		default:
 			return c.LastTransitionTime.Time
 		}
 	}

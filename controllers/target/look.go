@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -16,8 +17,8 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
-// lookTimeout bounds a look without a health script.
-const lookTimeout = 90 * time.Second
+// lookTimeout bounds a look without a health script: a probe, and reading the machine's journal.
+const lookTimeout = 150 * time.Second
 
 // The distances between looks at a machine that is not healthy, and after somebody else found it unreachable.
 const (
@@ -57,6 +58,16 @@ func (f *finding) presented() *x509.Certificate {
 	return f.Probe.Certificate
 }
 
+// pinHeld tells whether the presented certificate is the one that the target's pin, and the SHA-256 that is known,
+// name; whatever else went wrong after that.
+func (f *finding) pinHeld() bool {
+	var connect *halibut.ConnectError
+	if !errors.As(f.Err, &connect) {
+		return true
+	}
+	return connect.Presented != nil && connect.Stage != halibut.ThumbprintMissing && connect.Stage != halibut.ThumbprintMismatch
+}
+
 // wanted is what a look is to do.
 type wanted struct {
 	machine tentacle.Machine
@@ -83,6 +94,7 @@ type looks struct {
 	notify   func(types.NamespacedName)
 	slots    chan struct{}
 	now      func() time.Time
+	counts   counts
 
 	mu      sync.Mutex
 	targets map[types.UID]*watched
@@ -151,22 +163,36 @@ func (ls *looks) look(name types.NamespacedName, at *watched, interval time.Dura
 	defer cancel()
 	found := ls.find(ctx, w)
 	found.At = ls.now()
+	ls.counts.add(found)
 	ls.mu.Lock()
-	at.running, at.last = false, found
-	if found.healthy() {
+	at.running = false
+	at.note(found, interval)
+	ls.mu.Unlock()
+	ls.notify(name)
+}
+
+// note keeps a finding and says when to look again.
+func (at *watched) note(found *finding, interval time.Duration) {
+	switch {
+	case errors.Is(found.Err, tentacle.ErrBusy): // the machine was not even tried: what is known of it still holds
+		at.next = found.At.Add(firstRetry)
+		return
+	case found.healthy():
 		at.failures = 0
-		at.next = found.At.Add(interval)
-	} else {
+		at.next = found.At.Add(interval - rand.N(interval/10+1)) //nolint:gosec // looks are spread, not hidden
+	default:
 		at.next = found.At.Add(min(firstRetry<<min(at.failures, 10), max(interval, firstRetry)))
 		at.failures++
 	}
-	ls.mu.Unlock()
-	ls.notify(name)
+	at.last = found
 }
 
 func (ls *looks) find(ctx context.Context, w wanted) *finding {
 	found := &finding{}
 	if found.Probe, found.Err = ls.machines.Probe(ctx, w.machine); found.Err != nil {
+		return found
+	}
+	if found.Probe.Fits() != nil {
 		return found
 	}
 	if found.Probe.Certificate != nil && string(halibut.SHA256Thumbprint(found.Probe.Certificate)) != w.journalOf {
@@ -188,7 +214,7 @@ func (ls *looks) find(ctx context.Context, w wanted) *finding {
 }
 
 func (f *finding) healthy() bool {
-	return f.Err == nil && f.InventoryErr == nil && f.HealthErr == nil && (f.Health == nil || f.Health.Outcome == tentacle.OutcomeSucceeded)
+	return f.Err == nil && f.Probe.Fits() == nil && f.InventoryErr == nil && f.HealthErr == nil && (f.Health == nil || f.Health.Outcome == tentacle.OutcomeSucceeded)
 }
 
 // lostIdentity is a finding of its own: without an identity nobody is called.
