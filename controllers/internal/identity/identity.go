@@ -110,7 +110,8 @@ func get[T client.Object](ctx context.Context, r client.Reader, namespace, name 
 	return into, nil
 }
 
-// settle decides which Secret holds. One without the annotation was imported by an administrator and is taken as it is.
+// settle decides which Secret holds. One without the annotation was imported by an administrator: it is given to the
+// namespace of today, so that a later one of the same name does not inherit it.
 func (s *Store) settle(ctx context.Context, ns *corev1.Namespace, secret *corev1.Secret, published *corev1.ConfigMap) (*corev1.Secret, error) {
 	name := s.namespace + "/" + SecretName(ns.Name)
 	if secret == nil {
@@ -120,9 +121,11 @@ func (s *Store) settle(ctx context.Context, ns *corev1.Namespace, secret *corev1
 		}
 		return s.create(ctx, ns)
 	}
-	made := secret.Annotations[v1alpha1.AnnotationNamespaceUID]
-	if made == "" || made == string(ns.UID) {
+	switch secret.Annotations[v1alpha1.AnnotationNamespaceUID] {
+	case string(ns.UID):
 		return secret, nil
+	case "":
+		return s.adopt(ctx, ns, secret)
 	}
 	switch secret.Annotations[v1alpha1.AnnotationIdentity] {
 	case "keep":
@@ -136,6 +139,14 @@ func (s *Store) settle(ctx context.Context, ns *corev1.Namespace, secret *corev1
 	}
 	return nil, fmt.Errorf("%w: Secret %s was made for an earlier namespace of this name; annotate it with %s=keep to go on with it, or =renew to get a new identity",
 		ErrLost, name, v1alpha1.AnnotationIdentity)
+}
+
+// adopt takes an imported Secret, once it is seen to hold a certificate and its key.
+func (s *Store) adopt(ctx context.Context, ns *corev1.Namespace, secret *corev1.Secret) (*corev1.Secret, error) {
+	if _, _, err := parse(ns.Name, secret); err != nil {
+		return nil, err
+	}
+	return s.update(ctx, ns, secret, nil)
 }
 
 func generate(namespace string) (map[string][]byte, error) {
@@ -157,10 +168,7 @@ func (s *Store) create(ctx context.Context, ns *corev1.Namespace) (*corev1.Secre
 		Type: corev1.SecretTypeTLS, Data: data,
 	}
 	err = s.writer.Create(ctx, secret)
-	if apierrors.IsAlreadyExists(err) {
-		return get(ctx, s.reader, s.namespace, SecretName(ns.Name), &corev1.Secret{})
-	}
-	if err != nil {
+	if err != nil { // also where another leader was faster: the next look finds and judges its Secret
 		return nil, fmt.Errorf("writing the identity of namespace %s: %w", ns.Name, err)
 	}
 	return secret, nil
@@ -169,7 +177,7 @@ func (s *Store) create(ctx context.Context, ns *corev1.Namespace) (*corev1.Secre
 // update gives the Secret to the namespace of today, with another key where one is given.
 func (s *Store) update(ctx context.Context, ns *corev1.Namespace, secret *corev1.Secret, data map[string][]byte) (*corev1.Secret, error) {
 	secret = secret.DeepCopy()
-	secret.Annotations[v1alpha1.AnnotationNamespaceUID] = string(ns.UID)
+	metav1.SetMetaDataAnnotation(&secret.ObjectMeta, v1alpha1.AnnotationNamespaceUID, string(ns.UID))
 	delete(secret.Annotations, v1alpha1.AnnotationIdentity)
 	if data != nil {
 		secret.Data = data
@@ -199,11 +207,12 @@ func (s *Store) publish(ctx context.Context, namespace string, leaf *x509.Certif
 	if published != nil && published.Data[KeySHA1] == data[KeySHA1] && published.Data[KeySHA256] == data[KeySHA256] {
 		return nil
 	}
-	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: ConfigMapName}, Data: data}
 	var err error
 	if published == nil {
-		err = s.writer.Create(ctx, cm)
+		err = s.writer.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: ConfigMapName}, Data: data})
 	} else {
+		cm := published.DeepCopy() // what others noted on it stays
+		cm.Data = data
 		err = s.writer.Update(ctx, cm)
 	}
 	if err != nil && !apierrors.IsAlreadyExists(err) {

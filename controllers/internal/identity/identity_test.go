@@ -2,7 +2,10 @@ package identity
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
+	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
@@ -91,5 +95,83 @@ func TestANamespaceMadeAgain(t *testing.T) {
 	}
 	if again, err := store().For(t.Context(), "shop"); err != nil || again.Thumbprint != renewed.Thumbprint {
 		t.Errorf("renewed twice: %v", err)
+	}
+}
+
+// importIdentity is what an administrator does who gives a namespace the identity of, say, an Octopus Server.
+func importIdentity(t *testing.T, c client.Client, namespace string) halibut.Thumbprint {
+	t.Helper()
+	certificate, key, err := halibut.NewIdentity("imported", halibut.RSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "mantle-system", Name: SecretName(namespace)},
+		Data: map[string][]byte{corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: key}}
+	if err := c.Create(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(certificate)
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return halibut.SHA256Thumbprint(leaf)
+}
+
+func TestAnImportedIdentityBelongsToTheNamespaceThatGotIt(t *testing.T) {
+	c, store := cluster(t)
+	want := importIdentity(t, c, "shop")
+	if got, err := store().For(t.Context(), "shop"); err != nil || got.Thumbprint != want {
+		t.Fatalf("%v, %v", got, err)
+	}
+	// The namespace is deleted, and somebody else makes one of the same name.
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
+	if err := c.Delete(t.Context(), ns); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "three"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store().For(t.Context(), "shop"); !errors.Is(err, ErrLost) {
+		t.Errorf("the later namespace inherits it: %v", err)
+	}
+}
+
+func TestASecretThatHoldsNoIdentityIsToldAndLeftAlone(t *testing.T) {
+	c, store := cluster(t)
+	key := client.ObjectKey{Namespace: "mantle-system", Name: SecretName("shop")}
+	broken := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}, Data: map[string][]byte{corev1.TLSPrivateKeyKey: []byte("confidential")}}
+	if err := c.Create(t.Context(), broken); err != nil {
+		t.Fatal(err)
+	}
+	_, err := store().For(t.Context(), "shop")
+	if !errors.Is(err, ErrLost) || strings.Contains(err.Error(), "confidential") {
+		t.Errorf("got %v", err)
+	}
+	if err := c.Get(t.Context(), key, broken); err != nil || string(broken.Data[corev1.TLSPrivateKeyKey]) != "confidential" || len(broken.Annotations) != 0 {
+		t.Errorf("it was changed: %v, %v", broken, err)
+	}
+}
+
+func TestWhatOthersNotedOnTheConfigMapStays(t *testing.T) {
+	c, store := cluster(t)
+	shop, err := store().For(t.Context(), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cm corev1.ConfigMap
+	key := client.ObjectKey{Namespace: "shop", Name: ConfigMapName}
+	if err := c.Get(t.Context(), key, &cm); err != nil {
+		t.Fatal(err)
+	}
+	cm.Labels, cm.Data[KeySHA256] = map[string]string{"team": "shop"}, "forged"
+	if err := c.Update(t.Context(), &cm); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store().For(t.Context(), "shop"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Get(t.Context(), key, &cm); err != nil || cm.Labels["team"] != "shop" || cm.Data[KeySHA256] != string(shop.Thumbprint) {
+		t.Errorf("%v %v, %v", cm.Labels, cm.Data, err)
 	}
 }
