@@ -46,19 +46,34 @@ func allowed(ctx context.Context, c client.Client, header, namespace, run string
 		return http.StatusUnauthorized, "send a bearer token, for example of `kubectl create token`"
 	}
 	review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}
-	if err := c.Create(ctx, review); err != nil || !review.Status.Authenticated {
+	if err := c.Create(ctx, review); err != nil {
+		return http.StatusServiceUnavailable, "the API server could not be asked whose token it is; try again"
+	}
+	if !review.Status.Authenticated {
 		return http.StatusUnauthorized, "the token is not valid"
 	}
 	user := review.Status.User
 	access := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-		User: user.Username, UID: user.UID, Groups: user.Groups,
+		User: user.Username, UID: user.UID, Groups: user.Groups, Extra: extra(user.Extra),
 		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Name: run, Verb: "get",
 			Group: "mantle.dev", Resource: "deploymentruns", Subresource: "log"},
 	}}
-	if err := c.Create(ctx, access); err != nil || !access.Status.Allowed {
+	if err := c.Create(ctx, access); err != nil {
+		return http.StatusServiceUnavailable, "the API server could not be asked what you may read; try again"
+	}
+	if !access.Status.Allowed {
 		return http.StatusForbidden, fmt.Sprintf("%s may not get deploymentruns/log in namespace %s", user.Username, namespace)
 	}
 	return http.StatusOK, ""
+}
+
+// extra passes on what else is known of the user: a token may be worth less than its user, and that is where it says so.
+func extra(of map[string]authenticationv1.ExtraValue) map[string]authorizationv1.ExtraValue {
+	all := make(map[string]authorizationv1.ExtraValue, len(of))
+	for name, values := range of {
+		all[name] = authorizationv1.ExtraValue(values)
+	}
+	return all
 }
 
 // copyTo writes the text of the newest attempt.

@@ -24,7 +24,14 @@ const (
 	DefaultMaxBytes = 5 << 30
 	maxAction       = 64 << 20
 	maxTail         = 128 << 10
+	// maxText bounds one entry, so that a line is always found again in the last maxTail bytes of its file.
+	maxText = tentacle.MaxEntry
+	// pruneAfter is how much is written before the size of all logs is looked at again.
+	pruneAfter = 256 << 20
 )
+
+// notice is the last line of a log that is not whole.
+const notice = "the rest of this log was not kept: it is larger than 64 MiB"
 
 // pruneEvery is the least time between two looks at the size of all logs.
 const pruneEvery = time.Minute
@@ -37,8 +44,9 @@ type Store struct {
 	dir      string
 	maxBytes int64
 
-	mu     sync.Mutex
-	pruned time.Time
+	mu      sync.Mutex
+	pruned  time.Time
+	written int64 // since then
 }
 
 // Open makes the folder. maxBytes bounds all logs; 0 is DefaultMaxBytes.
@@ -121,7 +129,7 @@ func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
 	for i, entry := range out {
 		if n := seq + int64(i); n > k.last {
 			k.last = n
-			fmt.Fprintf(&lines, "%d\t%c\t%s\t%s\n", n, letter(entry.Source), entry.Occurred.UTC().Format(time.RFC3339Nano), strings.ReplaceAll(entry.Text, "\n", " "))
+			fmt.Fprintf(&lines, "%d\t%c\t%s\t%s\n", n, letter(entry.Source), entry.Occurred.UTC().Format(time.RFC3339Nano), oneLine(entry.Text))
 		}
 	}
 	if lines.Len() == 0 || k.size > maxAction {
@@ -130,9 +138,18 @@ func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
 	k.size += int64(lines.Len())
 	if k.size > maxAction {
 		lines.Reset()
-		fmt.Fprintf(&lines, "%d\tE\t%s\t%s\n", k.last, time.Now().UTC().Format(time.RFC3339Nano), "the rest of this log was not kept: it is larger than 64 MiB")
+		fmt.Fprintf(&lines, "%d\tE\t%s\t%s\n", k.last, time.Now().UTC().Format(time.RFC3339Nano), notice)
 	}
+	k.store.wrote(int64(lines.Len()))
 	return k.write(lines.Bytes())
+}
+
+// oneLine makes an entry what the file needs it to be. A Tentacle of ours sends nothing else.
+func oneLine(text string) string {
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "")
+	}
+	return strings.ReplaceAll(text, "\n", " ")
 }
 
 func letter(source tentacle.ProcessOutputSource) byte {
@@ -143,7 +160,7 @@ func letter(source tentacle.ProcessOutputSource) byte {
 }
 
 func (k *sink) write(lines []byte) error {
-	file, err := os.OpenFile(k.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	file, err := k.create()
 	if err != nil {
 		return fmt.Errorf("opening a log: %w", err)
 	}
@@ -152,6 +169,19 @@ func (k *sink) write(lines []byte) error {
 		return fmt.Errorf("writing a log: %w", err)
 	}
 	return file.Close()
+}
+
+// create opens the file for more. Its folder may have been pruned away meanwhile.
+func (k *sink) create() (*os.File, error) {
+	const flags = os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	file, err := os.OpenFile(k.path, flags, 0o600)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(k.path, flags, 0o600)
 }
 
 // open finds out what the file holds, and cuts off a line that a crash tore.
@@ -185,11 +215,25 @@ func (k *sink) open() error {
 	}
 	lastLine := end[:whole]
 	lastLine = lastLine[bytes.LastIndexByte(bytes.TrimSuffix(lastLine, []byte("\n")), '\n')+1:]
+	if bytes.HasSuffix(lastLine, []byte(notice+"\n")) {
+		k.size = maxAction + 1
+	}
 	number, _, _ := strings.Cut(string(lastLine), "\t")
 	if n, err := strconv.ParseInt(number, 10, 64); err == nil {
 		k.last = n
 	}
 	return nil
+}
+
+// wrote counts what is written, and looks at the size of all logs now and then also while no action begins.
+func (s *Store) wrote(n int64) {
+	s.mu.Lock()
+	s.written += n
+	due := s.written > pruneAfter
+	s.mu.Unlock()
+	if due {
+		s.prune()
+	}
 }
 
 // prune drops the oldest runs while all logs together are too large. It looks at most once a minute.
@@ -199,7 +243,7 @@ func (s *Store) prune() {
 	if time.Since(s.pruned) < pruneEvery {
 		return
 	}
-	s.pruned = time.Now()
+	s.pruned, s.written = time.Now(), 0
 	type runLogs struct {
 		path string
 		size int64

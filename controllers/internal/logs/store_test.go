@@ -82,3 +82,60 @@ func TestTheOldestRunsGo(t *testing.T) {
 		t.Error("the newest run is gone")
 	}
 }
+
+// A stranger's Tentacle may send entries of any length: what a restarted operator reads again is still kept once.
+func TestALongLineIsFoundAgain(t *testing.T) {
+	dir := t.TempDir()
+	long := strings.Repeat("ä", 300<<10)
+	for range 2 {
+		s, err := Open(dir, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Sink("shop", "run", "web-1", "web/install", 1).Append(1, entries("first", long)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, _ := Open(dir, 0)
+	lines := strings.Split(strings.TrimSuffix(read(t, s), "\n"), "\n")
+	if len(lines) != 2 || lines[0] != "first" || len(lines[1]) > maxText || !strings.HasPrefix(long, lines[1]) {
+		t.Errorf("%d lines, the last of %d bytes", len(lines), len(lines[len(lines)-1]))
+	}
+}
+
+func TestALogThatIsTooLargeStaysCut(t *testing.T) {
+	dir := t.TempDir()
+	line := strings.Repeat("x", maxText)
+	seq := int64(1)
+	for range 2 { // also after a restart
+		s, _ := Open(dir, 0)
+		k := s.Sink("shop", "run", "web-1", "web/install", 1)
+		for range maxAction/maxText + 2 {
+			if err := k.Append(seq, entries(line)); err != nil {
+				t.Fatal(err)
+			}
+			seq++
+		}
+	}
+	s, _ := Open(dir, 0)
+	if _, size := s.Range("shop", "run", "web-1", "web/install", 1); size > maxAction+1<<10 {
+		t.Errorf("%d bytes are kept", size)
+	}
+	if got := read(t, s); strings.Count(got, notice) != 1 || !strings.HasSuffix(got, notice+"\n") {
+		t.Error("it does not end by saying that it was cut")
+	}
+}
+
+func TestALiveLogSurvivesPruning(t *testing.T) {
+	s, _ := Open(t.TempDir(), 0)
+	k := s.Sink("shop", "run", "web-1", "web/install", 1)
+	if err := k.Append(1, entries("before")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete("shop", "run"); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Append(2, entries("after")); err != nil || read(t, s) != "after\n" {
+		t.Errorf("%v, %q", err, read(t, s))
+	}
+}

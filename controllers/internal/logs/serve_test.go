@@ -1,0 +1,84 @@
+package logs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+)
+
+// apiServer knows the token "anna", whose user may read the logs of run "run" in namespace "shop", and nothing else;
+// "anna-scoped" is a token of hers that is worth nothing here.
+func apiServer(down bool) client.Client {
+	return fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{Create: func(_ context.Context, _ client.WithWatch, o client.Object, _ ...client.CreateOption) error {
+		if down {
+			return errors.New("connection refused")
+		}
+		switch o := o.(type) {
+		case *authenticationv1.TokenReview:
+			name, scoped := strings.CutSuffix(o.Spec.Token, "-scoped")
+			o.Status.Authenticated, o.Status.User.Username = name == "anna" || name == "bob", name
+			if scoped {
+				o.Status.User.Extra = map[string]authenticationv1.ExtraValue{"scopes": {"none"}}
+			}
+		case *authorizationv1.SubjectAccessReview:
+			want := authorizationv1.ResourceAttributes{Namespace: "shop", Name: "run", Verb: "get", Group: "mantle.dev", Resource: "deploymentruns", Subresource: "log"}
+			o.Status.Allowed = o.Spec.User == "anna" && *o.Spec.ResourceAttributes == want && len(o.Spec.Extra["scopes"]) == 0
+		}
+		return nil
+	}}).Build()
+}
+
+func TestWhoMayReadALog(t *testing.T) {
+	s, err := Open(t.TempDir(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, namespace := range []string{"shop", "bank"} {
+		if err := s.Sink(namespace, "run", "web-1", "web/install", 1).Append(1, entries("confidential")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, tt := range map[string]struct {
+		method, path, token string
+		down                bool
+		want                int
+	}{
+		"who may":                       {path: "/logs/shop/run/web-1/web/install", token: "Bearer anna", want: http.StatusOK},
+		"nobody":                        {path: "/logs/shop/run/web-1/web/install", want: http.StatusUnauthorized},
+		"a stranger":                    {path: "/logs/shop/run/web-1/web/install", token: "Bearer eve", want: http.StatusUnauthorized},
+		"a user without the right":      {path: "/logs/shop/run/web-1/web/install", token: "Bearer bob", want: http.StatusForbidden},
+		"a token that is worth less":    {path: "/logs/shop/run/web-1/web/install", token: "Bearer anna-scoped", want: http.StatusForbidden},
+		"another namespace":             {path: "/logs/bank/run/web-1/web/install", token: "Bearer anna", want: http.StatusForbidden},
+		"out of the folder":             {path: "/logs/shop/run/../../bank/run/web-1/web", token: "Bearer anna", want: http.StatusNotFound},
+		"a step that has no log":        {path: "/logs/shop/run/web-1/smoke", token: "Bearer anna", want: http.StatusNotFound},
+		"half a path":                   {path: "/logs/shop/run", token: "Bearer anna", want: http.StatusNotFound},
+		"another method":                {method: http.MethodDelete, path: "/logs/shop/run/web-1/web/install", token: "Bearer anna", want: http.StatusNotFound},
+		"while the API server is away":  {path: "/logs/shop/run/web-1/web/install", token: "Bearer anna", down: true, want: http.StatusServiceUnavailable},
+		"basic credentials":             {path: "/logs/shop/run/web-1/web/install", token: "Basic YW5uYTphbm5h", want: http.StatusUnauthorized},
+		"a bearer token without itself": {path: "/logs/shop/run/web-1/web/install", token: "Bearer ", want: http.StatusUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequestWithContext(t.Context(), cmp.Or(tt.method, http.MethodGet), "http://operator/", nil)
+			r.URL.Path = tt.path
+			r.Header.Set("Authorization", tt.token)
+			w := httptest.NewRecorder()
+			s.Handler(apiServer(tt.down)).ServeHTTP(w, r)
+			if w.Code != tt.want {
+				t.Errorf("status %d: %s", w.Code, w.Body)
+			}
+			if shown := strings.Contains(w.Body.String(), "confidential"); shown != (tt.want == http.StatusOK) {
+				t.Errorf("the log is shown: %v", shown)
+			}
+		})
+	}
+}
