@@ -2,18 +2,22 @@ package environment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/identity"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
@@ -23,6 +27,8 @@ const (
 	joinFor = 10 * time.Second
 	// settleFor is how long what happens together, such as the first look at new targets, is waited for.
 	settleFor = time.Second
+	// lostFor is the time between two looks whether a lost identity is there again: nothing tells of it.
+	lostFor = 10 * time.Second
 )
 
 // Identities tells who the operator is in a namespace.
@@ -74,11 +80,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, e *v1alpha1.Environment) (ct
 		return ctrl.Result{}, fmt.Errorf("listing targets: %w", err)
 	}
 	_, lost := r.Identities.For(ctx, e.Namespace)
+	if lost != nil && !errors.Is(lost, identity.ErrLost) {
+		return ctrl.Result{}, fmt.Errorf("finding the operator's identity: %w", lost)
+	}
 	describe(e, targets.Items, lost)
 	if e.Status.Targets.Total > 0 { // nothing to count is nothing to wait for
 		r.wrote(e.UID)
 	}
-	return ctrl.Result{}, patcher.Patch(ctx, e)
+	again := time.Duration(0)
+	if lost != nil {
+		again = lostFor
+	}
+	return ctrl.Result{RequeueAfter: again}, patcher.Patch(ctx, e)
 }
 
 // wait is how long the next write is put off. A changed spec is answered at once.
@@ -112,12 +125,18 @@ func (r *Reconciler) forget(uid types.UID) {
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.Environment{}).
+		Watches(&v1alpha1.Environment{}, handler.Funcs{DeleteFunc: r.deleted}).
 		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(environmentsOf)).
 		Complete(reconcile.AsReconciler(r.Client, r))
 	if err != nil {
 		return fmt.Errorf("setting up the environment controller: %w", err)
 	}
 	return nil
+}
+
+// deleted forgets an environment: it has no finalizer, so no pass sees it go.
+func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	r.forget(e.Object.GetUID())
 }
 
 func environmentsOf(_ context.Context, o client.Object) []reconcile.Request {
