@@ -28,7 +28,7 @@ func bootstrap(body string) string { return strings.ReplaceAll(body, "\r\n", "\n
 // scriptCommand is how the script in folder work is run (halibut.md section 6.4).
 func scriptCommand(work string, arguments []string) process.Spec {
 	args := []string{filepath.Join(work, bootstrapName)}
-	return process.Spec{Path: "/bin/bash", Dir: work, Args: append(args, splitArguments(strings.Join(arguments, " "))...)}
+	return process.Spec{Path: "/bin/bash", Dir: work, Args: append(args, tentacle.SplitArguments(arguments)...)}
 }
 
 func freeBytes(dir string) (int64, error) {

@@ -261,7 +261,7 @@ func TestSplitArguments(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, splitArguments(test.line)); diff != "" {
+			if diff := cmp.Diff(test.want, tentacle.SplitArguments([]string{test.line})); diff != "" {
 				t.Error(diff)
 			}
 		})
