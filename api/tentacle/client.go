@@ -16,7 +16,7 @@ const answerTime = 30 * time.Second
 const startTime = 5 * time.Minute
 
 // v1Services is what a Tentacle has that is older than the capabilities service (halibut.md section 5.2).
-var v1Services = [...]string{"IScriptService", FileTransferServiceName}
+var v1Services = [...]string{ScriptServiceV1Name, FileTransferServiceName}
 
 // Client drives one Tentacle over Halibut. It is a Tentacle itself, holds no state but what NewClient got, and
 // is safe for concurrent use. Calls end with a halibut.ConnectError (nothing was sent: send again), a

@@ -3,6 +3,7 @@ package tentacle
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,6 +21,29 @@ func TestValidTicket(t *testing.T) {
 		if ValidTicket(id) {
 			t.Errorf("ticket %q is accepted", id)
 		}
+	}
+}
+
+func TestTicketsOfV1AreTicketsWhateverTheTask(t *testing.T) {
+	at := time.Date(2026, 1, 2, 4, 4, 5, 0, time.FixedZone("east", 3600))
+	text := func(s string) *string { return &s }
+	for _, c := range []struct {
+		task *string
+		want string
+	}{
+		{text("ServerTasks-1"), "20260102030405-1-7"},
+		{text("task-v1"), "20260102030405-task-v1-7"},
+		{nil, "20260102030405--7"},
+		{text(""), "20260102030405--7"},
+		{text("../ä b\x00/."), "20260102030405-..---b--.-7"},
+		{text(strings.Repeat("x", 200)), "20260102030405-" + strings.Repeat("x", 60) + "-7"},
+	} {
+		if got := TicketV1(at, c.task, 7); got.TaskID != c.want || !ValidTicket(got.TaskID) {
+			t.Errorf("ticket %q, want %q", got.TaskID, c.want)
+		}
+	}
+	if last := TicketV1(at, text(strings.Repeat("é", 200)), 1<<63-1); !ValidTicket(last.TaskID) {
+		t.Errorf("%q is no ticket", last.TaskID)
 	}
 }
 

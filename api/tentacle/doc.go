@@ -53,6 +53,16 @@
 // three lines StdoutWait, a sentence, StdoutDefault in its output. After ScriptIsolationMutexTimeout it ends
 // with the line TimedOutLine on StdOut and ExitTimeout; a timeout of zero waits without end.
 //
+// # IScriptService (V1)
+//
+// What drivers know that are older than V2, and all that the oldest Tentacles have. The same engine, the same
+// mutexes and the same output, but the Tentacle makes the ticket (TicketV1), so StartScript runs a script each
+// time that it arrives: after a halibut.TransferError it must not be sent again. It does not wait. A start that
+// is refused answers a ticket all the same, whose status is Complete with the exit code of the refusal. A
+// ticket that is unknown, another operator's or completed is Complete with exit code 0 and no output, which
+// cannot be told from success (UnknownV1). CompleteScript answers the status and the output after
+// LastLogSequence for the last time.
+//
 // # IMantleScriptServiceV1
 //
 // WaitForStatus is GetStatus that answers when there is something to say: at once where the ticket is
@@ -71,7 +81,8 @@
 //
 // # ICapabilitiesServiceV2
 //
-// GetCapabilities lists the services that are there, by name, and facts about the Tentacle (Facts). The answer
-// may be kept for as long as a connection lasts. A Tentacle from before this service is answered for by the
-// client, with the two services that such a one has (halibut.md section 5.2).
+// GetCapabilities lists the services that are there, by name and in the order in which Octopus's Tentacles have
+// them, and facts about the Tentacle (Facts). The answer may be kept for as long as a connection lasts. A
+// Tentacle from before this service is answered for by the client, with the two services that such a one has
+// (halibut.md section 5.2).
 package tentacle

@@ -58,6 +58,7 @@ const (
 // The names of the services, as the wire has them.
 const (
 	CapabilitiesServiceName = "ICapabilitiesServiceV2"
+	ScriptServiceV1Name     = "IScriptService"
 	ScriptServiceV2Name     = "IScriptServiceV2"
 	FileTransferServiceName = "IFileTransferService"
 	MantleScriptServiceName = "IMantleScriptServiceV1"
@@ -178,12 +179,12 @@ type UploadResult struct {
 
 // HalibutType is the name of the type on the wire, the older of its two names as every peer knows it.
 func (UploadResult) HalibutType() string {
-	return "Octopus.Shared.Contracts.UploadResult, Octopus.Shared"
+	return legacyTypes + "UploadResult" + legacyAssembly
 }
 
 // HalibutAliases are the further names that a reader accepts.
 func (UploadResult) HalibutAliases() []string {
-	return []string{"Octopus.Tentacle.Contracts.UploadResult" + contracts}
+	return alias("UploadResult")
 }
 
 // CapabilitiesResponseV2 lists what a Tentacle offers: names of services, and facts such as

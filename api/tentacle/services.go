@@ -23,6 +23,19 @@ type ScriptService interface {
 	WaitForStatus(ctx context.Context, command WaitForStatusCommandV1) (ScriptStatusResponseV2, error)
 }
 
+// ScriptServiceV1 is script service V1, which the Tentacles of every generation have. The rules are in the
+// package's documentation; all methods may be called concurrently.
+type ScriptServiceV1 interface {
+	// StartScriptV1 starts another script whenever it is called, and makes the ticket for it.
+	StartScriptV1(ctx context.Context, command StartScriptCommand) (ScriptTicket, error)
+	// GetStatusV1 answers at once.
+	GetStatusV1(ctx context.Context, request ScriptStatusRequest) (ScriptStatusResponse, error)
+	// CancelScriptV1 asks for the end of a script and answers as GetStatusV1.
+	CancelScriptV1(ctx context.Context, command CancelScriptCommand) (ScriptStatusResponse, error)
+	// CompleteScriptV1 answers as GetStatusV1 for the last time and lets the Tentacle forget the script.
+	CompleteScriptV1(ctx context.Context, command CompleteScriptCommand) (ScriptStatusResponse, error)
+}
+
 // FileTransfer moves whole files between an operator and the Tentacle's home. Both methods may be repeated.
 type FileTransfer interface {
 	// UploadFile writes the content; where that is nil nothing is written, and the result has no hash.
@@ -53,10 +66,11 @@ var (
 // ends when the caller goes away. A null ticket and a null body never reach t: they are answered with a final
 // error. Nor do tickets that are not valid: StartScript answers ExitBadTicket, the rest as for a ticket that
 // nobody started. The streams of a request are discarded once the method has returned, so t copies what
-// it keeps. An error of t is passed on as one that may pass, unless it wraps a halibut.FinalError.
+// it keeps. An error of t is passed on as one that may pass, unless it wraps a halibut.FinalError. Where t is a
+// ScriptServiceV1 too, that is served with the same care.
 func Services(t Tentacle) []halibut.Service {
 	a := adapter{t}
-	return []halibut.Service{
+	services := []halibut.Service{
 		{Name: CapabilitiesServiceName, Methods: []halibut.Method{
 			halibut.Method0("GetCapabilities", t.GetCapabilities),
 		}},
@@ -74,6 +88,10 @@ func Services(t Tentacle) []halibut.Service {
 			halibut.Method1("DownloadFile", t.DownloadFile),
 		}},
 	}
+	if v1, ok := t.(ScriptServiceV1); ok {
+		services = append(services, serviceV1(v1))
+	}
+	return services
 }
 
 // adapter stands between the wire and a Tentacle.
@@ -81,18 +99,26 @@ type adapter struct{ Tentacle }
 
 func (a adapter) start(ctx context.Context, w startOnWire) (ScriptStatusResponseV2, error) {
 	id, err := w.ScriptTicket.id()
+	if err == nil {
+		err = checkBody(w.ScriptBody, w.Scripts)
+	}
 	if err != nil {
 		return ScriptStatusResponseV2{}, err
 	}
 	c := w.command(id)
-	if _, inScripts := w.Scripts[BashScript]; w.ScriptBody == nil && (!inScripts || runtime.GOOS == "windows") {
-		return ScriptStatusResponseV2{}, halibut.FinalError{Err: errNullBody}
-	}
 	if !ValidTicket(id) {
 		return Refused(c.ScriptTicket, ExitBadTicket,
 			"the ticket is refused: it must be 1 to 100 letters, digits, dots, underscores and hyphens, and not . or .."), nil
 	}
 	return a.StartScript(ctx, c)
+}
+
+// checkBody fails where a command has no script that this system would run.
+func checkBody(body *string, scripts map[string]string) error {
+	if _, found := scripts[BashScript]; body == nil && (!found || runtime.GOOS == "windows") {
+		return halibut.FinalError{Err: errNullBody}
+	}
+	return nil
 }
 
 func (a adapter) status(ctx context.Context, w statusOnWire) (ScriptStatusResponseV2, error) {

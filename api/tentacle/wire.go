@@ -91,3 +91,43 @@ func Refused(ticket ScriptTicket, exitCode int32, why string) ScriptStatusRespon
 		ExitCode:        exitCode,
 	}
 }
+
+type startV1OnWire struct {
+	ScriptBody                  *string              `bson:"ScriptBody"`
+	Isolation                   ScriptIsolationLevel `bson:"Isolation"`
+	Scripts                     map[string]string    `bson:"Scripts"`
+	Files                       []ScriptFile         `bson:"Files"`
+	Arguments                   []string             `bson:"Arguments"`
+	TaskID                      *string              `bson:"TaskId"`
+	ScriptIsolationMutexTimeout halibut.TimeSpan     `bson:"ScriptIsolationMutexTimeout"`
+	IsolationMutexName          *string              `bson:"IsolationMutexName"`
+}
+
+func (startV1OnWire) HalibutType() string      { return StartScriptCommand{}.HalibutType() }
+func (startV1OnWire) HalibutAliases() []string { return StartScriptCommand{}.HalibutAliases() }
+
+func (w startV1OnWire) command() StartScriptCommand {
+	c := StartScriptCommand{
+		Isolation: w.Isolation, Scripts: w.Scripts, Files: w.Files, Arguments: w.Arguments, TaskID: w.TaskID,
+		ScriptIsolationMutexTimeout: max(w.ScriptIsolationMutexTimeout, 0), IsolationMutexName: w.IsolationMutexName,
+	}
+	if w.ScriptBody != nil {
+		c.ScriptBody = *w.ScriptBody
+	}
+	return c
+}
+
+type statusV1OnWire statusOnWire
+
+func (statusV1OnWire) HalibutType() string      { return ScriptStatusRequest{}.HalibutType() }
+func (statusV1OnWire) HalibutAliases() []string { return ScriptStatusRequest{}.HalibutAliases() }
+
+type cancelV1OnWire statusOnWire
+
+func (cancelV1OnWire) HalibutType() string      { return CancelScriptCommand{}.HalibutType() }
+func (cancelV1OnWire) HalibutAliases() []string { return CancelScriptCommand{}.HalibutAliases() }
+
+type completeV1OnWire statusOnWire
+
+func (completeV1OnWire) HalibutType() string      { return CompleteScriptCommand{}.HalibutType() }
+func (completeV1OnWire) HalibutAliases() []string { return CompleteScriptCommand{}.HalibutAliases() }
