@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(actAsTentacle) != "" {
 		os.Exit(run(os.Args[1:]))
 	}
+	if address := os.Getenv(actAsStrangers); address != "" {
+		os.Exit(flood(address))
+	}
 	os.Exit(m.Run())
 }
 

@@ -146,6 +146,47 @@ func TestHandshakeDeadline(t *testing.T) {
 	ended(t, "silent after MX", c)
 }
 
+// TestDrippingPeersAreClosed has peers say a byte now and then, so that no read ever takes long: what counts before
+// authorisation is the time in all.
+func TestDrippingPeersAreClosed(t *testing.T) {
+	const patience = 300 * time.Millisecond
+	l := start(t, func(c *ServerConfig) { c.Limits.Handshake = patience })
+	for name, drips := range map[string]struct {
+		secured bool
+		first   string
+		each    string
+	}{
+		"in the handshake":                 {false, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "\x00"},
+		"in the initial request":           {true, "", "M"},
+		"in a browser's request":           {true, "GET / HTTP/1.1\r\n", "x"},
+		"in the identity, after MX":        {true, "MX\n\n", "M"},
+		"in empty lines before identity":   {true, "MX\n\n", "\r\n"},
+		"carriage returns, which are free": {true, "MX", "\r"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c net.Conn
+			if drips.secured {
+				c = l.raw(t, &l.client)
+			} else {
+				plain, err := net.Dial("tcp", l.endpoint.Address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer plain.Close()
+				_ = plain.SetDeadline(time.Now().Add(10 * time.Second))
+				c = plain
+			}
+			go func() {
+				_, err := io.WriteString(c, drips.first)
+				for ; err == nil; time.Sleep(patience / 10) {
+					_, err = io.WriteString(c, drips.each)
+				}
+			}()
+			ended(t, name, c)
+		})
+	}
+}
+
 // TestUnauthorisedAreFew closes the oldest unauthorised connection when there are too many, and keeps the
 // authorised ones.
 func TestUnauthorisedAreFew(t *testing.T) {
