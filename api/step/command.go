@@ -2,6 +2,8 @@ package step
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -39,6 +41,42 @@ func (p Plan) Timeout() time.Duration {
 		return DefaultTimeout * time.Second
 	}
 	return time.Duration(p.TimeoutSeconds) * time.Second
+}
+
+// IsCall tells whether a command is an engine call on the given system (as runtime.GOOS names it): exactly what
+// Command makes, as far as it decides what is executed. Then plan and secrets are its files; secrets is nil where
+// there are none. The streams are not looked at.
+func IsCall(c tentacle.StartScriptCommandV2, system string) (plan, secrets *halibut.DataStream, ok bool) {
+	line := CommandBash
+	if system == "windows" {
+		line = CommandPowerShell
+	}
+	if c.BodyFor(system) != line || len(c.Arguments) > 0 {
+		return nil, nil, false
+	}
+	for _, f := range c.Files {
+		encrypted := f.EncryptionPassword != nil && *f.EncryptionPassword != ""
+		switch {
+		case encrypted || f.Contents == nil:
+			return nil, nil, false
+		case f.Name == PlanFile && plan == nil:
+			plan = f.Contents
+		case f.Name == SecretsFile && secrets == nil:
+			secrets = f.Contents
+		default:
+			return nil, nil, false
+		}
+	}
+	return plan, secrets, plan != nil
+}
+
+// Seal stands for the content of the two files of an engine call; secrets is empty where there are none. A
+// Tentacle hands it to the engine in EnvSeal, so that the engine carries out the plan that the Tentacle has seen,
+// and no other that somebody put in its place meanwhile.
+func Seal(plan, secrets []byte) string {
+	a, b := sha256.Sum256(plan), sha256.Sum256(secrets)
+	sum := sha256.Sum256(append(a[:], b[:]...))
+	return hex.EncodeToString(sum[:])
 }
 
 // Command is the message that starts a step on a Tentacle. It fills Version, Nonce and StepDigest where

@@ -1,5 +1,7 @@
 package step
 
+import "strings"
+
 // Version is the version of Plan that this package writes and reads. A Tentacle announces it as the
 // capability `MantleEngine/<Version>`; a plan of another version is refused before anything is done.
 const Version = 1
@@ -141,10 +143,20 @@ const (
 	FormatZip   = "zip"
 )
 
+const contentFolder = "Files/mantle/"
+
 // ContentPath is where the content of that digest and format is uploaded to and looked for, relative
 // to the home, with forward slashes.
 func ContentPath(sha256, format string) string {
-	return "Files/mantle/" + sha256 + "/content." + format
+	return contentFolder + sha256 + "/content." + format
+}
+
+// IsContentPath tells whether a path is one that ContentPath gives, byte for byte.
+func IsContentPath(path string) bool {
+	rest, inside := strings.CutPrefix(path, contentFolder)
+	sum, name, found := strings.Cut(rest, "/")
+	format, named := strings.CutPrefix(name, "content.")
+	return inside && found && named && IsSHA256(sum) && (format == FormatTarGz || format == FormatTar || format == FormatZip)
 }
 
 // Health is the part of a plan that checks a machine. Windows takes PowerShell, others take Bash;

@@ -170,3 +170,17 @@ func TestOldTentaclesAreToldFromFailingOnes(t *testing.T) {
 		}
 	}
 }
+
+func TestARefusalByPolicyIsFoundInWhatATentacleSays(t *testing.T) {
+	for _, text := range []string{RefusedByPolicy("hours", "not now: Mon-Fri"), "The script is " + RefusedByPolicy("hours", "not now: Mon-Fri") + "\nmore"} {
+		if rule, why, ok := ParseRefusedByPolicy(text); !ok || rule != "hours" || why != "not now: Mon-Fri" {
+			t.Errorf("%q is read as %q, %q, %v", text, rule, why, ok)
+		}
+	}
+	for _, text := range []string{"", "The script is refused: not trusted on this machine", refusedByPolicy, refusedByPolicy + ": x",
+		refusedByPolicy + "two words: x", refusedByPolicy + strings.Repeat("x", 1000) + ": x"} {
+		if rule, _, ok := ParseRefusedByPolicy(text); ok {
+			t.Errorf("%q is read as a refusal by rule %q", text, rule)
+		}
+	}
+}

@@ -33,6 +33,7 @@ const (
 	entryOverhead    = 64
 	alreadyCompleted = "already completed"
 	withExitCode     = ", exit code "
+	refusedByPolicy  = "refused by the machine's policy, rule "
 )
 
 // ValidTicket tells whether a ticket is one that a Tentacle accepts: 1 to 100 of A-Z a-z 0-9 . _ - and
@@ -87,6 +88,25 @@ func ParseAlreadyCompleted(r ScriptStatusResponseV2) (exitCode int32, ok bool) {
 		return int32(n), true
 	}
 	return 0, false
+}
+
+// RefusedByPolicy is the text of a refusal by the policy of the machine's owner: the rule's name, as the policy
+// file spells it, and why. It is on StdErr of a status with ExitRefused, and in the error of a refused transfer.
+func RefusedByPolicy(rule, why string) string { return refusedByPolicy + rule + ": " + why }
+
+// ParseRefusedByPolicy finds such a refusal in a text and takes it apart. It is not ok where there is none: a
+// machine also refuses whom its owner no longer trusts.
+func ParseRefusedByPolicy(text string) (rule, why string, ok bool) {
+	_, refusal, found := strings.Cut(text, refusedByPolicy)
+	if !found {
+		return "", "", false
+	}
+	rule, why, found = strings.Cut(refusal, ": ")
+	if !found || rule == "" || len(rule) > maxTicket || strings.ContainsAny(rule, " \n") {
+		return "", "", false
+	}
+	why, _, _ = strings.Cut(why, "\n")
+	return rule, why, true
 }
 
 // BodyFor is the script that a Tentacle on the given system (as runtime.GOOS names it) runs.

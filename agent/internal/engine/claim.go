@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -30,18 +31,28 @@ func claim(folder string) error {
 	return nil
 }
 
-// takeSecrets reads the secrets and unlinks their file. Without a file there are none.
-func takeSecrets(path string) ([]string, error) {
-	f, err := os.Open(path)
+// takeSecrets reads the secrets' file and unlinks it. Without a file it returns nil.
+func takeSecrets(path string) ([]byte, error) {
+	data, err := readFile(path, step.MaxSecretsSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the secrets: %w", err), os.Remove(path))
-	}
-	secrets, err := step.DecodeSecrets(f)
-	if err := errors.Join(err, f.Close(), os.Remove(path)); err != nil {
+	if err := errors.Join(err, os.Remove(path)); err != nil {
 		return nil, fmt.Errorf("taking the secrets: %w", err)
 	}
-	return secrets, nil
+	return data, nil
+}
+
+// readFile reads a file of at most limit bytes.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s is longer than %d bytes", path, limit)
+	}
+	return data, err
 }

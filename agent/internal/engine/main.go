@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -74,14 +75,7 @@ func open(plan, home string, began time.Time, o options) (*session, int, error) 
 		return nil, code, err
 	}
 	o.reached("claimed")
-	secrets, err := takeSecrets(filepath.Join(folder, step.SecretsFile))
-	if err != nil {
-		return nil, step.ExitPlanRefused, err
-	}
-	p, err := readPlan(plan)
-	if err == nil {
-		err = p.CheckSecrets(len(secrets))
-	}
+	p, secrets, err := readCall(plan, filepath.Join(folder, step.SecretsFile), os.Getenv(step.EnvSeal))
 	if err != nil {
 		return nil, step.ExitPlanRefused, err
 	}
@@ -95,14 +89,35 @@ func open(plan, home string, began time.Time, o options) (*session, int, error) 
 		out: newOutput(masker, os.Stdout, os.Stderr)}, 0, nil
 }
 
-func readPlan(path string) (step.Plan, error) {
-	f, err := os.Open(path)
+// readCall reads plan and secrets, each once, and takes the secrets' file away. Where the Tentacle has told what it saw of
+// them, they must be that still: on their way here they lie in a folder that other scripts of the same user can write.
+func readCall(plan, secrets, seal string) (step.Plan, []string, error) {
+	hidden, err := takeSecrets(secrets)
 	if err != nil {
-		return step.Plan{}, fmt.Errorf("opening the plan: %w", err)
+		return step.Plan{}, nil, err
 	}
-	defer f.Close()
-	return step.DecodePlan(f)
+	data, err := readFile(plan, step.MaxPlanSize)
+	if err != nil {
+		return step.Plan{}, nil, fmt.Errorf("reading the plan: %w", err)
+	}
+	if seal != "" && seal != step.Seal(data, hidden) {
+		return step.Plan{}, nil, errChanged
+	}
+	p, err := step.DecodePlan(bytes.NewReader(data))
+	if err != nil {
+		return step.Plan{}, nil, err
+	}
+	var values []string
+	if hidden != nil {
+		if values, err = step.DecodeSecrets(bytes.NewReader(hidden)); err != nil {
+			return step.Plan{}, nil, err
+		}
+	}
+	return p, values, p.CheckSecrets(len(values))
 }
+
+// errChanged says that plan or secrets are not those that the Tentacle has seen.
+var errChanged = errors.New("the plan, or its secrets, were changed on this machine after they arrived; nothing is done. Another script that runs as the same user must have done it")
 
 // The causes for which a step is ended from outside.
 var (
