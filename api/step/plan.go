@@ -38,6 +38,8 @@ const (
 	MaxEnvVars      = 512
 	MaxOutputNames  = 64
 	MaxNameSize     = 253
+	MaxUserSize     = 128
+	MaxPathSize     = 1024
 	MaxTimeout      = 7 * 24 * 60 * 60 // seconds
 	DefaultTimeout  = 60 * 60          // seconds
 	maxSegmentSize  = 200
@@ -104,11 +106,19 @@ type EnvVar struct {
 	Value Value  `json:"value"`
 }
 
-// Run is the part of a plan that runs a script. The script is never rewritten.
+// Run is the part of a plan that runs a script. The script is never rewritten. User and WorkingDir came
+// after the first engines of Version 1: one that does not know them refuses the whole plan as it refuses
+// every unknown field, so that it never runs a script as another user than was asked for.
 type Run struct {
 	Shell  Shell    `json:"shell"`
 	Script string   `json:"script"`
 	Env    []EnvVar `json:"env,omitempty"`
+	// User is the name of the account that the script runs as; empty is the one that all scripts of the
+	// machine run as. It is a name, never a number (CheckUser).
+	User string `json:"user,omitempty"`
+	// WorkingDir is the absolute path of the folder that the script begins in, which must be there; empty is
+	// a folder of the script's own (CheckWorkingDir).
+	WorkingDir string `json:"workingDir,omitempty"`
 }
 
 // Deploy is the part of a plan that unpacks a package and makes it the current one.

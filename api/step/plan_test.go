@@ -50,6 +50,32 @@ func TestPlanSurvivesJSON(t *testing.T) {
 	}
 }
 
+func TestPlanTakesNamesAndFoldersOfEverySystem(t *testing.T) {
+	for user, dir := range map[string]string{
+		"app": "/srv/app", "svc_web-1": "/", `CORP\app`: `C:\app`, "app@corp.example": `\\files\share`, "machine$": "C:/app", "r00t.x": "/a//b/...",
+	} {
+		p := runPlan()
+		p.Run.User, p.Run.WorkingDir = user, dir
+		if err := p.Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A machine whose engine does not know a field must refuse it, and one that knows all fields must still take
+// plans that were written before there were these.
+func TestPlanWithoutUserIsWrittenAsBefore(t *testing.T) {
+	data, err := json.Marshal(runPlan())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{`"user"`, "workingDir"} {
+		if strings.Contains(string(data), name) {
+			t.Errorf("a plan without it has %s: %s", name, data)
+		}
+	}
+}
+
 func TestDecodePlanRefuses(t *testing.T) {
 	change := func(f func(*Plan)) string {
 		p := deployPlan()
@@ -88,6 +114,14 @@ func TestDecodePlanRefuses(t *testing.T) {
 		"no run UID":        {changeRun(func(p *Plan) { p.RunUID = "" }), "runUID"},
 		"ticket":            {changeRun(func(p *Plan) { p.Ticket = "a/b" }), "ticket"},
 		"timeout":           {changeRun(func(p *Plan) { p.TimeoutSeconds = -1 }), "timeoutSeconds"},
+		"user -":            {changeRun(func(p *Plan) { p.Run.User = "-u" }), `run.user: "-u" is no name`},
+		"user number":       {changeRun(func(p *Plan) { p.Run.User = "0" }), `run.user: "0" is a number; write the account's name`},
+		"user of a shell":   {changeRun(func(p *Plan) { p.Run.User = "a;b" }), "run.user"},
+		"user too long":     {changeRun(func(p *Plan) { p.Run.User = strings.Repeat("a", 129) }), "run.user: longer than 128 bytes"},
+		"relative folder":   {changeRun(func(p *Plan) { p.Run.WorkingDir = "srv/app" }), `run.workingDir: "srv/app" is not absolute; begin with /`},
+		"folder with ..":    {changeRun(func(p *Plan) { p.Run.WorkingDir = "/srv/../etc" }), `run.workingDir: "/srv/../etc" has a part ".."`},
+		"folder with ..\\":  {changeRun(func(p *Plan) { p.Run.WorkingDir = `C:\srv\..\etc` }), `has a part ".."`},
+		"folder of lines":   {changeRun(func(p *Plan) { p.Run.WorkingDir = "/a\nb" }), "control character"},
 		"name of an output": {changeRun(func(p *Plan) { p.Outputs = []string{"a=b"} }), "outputs[0]"},
 	} {
 		_, err := DecodePlan(strings.NewReader(c.plan))

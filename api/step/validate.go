@@ -84,10 +84,24 @@ func (p Plan) checkRun() error {
 	if len(p.Run.Script) > MaxScriptSize {
 		return fmt.Errorf("run.script: longer than %d bytes", MaxScriptSize)
 	}
-	if len(p.Run.Env) > MaxEnvVars {
+	if p.Run.User != "" {
+		if err := CheckUser(p.Run.User); err != nil {
+			return fmt.Errorf("run.user: %w", err)
+		}
+	}
+	if p.Run.WorkingDir != "" {
+		if err := CheckWorkingDir(p.Run.WorkingDir); err != nil {
+			return fmt.Errorf("run.workingDir: %w", err)
+		}
+	}
+	return p.Run.checkEnv()
+}
+
+func (r *Run) checkEnv() error {
+	if len(r.Env) > MaxEnvVars {
 		return fmt.Errorf("run.env: more than %d", MaxEnvVars)
 	}
-	for i, e := range p.Run.Env {
+	for i, e := range r.Env {
 		if err := checkEnvName(e.Name); err != nil {
 			return fmt.Errorf("run.env[%d].name: %w", i, err)
 		}

@@ -8,11 +8,15 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
+
+// separateUsers says whether this system lets scripts run as another user than the daemon's.
+const separateUsers = runtime.GOOS == "linux"
 
 // DefaultPort is the port of a listening Tentacle (halibut.md section 1.1).
 const DefaultPort = 10933
@@ -25,6 +29,9 @@ type Config struct {
 	Address string `yaml:"address"`
 	// Page says whether a browser that opens the port is told what this is.
 	Page bool `yaml:"page"`
+	// ScriptUser is the account that scripts run as; empty is the daemon's own. Whether there is one of that
+	// name is for the daemon to find out.
+	ScriptUser string `yaml:"scriptUser"`
 	// LogLevel is the least level that is logged: debug, info, warn or error.
 	LogLevel string `yaml:"logLevel"`
 	// LogFormat is text or json.
@@ -61,6 +68,12 @@ func Keys() []Key {
 			"Whether a browser that opens the port gets a short page that says what this is.",
 			func(c *Config, v string) (err error) { c.Page, err = strconv.ParseBool(v); return err },
 			func(c Config) string { return strconv.FormatBool(c.Page) },
+		},
+		{
+			"scriptUser", "script-user", "TENTACLE_SCRIPT_USER",
+			"Account that scripts run as, so that they cannot read or change what belongs to the daemon; empty means the daemon's own. Linux only.",
+			func(c *Config, v string) error { c.ScriptUser = v; return checkScriptUser(v) },
+			func(c Config) string { return quote(c.ScriptUser) },
 		},
 		{
 			"logLevel", "log-level", "TENTACLE_LOG_LEVEL",
@@ -178,6 +191,7 @@ func (c *Config) parse(file []byte) error {
 	}{
 		{"listen", checkListen(c.Listen)},
 		{"address", checkAddress(c.Address)},
+		{"scriptUser", checkScriptUser(c.ScriptUser)},
 		{"logFormat", checkFormat(c.LogFormat)},
 	} {
 		if check.err != nil {
@@ -232,6 +246,13 @@ func checkAddress(v string) error {
 	}
 	if host == "" || port == "0" {
 		return fmt.Errorf("%q names no host and port that an operator could dial; write host:port", v)
+	}
+	return nil
+}
+
+func checkScriptUser(v string) error {
+	if v != "" && !separateUsers {
+		return fmt.Errorf("%q: scripts run as another user only on Linux; leave it empty, and run the daemon itself as the account that scripts are to have", v)
 	}
 	return nil
 }

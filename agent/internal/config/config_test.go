@@ -31,8 +31,12 @@ func TestAFlagGoesBeforeTheEnvironmentBeforeTheFileBeforeTheDefault(t *testing.T
 }
 
 func TestEveryKeyIsAFlagAndAVariableAndIsWrittenToTheFile(t *testing.T) {
-	values := map[string]string{"listen": "127.0.0.1:7", "address": "h:7", "page": "false", "logLevel": "debug", "logFormat": "json"}
-	want := Config{Listen: "127.0.0.1:7", Address: "h:7", LogLevel: "debug", LogFormat: "json"}
+	user := ""
+	if separateUsers {
+		user = "app"
+	}
+	values := map[string]string{"listen": "127.0.0.1:7", "address": "h:7", "page": "false", "scriptUser": user, "logLevel": "debug", "logFormat": "json"}
+	want := Config{Listen: "127.0.0.1:7", Address: "h:7", ScriptUser: user, LogLevel: "debug", LogFormat: "json"}
 	flags, vars := map[string]string{}, []string{}
 	for _, k := range Keys() {
 		flags[k.Flag] = values[k.Name]
@@ -54,6 +58,19 @@ func TestEveryKeyIsAFlagAndAVariableAndIsWrittenToTheFile(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("by %s: %s", source, diff)
 		}
+	}
+}
+
+func TestOtherSystemsThanLinuxHaveNoScriptUser(t *testing.T) {
+	_, err := Load(Sources{File: []byte("scriptUser: app\n")})
+	if separateUsers {
+		if err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	if err == nil || !strings.Contains(err.Error(), "key scriptUser") || !strings.Contains(err.Error(), "run the daemon itself as") {
+		t.Errorf("the error is %v", err)
 	}
 }
 
