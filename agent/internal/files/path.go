@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/api/step"
 )
 
 const (
@@ -65,11 +66,9 @@ func (s spelling) parse(text string) ([]string, error) {
 	case closed(parts[0]):
 		return nil, refuse(text, fmt.Sprintf("%s and %s are closed to operators", home.StateFolder, home.WorkFolder))
 	}
-	if s.windows {
-		for _, part := range parts {
-			if why := windowsMeaning(part); why != "" {
-				return nil, refuse(text, why)
-			}
+	for _, part := range parts {
+		if why := s.otherMeaning(part); why != "" {
+			return nil, refuse(text, why)
 		}
 	}
 	return parts, nil
@@ -104,30 +103,17 @@ func closed(name string) bool {
 	return strings.EqualFold(name, home.StateFolder) || strings.EqualFold(name, home.WorkFolder)
 }
 
-// windowsMeaning says what Windows would make of a name other than a file of that name; empty if nothing.
-func windowsMeaning(name string) string {
-	if strings.TrimRight(name, ". ") != name {
+// otherMeaning says what a file system might make of a name other than a file of that name; empty if nothing.
+// Devices and endings that Windows drops are refused everywhere, as a name that was taken on one machine is
+// sent to the next; characters that only Windows refuses are refused there.
+func (s spelling) otherMeaning(name string) string {
+	switch {
+	case strings.TrimRight(name, ". ") != name:
 		return "Windows drops dots and spaces at the end of a name"
-	}
-	if strings.ContainsAny(name, `<>:"|?*`) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) {
+	case step.ReservedName(name):
+		return "it names a device of Windows"
+	case s.windows && (strings.ContainsAny(name, `<>:"|?*`) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' })):
 		return "Windows allows no such character in a name"
 	}
-	base, _, _ := strings.Cut(name, ".")
-	base = strings.ToUpper(strings.TrimRight(base, " "))
-	switch base {
-	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
-		return "it names a device of Windows"
-	}
-	if port, ok := strings.CutPrefix(base, "COM"); ok && isPort(port) {
-		return "it names a device of Windows"
-	}
-	if port, ok := strings.CutPrefix(base, "LPT"); ok && isPort(port) {
-		return "it names a device of Windows"
-	}
 	return ""
-}
-
-// isPort knows the numbers of serial and parallel ports, also in superscript, as Windows does.
-func isPort(s string) bool {
-	return utf8.RuneCountInString(s) == 1 && strings.Contains("0123456789¹²³", s)
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -118,6 +119,9 @@ func fileNames(files []tentacle.ScriptFile) ([]string, error) {
 			return nil, badNameError{f.Name, "a name must be a path inside the script's folder"}
 		}
 		name = path.Clean(name)
+		if part := otherwiseNamed(name); part != "" {
+			return nil, badNameError{f.Name, fmt.Sprintf("Windows would make something else of the name %q", part)}
+		}
 		key := strings.ToLower(name)
 		if name == "." || taken[key] {
 			return nil, badNameError{f.Name, "the name is taken"}
@@ -126,6 +130,17 @@ func fileNames(files []tentacle.ScriptFile) ([]string, error) {
 		names[i] = name
 	}
 	return names, nil
+}
+
+// otherwiseNamed returns the first part of a slash path that names a device of Windows, or ends in what
+// Windows drops. Such names are refused on every system, so that a script's files mean the same on all.
+func otherwiseNamed(name string) string {
+	for part := range strings.SplitSeq(name, "/") {
+		if part != "." && (step.ReservedName(part) || strings.TrimRight(part, ". ") != part) {
+			return part
+		}
+	}
+	return ""
 }
 
 // checkSpace refuses a start for which there is too little room; an operator may try again later.

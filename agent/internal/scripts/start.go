@@ -30,7 +30,7 @@ func (s *Store) StartScript(ctx context.Context, operator string, cmd tentacle.S
 	}
 	key, ok := ticketKey(id.TaskID)
 	if !ok {
-		return refusal(id, tentacle.ExitBadTicket, "The ticket is refused: it must be 1 to 100 of the characters A-Z a-z 0-9 . _ -"), nil
+		return refusal(id, tentacle.ExitBadTicket, "The ticket is refused: it must be 1 to 100 of the characters A-Z a-z 0-9 . _ - without a dot at its end, and no name of a Windows device"), nil
 	}
 	t, fresh, answer, err := s.admit(key, operator, cmd)
 	if err != nil {

@@ -120,6 +120,9 @@ func ticketKey(id string) (string, bool) {
 	if strings.ContainsFunc(id, func(c rune) bool { return !strings.ContainsRune(letters, c) }) {
 		return "", false
 	}
+	if otherwiseNamed(id) != "" { // a ticket names folders
+		return "", false
+	}
 	return strings.ToLower(id), true
 }
 
