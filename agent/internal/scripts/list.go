@@ -1,0 +1,142 @@
+package scripts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/agent/internal/process/output"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// endPause is how often End looks whether scripts have ended.
+const endPause = 50 * time.Millisecond
+
+// Listed is a script as its journal tells of it.
+type Listed struct {
+	Ticket, Operator string
+	Arrived          time.Time
+	// State is process.Unclaimed for a script that waits for its turn.
+	State process.State
+	// Process is the id of the supervisor where State is process.Running; 0 in the moment before it is known.
+	Process int
+	// Result is the end of a script that is process.Finished.
+	Result *process.Result
+
+	dir string
+}
+
+// Over says that nothing of the script can run any more.
+func (l Listed) Over() bool { return l.State == process.Finished || l.State == process.Vanished }
+
+// List reads the journals of a resolved home, in the order in which the scripts arrived. It disturbs no
+// daemon and needs none. What is not recorded yet, or is being forgotten, is left out; a journal that cannot
+// be read is an error beside the list of the others.
+func List(home string) ([]Listed, error) {
+	tickets := filepath.Join(home, ".tentacle", "tickets")
+	folders, err := os.ReadDir(tickets)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // no daemon ever ran
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the scripts of the home: %w", err)
+	}
+	var all []Listed
+	var errs []error
+	for _, f := range folders {
+		l, found, err := listed(filepath.Join(tickets, f.Name()))
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("reading script %s: %w", f.Name(), err))
+		case found:
+			all = append(all, l)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Listed) int { return a.Arrived.Compare(b.Arrived) })
+	return all, errors.Join(errs...)
+}
+
+func listed(dir string) (l Listed, found bool, err error) {
+	var r record
+	if found, err := process.ReadState(dir, process.CommandFile, &r); err != nil || !found {
+		return l, false, err
+	}
+	if r.Version > process.Version {
+		return l, false, process.ErrNewer
+	}
+	sight, err := process.Look(dir)
+	if err != nil {
+		return l, false, err
+	}
+	l = Listed{Ticket: r.Ticket, Operator: r.Operator, Arrived: r.Arrived, State: sight.State, Result: sight.Result, dir: dir}
+	if l.State == process.Running {
+		var started process.Started
+		if _, err := process.ReadState(dir, process.StartedFile, &started); err != nil {
+			return l, false, err
+		}
+		l.Process = started.Process
+	}
+	return l, true, nil
+}
+
+// End ends every script of a resolved home that runs or waits, as an operator's cancel does, so that whoever
+// asks for their status is told the truth. It is meant for a time at which no daemon takes new ones, and
+// waits until all have ended, or until ctx does: then it fails, and says how many are left. ended are those
+// that it ended, as they are afterwards.
+func End(ctx context.Context, home string) (ended []Listed, err error) {
+	all, err := List(home)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, Listed.Over)
+	for _, l := range all {
+		if err := l.cancel(); err != nil {
+			return nil, fmt.Errorf("ending script %s: %w", l.Ticket, err)
+		}
+	}
+	ticker := time.NewTicker(endPause)
+	defer ticker.Stop()
+	for {
+		var left []Listed
+		for _, l := range all {
+			now, found, err := listed(l.dir)
+			switch {
+			case err != nil:
+				return ended, fmt.Errorf("looking at script %s: %w", l.Ticket, err)
+			case !found || now.Over():
+				ended = append(ended, now)
+			default:
+				left = append(left, l)
+			}
+		}
+		if all = left; len(all) == 0 {
+			return ended, nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ended, fmt.Errorf("waiting for scripts to end: %d still run, the first is %s: %w", len(all), all[0].Ticket, context.Cause(ctx))
+		}
+	}
+}
+
+// cancel makes a cancel durable, settles a script that nobody has begun, and wakes the supervisor of one that
+// runs.
+func (l Listed) cancel() error {
+	if err := process.Mark(l.dir, process.CancelFile); err != nil {
+		return err
+	}
+	if l.State == process.Unclaimed {
+		result := process.Result{ExitCode: tentacle.ExitCanceled, Line: "The script was cancelled before it began.", Source: output.StdErr}
+		if _, decided, err := process.Decide(l.dir, result); decided || err != nil {
+			return err
+		}
+	}
+	return process.Wake(l.dir)
+}
