@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 
 	"github.com/mantledeploy/mantle/api/halibut"
 )
@@ -74,6 +75,10 @@ func Services(t Tentacle) []halibut.Service {
 		{Name: CapabilitiesServiceName, Methods: []halibut.Method{
 			halibut.Method0("GetCapabilities", t.GetCapabilities),
 		}},
+		{Name: FileTransferServiceName, Methods: []halibut.Method{
+			halibut.Method2("UploadFile", t.UploadFile),
+			halibut.Method1("DownloadFile", t.DownloadFile),
+		}},
 		{Name: ScriptServiceV2Name, Methods: []halibut.Method{
 			halibut.Method1("StartScript", a.start),
 			halibut.Method1("GetStatus", a.status),
@@ -83,15 +88,23 @@ func Services(t Tentacle) []halibut.Service {
 		{Name: MantleScriptServiceName, Methods: []halibut.Method{
 			halibut.Method1("WaitForStatus", a.wait),
 		}},
-		{Name: FileTransferServiceName, Methods: []halibut.Method{
-			halibut.Method2("UploadFile", t.UploadFile),
-			halibut.Method1("DownloadFile", t.DownloadFile),
-		}},
 	}
 	if v1, ok := t.(ScriptServiceV1); ok {
-		services = append(services, serviceV1(v1))
+		services = slices.Insert(services, 1, serviceV1(v1))
 	}
 	return services
+}
+
+// Listed are the names of services as a capabilities response lists them: in their order, which is that of
+// Octopus's Tentacles where Services made them, and without the one that lists them.
+func Listed(services []halibut.Service) []string {
+	var names []string
+	for _, s := range services {
+		if s.Name != CapabilitiesServiceName {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 // adapter stands between the wire and a Tentacle.

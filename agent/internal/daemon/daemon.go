@@ -112,8 +112,8 @@ func assemble(o Options) (p *parts, err error) {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
 	p.server, err = server.New(server.Config{
-		Home: o.Home, Certificate: p.identity.Certificate, Trust: p.trust, Scripts: p.scripts, Files: p.files,
-		Facts: facts(o.Version), Page: p.config.Page, Logger: p.logger,
+		Home: o.Home, Certificate: p.identity.Certificate, Trust: p.trust, Scripts: p.scripts, ScriptsV1: p.scripts,
+		Files: p.files, Facts: facts(o.Version), Page: p.config.Page, Logger: p.logger,
 	})
 	return p, err
 }

@@ -20,5 +20,8 @@
 // folder (<home>/.tentacle/tickets/<ticket in lower case>, see package process); what a ticket has in memory is a cache
 // of it, and a channel to wait for changes. The script's own folder is <home>/Work/<ticket>.
 //
+// Script service V1 is the same tickets by other names (v1.go): the Store makes the ticket, and as its caller
+// hears of a refusal only from the status, a refusal is recorded as a ticket that has ended.
+//
 // No timer runs while nothing runs: what is old is swept by Open and after CompleteScript.
 package scripts

@@ -1,6 +1,7 @@
 package scripts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,12 @@ const (
 // minute, for the end. Refusals are a Complete status with one line on stderr; an error means that trying
 // again may help, but for halibut.FinalError, which says that cmd is none.
 func (s *Store) StartScript(ctx context.Context, operator string, cmd tentacle.StartScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
+	return s.start(ctx, operator, cmd, false)
+}
+
+// start is StartScript. Where the ticket is the Store's own choice (V1), it fails with errTaken if that is known
+// already, and a refusal is recorded as a ticket that has ended.
+func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartScriptCommandV2, own bool) (tentacle.ScriptStatusResponseV2, error) {
 	none := tentacle.ScriptStatusResponseV2{}
 	id := cmd.ScriptTicket
 	body, ok := scriptBody(cmd)
@@ -36,30 +43,32 @@ func (s *Store) StartScript(ctx context.Context, operator string, cmd tentacle.S
 	if err != nil {
 		return none, err
 	}
+	if own && !fresh {
+		return none, errTaken
+	}
 	if answer != nil {
 		return *answer, nil
 	}
 	if fresh {
-		s.receive(t, cmd, body)
+		s.receive(t, cmd, body, own)
 	}
-	select {
-	case <-t.ready:
-	case <-ctx.Done():
-		return none, ctx.Err()
-	}
-	t.mu.Lock()
-	refused, failure := t.refusal, t.failure
-	t.mu.Unlock()
-	if refused != nil {
-		return *refused, nil
-	}
-	if failure != nil {
-		return none, failure
+	if refused, err := t.settled(ctx); refused != nil || err != nil {
+		return *cmp.Or(refused, &none), err
 	}
 	if wait := cmd.DurationToWaitForScriptToFinish; wait != nil {
 		s.awaitEnd(ctx, t, min(time.Duration(*wait), maxWait))
 	}
 	return s.status(t, id, 0)
+}
+
+// settled waits until the ticket is recorded, or returns why it never will be.
+func (t *ticket) settled(ctx context.Context) (refused *tentacle.ScriptStatusResponseV2, err error) {
+	select {
+	case <-t.ready:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return t.refusal, t.failure
 }
 
 // admit returns the ticket of a start, fresh when this call made it, or the answer where there is no more
@@ -108,8 +117,8 @@ func (s *Store) newRecord(operator string, cmd tentacle.StartScriptCommandV2) re
 	return r
 }
 
-// receive brings a ticket from received to recorded, or forgets it.
-func (s *Store) receive(t *ticket, cmd tentacle.StartScriptCommandV2, body string) {
+// receive brings a ticket from received to recorded, or forgets it. With own, a refusal is recorded too.
+func (s *Store) receive(t *ticket, cmd tentacle.StartScriptCommandV2, body string, own bool) {
 	defer s.alive.Done()
 	defer close(t.ready)
 	err := s.prepare(t, cmd, body)
@@ -119,14 +128,20 @@ func (s *Store) receive(t *ticket, cmd tentacle.StartScriptCommandV2, body strin
 		return
 	}
 	s.discard(t)
-	t.mu.Lock()
-	if name := (badNameError{}); errors.As(err, &name) {
-		r := refusal(cmd.ScriptTicket, tentacle.ExitBadTicket, name.Error())
-		t.refusal = &r
-	} else {
+	if refused := (badNameError{}); errors.As(err, &refused) {
+		if own {
+			if err = s.recordRefusal(t, tentacle.ExitBadTicket, refused.Error()); err == nil {
+				return
+			}
+			s.discard(t)
+		} else {
+			r := refusal(cmd.ScriptTicket, tentacle.ExitBadTicket, refused.Error())
+			t.refusal, err = &r, nil
+		}
+	}
+	if err != nil {
 		t.failure = fmt.Errorf("preparing script %s: %w", t.record.Ticket, err)
 	}
-	t.mu.Unlock()
 	s.mu.Lock()
 	delete(s.known, t.key)
 	s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
@@ -78,6 +79,8 @@ type Store struct {
 	mu    sync.Mutex
 	known map[string]*ticket // by the ticket in lower case
 	swept time.Time
+
+	made atomic.Int64 // how many tickets V1 made
 
 	// life ends with Close; the goroutines of tickets and all waits end with it.
 	life  context.Context //nolint:containedctx // it is the store's own, not that of a call

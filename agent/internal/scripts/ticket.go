@@ -43,11 +43,13 @@ type ticket struct {
 	poke     chan struct{} // tells the ticket's goroutine that it was cancelled
 	occupied sync.Mutex    // held while a cancel or a completion is being made durable
 
+	// Why it was never recorded, to be read once ready is closed; failure where trying again may help.
+	refusal *tentacle.ScriptStatusResponseV2
+	failure error
+
 	mu        sync.Mutex
 	phase     phase
-	refusal   *tentacle.ScriptStatusResponseV2 // why it was never recorded
-	failure   error                            // the same, where trying again may help
-	result    *process.Result                  // when finished
+	result    *process.Result // when finished
 	cancelled bool
 	completed bool
 	changed   chan struct{} // closed and made anew at every change

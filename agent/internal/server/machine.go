@@ -19,6 +19,14 @@ type Scripts interface {
 	WaitForStatus(ctx context.Context, operator string, command tentacle.WaitForStatusCommandV1) (tentacle.ScriptStatusResponseV2, error)
 }
 
+// ScriptsV1 is tentacle.ScriptServiceV1 for many operators, as Scripts is.
+type ScriptsV1 interface {
+	StartScriptV1(ctx context.Context, operator string, command tentacle.StartScriptCommand) (tentacle.ScriptTicket, error)
+	GetStatusV1(ctx context.Context, operator string, request tentacle.ScriptStatusRequest) (tentacle.ScriptStatusResponse, error)
+	CancelScriptV1(ctx context.Context, operator string, command tentacle.CancelScriptCommand) (tentacle.ScriptStatusResponse, error)
+	CompleteScriptV1(ctx context.Context, operator string, command tentacle.CompleteScriptCommand) (tentacle.ScriptStatusResponse, error)
+}
+
 // errNobody cannot happen over the wire: who shows no certificate is not authorised.
 var errNobody = errors.New("the caller is not known")
 
@@ -27,6 +35,7 @@ var errNobody = errors.New("the caller is not known")
 type machine struct {
 	*files.Store
 	scripts Scripts
+	v1      ScriptsV1
 	facts   tentacle.Facts
 	closing context.Context // ends when the server is shut down
 }
@@ -41,36 +50,32 @@ func operator(ctx context.Context) (string, error) {
 
 // GetCapabilities tells the services and facts.
 func (m *machine) GetCapabilities(context.Context) (tentacle.CapabilitiesResponseV2, error) {
-	f := m.facts
-	f.Services = []string{tentacle.FileTransferServiceName, tentacle.ScriptServiceV2Name, tentacle.MantleScriptServiceName}
-	return f.Response(), nil
+	return m.facts.Response(), nil
+}
+
+// as calls a method of Scripts or ScriptsV1 with the operator from the context.
+func as[P, R any](ctx context.Context, method func(context.Context, string, P) (R, error), p P) (R, error) {
+	who, err := operator(ctx)
+	if err != nil {
+		var none R
+		return none, err
+	}
+	return method(ctx, who, p)
 }
 
 // StartScript starts a script of the caller's.
 func (m *machine) StartScript(ctx context.Context, c tentacle.StartScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
-	who, err := operator(ctx)
-	if err != nil {
-		return tentacle.ScriptStatusResponseV2{}, err
-	}
-	return m.scripts.StartScript(ctx, who, c)
+	return as(ctx, m.scripts.StartScript, c)
 }
 
 // GetStatus tells how a script of the caller's is.
 func (m *machine) GetStatus(ctx context.Context, r tentacle.ScriptStatusRequestV2) (tentacle.ScriptStatusResponseV2, error) {
-	who, err := operator(ctx)
-	if err != nil {
-		return tentacle.ScriptStatusResponseV2{}, err
-	}
-	return m.scripts.GetStatus(ctx, who, r)
+	return as(ctx, m.scripts.GetStatus, r)
 }
 
 // CancelScript ends a script of the caller's.
 func (m *machine) CancelScript(ctx context.Context, c tentacle.CancelScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
-	who, err := operator(ctx)
-	if err != nil {
-		return tentacle.ScriptStatusResponseV2{}, err
-	}
-	return m.scripts.CancelScript(ctx, who, c)
+	return as(ctx, m.scripts.CancelScript, c)
 }
 
 // CompleteScript forgets a script of the caller's.
@@ -80,6 +85,26 @@ func (m *machine) CompleteScript(ctx context.Context, c tentacle.CompleteScriptC
 		return err
 	}
 	return m.scripts.CompleteScript(ctx, who, c)
+}
+
+// StartScriptV1 starts a script of the caller's, by script service V1.
+func (m *machine) StartScriptV1(ctx context.Context, c tentacle.StartScriptCommand) (tentacle.ScriptTicket, error) {
+	return as(ctx, m.v1.StartScriptV1, c)
+}
+
+// GetStatusV1 tells how a script of the caller's is, by script service V1.
+func (m *machine) GetStatusV1(ctx context.Context, r tentacle.ScriptStatusRequest) (tentacle.ScriptStatusResponse, error) {
+	return as(ctx, m.v1.GetStatusV1, r)
+}
+
+// CancelScriptV1 ends a script of the caller's, by script service V1.
+func (m *machine) CancelScriptV1(ctx context.Context, c tentacle.CancelScriptCommand) (tentacle.ScriptStatusResponse, error) {
+	return as(ctx, m.v1.CancelScriptV1, c)
+}
+
+// CompleteScriptV1 tells how a script of the caller's is for the last time, and forgets it.
+func (m *machine) CompleteScriptV1(ctx context.Context, c tentacle.CompleteScriptCommand) (tentacle.ScriptStatusResponse, error) {
+	return as(ctx, m.v1.CompleteScriptV1, c)
 }
 
 // WaitForStatus tells how a script of the caller's is once there is something to say. When the server is

@@ -33,6 +33,8 @@ type Config struct {
 	Trust *trust.List
 	// Scripts runs scripts.
 	Scripts Scripts
+	// ScriptsV1 runs them for those who speak script service V1.
+	ScriptsV1 ScriptsV1
 	// Files transfers files.
 	Files *files.Store
 	// Facts are told to operators, together with the services.
@@ -53,14 +55,16 @@ type Server struct {
 // New wires a server. It opens nothing and starts nothing.
 func New(c Config) (*Server, error) {
 	closing, closeAll := context.WithCancel(context.Background())
-	m := &machine{scripts: c.Scripts, Store: c.Files, facts: c.Facts, closing: closing}
+	m := &machine{scripts: c.Scripts, v1: c.ScriptsV1, Store: c.Files, facts: c.Facts, closing: closing}
+	services := tentacle.Services(m)
+	m.facts.Services = tentacle.Listed(services)
 	refused := newRefusals(c.Logger)
 	config := halibut.ServerConfig{
 		Certificate: c.Certificate,
 		Authorise:   func(p halibut.Peer) error { return c.Trust.Check(p.Certificate) },
 		Refused:     func(p halibut.Peer, err error) { refused.record(p, err, time.Now()) },
 		Admit:       func(_ halibut.Peer, _, _ string, size int64) error { return admit(c.Home, size) },
-		Services:    tentacle.Services(m),
+		Services:    services,
 		SpoolDir:    c.Home.Spool(),
 		Logger:      c.Logger,
 	}

@@ -81,6 +81,7 @@ func StartFake(t testing.TB, o Options) *Fake {
 			return s.Name == tentacle.MantleScriptServiceName
 		})
 	}
+	f.machine.facts.Services = tentacle.Listed(services)
 	other, _ := NewCertificate(t, "Imposter")
 	f.server = f.newServer(o.Certificate, services)
 	f.imposter = f.newServer(other, services)

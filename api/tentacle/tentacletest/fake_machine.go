@@ -29,14 +29,11 @@ type machine struct {
 	mutexes    map[string]*mutex
 	files      map[string][]byte
 	executions []*Execution
+	made       int64 // tickets of script service V1
 }
 
 func newMachine(o Options) *machine {
 	facts := o.Facts
-	facts.Services = []string{tentacle.FileTransferServiceName, tentacle.ScriptServiceV2Name}
-	if !o.WithoutWait {
-		facts.Services = append(facts.Services, tentacle.MantleScriptServiceName)
-	}
 	if facts.Version == "" {
 		facts.Version = "0.0.0-fake"
 	}
@@ -217,12 +214,7 @@ func (m *machine) CompleteScript(ctx context.Context, c tentacle.CompleteScriptC
 	if k == nil {
 		return nil
 	}
-	if k.state == tentacle.Pending {
-		k.stop()
-	}
-	k.completed = true
-	k.output = output{}
-	k.announce()
+	k.complete()
 	return nil
 }
 

@@ -65,6 +65,16 @@ func (k *ticket) finish(exitCode int32) {
 	k.announce()
 }
 
+// complete lets go of all but the exit code.
+func (k *ticket) complete() {
+	if k.state == tentacle.Pending {
+		k.stop()
+	}
+	k.completed = true
+	k.output = output{}
+	k.announce()
+}
+
 // stop ends a waiting script at once, and asks a running one to end.
 func (k *ticket) stop() {
 	if k.cancelled || k.state == tentacle.Complete || k.forestalled {

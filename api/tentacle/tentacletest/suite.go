@@ -46,7 +46,7 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 	places := make(chan struct{}, atOnce)
 	t.Run("conformance", func(t *testing.T) {
 		for _, c := range slices.Concat(startCases(), outputCases(), isolationCases(), cancelCases(),
-			completeCases(), ownerCases(), waitCases(), fileCases(), requestCases()) {
+			completeCases(), ownerCases(), waitCases(), fileCases(), requestCases(), v1Cases()) {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
 				if c.long && testing.Short() {

@@ -1,6 +1,8 @@
 package tentacletest
 
 import (
+	"slices"
+
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
@@ -20,10 +22,11 @@ func capabilities(h *harness) {
 		h.Fatal(err)
 	}
 	f := tentacle.ParseFacts(r)
-	for _, service := range []string{tentacle.ScriptServiceV2Name, tentacle.FileTransferServiceName, tentacle.MantleScriptServiceName} {
-		if !f.Has(service) {
-			h.Errorf("%s is not listed", service)
-		}
+	services := []string{
+		tentacle.ScriptServiceV1Name, tentacle.FileTransferServiceName, tentacle.ScriptServiceV2Name, tentacle.MantleScriptServiceName,
+	}
+	if listed := r.SupportedCapabilities; len(listed) < len(services) || !slices.Equal(listed[:len(services)], services) {
+		h.Errorf("the list begins with %q, wanted %q", listed, services)
 	}
 	if f.Version == "" || f.OS == "" || f.Arch == "" || f.Policy == "" || f.Engine == 0 {
 		h.Errorf("the facts are %+v, from %q", f, r.SupportedCapabilities)
