@@ -36,10 +36,15 @@ type Spec struct {
 	Path string   `json:"path"`           // the program, absolute
 	Args []string `json:"args,omitempty"` // its arguments without the program's name
 	// CommandLine goes on Windows in the place of Args, as it is; program name first.
-	CommandLine string        `json:"commandLine,omitempty"`
-	Dir         string        `json:"dir"`     // the working folder, absolute
-	Grace       time.Duration `json:"grace"`   // from TERM to KILL
-	Abandon     time.Duration `json:"abandon"` // from KILL to giving up
+	CommandLine string `json:"commandLine,omitempty"`
+	// User is the account that the script runs as; empty is the supervisor's own.
+	User string `json:"user,omitempty"`
+	// StepUser is set for an engine whose step runs as another user than the engine: the supervisor starts
+	// a worker for it.
+	StepUser string        `json:"stepUser,omitempty"`
+	Dir      string        `json:"dir"`     // the working folder, absolute
+	Grace    time.Duration `json:"grace"`   // from TERM to KILL
+	Abandon  time.Duration `json:"abandon"` // from KILL to giving up
 	// Drain is how long after the script's own exit its output is waited for.
 	Drain  time.Duration `json:"drain"`
 	Output output.Limits `json:"output"`

@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/mantledeploy/mantle/agent/internal/account"
 )
 
 const (
@@ -155,6 +157,14 @@ func (g group) survivors() []int {
 	}
 	return ids
 }
+
+// Become changes nothing: on Windows all run as the daemon's account.
+func Become(*exec.Cmd, *account.Account) {}
+
+// StartBare starts cmd.
+func StartBare(cmd *exec.Cmd) error { return cmd.Start() }
+
+func privileges() error { return fmt.Errorf("%w a way to do so on Windows", ErrPrivilege) }
 
 // EndSession does nothing: the processes of a supervisor that vanished cannot be told from others.
 func EndSession(Started, time.Duration) (found, left []int) { return nil, nil }

@@ -115,8 +115,7 @@ func Wake(dir string) error {
 type group struct{ leader int }
 
 func startGroup(cmd *exec.Cmd, _ Spec) (group, error) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	if err := StartBare(cmd); err != nil {
 		return group{}, err
 	}
 	return group{leader: cmd.Process.Pid}, nil

@@ -128,17 +128,17 @@ func (s *supervision) run() Result {
 
 func (s *supervision) start() error {
 	cmd := &exec.Cmd{Path: s.spec.Path, Args: append([]string{s.spec.Path}, s.spec.Args...), Dir: s.spec.Dir, Env: scriptEnv()}
-	var readers, writers [2]*os.File
-	for i := range readers {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return fmt.Errorf("making a pipe: %w", err)
-		}
-		readers[i], writers[i] = r, w
+	inherited, err := s.startWorker(cmd)
+	if err != nil {
+		return err
+	}
+	readers, writers, err := s.become(cmd)
+	if err != nil {
+		return err
 	}
 	cmd.Stdout, cmd.Stderr = writers[0], writers[1]
 	group, err := startGroup(cmd, s.spec)
-	for _, w := range writers {
+	for _, w := range append(inherited, writers[:]...) {
 		_ = w.Close() // the script has its own
 	}
 	if err != nil {
