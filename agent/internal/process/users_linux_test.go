@@ -153,7 +153,7 @@ func until(t *testing.T, what string, done func() bool) {
 
 func TestTheProcessesThatADeadSupervisorLeftToAnotherUserAreEnded(t *testing.T) {
 	asRoot(t)
-	dir := folderAs(t, "nobody", `touch began; sleep 300 & sleep 300`)
+	dir := folderAs(t, "nobody", `sleep 300 & touch began; wait`)
 	supervisor := launch(t, dir)
 	began := func() bool {
 		var command struct{ Process Spec }
