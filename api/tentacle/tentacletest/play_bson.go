@@ -5,8 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-
-	"github.com/mantledeploy/mantle/api/tentacle"
+	"slices"
 )
 
 // The BSON types that the wire has (halibut.md section 3.4).
@@ -28,10 +27,11 @@ const (
 var errBSON = errors.New("the document is no BSON of this protocol")
 
 // element is one member of a document, by name and type. Numbers, dates and bools are in number; strings in
-// text; binary in data; documents and arrays in members.
+// text; binary in data, with its subtype; documents and arrays in members.
 type element struct {
 	name    string
 	kind    byte
+	subtype byte
 	number  float64
 	text    string
 	data    []byte
@@ -135,7 +135,7 @@ func (e *element) parseBytes(b []byte) (rest []byte, err error) {
 	size := int64(binary.LittleEndian.Uint32(b))
 	b = b[4:]
 	if e.kind == bsonBinary {
-		b = b[1:]
+		e.subtype, b = b[0], b[1:]
 	}
 	if size > int64(len(b)) || (e.kind == bsonString && (size < 1 || b[size-1] != 0)) {
 		return nil, errBSON
@@ -160,48 +160,74 @@ func (e element) streams() int {
 	return n
 }
 
-// member is an element to be written.
-type member struct {
-	kind  byte
-	name  string
-	value []byte
+// with is the element with another one in the place of the member at a path, if that is there.
+func (e element) with(member element, path ...string) element {
+	if len(path) == 0 {
+		member.name = e.name
+		return member
+	}
+	e.members = slices.Clone(e.members)
+	for i, m := range e.members {
+		if m.name == path[0] {
+			e.members[i] = m.with(member, path[1:]...)
+		}
+	}
+	return e
 }
 
-func text(name, value string) member {
-	b := binary.LittleEndian.AppendUint32(nil, uint32(len(value)+1))
-	return member{bsonString, name, append(append(b, value...), 0)}
-}
-
-func long(name string, value int64) member {
-	return member{bsonInt64, name, binary.LittleEndian.AppendUint64(nil, uint64(value))}
-}
-
-func document(members ...member) []byte {
+// document writes an element with its members.
+func (e element) document() []byte {
 	b := make([]byte, 4)
-	for _, m := range members {
+	for _, m := range e.members {
 		b = append(append(append(b, m.kind), m.name...), 0)
-		b = append(b, m.value...)
+		b = m.value(b)
 	}
 	b = append(b, 0)
 	binary.LittleEndian.PutUint32(b, uint32(len(b)))
 	return b
 }
 
-// statusRequest is the document of a GetStatus.
-func statusRequest(ticket string, last int64) []byte {
-	return document(
-		member{bsonDocument, "Message", document(
-			text("$type", "Halibut.Transport.Protocol.RequestMessage, Halibut"),
-			text("id", "poll"),
-			text("service", tentacle.ScriptServiceV2Name),
-			text("method", "GetStatus"),
-			member{bsonArray, "params", document(
-				member{bsonDocument, "0", document(
-					text("$type", tentacle.ScriptStatusRequestV2{}.HalibutType()),
-					member{bsonDocument, "Ticket", document(text("TaskId", ticket))},
-					long("LastLogSequence", last),
-				)},
-			)},
-		)},
-	)
+func (e element) value(b []byte) []byte {
+	switch e.kind {
+	case bsonDouble:
+		return binary.LittleEndian.AppendUint64(b, math.Float64bits(e.number))
+	case bsonDate, bsonInt64:
+		return binary.LittleEndian.AppendUint64(b, uint64(int64(e.number)))
+	case bsonInt32:
+		return binary.LittleEndian.AppendUint32(b, uint32(int32(e.number)))
+	case bsonBool:
+		return append(b, byte(e.number))
+	case bsonDocument, bsonArray:
+		return append(b, e.document()...)
+	case bsonString:
+		return append(append(binary.LittleEndian.AppendUint32(b, uint32(len(e.text)+1)), e.text...), 0)
+	case bsonBinary:
+		return append(append(binary.LittleEndian.AppendUint32(b, uint32(len(e.data))), e.subtype), e.data...)
+	}
+	return b
+}
+
+func text(name, value string) element { return element{name: name, kind: bsonString, text: value} }
+
+func long(name string, value int64) element {
+	return element{name: name, kind: bsonInt64, number: float64(value)}
+}
+
+func folded(name string, members ...element) element {
+	return element{name: name, kind: bsonDocument, members: members}
+}
+
+// statusRequest is the root of a GetStatus of a service, whose parameter has the type.
+func statusRequest(service, typeName, ticket string, last int64) element {
+	return folded("", folded("Message",
+		text("$type", "Halibut.Transport.Protocol.RequestMessage, Halibut"),
+		text("id", "poll"),
+		text("service", service),
+		text("method", "GetStatus"),
+		element{name: "params", kind: bsonArray, members: []element{folded("0",
+			text("$type", typeName),
+			folded("Ticket", text("TaskId", ticket)),
+			long("LastLogSequence", last),
+		)}},
+	))
 }

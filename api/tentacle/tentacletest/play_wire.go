@@ -80,27 +80,15 @@ func hearStream(r *bufio.Reader) ([]byte, error) {
 	return content[:size], nil
 }
 
-// request finds the message that a record of the client holds whole, if it does.
-func request(record []byte) (document []byte, message element, ok bool) {
+// request finds the document that a record of the client holds whole, with the message in it, if it does.
+func request(record []byte) (root, message element, ok bool) {
 	document, err := inflate(bufio.NewReader(bytes.NewReader(record)))
 	if err != nil {
-		return nil, element{}, false
+		return element{}, element{}, false
 	}
-	parsed, err := parseBSON(document)
-	message = parsed.member("Message")
-	return document, message, err == nil && !message.isNull()
-}
-
-// withLast puts another LastLogSequence into a request's document.
-func withLast(document []byte, last int64) []byte {
-	name := []byte("\x12LastLogSequence\x00")
-	at := bytes.Index(document, name)
-	if at < 0 {
-		return document
-	}
-	document = bytes.Clone(document)
-	binary.LittleEndian.PutUint64(document[at+len(name):], uint64(last))
-	return document
+	root, err = parseBSON(document)
+	message = root.member("Message")
+	return root, message, err == nil && !message.isNull()
 }
 
 // deflate writes a document in stored blocks.
