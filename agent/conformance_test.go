@@ -53,13 +53,19 @@ func initialise(t *testing.T, home string, operators ...halibut.Thumbprint) hali
 		arguments = append(arguments, "--trust", string(o))
 	}
 	output(t, arguments...)
+	return halibut.Endpoint{Address: address, Thumbprint: thumbprintOf(t, output(t, "show", "--json", "--home", home))}
+}
+
+// thumbprintOf reads what `show --json` printed.
+func thumbprintOf(t *testing.T, text []byte) halibut.Thumbprint {
+	t.Helper()
 	var shown struct {
 		SHA256 halibut.Thumbprint `json:"sha256"`
 	}
-	if err := json.Unmarshal(output(t, "show", "--json", "--home", home), &shown); err != nil {
+	if err := json.Unmarshal(text, &shown); err != nil {
 		t.Fatal(err)
 	}
-	return halibut.Endpoint{Address: address, Thumbprint: shown.SHA256}
+	return shown.SHA256
 }
 
 // running is a daemon that was started.
@@ -73,12 +79,18 @@ type running struct {
 // start runs the daemon of a home and returns when it listens. The test's end kills it.
 func start(t *testing.T, home string, e halibut.Endpoint) *running {
 	t.Helper()
-	log, err := os.OpenFile(home+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	return launch(t, command(context.Background(), "run", "--home", home), home+".log", e)
+}
+
+// launch runs a daemon that is prepared as a command, and returns when it listens. The test's end kills it.
+func launch(t *testing.T, cmd *exec.Cmd, path string, e halibut.Endpoint) *running {
+	t.Helper()
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	p := &running{cmd: command(context.Background(), "run", "--home", home), log: log.Name(), ended: make(chan struct{})}
+	p := &running{cmd: cmd, log: log.Name(), ended: make(chan struct{})}
 	p.cmd.Stderr = log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -73,7 +73,7 @@ Setting up a machine takes four steps:
 
   tentacle init --trust THUMBPRINT   make its home, key, certificate and settings
   (open TCP port 10933 to the operator, and to nobody else)
-  tentacle run                       run it, under systemd or another service manager
+  tentacle service install --start   let systemd or Windows run it ('tentacle run' is the daemon)
   tentacle show --manifest           print the resource to commit for this machine
 
 Everything lies in one folder, the home: ` + home.Default() + ` for you, unless --home or
@@ -90,7 +90,7 @@ the environment variable TENTACLE_HOME names another.`,
 	c.CompletionOptions.DisableDefaultCmd = true
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	c.PersistentFlags().StringVar(&a.home, "home", a.defaultHome(), "folder of the Tentacle (also TENTACLE_HOME)")
-	c.AddCommand(a.initCommand(), a.runCommand(), a.showCommand(), a.trustCommand(), a.versionCommand())
+	c.AddCommand(a.initCommand(), a.runCommand(), a.showCommand(), a.trustCommand(), a.serviceCommand(), a.versionCommand())
 	c.AddCommand(program("supervise DIR", "Run the script whose ticket is in DIR (called by the daemon)"))
 	c.AddCommand(program("step --plan FILE", "Carry out one step of a deployment (called by scripts)"))
 	return c

@@ -236,7 +236,8 @@ func TestAMistakenInitMakesNothing(t *testing.T) {
 
 func TestEveryCommandHasAManual(t *testing.T) {
 	for _, args := range [][]string{
-		{}, {"init"}, {"run"}, {"show"}, {"trust"}, {"trust", "list"}, {"trust", "add"}, {"trust", "remove"}, {"version"}, {"supervise"}, {"step"},
+		{}, {"init"}, {"run"}, {"show"}, {"trust"}, {"trust", "list"}, {"trust", "add"}, {"trust", "remove"}, {"version"}, {"service"}, {"service", "install"},
+		{"service", "uninstall"}, {"service", "start"}, {"service", "stop"}, {"service", "status"}, {"supervise"}, {"step"},
 	} {
 		r := newRig(t)
 		out := r.must(append(args, "--help")...)

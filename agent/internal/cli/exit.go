@@ -6,6 +6,7 @@ import (
 
 	"github.com/mantledeploy/mantle/agent/internal/daemon"
 	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/agent/internal/hostservice"
 )
 
 // The exit codes of all commands but supervise and step (agent/README.md).
@@ -19,6 +20,9 @@ const (
 	ExitListen         = 6 // the port cannot be opened
 	ExitState          = 7 // key, certificate or trust cannot be used
 )
+
+// final are the codes of a daemon that is not to be started again before somebody has acted.
+func final() []int { return []int{ExitUsage, ExitNotInitialised, ExitConfig, ExitRunning, ExitState} }
 
 // usageError is an error of the command line itself.
 type usageError struct{ error }
@@ -66,6 +70,8 @@ func remedy(err error, dir string) string {
 		return "make a Tentacle there with 'tentacle init --home " + dir + "', or name the right home with --home or TENTACLE_HOME"
 	case errors.Is(err, home.ErrUnsafe):
 		return "the folder .tentacle holds the private key and must belong to the Tentacle's user alone: chmod 0700 it"
+	case errors.Is(err, hostservice.ErrNotRunning):
+		return "run the daemon yourself, 'tentacle run --home " + dir + "', or start the service where systemd runs"
 	case errors.Is(err, fs.ErrPermission):
 		return "run this as the user to whom the home belongs, root for a machine's own Tentacle"
 	case errors.Is(err, daemon.ErrListen):

@@ -1,14 +1,18 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mantledeploy/mantle/agent/internal/daemon"
 	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/agent/internal/hostservice"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -41,13 +45,28 @@ somebody).`,
 			if err != nil {
 				return err
 			}
-			return daemon.Run(c.Context(), daemon.Options{
-				Home: h, Sources: a.sources(c), Executable: executable, Version: a.version, Log: a.err,
-			})
+			options := daemon.Options{Home: h, Sources: a.sources(c), Executable: executable, Version: a.version, Log: a.err}
+			served, err := hostservice.Serve(c.Context(), func(ctx context.Context, log io.Writer) error {
+				options.Log = log
+				return daemon.Run(ctx, options)
+			}, a.judge)
+			if served || err != nil {
+				return err
+			}
+			return daemon.Run(c.Context(), options)
 		},
 	}
 	settingFlags(c)
 	return c
+}
+
+// judge is what a service manager has to know of the error with which the daemon ended.
+func (a *app) judge(err error) (text string, exit int, again bool) {
+	text, exit = err.Error(), code(err)
+	if what := remedy(err, a.home); what != "" {
+		text += "\n" + what
+	}
+	return text, exit, !slices.Contains(final(), exit)
 }
 
 // executable is this program's own path without links, so that an upgrade that replaces a link

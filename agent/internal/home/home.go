@@ -53,7 +53,8 @@ func Default() string {
 }
 
 // Create makes the folders of a home where they are missing and resolves it. A state folder that
-// exists already is closed to others (0700).
+// exists already is closed to others: mode 0700; on Windows an access list for SYSTEM, administrators and
+// the Tentacle's account.
 func Create(dir string) (Home, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -68,7 +69,7 @@ func Create(dir string) (Home, error) {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return Home{}, fmt.Errorf("making the state folder: %w", err)
 	}
-	if err := os.Chmod(state, 0o700); err != nil { // #nosec G302 -- a folder needs its execute bit
+	if err := closeState(state); err != nil {
 		return Home{}, fmt.Errorf("closing the state folder to others: %w", err)
 	}
 	return Open(dir)

@@ -22,7 +22,7 @@ func newHome(t *testing.T) Home {
 
 func TestTheStateFolderIsClosedToOthers(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("Windows has no modes; its state folder inherits the access list of its parent")
+		t.Skip("Windows has no modes; its state folder has an access list")
 	}
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, StateFolder), 0o755); err != nil {
