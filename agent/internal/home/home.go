@@ -130,5 +130,8 @@ func (h Home) Certificate() string { return h.State("certificate.pem") }
 // Trust is the path of the list of trusted operators.
 func (h Home) Trust() string { return h.State("trust.json") }
 
+// Policy is the path of the owner's rules for operators.
+func (h Home) Policy() string { return h.State("policy.yaml") }
+
 // Spool is the folder for what is being received. It is emptied when the daemon starts.
 func (h Home) Spool() string { return h.State("spool") }

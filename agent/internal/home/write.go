@@ -75,3 +75,12 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// Unchanged tells whether two looks at a state file saw the same one; nil is a file that is not there. It takes a file that
+// was replaced for another, whatever is in it.
+func Unchanged(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}

@@ -123,7 +123,7 @@ func (l *List) refresh() error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("looking at %s: %w", l.home.Trust(), err)
 	}
-	if l.current && unchanged(l.seen, info) {
+	if l.current && home.Unchanged(l.seen, info) {
 		return nil
 	}
 	operators, err := read(l.home.Trust())
@@ -132,13 +132,6 @@ func (l *List) refresh() error {
 	}
 	l.operators, l.seen, l.current = operators, info, true
 	return nil
-}
-
-func unchanged(a, b os.FileInfo) bool {
-	if a == nil || b == nil {
-		return a == nil && b == nil
-	}
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 // change lets f turn the list, read anew inside the home's lock, into another, and writes that.

@@ -1,0 +1,90 @@
+package policy
+
+import (
+	"bytes"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/mantledeploy/mantle/api/step"
+)
+
+// Call is what the engine was called for, as far as a policy asks. It is kept with a ticket, so that the question can
+// be asked again.
+type Call struct {
+	Kind step.Kind `json:"kind,omitempty"`
+	// Interpreter is that of the script in the plan; empty where the plan has none, so that nothing runs but the engine.
+	Interpreter step.Shell `json:"interpreter,omitempty"`
+	// User and Folder are those that the plan names for the script; empty where it names none.
+	User   string `json:"user,omitempty"`
+	Folder string `json:"folder,omitempty"`
+	// Problem is why the plan cannot be read. The engine will refuse it too.
+	Problem string `json:"problem,omitempty"`
+}
+
+// CallOf reads what a plan is going to do on this system.
+func CallOf(plan []byte) *Call {
+	p, err := step.DecodePlan(bytes.NewReader(plan))
+	if err != nil {
+		return &Call{Problem: err.Error()}
+	}
+	c := &Call{Kind: p.Kind}
+	switch {
+	case p.Run != nil:
+		c.Interpreter = p.Run.Shell
+	case p.Health != nil && runtime.GOOS == "windows" && p.Health.PowerShell != "":
+		c.Interpreter = step.PowerShell
+	case p.Health != nil && runtime.GOOS != "windows" && p.Health.Bash != "":
+		c.Interpreter = step.Bash
+	}
+	return c
+}
+
+// Query tells whether the call only asks for something: health or inventory. These run beside deployments, and are
+// counted apart from them. It may be called on nil, which is a raw script.
+func (c *Call) Query() bool {
+	return c != nil && (c.Kind == step.KindHealth || c.Kind == step.KindInventory)
+}
+
+// harmless is a query that runs nothing of the operator's.
+func (c *Call) harmless() bool { return c.Query() && c.Interpreter == "" }
+
+// inside tells whether a folder is one of those allowed, or in one. Where it exists, where its links lead counts too.
+func inside(allowed []string, folder string) bool {
+	if !filepath.IsAbs(folder) || !within(allowed, filepath.Clean(folder)) {
+		return false
+	}
+	resolved, err := filepath.EvalSymlinks(folder)
+	return err != nil || within(allowed, resolved) || within(resolveAll(allowed), resolved)
+}
+
+func resolveAll(folders []string) []string {
+	var all []string
+	for _, f := range folders {
+		if resolved, err := filepath.EvalSymlinks(f); err == nil {
+			all = append(all, resolved)
+		}
+	}
+	return all
+}
+
+func within(allowed []string, folder string) bool {
+	for _, a := range allowed {
+		rest, found := cutPrefix(folder, a)
+		if found && (rest == "" || rest[0] == filepath.Separator || strings.HasSuffix(a, string(filepath.Separator))) {
+			return true
+		}
+	}
+	return false
+}
+
+// cutPrefix compares paths as the system does.
+func cutPrefix(path, prefix string) (rest string, found bool) {
+	if runtime.GOOS != "windows" {
+		return strings.CutPrefix(path, prefix)
+	}
+	if len(path) < len(prefix) || !strings.EqualFold(path[:len(prefix)], prefix) {
+		return "", false
+	}
+	return path[len(prefix):], true
+}
