@@ -11,8 +11,8 @@
 //
 //	command    the daemon: what to run; synced before the start is answered
 //	claim      the daemon makes it; the supervisor locks it until it has written the result, or dies
-//	started    made exclusively, synced, before the script starts: by the supervisor (boot, process id, start
-//	           time) or, to settle the ticket, by the daemon (Decision, and no process to be killed by)
+//	started    made exclusively, whole and synced, before the script starts: by the supervisor (boot, process
+//	           id, start time) or, to settle the ticket, by the daemon (Decision, and no process to be killed by)
 //	cancel     the daemon, synced: end it; completed: nobody wants its result any more
 //	output-*   package output: by the daemon before the claim, by the supervisor after
 //	result     the supervisor, renamed when whole, in a file that was allocated before the claim
@@ -20,12 +20,16 @@
 // Whoever makes started decides, so two supervisors of one ticket, or a supervisor and a daemon that
 // cancels, never both win, and a daemon may be killed between any two steps. Look reads started before it
 // tries the lock and the result after it: a supervisor holds the lock from before it makes started until
-// after the result, so started without lock and result means that it died.
+// after the result, so started without lock and result means that it died. A supervisor whose daemon has
+// gone before it could claim leaves the ticket to the next daemon, which may have put it behind others by
+// then; and one that cannot claim it (the disk is full) tells its daemon why.
 //
 // A supervisor is the leader of a session of its own, has the null device for its standard streams and only
 // DIR in its arguments. The script is the leader of a process group in that session; its environment is the
 // daemon's with the additions of Launch. A cancel is TERM to all of them, KILL after a grace, and where
-// processes survive both the ticket is abandoned, with their ids. What a script that ended by itself left
+// processes survive both the ticket is abandoned, with their ids. On Linux they are the session and all that
+// descends from the supervisor: it adopts orphans, so that a session of its own hides nothing. Elsewhere what
+// has left the session and lost its parent is out of reach. What a script that ended by itself left
 // running is never touched: the supervisor stays to drain its output, so that nothing breaks by writing.
 //
 // On Windows there are no sessions and no signals: the script runs in a Job, a cancel ends the Job at once,

@@ -104,7 +104,7 @@ func Look(dir string) (Sight, error) {
 	if started != nil && started.Decision != nil {
 		return Sight{State: Finished, Result: started.Decision}, nil
 	}
-	held, err := claimHeld(filepath.Join(dir, ClaimFile))
+	held, err := Held(dir)
 	if err != nil {
 		return Sight{}, fmt.Errorf("looking at the claim: %w", err)
 	}
@@ -125,6 +125,9 @@ func Look(dir string) (Sight, error) {
 	return Sight{State: Unclaimed}, nil
 }
 
+// Held says whether a supervisor lives that has claimed, or is about to claim, the ticket of folder dir.
+func Held(dir string) (bool, error) { return claimHeld(filepath.Join(dir, ClaimFile)) }
+
 func readStarted(dir string) (*Started, error) {
 	var started Started
 	found, err := ReadState(dir, StartedFile, &started)
@@ -140,39 +143,58 @@ func readStarted(dir string) (*Started, error) {
 }
 
 // Decide ends a ticket that nobody has begun. It says false, and changes nothing, where somebody has: the
-// ticket is to be treated as running then. Result's version, number of entries and time are filled in.
+// ticket is to be treated as running then. Result's version, number of entries and time are filled in. With
+// an error and false nothing is decided, and it may be tried again; with an error and true it is, but a power
+// cut may undo that.
 func Decide(dir string, result Result) (*Result, bool, error) {
 	entries, err := output.End(dir)
 	if err != nil {
 		return nil, false, fmt.Errorf("reading output: %w", err)
 	}
 	result.Version, result.Entries, result.Ended = Version, entries, time.Now().UTC()
-	err = begin(dir, Started{Version: Version, Decision: &result})
+	made, err := begin(dir, Started{Version: Version, Decision: &result})
 	if errors.Is(err, fs.ErrExist) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("deciding a ticket: %w", err)
+		err = fmt.Errorf("deciding a ticket: %w", err)
 	}
-	return &result, true, nil
+	return &result, made, err
 }
 
-// begin makes the started file and syncs it and its folder. It fails with fs.ErrExist where it is there.
-func begin(dir string, started Started) error {
+// begin makes the started file, whole and synced, and says whether it did. Of all who try one succeeds; the
+// others get fs.ErrExist. It may have made the file and still fail.
+func begin(dir string, started Started) (made bool, err error) {
 	data, err := json.Marshal(started)
 	if err != nil {
-		return err
+		return false, err
 	}
-	file, err := os.OpenFile(filepath.Join(dir, StartedFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // #nosec G304 -- a file of the ticket's own folder
+	name, tmp := filepath.Join(dir, StartedFile), filepath.Join(dir, fmt.Sprintf(".%s.%d", StartedFile, os.Getpid()))
+	err = writeSynced(tmp, os.O_TRUNC, append(data, '\n'))
+	defer os.Remove(tmp) //nolint:errcheck // nobody reads it, and it goes with its folder
+	if err != nil {
+		return false, err
+	}
+	err = os.Link(tmp, name)
+	if err != nil && !errors.Is(err, fs.ErrExist) { // a file system without links
+		if err = writeSynced(name, os.O_EXCL, append(data, '\n')); err != nil && !errors.Is(err, fs.ErrExist) {
+			_, missing := os.Lstat(name)
+			return missing == nil, err
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, SyncDir(dir)
+}
+
+func writeSynced(path string, flags int, data []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|flags, 0o600) // #nosec G304 -- a file of the ticket's own folder
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(append(data, '\n'))
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err != nil {
-		return err
-	}
-	return SyncDir(dir)
+	_, err = file.Write(data)
+	return errors.Join(err, file.Sync(), file.Close())
 }
 
 // Finish writes the result of a ticket whose supervisor vanished. It is not synced.
@@ -186,7 +208,8 @@ func Finish(dir string, result Result) (*Result, error) {
 }
 
 // ReadState reads a state file into target. found is false where there is none, or no whole one: a power
-// cut may leave such a file where it was not synced.
+// cut may leave such a file where it was not synced. It fails with ErrNewer where the file is of another
+// shape and says that it is newer.
 func ReadState(dir, name string, target any) (found bool, err error) {
 	path := filepath.Join(dir, name)
 	info, err := os.Stat(path)
@@ -206,10 +229,16 @@ func ReadState(dir, name string, target any) (found bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("reading %s: %w", name, err)
 	}
-	if json.Unmarshal(data, target) != nil {
-		return name == StartedFile, nil //nolint:nilerr // whoever made it decided, even if they came no further
+	if json.Unmarshal(data, target) == nil {
+		return true, nil
 	}
-	return true, nil
+	var only struct {
+		Version int `json:"version"`
+	}
+	if json.Unmarshal(data, &only) == nil && only.Version > Version {
+		return false, fmt.Errorf("reading %s: %w", name, ErrNewer)
+	}
+	return name == StartedFile, nil // whoever made it decided, even if they came no further
 }
 
 // WriteState writes a state file by rename; durable syncs it and its folder.

@@ -15,7 +15,11 @@ const (
 	noteClaimed = 'c'
 	noteOutput  = 'o'
 	noteResult  = 'r'
+	noteFailed  = 'x' // and then, in words, why it could not claim the ticket
 )
+
+// maxReason bounds those words, in bytes; a pipe takes so many in one piece.
+const maxReason = 1024
 
 // notifyVariable says to a supervisor that it inherited a pipe to its daemon. It is not passed to the script.
 const notifyVariable = "MANTLE_SUPERVISOR_NOTIFY"
@@ -28,6 +32,7 @@ type Supervisor struct {
 	claimed  atomic.Bool
 	finished atomic.Bool
 	released atomic.Bool
+	reason   atomic.Pointer[string]
 	reap     sync.Once
 }
 
@@ -66,14 +71,7 @@ func (s *Supervisor) listen() {
 		buf := make([]byte, 4096)
 		for {
 			n, err := s.pipe.Read(buf)
-			for _, note := range buf[:n] {
-				switch note {
-				case noteClaimed:
-					s.claimed.Store(true)
-				case noteResult:
-					s.finished.Store(true)
-				}
-			}
+			s.hear(buf[:n])
 			s.poke()
 			if err != nil {
 				break
@@ -86,6 +84,21 @@ func (s *Supervisor) listen() {
 		}
 	}
 	s.wait()
+}
+
+func (s *Supervisor) hear(notes []byte) {
+	for i, note := range notes {
+		switch note {
+		case noteClaimed:
+			s.claimed.Store(true)
+		case noteResult:
+			s.finished.Store(true)
+		case noteFailed:
+			reason := strings.ToValidUTF8(string(notes[i+1:]), "\ufffd")
+			s.reason.CompareAndSwap(nil, &reason)
+			return
+		}
+	}
 }
 
 func (s *Supervisor) wait() { s.reap.Do(func() { _ = s.cmd.Wait() }) }
@@ -106,6 +119,14 @@ func (s *Supervisor) Claimed() bool { return s.claimed.Load() }
 
 // Finished says that the supervisor has told that there is a result. False says nothing.
 func (s *Supervisor) Finished() bool { return s.finished.Load() }
+
+// Reason says why the supervisor could not claim the ticket, if it told that before it exited.
+func (s *Supervisor) Reason() string {
+	if reason := s.reason.Load(); reason != nil {
+		return *reason
+	}
+	return ""
+}
 
 // Polled says that this system has no way for a supervisor to tell anything: Look is to be called instead,
 // every now and then.

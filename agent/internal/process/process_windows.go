@@ -22,6 +22,9 @@ const (
 	cancelPause   = 100 * time.Millisecond
 )
 
+// errHeld is what lockClaim returns when another supervisor holds the claim.
+var errHeld = errors.New("held by another process")
+
 // lockClaim takes the lock of a ticket. Who only looks at it holds it for a moment, so it tries again.
 func lockClaim(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0) // #nosec G304 -- a file of the ticket's own folder
@@ -34,7 +37,11 @@ func lockClaim(path string) (*os.File, error) {
 		if err == nil {
 			return file, nil
 		}
-		if !errors.Is(err, windows.ERROR_LOCK_VIOLATION) || time.Now().After(deadline) {
+		held := errors.Is(err, windows.ERROR_LOCK_VIOLATION)
+		if held && time.Now().After(deadline) {
+			err, held = errHeld, false
+		}
+		if !held {
 			return nil, errors.Join(err, file.Close())
 		}
 		time.Sleep(claimPause)
@@ -82,6 +89,10 @@ func inheritNotifier() notifier { return notifier{} }
 func closeInherited() {}
 
 func (notifier) tell(byte) {}
+
+func (notifier) fail(error) {}
+
+func (notifier) gone() bool { return false }
 
 func wakeSignals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
 
@@ -169,7 +180,11 @@ func privileges() error { return fmt.Errorf("%w a way to do so on Windows", ErrP
 // EndSession does nothing: the processes of a supervisor that vanished cannot be told from others.
 func EndSession(Started, time.Duration) (found, left []int) { return nil, nil }
 
-func exitStatus(state *os.ProcessState) int32 { return int32(state.ExitCode()) } // #nosec G115 -- 32 bits
+// await waits for the script and tells its exit status.
+func await(cmd *exec.Cmd, ended func(int32)) {
+	_ = cmd.Wait()                            // its error says no more than the state
+	ended(int32(cmd.ProcessState.ExitCode())) // #nosec G115 -- 32 bits
+}
 
 // bootID is not known on Windows, so a restart of the machine is not told apart.
 func bootID() string { return "" }

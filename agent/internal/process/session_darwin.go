@@ -3,6 +3,8 @@ package process
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,24 +29,29 @@ func startTime(pid int) string {
 	return fmt.Sprintf("%d.%06d", info.Proc.P_starttime.Sec, info.Proc.P_starttime.Usec)
 }
 
-// sessionProcesses returns the living processes of a session without this one. A dead one that nobody has
-// asked after is not living.
-func sessionProcesses(session int) []int {
-	all, err := unix.SysctlKinfoProcSlice("kern.proc.all")
+// allProcesses returns what processes this one can see.
+func allProcesses() []member {
+	infos, err := unix.SysctlKinfoProcSlice("kern.proc.all")
 	if err != nil {
 		return nil
 	}
-	var ids []int
-	for _, info := range all {
-		pid := int(info.Proc.P_pid)
-		if pid == os.Getpid() || info.Proc.P_stat == zombie {
-			continue
-		}
-		if sid, err := unix.Getsid(pid); err == nil && sid == session {
-			ids = append(ids, pid)
-		}
+	all := make([]member, 0, len(infos))
+	for _, info := range infos {
+		m := member{id: int(info.Proc.P_pid), parent: int(info.Eproc.Ppid), dead: info.Proc.P_stat == zombie}
+		m.session, _ = unix.Getsid(m.id)
+		all = append(all, m)
 	}
-	return ids
+	return all
+}
+
+// adoptOrphans does nothing: here, what loses its parent and has left the session is out of reach.
+func adoptOrphans() {}
+
+// await waits for the script and tells its exit status.
+func await(cmd *exec.Cmd, ended func(int32)) {
+	_ = cmd.Wait() // its error says no more than the state
+	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	ended(exitStatus(status))
 }
 
 func reserve(file *os.File, size int64) error {

@@ -2,8 +2,10 @@ package process
 
 import (
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,9 +43,8 @@ func stat(pid int) []string {
 	return strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 }
 
-// sessionProcesses returns the living processes of a session without this one. A dead one that nobody has
-// asked after is not living.
-func sessionProcesses(session int) []int {
+// allProcesses returns what processes this one can see.
+func allProcesses() []member {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil
@@ -53,20 +54,43 @@ func sessionProcesses(session int) []int {
 	if err != nil {
 		return nil
 	}
-	var ids []int
+	all := make([]member, 0, len(names))
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
-		if err != nil || pid == os.Getpid() {
+		if err != nil {
 			continue
 		}
-		if sid, err := unix.Getsid(pid); err != nil || sid != session {
+		fields := stat(pid)
+		if len(fields) < 4 {
 			continue
 		}
-		if fields := stat(pid); len(fields) > 4 && fields[0] != "Z" && fields[0] != "X" && fields[3] == strconv.Itoa(session) {
-			ids = append(ids, pid)
+		parent, _ := strconv.Atoi(fields[1])
+		session, _ := strconv.Atoi(fields[3])
+		all = append(all, member{id: pid, parent: parent, session: session, dead: fields[0] == "Z" || fields[0] == "X"})
+	}
+	return all
+}
+
+// adoptOrphans makes this process the parent of whatever loses its own below it, so that a script's
+// processes are found by a cancel even when they have made sessions of their own.
+func adoptOrphans() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+
+// await waits for the script, tells its exit status, and goes on to take those of the orphans that this
+// process was given, as long as there are any.
+func await(cmd *exec.Cmd, ended func(int32)) {
+	leader := cmd.Process.Pid
+	_ = cmd.Process.Release() // it is waited for here
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, unix.WALL, nil)
+		switch {
+		case err == syscall.EINTR: //nolint:errorlint // as the system gives it
+		case err != nil:
+			return
+		case pid == leader:
+			ended(exitStatus(status))
 		}
 	}
-	return ids
 }
 
 func reserve(file *os.File, size int64) error {

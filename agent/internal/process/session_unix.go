@@ -76,6 +76,23 @@ func (n notifier) tell(note byte) {
 	}
 }
 
+// fail tells in words why the ticket could not be claimed.
+func (n notifier) fail(err error) {
+	if text := err.Error(); n.inherited {
+		_, _ = unix.Write(notifyDescriptor, append([]byte{noteFailed}, text[:min(len(text), maxReason)]...))
+	}
+}
+
+// gone says that the daemon that launched this supervisor is known to have ended.
+func (n notifier) gone() bool {
+	if !n.inherited {
+		return false
+	}
+	fds := []unix.PollFd{{Fd: notifyDescriptor}}
+	_, err := unix.Poll(fds, 0)
+	return err == nil && fds[0].Revents&unix.POLLERR != 0
+}
+
 // wakeSignals make a supervisor look for a cancel, and do nothing else to it: it outlives what ends a
 // daemon. They are caught, not ignored, as the script would inherit that.
 func wakeSignals() []os.Signal {
@@ -85,8 +102,10 @@ func wakeSignals() []os.Signal {
 // cancelPoll is how a supervisor without signals looks for a cancel; this one has signals.
 func cancelPoll() (<-chan time.Time, func()) { return nil, func() {} }
 
-// ownSession makes sure that this process leads a session, as the whole session is killed by a cancel.
+// ownSession makes sure that this process leads a session, as the whole session is killed by a cancel, and
+// that what leaves the session stays below it, where the system can do that.
 func ownSession() error {
+	adoptOrphans()
 	if sid, err := unix.Getsid(0); err == nil && sid == os.Getpid() {
 		return nil
 	}
@@ -111,7 +130,57 @@ func Wake(dir string) error {
 	return nil
 }
 
-// group is a script and all others in the session of this supervisor.
+// member is a process of the machine.
+type member struct {
+	id, parent, session int
+	dead                bool // it has ended, and nobody has asked after it
+}
+
+// sessionProcesses returns the living processes of a session without this one.
+func sessionProcesses(session int) []int {
+	var ids []int
+	for _, m := range allProcesses() {
+		if m.session == session && !m.dead && m.id != os.Getpid() {
+			ids = append(ids, m.id)
+		}
+	}
+	return ids
+}
+
+// dependants returns the living processes in the session of this one and all that descend from it, whatever
+// session they made for themselves.
+func dependants() []int {
+	self := os.Getpid()
+	all := allProcesses()
+	children := map[int][]member{}
+	for _, m := range all {
+		children[m.parent] = append(children[m.parent], m)
+	}
+	seen := map[int]bool{self: true}
+	var ids []int
+	take := func(m member) {
+		if !seen[m.id] {
+			seen[m.id] = true
+			ids = append(ids, m.id)
+		}
+	}
+	for _, m := range all {
+		if m.session == self && !m.dead {
+			take(m)
+		}
+	}
+	for next := []int{self}; len(next) > 0; next = next[1:] {
+		for _, m := range children[next[0]] {
+			if !m.dead && m.id != next[0] {
+				take(m)
+				next = append(next, m.id)
+			}
+		}
+	}
+	return ids
+}
+
+// group is a script and all others that belong to this supervisor.
 type group struct{ leader int }
 
 func startGroup(cmd *exec.Cmd, _ Spec) (group, error) {
@@ -137,7 +206,7 @@ func (g group) kill() {
 	}
 }
 
-func (g group) survivors() []int { return sessionProcesses(os.Getpid()) }
+func (g group) survivors() []int { return dependants() }
 
 // EndSession kills what is left in the session of a supervisor that vanished, waits for patience at most,
 // and returns the ids of those it found and of those that survived. It touches nothing when the machine was
@@ -164,9 +233,9 @@ func EndSession(started Started, patience time.Duration) (found, left []int) {
 }
 
 // exitStatus is the exit code as a shell tells it: 128 and the signal for what a signal ended.
-func exitStatus(state *os.ProcessState) int32 {
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+func exitStatus(status syscall.WaitStatus) int32 {
+	if status.Signaled() {
 		return 128 + int32(status.Signal()) // #nosec G115 -- signals are small
 	}
-	return int32(state.ExitCode()) // #nosec G115 -- eight bits
+	return int32(status.ExitStatus()) // #nosec G115 -- eight bits
 }

@@ -1,14 +1,14 @@
 package process
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -26,6 +26,8 @@ type supervision struct {
 	spec    Spec
 	daemon  notifier
 	wake    <-chan os.Signal // look for a cancel
+	lock    *os.File         // held until the result is there
+	result  *os.File         // allocated for it
 	writer  *output.Writer
 	streams [2]*output.Stream
 
@@ -50,38 +52,66 @@ func Supervise(dir string) int {
 	signal.Notify(wake, wakeSignals()...)
 	daemon := inheritNotifier()
 	closeInherited()
-	if err := ownSession(); err != nil {
-		return exitUnclaimed
-	}
-	spec, err := readSpec(dir)
-	if err != nil {
-		return exitUnclaimed
-	}
-	lock, err := lockClaim(filepath.Join(dir, ClaimFile))
-	if err != nil {
-		return exitUnclaimed
-	}
-	writer, err := output.OpenWriter(dir, spec.Output)
-	if err != nil {
-		return exitUnclaimed
-	}
-	result, err := allocate(dir)
-	if err != nil {
-		return exitUnclaimed
-	}
-	me := Started{Version: Version, Boot: bootID(), Process: os.Getpid(), StartTime: startTime(os.Getpid())}
-	if err := begin(dir, me); err != nil {
+	s := &supervision{dir: dir, daemon: daemon, wake: wake, exited: make(chan struct{}), drained: make(chan struct{})}
+	claimed, err := s.claim()
+	if !claimed {
+		if err != nil {
+			daemon.fail(err)
+		}
 		return exitUnclaimed
 	}
 	daemon.tell(noteClaimed)
-	s := &supervision{
-		dir: dir, spec: spec, daemon: daemon, wake: wake, writer: writer,
-		exited: make(chan struct{}), drained: make(chan struct{}),
+	if err != nil {
+		s.finish(s.stillborn(err))
+	} else {
+		s.finish(s.run())
 	}
-	s.finish(result, s.run())
-	_ = lock.Close() // gives the lock back; the result is there
+	_ = s.lock.Close() // gives the lock back; the result is there
 	s.drain()
 	return exitDone
+}
+
+// claim makes the ticket this process's own, or says that it is not. Without a claim an error says why
+// nobody could have it from here; with one, why the script must not begin all the same.
+func (s *supervision) claim() (claimed bool, err error) {
+	if err := ownSession(); err != nil {
+		return false, fmt.Errorf("making a session: %w", err)
+	}
+	if s.spec, err = readSpec(s.dir); err != nil {
+		return false, err
+	}
+	s.lock, err = lockClaim(filepath.Join(s.dir, ClaimFile))
+	if errors.Is(err, errHeld) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("locking the claim: %w", err)
+	}
+	if s.writer, err = output.OpenWriter(s.dir, s.spec.Output); err != nil {
+		return false, err
+	}
+	if s.result, err = allocate(s.dir); err != nil {
+		return false, fmt.Errorf("making room for the result: %w", err)
+	}
+	if s.daemon.gone() {
+		return false, nil // the next daemon settles the ticket anew, and this one must not be in its way
+	}
+	me := Started{Version: Version, Boot: bootID(), Process: os.Getpid(), StartTime: startTime(os.Getpid())}
+	claimed, err = begin(s.dir, me)
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
+	if err != nil {
+		err = fmt.Errorf("claiming the script: %w", err)
+	}
+	return claimed, err
+}
+
+// stillborn is the result of a script that was claimed and cannot be begun.
+func (s *supervision) stillborn(err error) Result {
+	close(s.exited)
+	close(s.drained)
+	return Result{ExitCode: tentacle.ExitLaunchFailed, Line: fmt.Sprintf("The script could not be started: %s", err), Source: output.StdErr}
 }
 
 func readSpec(dir string) (Spec, error) {
@@ -102,9 +132,7 @@ func (s *supervision) run() Result {
 		return Result{ExitCode: tentacle.ExitCanceled, Line: "The script was cancelled before it began.", Source: output.StdErr}
 	}
 	if err := s.start(); err != nil {
-		close(s.exited)
-		close(s.drained)
-		return Result{ExitCode: tentacle.ExitLaunchFailed, Line: fmt.Sprintf("The script could not be started: %s", err), Source: output.StdErr}
+		return s.stillborn(err)
 	}
 	poll, stop := cancelPoll()
 	defer stop()
@@ -155,9 +183,10 @@ func (s *supervision) start() error {
 		close(s.drained)
 	}()
 	go func() {
-		_ = cmd.Wait() // its error says no more than the state
-		s.status = exitStatus(cmd.ProcessState)
-		close(s.exited)
+		await(cmd, func(status int32) {
+			s.status = status
+			close(s.exited)
+		})
 	}()
 	return nil
 }
@@ -177,120 +206,3 @@ func (s *supervision) copy(to *output.Stream, from *os.File) {
 		}
 	}
 }
-
-// ended waits for the rest of the output of a script that ended by itself. Others may hold it without end:
-// then the ticket finishes all the same, and they are left alone.
-func (s *supervision) ended() Result {
-	timer := time.NewTimer(s.spec.Drain)
-	defer timer.Stop()
-	poll, stop := cancelPoll()
-	defer stop()
-	for {
-		select {
-		case <-s.drained:
-			return Result{ExitCode: s.status}
-		case <-timer.C:
-			return Result{ExitCode: s.status}
-		case <-s.wake:
-		case <-poll:
-		}
-		if Marked(s.dir, CancelFile) { // too late to end it, but nobody waits for its output any more
-			return Result{ExitCode: s.status}
-		}
-	}
-}
-
-// cancel ends the script and all that it started in its session.
-func (s *supervision) cancel() Result {
-	s.group.terminate()
-	if !s.gone(s.spec.Grace, func() {}) && !s.gone(s.spec.Abandon, s.group.kill) {
-		return Result{
-			ExitCode: tentacle.ExitAbandoned, Source: output.StdErr,
-			Line: fmt.Sprintf("Abandoned: the script was cancelled, but these of its processes could not be ended: %v", bounded(s.group.survivors())),
-		}
-	}
-	select {
-	case <-s.drained:
-	case <-time.After(s.spec.Drain):
-	}
-	return Result{ExitCode: tentacle.ExitCanceled}
-}
-
-// gone waits until no process is left, at most for patience, and calls push again and again.
-func (s *supervision) gone(patience time.Duration, push func()) bool {
-	deadline := time.Now().Add(patience)
-	pause := 2 * time.Millisecond
-	for {
-		push()
-		select {
-		case <-s.exited:
-			if len(s.group.survivors()) == 0 {
-				return true
-			}
-			time.Sleep(pause) //nolint:forbidigo // a group tells nobody of its end
-		case <-time.After(pause):
-		}
-		if time.Now().After(deadline) {
-			return false
-		}
-		pause = min(2*pause, 50*time.Millisecond)
-	}
-}
-
-// finish writes the result into the file that was allocated for it and gives that its name.
-func (s *supervision) finish(file *os.File, result Result) {
-	for _, stream := range s.streams {
-		if stream != nil {
-			stream.Close() // a line without an end
-		}
-	}
-	s.writer.Close()
-	result.Version, result.Entries, result.Ended = Version, s.writer.Last(), time.Now().UTC()
-	data, err := json.Marshal(result)
-	if err == nil {
-		err = fill(file, append(data, '\n'))
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), filepath.Join(s.dir, ResultFile))
-	}
-	if err == nil {
-		s.daemon.tell(noteResult)
-	} // else the ticket is Lost, which is what can be told of it
-}
-
-// drain stays as long as somebody holds the output, so that writing does not break what the script left
-// running.
-func (s *supervision) drain() {
-	select {
-	case <-s.exited:
-		<-s.drained
-	default: // abandoned, or never begun
-	}
-}
-
-const resultSize = 4096
-
-// allocate makes the file of the result, with room for it, so that a full disk does not lose an exit code.
-func allocate(dir string) (*os.File, error) {
-	file, err := os.OpenFile(filepath.Join(dir, "."+ResultFile+".new"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // #nosec G304 -- a file of the ticket's own folder
-	if err != nil {
-		return nil, err
-	}
-	return file, reserve(file, resultSize)
-}
-
-func fill(file *os.File, data []byte) error {
-	if len(data) > resultSize {
-		return fmt.Errorf("writing a result: %d bytes are too many", len(data))
-	}
-	if _, err := file.WriteAt(data, 0); err != nil {
-		return err
-	}
-	if err := file.Truncate(int64(len(data))); err != nil {
-		return err
-	}
-	return file.Close()
-}
-
-// bounded cuts a list of process ids to what fits into a result.
-func bounded(ids []int) []int { return ids[:min(len(ids), 100)] }

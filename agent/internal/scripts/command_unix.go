@@ -38,3 +38,6 @@ func freeBytes(dir string) (int64, error) {
 }
 
 func isNotFolder(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
+
+// isFull says whether err is of a disk, or a share of it, that has no room.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }

@@ -43,4 +43,9 @@ func freeBytes(dir string) (int64, error) {
 	return int64(min(free, 1<<62)), err // #nosec G115 -- bounded
 }
 
+// isFull says whether err is of a disk, or a share of it, that has no room.
+func isFull(err error) bool {
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) || errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
+}
+
 func isNotFolder(err error) bool { return errors.Is(err, windows.ERROR_PATH_NOT_FOUND) }

@@ -9,8 +9,14 @@ import (
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
-// launches is how often a supervisor is started for a ticket that none of them claims.
-const launches = 3
+const (
+	// launches is how often a supervisor is started for a ticket that none of them claims, and breather how
+	// long it takes longer to the next one each time.
+	launches = 3
+	breather = 50 * time.Millisecond
+	// decidePause is how long it takes to the next try to settle a ticket when the disk takes nothing.
+	decidePause = time.Second
+)
 
 // follow starts the goroutine of a ticket, which ends when the ticket is finished or the Store is closed.
 // turn is its place at the mutex.
@@ -22,7 +28,11 @@ func (s *Store) follow(t *ticket, turn *turn) {
 				return
 			}
 		}
-		s.watch(t)
+		for !s.watch(t) {
+			if !s.launch(t) {
+				return
+			}
+		}
 	})
 }
 
@@ -57,8 +67,12 @@ func (s *Store) awaitTurn(t *ticket, turn *turn) bool {
 	}
 }
 
-// tellOfWait writes the lines that say what a script waits for, once.
+// tellOfWait writes the lines that say what a script waits for, once. A ticket of an earlier daemon goes
+// without: a supervisor that was launched then may be about to write.
 func (s *Store) tellOfWait(t *ticket) {
+	if !t.fresh {
+		return
+	}
 	w, err := output.OpenWriter(t.dir, s.cfg.Output)
 	if err != nil {
 		s.cfg.Logger.Warn("Writing that a script waits", "ticket", t.record.Ticket, "error", err)
@@ -73,25 +87,47 @@ func (s *Store) tellOfWait(t *ticket) {
 	t.change(func() {})
 }
 
-// decide ends a ticket that nobody has begun, and says whether somebody has after all.
+// decide ends a ticket that nobody has begun, and says whether somebody has after all. Nothing is told before
+// it is on the disk, as the next daemon would start the script; so it is tried until the disk takes it.
 func (s *Store) decide(t *ticket, result process.Result) (begun bool) {
-	decided, ok, err := process.Decide(t.dir, result)
-	if err != nil { // whoever looks next may find it begun by nobody: it will never run
-		s.cfg.Logger.Error("Ending a script that has not begun", "ticket", t.record.Ticket, "error", err)
-		decided, ok = &result, true
+	for tries := 0; ; tries++ {
+		decided, ok, err := process.Decide(t.dir, result)
+		if err != nil && tries == 0 {
+			s.cfg.Logger.Error("Ending a script that has not begun; it is tried again and again", "ticket", t.record.Ticket, "error", err)
+		}
+		switch {
+		case ok:
+			s.finish(t, decided)
+			return false
+		case err == nil:
+			return true
+		}
+		if !s.pause(decidePause) {
+			return false
+		}
 	}
-	if !ok {
+}
+
+// pause waits, and says whether the Store is open still.
+func (s *Store) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
 		return true
+	case <-s.life.Done():
+		return false
 	}
-	s.finish(t, decided)
-	return false
 }
 
 // launch brings a ticket from recorded to claimed, and follows it as long as its supervisor can tell
 // something. It says whether there is more to watch.
 func (s *Store) launch(t *ticket) bool {
 	reason := "its supervisor ended before it began"
-	for range launches {
+	for try := range launches {
+		if !s.pause(time.Duration(try) * breather) {
+			return false
+		}
 		sight, err := process.Look(t.dir)
 		if err != nil {
 			reason = err.Error()
@@ -107,6 +143,9 @@ func (s *Store) launch(t *ticket) bool {
 		}
 		if s.listen(t, supervisor) {
 			return s.life.Err() == nil
+		}
+		if told := supervisor.Reason(); told != "" {
+			reason = told
 		}
 	}
 	return s.decide(t, process.Result{ExitCode: tentacle.ExitLaunchFailed, Line: fmt.Sprintf("The script could not be started: %s", reason), Source: output.StdErr})
@@ -171,75 +210,4 @@ func (s *Store) cancelLaunched(t *ticket) bool {
 		s.cfg.Logger.Warn("Waking a supervisor", "ticket", t.record.Ticket, "error", err)
 	}
 	return true
-}
-
-// watch looks at a ticket's folder until it is finished. It is how a supervisor is followed that cannot tell
-// anything: one of an earlier daemon. Where the fate is known already it only takes note.
-func (s *Store) watch(t *ticket) {
-	ticker := time.NewTicker(s.cfg.Poll)
-	defer ticker.Stop()
-	logged := false
-	for {
-		if phase, _, _ := t.snapshot(); phase == finished {
-			return
-		}
-		sight, err := process.Look(t.dir)
-		switch {
-		case err != nil && logged:
-		case err != nil:
-			logged = true
-			s.cfg.Logger.Error("Looking at a script; it is looked at again and again", "ticket", t.record.Ticket, "error", err)
-		case sight.State == process.Finished:
-			s.finish(t, sight.Result)
-			return
-		case sight.State == process.Vanished:
-			s.finish(t, s.lose(t, *sight.Started))
-			return
-		default:
-			s.news(t, true)
-		}
-		select {
-		case <-ticker.C:
-		case <-t.poke:
-			s.cancelLaunched(t)
-		case <-s.life.Done():
-			return
-		}
-	}
-}
-
-// lose ends a ticket whose supervisor died: what it left running is killed, as nobody could end it later.
-func (s *Store) lose(t *ticket, started process.Started) *process.Result {
-	why := "Lost: the script's supervisor ended without a result, so how far the script came is not known."
-	found, left := process.EndSession(started, s.cfg.Abandon)
-	switch {
-	case started.Rebooted():
-		why = "Lost: the machine was started anew (reboot) while the script ran, so how far it came is not known."
-	case len(left) > 0:
-		why += fmt.Sprintf(" These of its processes could not be ended: %v", left[:min(len(left), 100)])
-	case len(found) > 0:
-		why += fmt.Sprintf(" %d of its processes were ended.", len(found))
-	}
-	result := process.Result{ExitCode: tentacle.ExitLost, Line: why, Source: output.StdErr}
-	written, err := process.Finish(t.dir, result)
-	if err != nil {
-		s.cfg.Logger.Error("Writing that a script is lost", "ticket", t.record.Ticket, "error", err)
-	}
-	if written == nil {
-		written = &result
-	}
-	return written
-}
-
-// finish takes note of the end of a ticket.
-func (s *Store) finish(t *ticket, result *process.Result) {
-	t.change(func() { t.phase, t.result = finished, result })
-	if !t.isCompleted() {
-		return
-	}
-	t.occupied.Lock()
-	defer t.occupied.Unlock()
-	if err := s.bury(t); err != nil {
-		s.cfg.Logger.Error("Forgetting a completed script; the next start tries again", "ticket", t.record.Ticket, "error", err)
-	}
 }

@@ -2,9 +2,12 @@ package scripts
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/agent/internal/process/output"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -36,6 +39,9 @@ func (s *Store) CancelScript(ctx context.Context, operator string, cmd tentacle.
 
 // cancel makes a cancel durable and tells the ticket's goroutine.
 func (s *Store) cancel(t *ticket) error {
+	if t.newer {
+		return t.untouched()
+	}
 	t.occupied.Lock()
 	defer t.occupied.Unlock()
 	if phase, _, _ := t.snapshot(); phase == finished || phase == received {
@@ -92,6 +98,9 @@ func (s *Store) CompleteScript(ctx context.Context, operator string, cmd tentacl
 }
 
 func (s *Store) complete(t *ticket) error {
+	if t.newer {
+		return t.untouched()
+	}
 	if phase, _, _ := t.snapshot(); phase == recorded {
 		if err := s.cancel(t); err != nil {
 			return err
@@ -128,7 +137,13 @@ func (s *Store) bury(t *ticket) error {
 		return nil
 	}
 	_, result, _ := t.snapshot()
-	if err := s.setTombstone(t.key, tombstone{Ticket: t.record.Ticket, Operator: t.record.Operator, ExitCode: &result.ExitCode}); err != nil {
+	stone := tombstone{Ticket: t.record.Ticket, Operator: t.record.Operator, ExitCode: &result.ExitCode}
+	err := s.setTombstone(t.key, stone)
+	if isFull(err) { // what nobody needs any more makes room
+		output.Remove(t.dir)
+		err = errors.Join(os.RemoveAll(s.workFolder(t.record.Ticket)), s.setTombstone(t.key, stone))
+	}
+	if err != nil {
 		return err
 	}
 	s.discard(t)

@@ -82,7 +82,7 @@ func (r *rig) restart() {
 // stop leaves no process behind.
 func (r *rig) stop() {
 	for key, t := range r.known {
-		if phase, _, _ := t.snapshot(); phase != finished {
+		if phase, _, _ := t.snapshot(); phase != finished && !t.newer {
 			_ = r.cancel(t)
 			r.end1(key)
 		}

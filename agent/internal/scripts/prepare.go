@@ -232,7 +232,11 @@ func (s *Store) journal(key string) string   { return filepath.Join(s.tickets, k
 // discard removes what there is of a ticket: its own folder first, so that the journal tells of it until
 // the end.
 func (s *Store) discard(t *ticket) {
-	if err := errors.Join(os.RemoveAll(s.workFolder(t.record.Ticket)), os.RemoveAll(t.dir)); err != nil {
+	err := os.RemoveAll(s.workFolder(t.record.Ticket))
+	if err == nil {
+		err = os.RemoveAll(t.dir)
+	}
+	if err != nil {
 		s.cfg.Logger.Warn("Removing a script's folders; they stay until the next start", "ticket", t.record.Ticket, "error", err)
 	}
 }

@@ -2,6 +2,7 @@ package scripts
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,12 +30,14 @@ func (s *Store) recover() error {
 	}
 	slices.SortFunc(live, func(a, b *ticket) int { return a.record.Arrived.Compare(b.record.Arrived) })
 	for _, t := range live {
-		if t.phase == running {
+		if t.newer {
+			s.guard(t)
+		} else if t.phase == running {
 			s.follow(t, s.mutexes.hold(t.record.Mutex, t.record.Exclusive))
 		}
 	}
 	for _, t := range live {
-		if t.phase == recorded {
+		if t.phase == recorded && !t.newer {
 			s.follow(t, s.mutexes.join(t.record.Mutex, t.record.Exclusive))
 		}
 	}
@@ -51,8 +54,9 @@ func (s *Store) take(key string) *ticket {
 	}
 	var r record
 	found, err := process.ReadState(s.journal(key), process.CommandFile, &r)
-	if err == nil && found && (r.Version > process.Version || strings.ToLower(r.Ticket) != key) {
-		err = process.ErrNewer
+	newer := errors.Is(err, process.ErrNewer) || err == nil && found && r.Version > process.Version
+	if err == nil && found && !newer && strings.ToLower(r.Ticket) != key {
+		err = fmt.Errorf("it is of the ticket %.100q", r.Ticket)
 	}
 	if stone != nil || err == nil && !found && !process.Marked(s.journal(key), process.CommandFile) {
 		s.sweepFolders(key)
@@ -60,6 +64,9 @@ func (s *Store) take(key string) *ticket {
 	}
 	t := s.newTicket(key, r)
 	close(t.ready)
+	if newer {
+		return s.leave(t)
+	}
 	if err != nil || !found {
 		log.Error("Reading what an earlier start knew of a script; it is reported as lost", "error", err)
 		t.record = record{Ticket: key}
@@ -75,6 +82,8 @@ func (s *Store) settle(t *ticket) *ticket {
 	t.cancelled = process.Marked(t.dir, process.CancelFile)
 	sight, err := process.Look(t.dir)
 	switch {
+	case errors.Is(err, process.ErrNewer):
+		return s.leave(t)
 	case err != nil: // watch goes on looking, and logs it
 		t.phase = running
 	case sight.State == process.Finished:

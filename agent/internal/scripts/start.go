@@ -97,6 +97,7 @@ func (s *Store) admit(key, operator string, cmd tentacle.StartScriptCommandV2) (
 		return nil, false, nil, errors.New("the Tentacle is shutting down")
 	}
 	t = s.newTicket(key, s.newRecord(operator, cmd))
+	t.fresh = true
 	s.known[key] = t
 	s.alive.Add(1) // given back by receive; Close waits for it
 	return t, true, nil, nil

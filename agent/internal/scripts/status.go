@@ -31,6 +31,9 @@ func (s *Store) WaitForStatus(ctx context.Context, operator string, cmd tentacle
 	if t == nil {
 		return *unknown(cmd.Ticket, cmd.LastLogSequence), nil
 	}
+	if t.newer {
+		return tentacle.ScriptStatusResponseV2{}, t.untouched()
+	}
 	first, _, _ := t.snapshot()
 	p := t.page(cmd.LastLogSequence)
 	timer := time.NewTimer(min(max(time.Duration(cmd.MaxWait), 0), maxWait))
@@ -68,6 +71,9 @@ func (s *Store) WaitForStatus(ctx context.Context, operator string, cmd tentacle
 // status answers with what there is now. The state is taken before the output, so that a Complete one has
 // all of it.
 func (s *Store) status(t *ticket, id tentacle.ScriptTicket, after int64) (tentacle.ScriptStatusResponseV2, error) {
+	if t.newer {
+		return tentacle.ScriptStatusResponseV2{}, t.untouched()
+	}
 	phase, result, _ := t.snapshot()
 	p := t.page(after)
 	if err := p.read(s.cfg.MaxReply); err != nil {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
 )
 
@@ -108,6 +109,11 @@ func Open(cfg Config) (*Store, error) {
 	}
 	if err := os.MkdirAll(s.work, 0o755); err != nil { // #nosec G301 -- scripts may run as others
 		return nil, fmt.Errorf("making the folders of the scripts: %w", err)
+	}
+	for _, dir := range []string{cfg.Home, state} {
+		if err := process.SyncDir(dir); err != nil {
+			return nil, fmt.Errorf("making the folders of the scripts durable: %w", err)
+		}
 	}
 	if err := s.recover(); err != nil {
 		s.end()

@@ -1,6 +1,7 @@
 package scripts
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,8 +37,11 @@ func (t tombstone) answer(id tentacle.ScriptTicket, operator string) *tentacle.S
 func (s *Store) tombstone(key string) (*tombstone, error) {
 	var t tombstone
 	found, err := process.ReadState(s.tombstones, stoneName(key), &t)
-	if err != nil {
+	if err != nil && !errors.Is(err, process.ErrNewer) {
 		return nil, fmt.Errorf("looking for a tombstone: %w", err)
+	}
+	if !found && process.Marked(s.tombstones, stoneName(key)) {
+		return &tombstone{Ticket: key}, nil // nobody knows what it said, but the ticket is over
 	}
 	if !found {
 		return nil, nil //nolint:nilnil // none is an answer here, not an error
@@ -69,14 +73,25 @@ func (s *Store) sweep() {
 	}
 	s.mu.Unlock()
 	for _, t := range all {
-		if phase, result, _ := t.snapshot(); phase != finished || now.Sub(result.Ended) < s.cfg.FinishedAge {
+		phase, result, _ := t.snapshot()
+		if phase != finished || !t.isCompleted() && now.Sub(result.Ended) < s.cfg.FinishedAge {
 			continue
 		}
-		if err := s.complete(t); err != nil {
+		if err := s.sweepTicket(t); err != nil {
 			s.cfg.Logger.Error("Sweeping a script that nobody completed", "ticket", t.record.Ticket, "error", err)
 		}
 	}
 	s.sweepTombstones(now)
+}
+
+// sweepTicket forgets a finished ticket. One that is completed already could not be forgotten before.
+func (s *Store) sweepTicket(t *ticket) error {
+	if !t.isCompleted() {
+		return s.complete(t)
+	}
+	t.occupied.Lock()
+	defer t.occupied.Unlock()
+	return s.bury(t)
 }
 
 func (s *Store) sweepTombstones(now time.Time) {

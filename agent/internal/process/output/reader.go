@@ -222,3 +222,11 @@ func segments(dir string) ([]string, error) {
 	}
 	return names, nil
 }
+
+// Remove removes the output in dir, as far as that can be done.
+func Remove(dir string) {
+	names, _ := segments(dir) // what cannot be listed stays
+	for _, name := range names {
+		_ = os.Remove(filepath.Join(dir, name)) // the folder is removed later, and tells what stays
+	}
+}

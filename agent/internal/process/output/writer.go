@@ -26,7 +26,12 @@ type Writer struct {
 	total   int64  // the size of all entries ever
 	tail    []kept // finished segments behind the head, oldest first
 	closed  bool
+	failed  time.Time // when a segment could last not be begun
 }
+
+// rollPause is how long no segment is begun after one could not be: on a full disk a script that prints much
+// is not to be held up by every line.
+const rollPause = 50 * time.Millisecond
 
 type kept struct {
 	name string
@@ -124,6 +129,10 @@ func (w *Writer) roll() {
 		w.closeFile()
 		w.retire()
 	}
+	if time.Since(w.failed) < rollPause {
+		return
+	}
+	w.failed = time.Now()
 	name := segmentName(w.last + 1)
 	file, err := os.OpenFile(filepath.Join(w.dir, name), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600) // #nosec G304 -- a file of the ticket's own folder
 	if err != nil {
@@ -135,7 +144,7 @@ func (w *Writer) roll() {
 		_ = os.Remove(file.Name()) // without its header a reader passes over it anyway
 		return
 	}
-	w.file, w.written, w.segment = file, int64(len(header)), kept{name: name}
+	w.file, w.written, w.segment, w.failed = file, int64(len(header)), kept{name: name}, time.Time{}
 }
 
 func (w *Writer) retire() {

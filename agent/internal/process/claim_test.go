@@ -1,0 +1,220 @@
+//go:build unix
+
+package process
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+func TestWhoeverMakesStartedDecidesAndItIsWhole(t *testing.T) {
+	dir := folder(t, "touch ran")
+	decided, won, err := Decide(dir, Result{ExitCode: tentacle.ExitTimeout})
+	if err != nil || !won || decided.ExitCode != tentacle.ExitTimeout {
+		t.Fatalf("%+v, %v, %v", decided, won, err)
+	}
+	if _, won, err := Decide(dir, Result{ExitCode: tentacle.ExitCanceled}); won || err != nil {
+		t.Errorf("a second decision: %v, %v", won, err)
+	}
+	if made, err := begin(dir, Started{Version: Version}); made || !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a claim after the decision: %v, %v", made, err)
+	}
+	if sight := look(t, dir); sight.State != Finished || sight.Result.ExitCode != tentacle.ExitTimeout {
+		t.Errorf("%+v", sight)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, ".*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("it left %v, %v", left, err)
+	}
+}
+
+func TestASupervisorThatCannotClaimTellsWhyAndLeavesTheTicketAsItWas(t *testing.T) {
+	dir := folder(t, "touch ran")
+	if err := os.Mkdir(filepath.Join(dir, "."+ResultFile+".new"), 0o700); err != nil { // in the place of the result's file
+		t.Fatal(err)
+	}
+	s := launch(t, dir)
+	end(t, s)
+	if !strings.Contains(s.Reason(), "making room for the result") {
+		t.Errorf("it says %q", s.Reason())
+	}
+	if sight := look(t, dir); sight.State != Unclaimed {
+		t.Errorf("%+v", sight)
+	}
+}
+
+// TestASupervisorWhoseDaemonIsGoneClaimsNothing holds a supervisor back at the claim's lock until the daemon
+// that launched it listens no more.
+func TestASupervisorWhoseDaemonIsGoneClaimsNothing(t *testing.T) {
+	dir := folder(t, "touch ran")
+	claim := filepath.Join(dir, CommandFile)
+	command, err := os.ReadFile(claim) // #nosec G304 -- a file of the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(claim); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(claim, 0o600); err != nil { // the supervisor waits for whoever writes
+		t.Fatal(err)
+	}
+	s := launch(t, dir)
+	pipe, err := os.OpenFile(claim, os.O_WRONLY, 0) // #nosec G304 -- opens when the supervisor reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Release()
+	end(t, s) // the pipe is closed
+	if _, err := pipe.Write(command); err != nil {
+		t.Fatal(err)
+	}
+	if err := pipe.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Wait(); err == nil && s.cmd.ProcessState.ExitCode() == exitDone {
+		t.Error("it claimed the ticket")
+	}
+	if sight := look(t, dir); sight.State != Unclaimed {
+		t.Errorf("%+v", sight)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "ran")); err == nil {
+		t.Error("it ran")
+	}
+}
+
+func TestAResultWhoseLineIsTooLongLosesOnlyItsEnd(t *testing.T) {
+	for _, line := range []string{strings.Repeat("x", 100_000), strings.Repeat("\x01ü", 5000)} {
+		dir := t.TempDir()
+		file, err := allocate(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := encode(Result{Version: Version, ExitCode: -42, Line: line, Ended: time.Now()})
+		if err == nil {
+			err = fill(file, data)
+		}
+		if err == nil {
+			err = os.Rename(file.Name(), filepath.Join(dir, ResultFile))
+		}
+		var got Result
+		if found, readErr := ReadState(dir, ResultFile, &got); err != nil || !found || got.ExitCode != -42 || !strings.HasPrefix(line, strings.TrimSuffix(got.Line, " …")) || len(got.Line) < 500 {
+			t.Errorf("%v, %v, %d, %d bytes", err, readErr, got.ExitCode, len(got.Line))
+		}
+	}
+}
+
+// escape is a script whose children leave its group and its session in every way, and write their ids.
+const escape = `
+note() { echo "$BASHPID" > "$1.new"; mv "$1.new" "$1"; }
+export -f note
+(note a; exec sleep 300) &
+setsid bash -c 'note b; exec sleep 300' &
+(setsid bash -c '(note c; exec sleep 300) & exit' &)
+setsid bash -c "trap '' TERM HUP; note d; while :; do sleep 0.05; done" > /dev/null 2>&1 &
+`
+
+// pids waits for the ids of escape's children.
+func pids(t *testing.T, dir string) (ids []int) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for _, name := range []string{"a", "b", "c", "d"} {
+		for {
+			data, err := os.ReadFile(filepath.Join(dir, name)) // #nosec G304 -- a file of the test
+			id, bad := strconv.Atoi(strings.TrimSpace(string(data)))
+			if err == nil && bad == nil {
+				ids = append(ids, id)
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s does not run", name)
+			}
+			time.Sleep(5 * time.Millisecond) // a poll
+		}
+	}
+	return ids
+}
+
+// lives says whether a process does more than wait to be asked after.
+func lives(id int) bool {
+	for _, m := range allProcesses() {
+		if m.id == id {
+			return !m.dead
+		}
+	}
+	return false
+}
+
+func TestACancelEndsWhatLeftTheSession(t *testing.T) {
+	if !adopts() {
+		t.Skip("this system cannot adopt orphans: what leaves the session and loses its parent is out of reach")
+	}
+	dir := folder(t, escape+"wait")
+	s := launch(t, dir)
+	ids := pids(t, dir)
+	if err := Mark(dir, CancelFile); err != nil {
+		t.Fatal(err)
+	}
+	if err := Wake(dir); err != nil {
+		t.Fatal(err)
+	}
+	end(t, s)
+	if sight := look(t, dir); sight.State != Finished || sight.Result.ExitCode != tentacle.ExitCanceled {
+		t.Errorf("%+v", sight)
+	}
+	for i, id := range ids {
+		if lives(id) {
+			t.Errorf("%c, process %d, lives", 'a'+i, id)
+			_ = syscall.Kill(id, syscall.SIGKILL)
+		}
+	}
+}
+
+func TestWhatLeftTheSessionOfAScriptThatEndedByItselfGoesOn(t *testing.T) {
+	dir := folder(t, "exec > /dev/null 2>&1"+escape+"until [ -e d ] && [ -e c ] && [ -e b ] && [ -e a ]; do sleep 0.01; done; exit 5")
+	s := launch(t, dir)
+	ids := pids(t, dir)
+	end(t, s)
+	if sight := look(t, dir); sight.State != Finished || sight.Result.ExitCode != 5 {
+		t.Errorf("%+v", sight)
+	}
+	for i, id := range ids {
+		if !lives(id) {
+			t.Errorf("%c, process %d, was ended", 'a'+i, id)
+		}
+		_ = syscall.Kill(id, syscall.SIGKILL)
+	}
+}
+
+// TestOrphansOfALongScriptLeaveNoCorpses sees that the supervisor asks after those whom it adopted.
+func TestOrphansOfALongScriptLeaveNoCorpses(t *testing.T) {
+	dir := folder(t, "for i in $(seq 50); do (true & ); done; touch all; until [ -e go ]; do sleep 0.02; done")
+	s := launch(t, dir)
+	deadline := time.Now().Add(30 * time.Second)
+	for corpses := -1; corpses != 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d corpses", corpses)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "all")); err != nil {
+			continue
+		}
+		corpses = 0
+		for _, m := range allProcesses() {
+			if m.parent == s.cmd.Process.Pid && m.dead {
+				corpses++
+			}
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	end(t, s)
+}

@@ -1,0 +1,84 @@
+package scripts
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/agent/internal/process/output"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// watch looks at a ticket's folder until it is finished. It is how a supervisor is followed that cannot tell
+// anything: one of an earlier daemon. Where the fate is known already it only takes note. It says false where
+// a supervisor that was about to claim the ticket ended without doing so, and nobody has begun.
+func (s *Store) watch(t *ticket) (over bool) {
+	ticker := time.NewTicker(s.cfg.Poll)
+	defer ticker.Stop()
+	logged := false
+	for {
+		if phase, _, _ := t.snapshot(); phase == finished {
+			return true
+		}
+		sight, err := process.Look(t.dir)
+		switch {
+		case err != nil && logged:
+		case err != nil:
+			logged = true
+			s.cfg.Logger.Error("Looking at a script; it is looked at again and again", "ticket", t.record.Ticket, "error", err)
+		case sight.State == process.Finished:
+			s.finish(t, sight.Result)
+			return true
+		case sight.State == process.Vanished:
+			s.finish(t, s.lose(t, *sight.Started))
+			return true
+		case sight.State == process.Unclaimed:
+			return false
+		default:
+			s.news(t, true)
+		}
+		select {
+		case <-ticker.C:
+		case <-t.poke:
+			s.cancelLaunched(t)
+		case <-s.life.Done():
+			return true
+		}
+	}
+}
+
+// lose ends a ticket whose supervisor died: what it left running is killed, as nobody could end it later.
+func (s *Store) lose(t *ticket, started process.Started) *process.Result {
+	why := "Lost: the script's supervisor ended without a result, so how far the script came is not known."
+	found, left := process.EndSession(started, s.cfg.Abandon)
+	switch {
+	case started.Rebooted():
+		why = "Lost: the machine was started anew (reboot) while the script ran, so how far it came is not known."
+	case len(left) > 0:
+		why += fmt.Sprintf(" These of its processes could not be ended: %v", left[:min(len(left), 100)])
+	case len(found) > 0:
+		why += fmt.Sprintf(" %d of its processes were ended.", len(found))
+	}
+	result := process.Result{ExitCode: tentacle.ExitLost, Line: why, Source: output.StdErr}
+	written, err := process.Finish(t.dir, result)
+	if err != nil {
+		s.cfg.Logger.Error("Writing that a script is lost", "ticket", t.record.Ticket, "error", err)
+	}
+	if written == nil {
+		written = &result
+	}
+	return written
+}
+
+// finish takes note of the end of a ticket.
+func (s *Store) finish(t *ticket, result *process.Result) {
+	t.change(func() { t.phase, t.result = finished, result })
+	if !t.isCompleted() {
+		return
+	}
+	t.occupied.Lock()
+	defer t.occupied.Unlock()
+	if err := s.bury(t); err != nil {
+		s.cfg.Logger.Error("Forgetting a completed script; the next start tries again", "ticket", t.record.Ticket, "error", err)
+	}
+}
