@@ -9,22 +9,28 @@ import (
 
 	"github.com/mantledeploy/mantle/agent/internal/config"
 	"github.com/mantledeploy/mantle/agent/internal/daemon"
+	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/agent/internal/trust"
 	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
 // shown is what `show --json` prints. Fields are only ever added.
 type shown struct {
-	Version   string             `json:"version"`
-	Home      string             `json:"home"`
-	SHA1      halibut.Thumbprint `json:"sha1"`
-	SHA256    halibut.Thumbprint `json:"sha256"`
-	Listen    string             `json:"listen"`
-	Address   string             `json:"address"`
-	Running   bool               `json:"running"`
-	PID       int                `json:"pid,omitempty"`
-	Policy    string             `json:"policy"`
-	Operators []trust.Operator   `json:"operators"`
+	Version string             `json:"version"`
+	Home    string             `json:"home"`
+	SHA1    halibut.Thumbprint `json:"sha1"`
+	SHA256  halibut.Thumbprint `json:"sha256"`
+	Listen  string             `json:"listen"`
+	Address string             `json:"address"`
+	Running bool               `json:"running"`
+	PID     int                `json:"pid,omitempty"`
+	Policy  tentacle.Policy    `json:"policy"`
+	// PolicyProblem is why the policy file cannot be used; nobody may do anything then.
+	PolicyProblem string           `json:"policyProblem,omitempty"`
+	Operators     []trust.Operator `json:"operators"`
+
+	rules *policy.Policy
 }
 
 func (a *app) showCommand() *cobra.Command {
@@ -87,11 +93,17 @@ func (a *app) gather(sources config.Sources) (shown, error) {
 	if err != nil {
 		return shown{}, err
 	}
-	return shown{
+	s := shown{
 		Version: a.version, Home: h.Dir(), SHA1: id.SHA1, SHA256: id.SHA256,
 		Listen: settings.Listen, Address: settings.Dialled(), Running: running, PID: pid,
-		Policy: "none", Operators: append([]trust.Operator{}, operators...),
-	}, nil
+		Operators: append([]trust.Operator{}, operators...),
+	}
+	inForce := policy.Open(policy.Config{Home: h, Apart: daemon.ScriptsApart(settings)})
+	s.Policy = inForce.Standing()
+	if s.rules, err = inForce.Policy(); err != nil {
+		s.PolicyProblem = err.Error()
+	}
+	return s, nil
 }
 
 func (a *app) print(s shown) {
@@ -107,13 +119,19 @@ func (a *app) print(s shown) {
 		{"daemon", state},
 		{"home", s.Home},
 		{"version", s.Version},
-		{"policy", "none: trusted operators may do what the daemon's user can"},
+		{"policy", policy.Explain(s.Policy)},
 		{"trusts", count(len(s.Operators))},
 	} {
 		fmt.Fprintf(a.out, "%-12s%s\n", row[0], row[1])
 	}
 	for _, o := range s.Operators {
 		fmt.Fprintf(a.out, "%-12s%s\n", "", o.Thumbprint)
+	}
+	switch {
+	case s.PolicyProblem != "":
+		fmt.Fprintf(a.out, "\nThe policy cannot be used, so that nobody may run or transfer anything:\n  %s\n", s.PolicyProblem)
+	case s.rules != nil:
+		fmt.Fprintf(a.out, "\nThe policy in force:\n\n%s", s.rules.Describe())
 	}
 }
 

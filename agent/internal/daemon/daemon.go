@@ -13,10 +13,10 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/config"
 	"github.com/mantledeploy/mantle/agent/internal/files"
 	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/agent/internal/scripts"
 	"github.com/mantledeploy/mantle/agent/internal/server"
 	"github.com/mantledeploy/mantle/agent/internal/trust"
-	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -74,6 +74,7 @@ type parts struct {
 	identity *Identity
 	logger   *slog.Logger
 	trust    *trust.List
+	policy   *policy.List
 	files    *files.Store
 	scripts  *scripts.Store
 	server   *server.Server
@@ -94,6 +95,7 @@ func assemble(o Options) (p *parts, err error) {
 	if p.trust, err = trust.Open(o.Home, p.logger); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
+	p.policy = openPolicy(o, p.config, p.logger)
 	if err := emptySpool(o.Home); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
@@ -112,7 +114,7 @@ func assemble(o Options) (p *parts, err error) {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
 	p.server, err = server.New(server.Config{
-		Home: o.Home, Certificate: p.identity.Certificate, Trust: p.trust, Scripts: p.scripts, ScriptsV1: p.scripts,
+		Home: o.Home, Certificate: p.identity.Certificate, Trust: p.trust, Policy: p.policy, Scripts: p.scripts, ScriptsV1: p.scripts,
 		Files: p.files, Facts: facts(o.Version), Page: p.config.Page, Logger: p.logger,
 	})
 	return p, err
@@ -123,7 +125,8 @@ func (p *parts) scriptConfig(o Options) scripts.Config {
 		Home:       o.Home.Dir(),
 		Supervisor: []string{o.Executable, "supervise"},
 		Env:        environment(o.Home, o.Executable, o.Version, p.identity),
-		Allowed:    func(operator string) error { return p.trust.CheckOperator(halibut.Thumbprint(operator)) },
+		Engine:     []string{o.Executable, "step"},
+		Allowed:    p.allowed,
 		Logger:     p.logger,
 	}
 }
@@ -170,6 +173,8 @@ func (p *parts) serve(ctx context.Context, l net.Listener, asked <-chan os.Signa
 }
 
 func (p *parts) reload() {
+	p.policy.Reload()
+	_, _ = p.policy.Policy() // which logs what is new
 	p.trust.Reload()
 	operators, err := p.trust.Operators()
 	if err != nil {
@@ -191,5 +196,5 @@ func (p *parts) close() error {
 
 // facts are what operators are told beside the services.
 func facts(version string) tentacle.Facts {
-	return tentacle.Facts{Version: version, OS: goos, Arch: goarch, Policy: tentacle.PolicyNone, Engine: engineVersion}
+	return tentacle.Facts{Version: version, OS: goos, Arch: goarch, Engine: engineVersion}
 }

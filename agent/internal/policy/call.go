@@ -31,7 +31,7 @@ func CallOf(plan []byte) *Call {
 	c := &Call{Kind: p.Kind}
 	switch {
 	case p.Run != nil:
-		c.Interpreter = p.Run.Shell
+		c.Interpreter, c.User, c.Folder = p.Run.Shell, p.Run.User, p.Run.WorkingDir
 	case p.Health != nil && runtime.GOOS == "windows" && p.Health.PowerShell != "":
 		c.Interpreter = step.PowerShell
 	case p.Health != nil && runtime.GOOS != "windows" && p.Health.Bash != "":

@@ -98,8 +98,8 @@ func (r *reader) interpreters(n *yaml.Node, key string) []step.Shell {
 func (r *reader) users(n *yaml.Node, key string) []string {
 	all := []string{}
 	for _, entry := range r.list(n, key) {
-		if entry.Value == "" || len(entry.Value) > step.MaxNameSize || strings.ContainsAny(entry.Value, "\x00\r\n\t:") {
-			r.bad(entry, key, "%.100q cannot be the name of a user; write the names as the system knows them", entry.Value)
+		if err := step.CheckUser(entry.Value); err != nil {
+			r.bad(entry, key, "the name of a user %s", err)
 		}
 		all = append(all, entry.Value)
 	}

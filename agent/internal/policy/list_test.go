@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -222,6 +224,13 @@ func TestACallIsReadFromItsPlan(t *testing.T) {
 	}
 	if c := CallOf(plan(func(p *step.Plan) { p.Health.Bash = "true" })); c.Interpreter != step.Bash || c.harmless() {
 		t.Errorf("%+v", c)
+	}
+	run := plan(func(p *step.Plan) {
+		p.Kind, p.Health, p.Namespace, p.Environment, p.Project, p.RunUID, p.Step = step.KindRun, nil, "n", "e", "p", "u", "s"
+		p.Run = &step.Run{Shell: step.Python, User: "deploy", WorkingDir: "/srv"}
+	})
+	if diff := cmp.Diff(&Call{Kind: step.KindRun, Interpreter: step.Python, User: "deploy", Folder: "/srv"}, CallOf(run)); diff != "" {
+		t.Error(diff)
 	}
 	if c := CallOf([]byte(`{"version":1,"kind":"run"}`)); c.Problem == "" || c.Query() {
 		t.Errorf("%+v", c)

@@ -42,9 +42,10 @@ type Spec struct {
 	// StepUser is set for an engine whose step runs as another user than the engine: the supervisor starts
 	// a worker for it.
 	StepUser string        `json:"stepUser,omitempty"`
-	Dir      string        `json:"dir"`     // the working folder, absolute
-	Grace    time.Duration `json:"grace"`   // from TERM to KILL
-	Abandon  time.Duration `json:"abandon"` // from KILL to giving up
+	Dir      string        `json:"dir"`           // the working folder, absolute
+	Env      []string      `json:"env,omitempty"` // added to the environment, as NAME=value
+	Grace    time.Duration `json:"grace"`         // from TERM to KILL
+	Abandon  time.Duration `json:"abandon"`       // from KILL to giving up
 	// Drain is how long after the script's own exit its output is waited for.
 	Drain  time.Duration `json:"drain"`
 	Output output.Limits `json:"output"`

@@ -140,7 +140,9 @@ func (s *Supervisor) Release() {
 	}
 }
 
-// scriptEnv is the environment of a script: the supervisor's without what was meant for the supervisor.
-func scriptEnv() []string {
-	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, notifyVariable+"=") })
+// scriptEnv is the environment of a script: the supervisor's without what was meant for the supervisor, the folder as
+// shells tell it, and what the script has of its own.
+func scriptEnv(spec Spec) []string {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, notifyVariable+"=") })
+	return append(append(env, "PWD="+spec.Dir), spec.Env...)
 }

@@ -155,7 +155,7 @@ func (s *supervision) run() Result {
 }
 
 func (s *supervision) start() error {
-	cmd := &exec.Cmd{Path: s.spec.Path, Args: append([]string{s.spec.Path}, s.spec.Args...), Dir: s.spec.Dir, Env: scriptEnv()}
+	cmd := &exec.Cmd{Path: s.spec.Path, Args: append([]string{s.spec.Path}, s.spec.Args...), Dir: s.spec.Dir, Env: scriptEnv(s.spec)}
 	inherited, err := s.startWorker(cmd)
 	if err != nil {
 		return err

@@ -52,8 +52,8 @@ func (s *Store) awaitTurn(t *ticket, turn *turn) bool {
 		}
 		select {
 		case <-turn.granted:
-			if err := s.cfg.Allowed(t.record.Operator); err != nil {
-				return s.decide(t, process.Result{ExitCode: tentacle.ExitRefused, Line: fmt.Sprintf("The script is refused: %s", err), Source: output.StdErr})
+			if err := s.enter(t); err != nil {
+				return s.decide(t, process.Result{ExitCode: tentacle.ExitRefused, Line: refusedError{err}.Error(), Source: output.StdErr})
 			}
 			return s.life.Err() == nil
 		case <-t.poke:

@@ -50,7 +50,7 @@ func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartSc
 		return *answer, nil
 	}
 	if fresh {
-		s.receive(t, cmd, body, own)
+		s.receive(ctx, t, cmd, body, own)
 	}
 	if refused, err := t.settled(ctx); refused != nil || err != nil {
 		return *cmp.Or(refused, &none), err
@@ -119,24 +119,27 @@ func (s *Store) newRecord(operator string, cmd tentacle.StartScriptCommandV2) re
 }
 
 // receive brings a ticket from received to recorded, or forgets it. With own, a refusal is recorded too.
-func (s *Store) receive(t *ticket, cmd tentacle.StartScriptCommandV2, body string, own bool) {
+func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScriptCommandV2, body string, own bool) {
 	defer s.alive.Done()
 	defer close(t.ready)
-	err := s.prepare(t, cmd, body)
+	err := s.judge(ctx, t, cmd)
+	if err == nil {
+		err = s.prepare(t, cmd, body)
+	}
 	if err == nil {
 		t.change(func() { t.phase = recorded })
 		s.follow(t, s.mutexes.join(t.record.Mutex, t.record.Exclusive))
 		return
 	}
 	s.discard(t)
-	if refused := (badNameError{}); errors.As(err, &refused) {
+	if code, line := refusedWith(err); code != 0 {
 		if own {
-			if err = s.recordRefusal(t, tentacle.ExitBadTicket, refused.Error()); err == nil {
+			if err = s.recordRefusal(t, code, line); err == nil {
 				return
 			}
 			s.discard(t)
 		} else {
-			r := refusal(cmd.ScriptTicket, tentacle.ExitBadTicket, refused.Error())
+			r := refusal(cmd.ScriptTicket, code, line)
 			t.refusal, err = &r, nil
 		}
 	}

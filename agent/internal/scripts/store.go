@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
 )
 
@@ -22,9 +23,12 @@ type Config struct {
 	Supervisor []string
 	// Env is added to the environment of every script, as NAME=value.
 	Env []string
-	// Allowed says whether an operator may still run scripts. It is asked again when a ticket's turn comes;
-	// the text of its error goes to the operator. nil allows all.
-	Allowed func(operator string) error
+	// Engine is the command line of the engine, which carries out steps. What calls it (api/step.IsCall) is run by it
+	// directly, without the shell that the call is written for; nil leaves that to the shell.
+	Engine []string
+	// Allowed says whether a script may start, and how much of its output is kept (bytes; 0 is what Output says). It
+	// is asked again when the script's turn comes; the text of its error goes to the operator. nil allows all.
+	Allowed func(policy.Start) (maxOutput int64, err error)
 
 	Grace   time.Duration // from TERM to KILL when a script is cancelled; 10 s
 	Abandon time.Duration // from KILL to giving a script up; 5 s
@@ -61,7 +65,7 @@ func (c Config) withDefaults() Config {
 		c.MaxReply = 4 << 20
 	}
 	if c.Allowed == nil {
-		c.Allowed = func(string) error { return nil }
+		c.Allowed = func(policy.Start) (int64, error) { return 0, nil }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -76,6 +80,7 @@ type Store struct {
 	tombstones string
 	work       string
 	mutexes    mutexTable
+	entering   sync.Mutex // held while a ticket whose turn has come is judged and counted
 
 	mu    sync.Mutex
 	known map[string]*ticket // by the ticket in lower case

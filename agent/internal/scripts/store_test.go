@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
@@ -215,7 +216,14 @@ func grep(t *testing.T, dir, text string) (found string) {
 }
 
 func TestWhoIsNoLongerAllowedIsRefusedWhenTheTurnComes(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.Allowed = func(string) error { return errors.New("no longer trusted") } })
+	r := newRig(t, func(c *Config) {
+		c.Allowed = func(s policy.Start) (int64, error) {
+			if s.Turn {
+				return 0, errors.New("no longer trusted")
+			}
+			return 0, nil
+		}
+	})
 	r.want(r.run(script("a", "echo")), tentacle.ExitRefused, "! The script is refused: no longer trusted\n")
 }
 

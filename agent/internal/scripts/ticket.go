@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -22,6 +23,8 @@ type record struct {
 	Exclusive bool          `json:"exclusive,omitempty"`
 	Timeout   time.Duration `json:"timeout,omitempty"` // of the wait for the mutex, from Arrived; 0 = none
 	Process   process.Spec  `json:"process"`
+	SHA1      string        `json:"sha1,omitempty"` // the operator's other thumbprint
+	Call      *policy.Call  `json:"call,omitempty"` // what the engine is called for; nil is a raw script
 }
 
 // phase is where a ticket stands in memory; see doc.go.
@@ -54,6 +57,7 @@ type ticket struct {
 	result    *process.Result // when finished
 	cancelled bool
 	completed bool
+	entered   bool          // its turn has come, and it was allowed to begin
 	changed   chan struct{} // closed and made anew at every change
 	reader    output.Reader // where the last status ended
 }

@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/mantledeploy/mantle/agent/internal/files"
+	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
@@ -36,6 +38,7 @@ type machine struct {
 	*files.Store
 	scripts Scripts
 	v1      ScriptsV1
+	policy  *policy.List
 	facts   tentacle.Facts
 	closing context.Context // ends when the server is shut down
 }
@@ -50,7 +53,9 @@ func operator(ctx context.Context) (string, error) {
 
 // GetCapabilities tells the services and facts.
 func (m *machine) GetCapabilities(context.Context) (tentacle.CapabilitiesResponseV2, error) {
-	return m.facts.Response(), nil
+	f := m.facts
+	f.Policy = m.policy.Standing()
+	return f.Response(), nil
 }
 
 // as calls a method of Scripts or ScriptsV1 with the operator from the context.
@@ -61,6 +66,34 @@ func as[P, R any](ctx context.Context, method func(context.Context, string, P) (
 		return none, err
 	}
 	return method(ctx, who, p)
+}
+
+// UploadFile writes a file of the caller's, where the policy lets it.
+func (m *machine) UploadFile(ctx context.Context, path string, content *halibut.DataStream) (tentacle.UploadResult, error) {
+	if err := transfer(ctx, path, m.policy.CheckUpload); err != nil {
+		return tentacle.UploadResult{}, err
+	}
+	return m.Store.UploadFile(ctx, path, content)
+}
+
+// DownloadFile reads a file for the caller, where the policy lets it.
+func (m *machine) DownloadFile(ctx context.Context, path string) (*halibut.DataStream, error) {
+	if err := transfer(ctx, path, m.policy.CheckDownload); err != nil {
+		return nil, err
+	}
+	return m.Store.DownloadFile(ctx, path)
+}
+
+// transfer asks whether the caller may transfer a file. A refusal is final.
+func transfer(ctx context.Context, path string, allowed func(operator, sha1 halibut.Thumbprint, path string) error) error {
+	p, ok := halibut.PeerFrom(ctx)
+	if !ok || p.Certificate == nil {
+		return halibut.FinalError{Err: errNobody}
+	}
+	if err := allowed(halibut.SHA256Thumbprint(p.Certificate), halibut.SHA1Thumbprint(p.Certificate), path); err != nil {
+		return halibut.FinalError{Err: fmt.Errorf("the transfer is %w", err)}
+	}
+	return nil
 }
 
 // StartScript starts a script of the caller's.

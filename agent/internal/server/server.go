@@ -11,6 +11,7 @@ import (
 
 	"github.com/mantledeploy/mantle/agent/internal/files"
 	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/agent/internal/trust"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -31,6 +32,8 @@ type Config struct {
 	Certificate tls.Certificate
 	// Trust decides who may call.
 	Trust *trust.List
+	// Policy says what they may transfer, and how binding it is.
+	Policy *policy.List
 	// Scripts runs scripts.
 	Scripts Scripts
 	// ScriptsV1 runs them for those who speak script service V1.
@@ -55,7 +58,7 @@ type Server struct {
 // New wires a server. It opens nothing and starts nothing.
 func New(c Config) (*Server, error) {
 	closing, closeAll := context.WithCancel(context.Background())
-	m := &machine{scripts: c.Scripts, v1: c.ScriptsV1, Store: c.Files, facts: c.Facts, closing: closing}
+	m := &machine{scripts: c.Scripts, policy: c.Policy, v1: c.ScriptsV1, Store: c.Files, facts: c.Facts, closing: closing}
 	services := tentacle.Services(m)
 	m.facts.Services = tentacle.Listed(services)
 	refused := newRefusals(c.Logger)
