@@ -20,6 +20,7 @@ const (
 	platformFact = "mantle.platform="
 	policyFact   = "mantle.policy="
 	engineFact   = "MantleEngine/"
+	auditFact    = "mantle.audit="
 
 	maxCapabilities = 256
 	maxCapability   = 200
@@ -37,6 +38,8 @@ type Facts struct {
 	Policy   Policy
 	// Engine is the version of the step plans that the Tentacle's own engine reads; 0 means no engine.
 	Engine int
+	// Audit is the head of the machine's audit log; its Hash is empty where none is told.
+	Audit AuditHead
 }
 
 // ParseFacts reads a capabilities response. The response is a stranger's: more than 256 strings, and strings
@@ -67,6 +70,10 @@ func (f *Facts) add(capability string) {
 	} else if v, found := strings.CutPrefix(capability, engineFact); found {
 		if n, err := strconv.Atoi(v); err == nil && n > 0 {
 			f.Engine = n
+		}
+	} else if v, found := strings.CutPrefix(capability, auditFact); found {
+		if head, err := ParseAuditHead(v); err == nil {
+			f.Audit = head
 		}
 	} else {
 		f.Services = append(f.Services, capability)
@@ -104,6 +111,9 @@ func (f Facts) Response() CapabilitiesResponseV2 {
 	}
 	if f.Engine > 0 {
 		all = append(all, engineFact+strconv.Itoa(f.Engine))
+	}
+	if f.Audit.Hash != "" {
+		all = append(all, auditFact+f.Audit.String())
 	}
 	return CapabilitiesResponseV2{SupportedCapabilities: all}
 }

@@ -133,5 +133,11 @@ func (h Home) Trust() string { return h.State("trust.json") }
 // Policy is the path of the owner's rules for operators.
 func (h Home) Policy() string { return h.State("policy.yaml") }
 
+// Audit is the folder of the audit log.
+func (h Home) Audit() string { return h.State("audit") }
+
+// Pending is the path of the list of operators who were refused.
+func (h Home) Pending() string { return h.State("pending.json") }
+
 // Spool is the folder for what is being received. It is emptied when the daemon starts.
 func (h Home) Spool() string { return h.State("spool") }

@@ -108,8 +108,11 @@ func (h Home) readPID() int {
 
 // Change runs f while no other process or goroutine is inside Change for this home. f must read anew
 // what it changes. It waits at most ten seconds for its turn.
-func (h Home) Change(f func() error) error {
-	path := h.State("lock")
+func (h Home) Change(f func() error) error { return Exclusive(h.State("lock"), f) }
+
+// Exclusive runs f while no other process or goroutine is inside Exclusive for the same lock file, which it
+// makes where it is missing. It waits at most ten seconds for its turn.
+func Exclusive(path string, f func() error) error {
 	file, err := waitLock(path, changePatience)
 	if errors.Is(err, errHeld) {
 		return fmt.Errorf("waiting for %s: another tentacle command has held it for %s; end it and try again", path, changePatience)

@@ -41,12 +41,12 @@ func writeFile(path string, data []byte) (err error) {
 	if err = os.Rename(tmp.Name(), path); err != nil {
 		return err
 	}
-	return syncFolder(dir)
+	return SyncFolder(dir)
 }
 
-// syncFolder makes a rename in dir durable. Windows has no such call; there the rename itself is
+// SyncFolder makes a rename in dir durable. Windows has no such call; there the rename itself is
 // journaled by the file system.
-func syncFolder(dir string) error {
+func SyncFolder(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
