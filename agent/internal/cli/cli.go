@@ -25,7 +25,7 @@ func Main(args []string, version string) int {
 	if version == "" {
 		version = built()
 	}
-	return run(ctx, args, &app{out: os.Stdout, err: os.Stderr, env: os.LookupEnv, version: version})
+	return run(ctx, args, &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, version: version})
 }
 
 // built is the version that Go wrote into the program.
@@ -39,6 +39,7 @@ func built() string {
 
 // app is what all commands share.
 type app struct {
+	in       io.Reader
 	out, err io.Writer
 	env      func(string) (string, bool)
 	version  string
@@ -91,6 +92,7 @@ the environment variable TENTACLE_HOME names another.`,
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	c.PersistentFlags().StringVar(&a.home, "home", a.defaultHome(), "folder of the Tentacle (also TENTACLE_HOME)")
 	c.AddCommand(a.initCommand(), a.runCommand(), a.showCommand(), a.trustCommand(), a.policyCommand(), a.serviceCommand(), a.versionCommand())
+	c.AddCommand(a.certificateCommand(), a.importCommand())
 	c.AddCommand(program("supervise DIR", "Run the script whose ticket is in DIR (called by the daemon)"))
 	c.AddCommand(program("step --plan FILE", "Carry out one step of a deployment (called by scripts)"))
 	return c

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,6 +23,7 @@ type rig struct {
 	t    *testing.T
 	home string
 	env  map[string]string
+	in   io.Reader
 }
 
 func newRig(t *testing.T) *rig {
@@ -34,7 +36,7 @@ func (r *rig) call(args ...string) (exit int, out, stderr string) {
 	r.t.Helper()
 	var o, e bytes.Buffer
 	exit = run(r.t.Context(), args, &app{
-		out: &o, err: &e, version: "1.2.3",
+		in: r.in, out: &o, err: &e, version: "1.2.3",
 		env: func(k string) (string, bool) { v, ok := r.env[k]; return v, ok },
 	})
 	return exit, o.String(), e.String()
@@ -100,7 +102,7 @@ func TestInitCanBeRepeatedAndTakesNothingAway(t *testing.T) {
 	if exit != ExitState {
 		t.Errorf("exit code %d", exit)
 	}
-	contains(t, stderr, "ECDSA key already", "move")
+	contains(t, stderr, "ECDSA key already", "certificate new --rsa")
 }
 
 func TestInitFinishesWhatWasCutOffButNeverReplacesALostKey(t *testing.T) {

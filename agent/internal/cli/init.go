@@ -13,12 +13,10 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/config"
 	"github.com/mantledeploy/mantle/agent/internal/daemon"
 	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/agent/internal/identity"
 	"github.com/mantledeploy/mantle/agent/internal/trust"
 	"github.com/mantledeploy/mantle/api/halibut"
 )
-
-// commonName is the subject of a machine's certificate. Peers look at its thumbprint only.
-const commonName = "Mantle Tentacle"
 
 func (a *app) initCommand() *cobra.Command {
 	var trusted []string
@@ -65,7 +63,7 @@ func (a *app) initialise(s config.Sources, trusted []halibut.Thumbprint, rsa boo
 	var made bool
 	var id *daemon.Identity
 	err = h.Change(func() (err error) {
-		if id, made, err = identity(h, rsa); err != nil {
+		if id, made, err = ownIdentity(h, rsa); err != nil {
 			return err
 		}
 		settings, err = writeSettings(h, s)
@@ -91,12 +89,8 @@ func (a *app) initialise(s config.Sources, trusted []halibut.Thumbprint, rsa boo
 	return a.tellDaemon(h, len(trusted) > 0, len(s.Flags) > 0)
 }
 
-// identity reads the identity of h, or makes one where there is none.
-func identity(h home.Home, rsa bool) (id *daemon.Identity, made bool, err error) {
-	kind := halibut.ECDSA
-	if rsa {
-		kind = halibut.RSA
-	}
+// ownIdentity reads the identity of h, or makes one where there is none.
+func ownIdentity(h home.Home, rsa bool) (id *daemon.Identity, made bool, err error) {
 	_, noKey := os.Lstat(h.Key())
 	_, noCertificate := os.Lstat(h.Certificate())
 	if errors.Is(noKey, fs.ErrNotExist) && noCertificate == nil {
@@ -104,11 +98,11 @@ func identity(h home.Home, rsa bool) (id *daemon.Identity, made bool, err error)
 			daemon.ErrState, h.Certificate(), h.Key())
 	}
 	if errors.Is(noCertificate, fs.ErrNotExist) { // a key alone is from an init that was cut off
-		certificate, key, err := halibut.NewIdentity(commonName, kind)
+		p, err := identity.New(rsa)
 		if err != nil {
 			return nil, false, err
 		}
-		if err := errors.Join(home.WriteFile(h.Key(), key), home.WriteFile(h.Certificate(), certificate)); err != nil {
+		if _, err := identity.Replace(h, p); err != nil {
 			return nil, false, err
 		}
 		made = true
@@ -118,8 +112,7 @@ func identity(h home.Home, rsa bool) (id *daemon.Identity, made bool, err error)
 	}
 	if _, elliptic := id.Certificate.PrivateKey.(*ecdsa.PrivateKey); rsa && elliptic {
 		return nil, false, fmt.Errorf("%w: this Tentacle has an ECDSA key already, which --rsa does not replace; "+
-			"to give the machine a new identity move %s and %s away first, and tell the operator its new thumbprint",
-			daemon.ErrState, h.Key(), h.Certificate())
+			"to give the machine a new identity run 'tentacle certificate new --rsa', and tell the operator its new thumbprint", daemon.ErrState)
 	}
 	return id, made, nil
 }
@@ -144,10 +137,7 @@ func (a *app) tellInit(h home.Home, id *daemon.Identity, c config.Config, operat
 	}
 	fmt.Fprintf(a.out, "%s\n\n  home        %s\n  thumbprint  %s\n  SHA-1       %s\n  listens on  %s\n  trusts      %s\n\n",
 		what, h.Given(), id.SHA256, id.SHA1, c.Listen, count(operators))
-	at := ""
-	if a.home != home.Default() {
-		at = " --home " + a.home
-	}
+	at := a.at()
 	fmt.Fprintf(a.out, "Next: open the TCP port to the operator, start it with 'tentacle run%s', and commit\nwhat 'tentacle show --manifest%s' prints.\n", at, at)
 	if operators == 0 {
 		fmt.Fprintf(a.out, "It obeys nobody until you say whom: tentacle trust add THUMBPRINT%s\n", at)

@@ -81,7 +81,8 @@ func identityError(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w; 'tentacle init' makes what is missing", ErrState, err)
 	}
-	return fmt.Errorf("%w: %w; put the pair back from a backup, or move both files away and let 'tentacle init' make a new identity", ErrState, err)
+	return fmt.Errorf("%w: %w; put the pair back from a backup with 'tentacle certificate import FILE' "+
+		"(former ones of this machine are in the folder identities beside it), or make a new one with 'tentacle certificate new'", ErrState, err)
 }
 
 func newLogger(c config.Config, w io.Writer) (*slog.Logger, error) {
