@@ -40,7 +40,10 @@ func refusedWith(err error) (code int32, line string) {
 }
 
 // judge finds out what a start asks for, keeps it with the ticket, and asks whether it is allowed.
-func (s *Store) judge(ctx context.Context, t *ticket, cmd tentacle.StartScriptCommandV2) error {
+func (s *Store) judge(ctx context.Context, t *ticket, cmd tentacle.StartScriptCommandV2, body string) (err error) {
+	if t.record.Script, t.record.Plan, err = digests(cmd, body); err != nil {
+		return err
+	}
 	if peer, ok := halibut.PeerFrom(ctx); ok && peer.Certificate != nil {
 		t.record.SHA1 = string(halibut.SHA1Thumbprint(peer.Certificate))
 	}

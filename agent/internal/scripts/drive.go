@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -53,6 +54,7 @@ func (s *Store) awaitTurn(t *ticket, turn *turn) bool {
 		select {
 		case <-turn.granted:
 			if err := s.enter(t); err != nil {
+				s.auditRefusal(s.life, t, audit.Turn, refusedError{err})
 				return s.decide(t, process.Result{ExitCode: tentacle.ExitRefused, Line: refusedError{err}.Error(), Source: output.StdErr})
 			}
 			return s.life.Err() == nil

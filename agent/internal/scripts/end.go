@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -16,6 +17,9 @@ import (
 // tombstone, so that a start that is still under way runs nothing.
 func (s *Store) CancelScript(ctx context.Context, operator string, cmd tentacle.CancelScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
 	t := s.find(operator, cmd.Ticket.TaskID)
+	if t == nil || !t.isCancelled() {
+		s.auditEnd(ctx, audit.Cancel, operator, cmd.Ticket.TaskID, t)
+	}
 	if t == nil {
 		if err := s.cancelUnknown(operator, cmd.Ticket.TaskID); err != nil {
 			return tentacle.ScriptStatusResponseV2{}, err
@@ -82,6 +86,7 @@ func (s *Store) cancelUnknown(operator, id string) error {
 // unknown ticket is well. An error means that trying again may help.
 func (s *Store) CompleteScript(ctx context.Context, operator string, cmd tentacle.CompleteScriptCommandV2) error {
 	t := s.find(operator, cmd.Ticket.TaskID)
+	s.auditEnd(ctx, audit.Complete, operator, cmd.Ticket.TaskID, t)
 	if t == nil {
 		return nil
 	}

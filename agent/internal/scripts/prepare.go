@@ -27,8 +27,8 @@ func (e badNameError) Error() string {
 	return fmt.Sprintf("The file %q is refused: %s", e.name, e.reason)
 }
 
-// prepare writes the script's folder and its journal, and syncs both, so that the ticket is recorded. All
-// is durable before the command gets its name: a ticket without a command was never received.
+// prepare writes the script's folder and its journal but for the command, and syncs both. All is durable before
+// the command gets its name: a ticket without a command was never received.
 func (s *Store) prepare(t *ticket, cmd tentacle.StartScriptCommandV2, body string) error {
 	names, err := fileNames(cmd.Files)
 	if err != nil {
@@ -52,10 +52,7 @@ func (s *Store) prepare(t *ticket, cmd tentacle.StartScriptCommandV2, body strin
 	if err := batch.file(filepath.Join(t.dir, process.ClaimFile), 0o600, strings.NewReader("")); err != nil {
 		return errors.Join(err, batch.sync())
 	}
-	if err := batch.sync(); err != nil {
-		return err
-	}
-	return process.WriteState(t.dir, process.CommandFile, t.record, true)
+	return batch.sync()
 }
 
 // writeWork writes the folder that the script sees.

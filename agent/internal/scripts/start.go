@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -47,6 +48,7 @@ func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartSc
 		return none, errTaken
 	}
 	if answer != nil {
+		s.auditAnswer(ctx, operator, *answer)
 		return *answer, nil
 	}
 	if fresh {
@@ -54,6 +56,9 @@ func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartSc
 	}
 	if refused, err := t.settled(ctx); refused != nil || err != nil {
 		return *cmp.Or(refused, &none), err
+	}
+	if !fresh {
+		s.auditKnown(ctx, t, cmd, body)
 	}
 	if wait := cmd.DurationToWaitForScriptToFinish; wait != nil {
 		s.awaitEnd(ctx, t, min(time.Duration(*wait), maxWait))
@@ -122,9 +127,17 @@ func (s *Store) newRecord(operator string, cmd tentacle.StartScriptCommandV2) re
 func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScriptCommandV2, body string, own bool) {
 	defer s.alive.Done()
 	defer close(t.ready)
-	err := s.judge(ctx, t, cmd)
+	err := s.judge(ctx, t, cmd, body)
 	if err == nil {
 		err = s.prepare(t, cmd, body)
+	}
+	if err == nil {
+		err = s.auditStart(ctx, t)
+	} else {
+		s.auditRefusal(ctx, t, audit.Start, err)
+	}
+	if err == nil { // from here on it is recorded, and will run
+		err = process.WriteState(t.dir, process.CommandFile, t.record, true)
 	}
 	if err == nil {
 		t.change(func() { t.phase = recorded })

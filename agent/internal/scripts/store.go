@@ -10,8 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/policy"
+	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
 )
 
@@ -29,6 +30,9 @@ type Config struct {
 	// Allowed says whether a script may start, and how much of its output is kept (bytes; 0 is what Output says). It
 	// is asked again when the script's turn comes; the text of its error goes to the operator. nil allows all.
 	Allowed func(policy.Start) (maxOutput int64, err error)
+	// Audit records what operators ask for and what became of it; an error means that it could not, and starts are
+	// refused for now. ctx is that of the call; without a peer in it nobody called. nil records nothing.
+	Audit func(ctx context.Context, e audit.Entry) error
 
 	Grace   time.Duration // from TERM to KILL when a script is cancelled; 10 s
 	Abandon time.Duration // from KILL to giving a script up; 5 s
@@ -66,6 +70,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Allowed == nil {
 		c.Allowed = func(policy.Start) (int64, error) { return 0, nil }
+	}
+	if c.Audit == nil {
+		c.Audit = func(context.Context, audit.Entry) error { return nil }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -23,8 +23,10 @@ type record struct {
 	Exclusive bool          `json:"exclusive,omitempty"`
 	Timeout   time.Duration `json:"timeout,omitempty"` // of the wait for the mutex, from Arrived; 0 = none
 	Process   process.Spec  `json:"process"`
-	SHA1      string        `json:"sha1,omitempty"` // the operator's other thumbprint
-	Call      *policy.Call  `json:"call,omitempty"` // what the engine is called for; nil is a raw script
+	SHA1      string        `json:"sha1,omitempty"`   // the operator's other thumbprint
+	Call      *policy.Call  `json:"call,omitempty"`   // what the engine is called for; nil is a raw script
+	Script    string        `json:"script,omitempty"` // digests, for the audit log
+	Plan      string        `json:"plan,omitempty"`
 }
 
 // phase is where a ticket stands in memory; see doc.go.
