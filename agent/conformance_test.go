@@ -157,3 +157,11 @@ func TestRecordings(t *testing.T) {
 		return tentacletest.Listener{Address: daemon(t, home, trusted).Address, Home: home}
 	})
 }
+
+// TestOddRequests plays good, odd and broken requests to the daemon.
+func TestOddRequests(t *testing.T) {
+	tentacletest.PlayOddRequests(t, func(t *testing.T, trusted halibut.Thumbprint) tentacletest.Listener {
+		home := filepath.Join(t.TempDir(), "home")
+		return tentacletest.Listener{Address: daemon(t, home, trusted).Address, Home: home}
+	})
+}

@@ -1,6 +1,7 @@
 package halibut
 
 import (
+	"encoding"
 	"fmt"
 	"reflect"
 )
@@ -67,8 +68,25 @@ func (d *decoder) dictionary(raw rawValue, v reflect.Value, depth int) error {
 		if err := d.value(e.rawValue, item, depth); err != nil {
 			return fmt.Errorf("%.60q: %w", e.name, err)
 		}
-		dictionary.SetMapIndex(reflect.ValueOf(e.name).Convert(v.Type().Key()), item)
+		key, err := decodeKey(e.name, v.Type().Key())
+		if err != nil {
+			return err
+		}
+		dictionary.SetMapIndex(key, item)
 	}
+}
+
+// decodeKey makes a key of a dictionary, by its encoding.TextUnmarshaler where its Go type has one.
+func decodeKey(name string, t reflect.Type) (reflect.Value, error) {
+	key := reflect.New(t)
+	if names, ok := key.Interface().(encoding.TextUnmarshaler); ok {
+		if err := names.UnmarshalText([]byte(name)); err != nil {
+			return reflect.Value{}, err
+		}
+		return key.Elem(), nil
+	}
+	key.Elem().SetString(name)
+	return key.Elem(), nil
 }
 
 // structure decodes an object. Unknown elements are stepped over and missing ones leave the zero value.

@@ -47,6 +47,31 @@ func TestTicketsOfV1AreTicketsWhateverTheTask(t *testing.T) {
 	}
 }
 
+func TestEnumerationsAreReadByNameToo(t *testing.T) {
+	var level ScriptIsolationLevel
+	var state ProcessState
+	var source ProcessOutputSource
+	for _, err := range []error{
+		level.UnmarshalText([]byte("fullisolation")), state.UnmarshalText([]byte("Complete")), source.UnmarshalText([]byte(" StdErr ")),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if level != FullIsolation || state != Complete || source != StdErr {
+		t.Errorf("read %d, %d and %d", level, state, source)
+	}
+	if err := level.UnmarshalText([]byte("Total")); err == nil {
+		t.Errorf("an unknown level was read as %d", level)
+	}
+	for key, want := range map[string]shell{"Bash": BashScript, "bash": BashScript, "1": BashScript, "POWERSHELL": PowerShellScript, "0": PowerShellScript, "Perl": "", "": "", "2": ""} {
+		var got shell
+		if err := got.UnmarshalText([]byte(key)); got != want || (err != nil) != (want == "") {
+			t.Errorf("the key %q was read as %q, %v", key, got, err)
+		}
+	}
+}
+
 func TestAlreadyCompletedLineGivesTheExitCodeBack(t *testing.T) {
 	for _, code := range []int32{0, 3, 255, ExitCanceled, 1<<31 - 1, -1 << 31} {
 		r := Refused(ScriptTicket{"t"}, ExitAlreadyCompleted, AlreadyCompletedLine(&code))

@@ -6,39 +6,6 @@ import (
 	"github.com/mantledeploy/mantle/api/halibut"
 )
 
-// ProcessState is the life of a script as a Tentacle reports it (halibut.md section 6.2).
-type ProcessState int32
-
-// The states of a script.
-const (
-	// Pending means that the script waits: for its preparation, or for the isolation mutex.
-	Pending ProcessState = 0
-	// Running means that the script has begun, or that it has ended and more output can be read.
-	Running ProcessState = 1
-	// Complete means that the script has ended and that the response reaches the end of its output.
-	Complete ProcessState = 2
-)
-
-// ProcessOutputSource says which stream of the script a line came from.
-type ProcessOutputSource int32
-
-// The sources of output.
-const (
-	StdOut ProcessOutputSource = 0
-	StdErr ProcessOutputSource = 1
-	// Debug lines tell of the launcher, never of the script.
-	Debug ProcessOutputSource = 2
-)
-
-// ScriptIsolationLevel is how a script shares its mutex with others.
-type ScriptIsolationLevel int32
-
-// The levels of isolation: a reader and a writer of a named lock.
-const (
-	NoIsolation   ScriptIsolationLevel = 0
-	FullIsolation ScriptIsolationLevel = 1
-)
-
 // The exit codes that a Tentacle itself gives (halibut.md section 6.2; from -48 on they are Mantle's).
 const (
 	ExitFatal              int32 = -41

@@ -127,7 +127,7 @@ func (a adapter) start(ctx context.Context, w startOnWire) (ScriptStatusResponse
 }
 
 // checkBody fails where a command has no script that this system would run.
-func checkBody(body *string, scripts map[string]string) error {
+func checkBody(body *string, scripts map[shell]string) error {
 	if _, found := scripts[BashScript]; body == nil && (!found || runtime.GOOS == "windows") {
 		return halibut.FinalError{Err: errNullBody}
 	}

@@ -16,6 +16,8 @@ const (
 	MaxEntry = 64 << 10
 	// DefaultMutex is the isolation mutex of a command that names none.
 	DefaultMutex = "RunningScript"
+	// PowerShellScript is the other key of StartScriptCommandV2.Scripts, of which no Tentacle takes notice.
+	PowerShellScript = "PowerShell"
 	// BashScript is the key of StartScriptCommandV2.Scripts that goes before ScriptBody, except on Windows.
 	BashScript = "Bash"
 )

@@ -27,7 +27,7 @@ type startOnWire struct {
 	Isolation                       ScriptIsolationLevel `bson:"Isolation"`
 	ScriptIsolationMutexTimeout     halibut.TimeSpan     `bson:"ScriptIsolationMutexTimeout"`
 	IsolationMutexName              *string              `bson:"IsolationMutexName"`
-	Scripts                         map[string]string    `bson:"Scripts"`
+	Scripts                         map[shell]string     `bson:"Scripts"`
 	Files                           []ScriptFile         `bson:"Files"`
 	Arguments                       []string             `bson:"Arguments"`
 }
@@ -41,7 +41,7 @@ func (w startOnWire) command(id string) StartScriptCommandV2 {
 		Isolation:                   w.Isolation,
 		ScriptIsolationMutexTimeout: max(w.ScriptIsolationMutexTimeout, 0),
 		IsolationMutexName:          w.IsolationMutexName,
-		Scripts:                     w.Scripts,
+		Scripts:                     bodies(w.Scripts),
 		Files:                       w.Files,
 		Arguments:                   w.Arguments,
 	}
@@ -95,7 +95,7 @@ func Refused(ticket ScriptTicket, exitCode int32, why string) ScriptStatusRespon
 type startV1OnWire struct {
 	ScriptBody                  *string              `bson:"ScriptBody"`
 	Isolation                   ScriptIsolationLevel `bson:"Isolation"`
-	Scripts                     map[string]string    `bson:"Scripts"`
+	Scripts                     map[shell]string     `bson:"Scripts"`
 	Files                       []ScriptFile         `bson:"Files"`
 	Arguments                   []string             `bson:"Arguments"`
 	TaskID                      *string              `bson:"TaskId"`
@@ -108,7 +108,7 @@ func (startV1OnWire) HalibutAliases() []string { return StartScriptCommand{}.Hal
 
 func (w startV1OnWire) command() StartScriptCommand {
 	c := StartScriptCommand{
-		Isolation: w.Isolation, Scripts: w.Scripts, Files: w.Files, Arguments: w.Arguments, TaskID: w.TaskID,
+		Isolation: w.Isolation, Scripts: bodies(w.Scripts), Files: w.Files, Arguments: w.Arguments, TaskID: w.TaskID,
 		ScriptIsolationMutexTimeout: max(w.ScriptIsolationMutexTimeout, 0), IsolationMutexName: w.IsolationMutexName,
 	}
 	if w.ScriptBody != nil {

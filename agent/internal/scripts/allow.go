@@ -30,8 +30,8 @@ func (e refusedError) Unwrap() error { return e.reason }
 
 // refusedWith is the exit code and the line for an error that is a refusal; 0 for others, which may pass.
 func refusedWith(err error) (code int32, line string) {
-	if badName, ok := errors.AsType[badNameError](err); ok {
-		return tentacle.ExitBadTicket, badName.Error()
+	if bad, ok := errors.AsType[badStartError](err); ok {
+		return bad.code, bad.why
 	}
 	if refused, ok := errors.AsType[refusedError](err); ok {
 		return tentacle.ExitRefused, refused.Error()

@@ -19,17 +19,26 @@ import (
 // maxEncrypted bounds a file with a password, which is held in memory whole.
 const maxEncrypted = 64 << 20
 
-// badNameError is a file that is refused for its name.
-type badNameError struct{ name, reason string }
+// badStartError is a start that will never be well. It becomes a status with the exit code.
+type badStartError struct {
+	code int32
+	why  string
+}
 
-// Error says which file, and why.
-func (e badNameError) Error() string {
-	return fmt.Sprintf("The file %q is refused: %s", e.name, e.reason)
+// Error is the line that the operator sees.
+func (e badStartError) Error() string { return e.why }
+
+// badName refuses a file for its name.
+func badName(name, reason string) error {
+	return badStartError{tentacle.ExitBadTicket, fmt.Sprintf("The file %q is refused: %s", name, reason)}
 }
 
 // prepare writes the script's folder and its journal but for the command, and syncs both. All is durable before
 // the command gets its name: a ticket without a command was never received.
 func (s *Store) prepare(t *ticket, cmd tentacle.StartScriptCommandV2, body string) error {
+	if err := cmd.Isolation.Check(); err != nil {
+		return badStartError{tentacle.ExitFatal, "The script is refused: " + err.Error()}
+	}
 	names, err := fileNames(cmd.Files)
 	if err != nil {
 		return err
@@ -96,7 +105,7 @@ func writeScriptFile(b *batch, target string, f tentacle.ScriptFile) error {
 		return fmt.Errorf("reading file %q: %w", f.Name, err)
 	}
 	if len(plain) > maxEncrypted {
-		return badNameError{f.Name, "a file with a password has at most 64 MiB"}
+		return badName(f.Name, "a file with a password has at most 64 MiB")
 	}
 	secret, err := encrypt(plain, *f.EncryptionPassword)
 	if err != nil {
@@ -105,7 +114,7 @@ func writeScriptFile(b *batch, target string, f tentacle.ScriptFile) error {
 	return b.file(target, 0o600, strings.NewReader(string(secret)))
 }
 
-// fileNames returns the names of the files with slashes, or a badNameError for the first that leaves the
+// fileNames returns the names of the files with slashes, or a badStartError for the first that leaves the
 // folder, takes the script's place, or comes twice.
 func fileNames(files []tentacle.ScriptFile) ([]string, error) {
 	taken := map[string]bool{strings.ToLower(bootstrapName): true}
@@ -113,15 +122,15 @@ func fileNames(files []tentacle.ScriptFile) ([]string, error) {
 	for i, f := range files {
 		name := strings.ReplaceAll(f.Name, `\`, "/")
 		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) || !filepath.IsLocal(filepath.FromSlash(name)) {
-			return nil, badNameError{f.Name, "a name must be a path inside the script's folder"}
+			return nil, badName(f.Name, "a name must be a path inside the script's folder")
 		}
 		name = path.Clean(name)
 		if part := otherwiseNamed(name); part != "" {
-			return nil, badNameError{f.Name, fmt.Sprintf("Windows would make something else of the name %q", part)}
+			return nil, badName(f.Name, fmt.Sprintf("Windows would make something else of the name %q", part))
 		}
 		key := strings.ToLower(name)
 		if name == "." || taken[key] {
-			return nil, badNameError{f.Name, "the name is taken"}
+			return nil, badName(f.Name, "the name is taken")
 		}
 		taken[key] = true
 		names[i] = name
@@ -201,7 +210,7 @@ func (b *batch) file(name string, mode fs.FileMode, content io.Reader) error {
 // folderError tells a name that is both a file and a folder from a disk that fails.
 func folderError(name string, err error) error {
 	if errors.Is(err, fs.ErrExist) || isNotFolder(err) {
-		return badNameError{name, "the name is taken"}
+		return badName(name, "the name is taken")
 	}
 	return err
 }

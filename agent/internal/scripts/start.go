@@ -18,6 +18,9 @@ const (
 	maxWait      = time.Minute
 )
 
+// errShuttingDown is the sentence by which Octopus's client knows that trying again will help.
+var errShuttingDown = errors.New("The Tentacle service is shutting down and cannot process this request.") //nolint:revive,staticcheck // the reference's words
+
 // StartScript starts the script of cmd, unless its ticket is known: then it returns the status of that one,
 // whatever cmd says. Concurrent and late calls are well. When it returns a status that is not a refusal, the
 // script survives a restart of daemon and machine. It waits up to DurationToWaitForScriptToFinish, at most a
@@ -99,7 +102,7 @@ func (s *Store) admit(key, operator string, cmd tentacle.StartScriptCommandV2) (
 		return nil, false, stone.answer(id, operator), nil
 	}
 	if s.life.Err() != nil {
-		return nil, false, nil, errors.New("the Tentacle is shutting down")
+		return nil, false, nil, errShuttingDown
 	}
 	t = s.newTicket(key, s.newRecord(operator, cmd))
 	t.fresh = true

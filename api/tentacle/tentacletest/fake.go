@@ -93,7 +93,7 @@ func StartFake(t testing.TB, o Options) *Fake {
 func (f *Fake) newServer(c tls.Certificate, services []halibut.Service) *halibut.Server {
 	f.t.Helper()
 	s, err := halibut.NewServer(halibut.ServerConfig{
-		Certificate: c, Authorise: f.authorise, Services: services,
+		Certificate: c, Authorise: f.authorise, Services: services, Page: "<html><body>A fake Tentacle</body></html>",
 		Refused: func(halibut.Peer, error) {
 			f.mu.Lock()
 			defer f.mu.Unlock()

@@ -135,9 +135,13 @@ func (m *machine) begin(k *ticket, c tentacle.StartScriptCommandV2) {
 	defer close(k.begun)
 	c.Files = nil
 	k.command = &c
+	code := tentacle.ExitBadTicket
+	if err == nil {
+		err, code = c.Isolation.Check(), tentacle.ExitFatal
+	}
 	if err != nil {
 		k.add(tentacle.StdErr, err.Error())
-		k.finish(tentacle.ExitBadTicket)
+		k.finish(code)
 		return
 	}
 	if k.state == tentacle.Complete {

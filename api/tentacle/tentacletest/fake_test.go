@@ -26,3 +26,10 @@ func TestFakePlaysItsPartInTheRecordings(t *testing.T) {
 		return Listener{Address: f.Endpoint().Address, Home: fakeHome}
 	})
 }
+
+func TestFakeAnswersOddRequests(t *testing.T) {
+	PlayOddRequests(t, func(t *testing.T, trusted halibut.Thumbprint) Listener {
+		f := StartFake(t, Options{Trusted: []halibut.Thumbprint{trusted}})
+		return Listener{Address: f.Endpoint().Address, Home: fakeHome}
+	})
+}

@@ -130,15 +130,20 @@ func (t *tale) compare(test *testing.T, heard *tale) {
 			test.Errorf("nothing was heard of the script %s", name)
 			continue
 		}
-		cancelled := want.exitCode == -1 && got.exitCode == tentacle.ExitCanceled
-		if got.state != want.state || (got.exitCode != want.exitCode && !cancelled) {
-			test.Errorf("the script %s ended in state %d with %d, recorded are %d and %d",
-				name, got.state, got.exitCode, want.state, want.exitCode)
-		}
-		for _, source := range []tentacle.ProcessOutputSource{tentacle.StdOut, tentacle.StdErr} {
-			if diff := cmp.Diff(want.own(source), got.own(source)); diff != "" {
-				test.Errorf("the output of %s (-recorded +heard):\n%s", name, diff)
-			}
+		got.compare(test, name, want)
+	}
+}
+
+func (s *script) compare(test *testing.T, name string, want *script) {
+	test.Helper()
+	cancelled := want.exitCode == -1 && s.exitCode == tentacle.ExitCanceled
+	if s.state != want.state || (s.exitCode != want.exitCode && !cancelled) {
+		test.Errorf("the script %s ended in state %d with %d, recorded are %d and %d",
+			name, s.state, s.exitCode, want.state, want.exitCode)
+	}
+	for _, source := range []tentacle.ProcessOutputSource{tentacle.StdOut, tentacle.StdErr} {
+		if diff := cmp.Diff(want.own(source), s.own(source)); diff != "" {
+			test.Errorf("the output of %s (-recorded +heard):\n%s", name, diff)
 		}
 	}
 }
@@ -149,7 +154,7 @@ func (s *story) compare(want, got utterance) {
 	what := s.asked.member("service").text + "::" + s.asked.member("method").text
 	if !slices.Equal(names(want.message), names(got.message)) ||
 		want.message.member("$type").text != got.message.member("$type").text ||
-		got.message.member("id").text != s.asked.member("id").text {
+		(got.message.member("id").text != s.asked.member("id").text && s.asked.kind == bsonDocument) {
 		s.Errorf("%s: the answer is %+v, recorded is %+v", what, got.message, want.message)
 	}
 	s.compareErrors(what, want.message.member("error"), got.message.member("error"))
@@ -164,12 +169,16 @@ func (s *story) compare(want, got utterance) {
 	}
 }
 
+// final is how the details begin of what Octopus's client does not try again (halibut.md section 8.2).
+const final = "System.Reflection.TargetInvocationException: Exception has been thrown by the target of an invocation."
+
 func (s *story) compareErrors(what string, want, got element) {
 	s.Helper()
+	details, recorded := got.member("details"), want.member("details")
 	same := want.kind == got.kind && slices.Equal(names(want), names(got)) &&
-		want.member("message").text == got.member("message").text &&
+		(want.member("message").text == got.member("message").text || s.odd) &&
 		want.member("HalibutErrorType").text == got.member("HalibutErrorType").text &&
-		want.member("details").kind == got.member("details").kind
+		recorded.kind == details.kind && strings.HasPrefix(recorded.text, final) == strings.HasPrefix(details.text, final)
 	if !same {
 		s.Errorf("%s: the error is %+v, recorded is %+v", what, got, want)
 	}

@@ -23,6 +23,8 @@ type story struct {
 	// asked is the last request, whose answer comes next.
 	asked element
 	over  bool
+	// odd says that the errors' messages are the listener's own.
+	odd bool
 	// made are the tickets that the listener made, by those that the recorded one had made.
 	made map[string]string
 }
