@@ -85,6 +85,14 @@ func start(t *testing.T, home string, e halibut.Endpoint) *running {
 // launch runs a daemon that is prepared as a command, and returns when it listens. The test's end kills it.
 func launch(t *testing.T, cmd *exec.Cmd, path string, e halibut.Endpoint) *running {
 	t.Helper()
+	p := spawn(t, cmd, path)
+	p.serves(t, e)
+	return p
+}
+
+// spawn runs a daemon that is prepared as a command. The test's end kills it.
+func spawn(t *testing.T, cmd *exec.Cmd, path string) *running {
+	t.Helper()
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
@@ -100,10 +108,16 @@ func launch(t *testing.T, cmd *exec.Cmd, path string, e halibut.Endpoint) *runni
 		close(p.ended)
 	}()
 	t.Cleanup(p.kill)
+	return p
+}
+
+// serves returns when the daemon listens.
+func (p *running) serves(t *testing.T, e halibut.Endpoint) {
+	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if c, err := net.DialTimeout("tcp", e.Address, time.Second); err == nil {
 			_ = c.Close()
-			return p
+			return
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("the daemon does not listen: %s", p.logged())
