@@ -160,7 +160,7 @@ func (c Config) Dialled() string {
 		return ""
 	}
 	if a, err := netip.ParseAddr(host); err == nil && !a.IsUnspecified() {
-		return netip.AddrPortFrom(a, c.port()).String()
+		return netip.AddrPortFrom(a, c.Port()).String()
 	}
 	if host, err = os.Hostname(); err != nil || host == "" {
 		host = "localhost"
@@ -168,8 +168,8 @@ func (c Config) Dialled() string {
 	return host + ":" + port
 }
 
-// port is the port of Listen.
-func (c Config) port() uint16 {
+// Port is the port of Listen.
+func (c Config) Port() uint16 {
 	_, port, _ := split(c.Listen)
 	n, _ := strconv.ParseUint(port, 10, 16)
 	return uint16(n)

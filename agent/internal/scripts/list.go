@@ -21,7 +21,9 @@ const endPause = 50 * time.Millisecond
 // Listed is a script as its journal tells of it.
 type Listed struct {
 	Ticket, Operator string
-	Arrived          time.Time
+	// Task is what the operator calls the work that the script belongs to.
+	Task    string
+	Arrived time.Time
 	// State is process.Unclaimed for a script that waits for its turn.
 	State process.State
 	// Process is the id of the supervisor where State is process.Running; 0 in the moment before it is known.
@@ -74,7 +76,7 @@ func listed(dir string) (l Listed, found bool, err error) {
 	if err != nil {
 		return l, false, err
 	}
-	l = Listed{Ticket: r.Ticket, Operator: r.Operator, Arrived: r.Arrived, State: sight.State, Result: sight.Result, dir: dir}
+	l = Listed{Ticket: r.Ticket, Operator: r.Operator, Task: r.TaskID, Arrived: r.Arrived, State: sight.State, Result: sight.Result, dir: dir}
 	if l.State == process.Running {
 		var started process.Started
 		if _, err := process.ReadState(dir, process.StartedFile, &started); err != nil {
