@@ -72,6 +72,7 @@ test: build $(CONTROLPLANE) $(KUBECTL) $(HELM) ## run all tests, against a real 
 	@$(if $(CC_FOUND),echo 'race detector: on',echo 'race detector: OFF, as there is no C compiler (install gcc, or set CC)')
 	$(RACE) go test $(RACEFLAG) -vet=off -timeout=20m $(TESTFLAGS) $(PACKAGES)
 	cd hack/controlplane && go test -vet=off -timeout=10m $(TESTFLAGS) ./...
+	cd hack/packages && go test -vet=off -timeout=10m $(TESTFLAGS) ./...
 	hack/fuzz.sh 2s
 
 .PHONY: check
@@ -102,6 +103,17 @@ cross: ## build the Tentacle for every system that it supports, into bin/
 		os=$${target%/*}; arch=$${target#*/}; suffix=; [ $$os != windows ] || suffix=.exe; \
 		echo "tentacle for $$target"; \
 		GOOS=$$os GOARCH=$$arch go build -ldflags='$(LDFLAGS)' -o $(BIN)/tentacle-$$os-$$arch$$suffix ./agent; \
+	done
+
+# The time of everything in the packages: that of the commit, so that the same sources make the same bytes.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
+
+.PHONY: packages
+packages: ## build deb and rpm packages of the Tentacle, for amd64 and arm64, into dist/
+	@cd hack/packages && go build -ldflags='$(STRIP)' -o $(ROOT)/$(BIN)/packages .
+	@for arch in amd64 arm64; do \
+		GOOS=linux GOARCH=$$arch go build -ldflags='$(LDFLAGS)' -o $(BIN)/tentacle-linux-$$arch ./agent; \
+		$(BIN)/packages -root . -out dist -binary $(BIN)/tentacle-linux-$$arch -arch $$arch -version '$(VERSION)' -time '$(SOURCE_DATE_EPOCH)'; \
 	done
 
 .PHONY: tools
