@@ -136,8 +136,15 @@ func (p *running) logged() string {
 	return string(content)
 }
 
+// programVariable names a copy of this program to use in its place.
+const programVariable = "TENTACLE_TEST_PROGRAM"
+
 func command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	program := os.Args[0]
+	if other := os.Getenv(programVariable); other != "" {
+		program = other
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), actAsTentacle+"=1")
 	return cmd
 }

@@ -72,6 +72,9 @@ func (a *app) initialise(s config.Sources, trusted []halibut.Thumbprint, rsa boo
 	if err != nil {
 		return err
 	}
+	if err := a.handOver(h, settings); err != nil {
+		return err
+	}
 	list, err := trust.Open(h, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return fmt.Errorf("%w: %w", daemon.ErrState, err)

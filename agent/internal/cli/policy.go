@@ -84,7 +84,8 @@ func (a *app) policyCheck(path string, sources config.Sources) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "On this machine it is %s.\n", policy.Explain(policy.Standing(true, daemon.ScriptsApart(settings))))
+	apart, _ := daemon.ScriptsRunApart(h, settings)
+	fmt.Fprintf(a.out, "On this machine it is %s.\n", policy.Explain(policy.Standing(true, apart)))
 	return nil
 }
 

@@ -27,8 +27,13 @@ type shown struct {
 	PID     int                `json:"pid,omitempty"`
 	Policy  tentacle.Policy    `json:"policy"`
 	// PolicyProblem is why the policy file cannot be used; nobody may do anything then.
-	PolicyProblem string           `json:"policyProblem,omitempty"`
-	Operators     []trust.Operator `json:"operators"`
+	PolicyProblem string `json:"policyProblem,omitempty"`
+	// ScriptUser is whom scripts run as, empty for the daemon's own user; Apart says whether that keeps them
+	// from policy and audit log, and if not, Advisory says why.
+	ScriptUser string           `json:"scriptUser,omitempty"`
+	Apart      bool             `json:"scriptsRunApart"`
+	Advisory   string           `json:"advisory,omitempty"`
+	Operators  []trust.Operator `json:"operators"`
 
 	rules *policy.Policy
 }
@@ -93,12 +98,14 @@ func (a *app) gather(sources config.Sources) (shown, error) {
 	if err != nil {
 		return shown{}, err
 	}
+	apart, why := daemon.ScriptsRunApart(h, settings)
 	s := shown{
+		ScriptUser: settings.ScriptUser, Apart: apart, Advisory: why,
 		Version: a.version, Home: h.Dir(), SHA1: id.SHA1, SHA256: id.SHA256,
 		Listen: settings.Listen, Address: settings.Dialled(), Running: running, PID: pid,
 		Operators: append([]trust.Operator{}, operators...),
 	}
-	inForce := policy.Open(policy.Config{Home: h, Apart: daemon.ScriptsApart(settings)})
+	inForce := policy.Open(policy.Config{Home: h, Apart: apart})
 	s.Policy = inForce.Standing()
 	if s.rules, err = inForce.Policy(); err != nil {
 		s.PolicyProblem = err.Error()
@@ -120,6 +127,7 @@ func (a *app) print(s shown) {
 		{"home", s.Home},
 		{"version", s.Version},
 		{"policy", policy.Explain(s.Policy)},
+		{"scripts", s.scripts()},
 		{"trusts", count(len(s.Operators))},
 	} {
 		fmt.Fprintf(a.out, "%-12s%s\n", row[0], row[1])
@@ -133,6 +141,14 @@ func (a *app) print(s shown) {
 	case s.rules != nil:
 		fmt.Fprintf(a.out, "\nThe policy in force:\n\n%s", s.rules.Describe())
 	}
+}
+
+// scripts says whom scripts run as, and what that means for the owner's control.
+func (s shown) scripts() string {
+	if s.Apart {
+		return "run as " + s.ScriptUser + ", who cannot change policy and audit log"
+	}
+	return "can reach what belongs to the daemon; policy and audit log are advisory. " + s.Advisory
 }
 
 // manifest is the resource for this machine. What the machine cannot know has a placeholder that the

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/account"
 	"github.com/mantledeploy/mantle/agent/internal/config"
 	"github.com/mantledeploy/mantle/agent/internal/files"
 	"github.com/mantledeploy/mantle/agent/internal/home"
@@ -70,7 +71,9 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // parts is a daemon that is put together.
 type parts struct {
+	home     home.Home
 	config   config.Config
+	account  *account.Account // of scripts
 	identity *Identity
 	logger   *slog.Logger
 	trust    *trust.List
@@ -82,7 +85,7 @@ type parts struct {
 
 // assemble reads the home and settles what an earlier daemon left, without opening the port.
 func assemble(o Options) (p *parts, err error) {
-	p = &parts{}
+	p = &parts{home: o.Home}
 	if p.config, err = Settings(o.Home, o.Sources); err != nil {
 		return nil, err
 	}
@@ -95,11 +98,14 @@ func assemble(o Options) (p *parts, err error) {
 	if p.trust, err = trust.Open(o.Home, p.logger); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
+	if p.account, err = ScriptAccount(o.Home, p.config, o.Executable); err != nil {
+		return nil, err
+	}
 	p.policy = openPolicy(o, p.config, p.logger)
 	if err := emptySpool(o.Home); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
-	if p.files, err = files.Open(o.Home); err != nil {
+	if p.files, err = files.Open(o.Home, p.account); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
 	defer func() {
@@ -124,7 +130,8 @@ func (p *parts) scriptConfig(o Options) scripts.Config {
 	return scripts.Config{
 		Home:       o.Home.Dir(),
 		Supervisor: []string{o.Executable, "supervise"},
-		Env:        environment(o.Home, o.Executable, o.Version, p.identity),
+		Account:    p.account,
+		Env:        environment(o.Home, o.Executable, o.Version, p.identity, !p.account.IsSelf()),
 		Engine:     []string{o.Executable, "step"},
 		Allowed:    p.allowed,
 		Logger:     p.logger,
@@ -146,6 +153,11 @@ func (p *parts) greet(address net.Addr, version string) {
 	operators, err := p.trust.Operators()
 	if err == nil && len(operators) == 0 {
 		p.logger.Warn("no operator is trusted yet", "remedy", "tentacle trust add THUMBPRINT")
+	}
+	if apart, why := ScriptsRunApart(p.home, p.config); apart {
+		p.logger.Info("scripts run as another user", "user", p.account.String())
+	} else {
+		p.logger.Info("scripts can reach what belongs to the daemon", "why", why)
 	}
 	p.logger.Info("serving", "address", address.String(), "thumbprint", p.identity.SHA256, "sha1", p.identity.SHA1,
 		"operators", len(operators), "version", version)

@@ -17,14 +17,17 @@ const (
 )
 
 // environment is what every script gets beside the daemon's own environment: the variables that scripts
-// written for Octopus look for (halibut.md section 6.4), without those of its proxy, and the engine.
-func environment(h home.Home, executable, version string, id *Identity) []string {
-	folder := filepath.Dir(executable)
+// written for Octopus look for (halibut.md section 6.4), without those of its proxy, and the engine. apart says that they run as another user than the daemon.
+func environment(h home.Home, executable, version string, id *Identity, apart bool) []string {
+	folder, journals := filepath.Dir(executable), h.Dir()
+	if apart { // whose account cannot make files in the home itself
+		journals = h.Applications()
+	}
 	all := [][2]string{
 		{step.EnvTentacleHome, h.Dir()},
 		{"TentacleApplications", h.Applications()},
-		{"TentacleJournal", filepath.Join(h.Dir(), "DeploymentJournal.xml")},
-		{"CalamariPackageRetentionJournalPath", filepath.Join(h.Dir(), "PackageRetentionJournal.json")},
+		{"TentacleJournal", filepath.Join(journals, "DeploymentJournal.xml")},
+		{"CalamariPackageRetentionJournalPath", filepath.Join(journals, "PackageRetentionJournal.json")},
 		{"TentacleInstanceName", instanceName},
 		{"TentacleVersion", version},
 		{"TentacleNetFrameworkDescription", runtime.Version()}, // what it really runs on

@@ -8,9 +8,6 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/policy"
 )
 
-// ScriptsApart tells whether scripts run as another user than this process, which is the daemon or runs as its user.
-func ScriptsApart(c config.Config) bool { return c.ScriptUser != "" && c.ScriptUser != ownUser() }
-
 // ownUser is the name of this process's user; empty where the system cannot tell.
 func ownUser() string {
 	u, err := user.Current()
@@ -26,7 +23,8 @@ func openPolicy(o Options, c config.Config, logger *slog.Logger) *policy.List {
 	if scriptUser == "" {
 		scriptUser = ownUser()
 	}
-	list := policy.Open(policy.Config{Home: o.Home, User: scriptUser, Apart: ScriptsApart(c), Logger: logger})
+	apart, _ := ScriptsRunApart(o.Home, c)
+	list := policy.Open(policy.Config{Home: o.Home, User: scriptUser, Apart: apart, Logger: logger})
 	_, _ = list.Policy() // which logs
 	return list
 }

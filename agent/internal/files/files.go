@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/mantledeploy/mantle/agent/internal/account"
 	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -28,24 +29,28 @@ const maxSweep = 1_000_000
 // Store is the file transfer service of one home. It is safe for concurrent use.
 type Store struct {
 	home     home.Home
+	account  *account.Account
 	spelling spelling
 	root     *os.Root
 }
 
-// Open opens the home's folder, once, for all transfers.
-func Open(h home.Home) (*Store, error) {
+// Open opens the home's folder, once, for all transfers. They are done with the rights of account a, that of
+// scripts, to which what is uploaded belongs; nil is the daemon's own.
+func Open(h home.Home, a *account.Account) (*Store, error) {
 	root, err := os.OpenRoot(h.Dir())
 	if err != nil {
 		return nil, fmt.Errorf("opening the home for transfers: %w", err)
 	}
-	return &Store{home: h, spelling: spellingOf(h, runtime.GOOS), root: root}, nil
+	return &Store{home: h, account: a, spelling: spellingOf(h, runtime.GOOS), root: root}, nil
 }
 
 // Close ends all use of the store.
 func (s *Store) Close() error { return s.root.Close() }
 
 // Sweep removes from Files what uploads left that a crash cut off. Call it before the first upload.
-func (s *Store) Sweep() error {
+func (s *Store) Sweep() error { return account.As(s.account, s.sweep) }
+
+func (s *Store) sweep() error {
 	seen := 0
 	err := fs.WalkDir(s.root.FS(), home.FilesFolder, func(name string, d fs.DirEntry, err error) error {
 		if seen++; seen > maxSweep {
@@ -78,29 +83,41 @@ func (s *Store) UploadFile(ctx context.Context, remotePath string, content *hali
 	if content == nil {
 		return result, nil
 	}
-	p, err := s.walk(remotePath, parts, true, false)
+	from, err := content.Open() // by the daemon: it may lie in its spool
+	if err != nil {
+		return tentacle.UploadResult{}, fmt.Errorf("writing %.200q: %w", remotePath, err)
+	}
+	defer from.Close()
+	var hash string
+	err = account.As(s.account, func() error {
+		hash, err = s.write(ctx, remotePath, parts, from, content.Len())
+		return err
+	})
 	if err != nil {
 		return tentacle.UploadResult{}, classify(err)
-	}
-	defer p.close()
-	if p.info != nil && p.info.IsDir() {
-		return tentacle.UploadResult{}, classify(refuse(remotePath, "a folder has that name"))
-	}
-	hash, err := s.replace(ctx, p, content)
-	if err != nil {
-		return tentacle.UploadResult{}, classify(fmt.Errorf("writing %.200q: %w", remotePath, err))
 	}
 	result.Hash, result.Length = &hash, content.Len()
 	return result, nil
 }
 
-// replace writes content beside p and renames it to p.
-func (s *Store) replace(ctx context.Context, p *place, content *halibut.DataStream) (hash string, err error) {
-	from, err := content.Open()
+// write writes a file where parts lead.
+func (s *Store) write(ctx context.Context, remotePath string, parts []string, from io.Reader, size int64) (hash string, err error) {
+	p, err := s.walk(remotePath, parts, true, false)
 	if err != nil {
 		return "", err
 	}
-	defer from.Close()
+	defer p.close()
+	if p.info != nil && p.info.IsDir() {
+		return "", refuse(remotePath, "a folder has that name")
+	}
+	if hash, err = s.replace(ctx, p, from, size); err != nil {
+		return "", fmt.Errorf("writing %.200q: %w", remotePath, err)
+	}
+	return hash, nil
+}
+
+// replace writes content beside p and renames it to p.
+func (s *Store) replace(ctx context.Context, p *place, from io.Reader, size int64) (hash string, err error) {
 	temp := tempPrefix + rand.Text()
 	to, err := p.folder.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less the umask, as others write files
 	if err != nil {
@@ -118,12 +135,12 @@ func (s *Store) replace(ctx context.Context, p *place, content *halibut.DataStre
 		}
 	}
 	digest := sha1.New()
-	n, err := io.Copy(io.MultiWriter(to, digest), &reader{ctx, io.LimitReader(from, content.Len())})
+	n, err := io.Copy(io.MultiWriter(to, digest), &reader{ctx, io.LimitReader(from, size)})
 	if err != nil {
 		return "", err
 	}
-	if n != content.Len() {
-		return "", fmt.Errorf("the content ended after %d of %d bytes", n, content.Len())
+	if n != size {
+		return "", fmt.Errorf("the content ended after %d of %d bytes", n, size)
 	}
 	if err := to.Close(); err != nil {
 		return "", err
@@ -154,7 +171,7 @@ func (s *Store) DownloadFile(_ context.Context, remotePath string) (*halibut.Dat
 	if err != nil {
 		return nil, classify(err)
 	}
-	file, size, err := s.open(remotePath, parts)
+	file, size, err := s.openAs(remotePath, parts)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -166,9 +183,18 @@ func (s *Store) DownloadFile(_ context.Context, remotePath string) (*halibut.Dat
 	}
 	return halibut.NewDataStream(size, func() (io.ReadCloser, error) {
 		// Opened only when it is sent, so that a peer that goes away leaves no file open.
-		again, _, err := s.open(remotePath, parts)
+		again, _, err := s.openAs(remotePath, parts)
 		return again, err
 	}), nil
+}
+
+// openAs is open with the rights of the store's account.
+func (s *Store) openAs(text string, parts []string) (file *os.File, size int64, err error) {
+	err = account.As(s.account, func() error {
+		file, size, err = s.open(text, parts)
+		return err
+	})
+	return file, size, err
 }
 
 // open opens a regular file for reading; anything else is fs.ErrNotExist.

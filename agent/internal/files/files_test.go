@@ -26,7 +26,7 @@ func newStore(t *testing.T) (*Store, home.Home) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(h)
+	s, err := Open(h, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

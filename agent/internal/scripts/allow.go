@@ -8,6 +8,7 @@ import (
 	"runtime"
 
 	"github.com/mantledeploy/mantle/agent/internal/policy"
+	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
@@ -84,6 +85,9 @@ func (s *Store) readCall(t *ticket, cmd tentacle.StartScriptCommandV2) error {
 		return err
 	}
 	t.record.Call = policy.CallOf(data)
+	if user := t.record.Call.User; user != t.record.Process.User && len(s.cfg.Engine) > 0 && process.Privileged() {
+		t.record.Process.StepUser = user // whom the engine has no right to become
+	}
 	t.record.Process.Env = []string{step.EnvSeal + "=" + step.Seal(data, hidden)}
 	return nil
 }

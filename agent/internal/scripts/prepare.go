@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/mantledeploy/mantle/agent/internal/account"
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -52,9 +53,9 @@ func (s *Store) prepare(t *ticket, cmd tentacle.StartScriptCommandV2, body strin
 	if err := os.Mkdir(t.dir, 0o700); err != nil {
 		return err
 	}
-	batch := &batch{}
+	batch := &batch{account: s.cfg.Account}
 	batch.dir(s.tickets)
-	batch.dir(s.work)
+	batch.workDir(s.work)
 	if err := s.writeWork(batch, t.record.Ticket, names, cmd.Files, body); err != nil {
 		return errors.Join(err, batch.sync())
 	}
@@ -64,21 +65,23 @@ func (s *Store) prepare(t *ticket, cmd tentacle.StartScriptCommandV2, body strin
 	return batch.sync()
 }
 
-// writeWork writes the folder that the script sees.
+// writeWork writes the folder that the script sees, which belongs to the account of scripts. Others that run as
+// it can get at the folder while it is written, so nothing of it is done with more rights than theirs.
 func (s *Store) writeWork(b *batch, id string, names []string, files []tentacle.ScriptFile, body string) error {
 	work := s.workFolder(id)
-	if err := os.RemoveAll(work); err != nil {
+	if err := s.removeWork(id); err != nil {
 		return err
 	}
-	if err := os.Mkdir(work, 0o700); err != nil {
+	if err := account.As(b.account, func() error { return os.Mkdir(work, 0o700) }); err != nil {
 		return err
 	}
-	b.dir(work)
-	if err := b.file(filepath.Join(work, bootstrapName), 0o600, strings.NewReader(bootstrap(body))); err != nil {
+	b.workDir(work)
+	if err := b.workFile(filepath.Join(work, bootstrapName), strings.NewReader(bootstrap(body))); err != nil {
 		return err
 	}
 	for i, f := range files {
-		if err := b.folders(work, path.Dir(names[i])); err != nil {
+		err := account.As(b.account, func() error { return b.folders(work, path.Dir(names[i])) })
+		if err != nil {
 			return err
 		}
 		if err := writeScriptFile(b, filepath.Join(work, filepath.FromSlash(names[i])), f); err != nil {
@@ -90,7 +93,7 @@ func (s *Store) writeWork(b *batch, id string, names []string, files []tentacle.
 
 func writeScriptFile(b *batch, target string, f tentacle.ScriptFile) error {
 	if f.Contents == nil {
-		return b.file(target, 0o600, strings.NewReader(""))
+		return b.workFile(target, strings.NewReader(""))
 	}
 	content, err := f.Contents.Open()
 	if err != nil {
@@ -98,7 +101,7 @@ func writeScriptFile(b *batch, target string, f tentacle.ScriptFile) error {
 	}
 	defer content.Close()
 	if f.EncryptionPassword == nil || *f.EncryptionPassword == "" {
-		return b.file(target, 0o600, content)
+		return b.workFile(target, content)
 	}
 	plain, err := io.ReadAll(io.LimitReader(content, maxEncrypted+1))
 	if err != nil {
@@ -111,7 +114,7 @@ func writeScriptFile(b *batch, target string, f tentacle.ScriptFile) error {
 	if err != nil {
 		return fmt.Errorf("encrypting file %q: %w", f.Name, err)
 	}
-	return b.file(target, 0o600, strings.NewReader(string(secret)))
+	return b.workFile(target, strings.NewReader(string(secret)))
 }
 
 // fileNames returns the names of the files with slashes, or a badStartError for the first that leaves the
@@ -170,15 +173,21 @@ func (s *Store) checkSpace(files []tentacle.ScriptFile) error {
 // batch writes new files and syncs them together, as syncs that run at the same time cost little more than
 // one.
 type batch struct {
-	files []*os.File
-	dirs  map[string]bool
+	account *account.Account // of scripts
+	files   []*os.File
+	dirs    map[string]*account.Account // and who may open them; nil for the daemon
 }
 
-func (b *batch) dir(name string) {
+func (b *batch) dir(name string) { b.add(name, nil) }
+
+// workDir is dir for a folder of scripts.
+func (b *batch) workDir(name string) { b.add(name, b.account) }
+
+func (b *batch) add(name string, who *account.Account) {
 	if b.dirs == nil {
-		b.dirs = map[string]bool{}
+		b.dirs = map[string]*account.Account{}
 	}
-	b.dirs[name] = true
+	b.dirs[name] = who
 }
 
 // folders makes the folders of a relative slash path below root.
@@ -193,8 +202,14 @@ func (b *batch) folders(root, name string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return folderError(name, err)
 	}
-	b.dir(dir)
+	b.workDir(dir)
 	return nil
+}
+
+// workFile writes a file of the script's folder. Its content may come from where only the daemon may read, so
+// it was opened before.
+func (b *batch) workFile(name string, content io.Reader) error {
+	return account.As(b.account, func() error { return b.file(name, 0o600, content) })
 }
 
 func (b *batch) file(name string, mode fs.FileMode, content io.Reader) error {
@@ -223,9 +238,9 @@ func (b *batch) sync() error {
 		all.Go(func() { errs[i] = errors.Join(f.Sync(), f.Close()) })
 	}
 	next := len(b.files)
-	for name := range b.dirs {
+	for name, who := range b.dirs {
 		at := next
-		all.Go(func() { errs[at] = process.SyncDir(name) })
+		all.Go(func() { errs[at] = account.As(who, func() error { return process.SyncDir(name) }) })
 		next++
 	}
 	all.Wait()
@@ -235,10 +250,21 @@ func (b *batch) sync() error {
 func (s *Store) workFolder(id string) string { return filepath.Join(s.work, id) }
 func (s *Store) journal(key string) string   { return filepath.Join(s.tickets, key) }
 
+// removeWork removes the folder of a script. What the script made as yet another user the account of scripts may
+// not be able to remove; the daemon then does it by its own rights, where they are enough. Either way links are
+// removed, not followed, and Work itself is not the scripts' to replace.
+func (s *Store) removeWork(name string) error {
+	err := account.As(s.cfg.Account, func() error { return os.RemoveAll(s.workFolder(name)) })
+	if err != nil && !s.cfg.Account.IsSelf() {
+		return os.RemoveAll(s.workFolder(name))
+	}
+	return err
+}
+
 // discard removes what there is of a ticket: its own folder first, so that the journal tells of it until
 // the end.
 func (s *Store) discard(t *ticket) {
-	err := os.RemoveAll(s.workFolder(t.record.Ticket))
+	err := s.removeWork(t.record.Ticket)
 	if err == nil {
 		err = os.RemoveAll(t.dir)
 	}

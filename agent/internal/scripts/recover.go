@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -116,7 +115,7 @@ func (s *Store) sweepFolders(key string) {
 	errs = append(errs, err)
 	for _, f := range names {
 		if strings.ToLower(f.Name()) == key {
-			errs = append(errs, os.RemoveAll(filepath.Join(s.work, f.Name())))
+			errs = append(errs, s.removeWork(f.Name()))
 		}
 	}
 	if err := errors.Join(append(errs, os.RemoveAll(s.journal(key)))...); err != nil {

@@ -123,6 +123,9 @@ func (s *Store) newRecord(operator string, cmd tentacle.StartScriptCommandV2) re
 	r.Process = scriptCommand(s.workFolder(r.Ticket), cmd.Arguments)
 	r.Process.Grace, r.Process.Abandon, r.Process.Drain = s.cfg.Grace, s.cfg.Abandon, s.cfg.Drain
 	r.Process.Output = s.cfg.Output
+	if a := s.cfg.Account; !a.IsSelf() {
+		r.Process.User = a.Name
+	}
 	return r
 }
 

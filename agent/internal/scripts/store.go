@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/account"
 	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/agent/internal/process"
@@ -24,6 +25,8 @@ type Config struct {
 	Supervisor []string
 	// Env is added to the environment of every script, as NAME=value.
 	Env []string
+	// Account is the one that scripts run as, and to which Work belongs; nil is the daemon's own.
+	Account *account.Account
 	// Engine is the command line of the engine, which carries out steps. What calls it (api/step.IsCall) is run by it
 	// directly, without the shell that the call is written for; nil leaves that to the shell.
 	Engine []string

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +87,18 @@ type harness struct {
 	mutex   string
 	// gaps allows that numbers are missing where output was cut.
 	gaps bool
+}
+
+// scratch is a folder that scripts can write to, whatever user they run as.
+func (h *harness) scratch() string {
+	h.Helper()
+	dir := h.TempDir()
+	for _, at := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(at, 0o777); err != nil { // #nosec G302 -- that is what it is for
+			h.Fatal(err)
+		}
+	}
+	return dir
 }
 
 func (h *harness) ticket() tentacle.ScriptTicket {

@@ -165,7 +165,7 @@ func completeWaiting(h *harness) {
 
 func completeRunning(h *harness) {
 	mark, count := h.marker()
-	gate := h.TempDir() + "/gate"
+	gate := h.scratch() + "/gate"
 	c := h.exclusive("echo ready; until test -e '" + gate + "'; do sleep 0.1; done\n" + mark + "exit 7")
 	h.start(c)
 	h.until(c.ScriptTicket, printed("ready"))

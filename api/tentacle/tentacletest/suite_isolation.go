@@ -44,7 +44,7 @@ func (h *harness) waiting(c tentacle.StartScriptCommandV2) tentacle.ScriptTicket
 }
 
 func writersAlone(h *harness) {
-	dir := h.TempDir()
+	dir := h.scratch()
 	var tickets []tentacle.ScriptTicket
 	for range 5 {
 		c := h.exclusive("mkdir '" + dir + "/inside' || exit 1; sleep 0.1; rmdir '" + dir + "/inside'")
@@ -76,7 +76,7 @@ func writerWaitsForReader(h *harness) {
 
 func waitersInOrder(h *harness) {
 	reader := h.holder(tentacle.NoIsolation)
-	file := h.TempDir() + "/order"
+	file := h.scratch() + "/order"
 	first := h.waiting(h.exclusive("echo first >> '" + file + "'"))
 	second := h.waiting(h.command("echo second >> '" + file + "'"))
 	h.cancel(reader)

@@ -36,7 +36,7 @@ func startCases() []testCase {
 
 // marker makes a line of Bash that leaves a trace each time it runs, and a count of the traces.
 func (h *harness) marker() (line string, count func() int) {
-	file := filepath.Join(h.TempDir(), "marks")
+	file := filepath.Join(h.scratch(), "marks")
 	return "echo x >> '" + file + "'\n", func() int {
 		content, err := os.ReadFile(file)
 		if err != nil && !os.IsNotExist(err) {

@@ -133,7 +133,7 @@ func v1Complete(h *harness) {
 func v1CompleteRunning(h *harness) {
 	c := h.v1()
 	mark, count := h.marker()
-	gate := h.TempDir() + "/gate"
+	gate := h.scratch() + "/gate"
 	k := c.start(c.command("echo ready; until test -e '" + gate + "'; do sleep 0.1; done\n" + mark))
 	h.until(k, printed("ready"))
 	if r := c.complete(k, 0); r.State != tentacle.Running || len(r.Logs) != 1 {
