@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -189,4 +191,70 @@ func TestATentacleNeedsNoPrivilege(t *testing.T) {
 	if code, _ := finish(t, o, "deaf"); code != tentacle.ExitCanceled {
 		t.Errorf("the cancelled script ended with %d", code)
 	}
+}
+
+// systemctl calls the machine's own.
+func systemctl(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "systemctl", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("systemctl %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// TestAScriptOutlivesARestartOfTheService runs the unit of the packages, under another name, by the systemd of
+// this machine.
+func TestAScriptOutlivesARestartOfTheService(t *testing.T) {
+	if _, err := os.Stat("/run/systemd/system"); err != nil || os.Getuid() != 0 {
+		t.Skip("systemd does not run here, or not for this user")
+	}
+	dir := t.TempDir()
+	program, home := filepath.Join(dir, "tentacle"), filepath.Join(dir, "home")
+	gobuild(t, ".", program, "-s -w", ".")
+	text, err := os.ReadFile("../hack/packages/tentacle.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, first := tentacletest.NewCertificate(t, "operator")
+	e := initialise(t, home, first)
+	name := fmt.Sprintf("mantle-test-%d.service", os.Getpid())
+	path := filepath.Join("/run/systemd/system", name)
+	unit := strings.NewReplacer("/usr/bin/tentacle", program, "/var/lib/tentacle", home).Replace(string(text))
+	if err := os.WriteFile(path, []byte(unit), 0o644); err != nil { //nolint:gosec // as units are
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = exec.Command("systemctl", "stop", name).Run()
+		_ = command(context.Background(), "service", "stop", "--scripts", "--home", home).Run()
+		_ = os.Remove(path)
+		_ = exec.Command("systemctl", "daemon-reload").Run()
+	})
+	systemctl(t, "daemon-reload")
+	systemctl(t, "start", name)
+	pid := func() string { return systemctl(t, "show", "--property=MainPID", "--value", name) }
+	listens(t, e)
+	before := pid()
+	c := newCounting(t.TempDir())
+	startScript(t, operator(t, e, a), "restarted", c.body())
+	eventually(t, "the script begins", func() bool { return exists(c.begun) })
+	systemctl(t, "restart", name)
+	listens(t, e)
+	if pid() == before {
+		t.Error("the daemon was not started again")
+	}
+	systemctl(t, "reload", name)
+	c.check(t, operator(t, e, a), "restarted")
+}
+
+// listens waits for a daemon that somebody else starts.
+func listens(t *testing.T, e halibut.Endpoint) {
+	t.Helper()
+	eventually(t, "the daemon listens", func() bool {
+		c, err := net.DialTimeout("tcp", e.Address, time.Second)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
 }

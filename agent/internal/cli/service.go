@@ -180,7 +180,7 @@ func (a *app) serviceUninstallCommand() *cobra.Command {
 --scripts' before this ends them. The home, with key, trust and what is deployed,
 stays: remove it by hand if the machine is to forget who it was. A unit that a
 package brought is disabled, and goes with the package.`,
-		Args:  exactly(0),
+		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.withSystem(func(s *hostservice.System) error {
 				if _, err := a.service(c, s); err != nil {
@@ -203,7 +203,7 @@ func (a *app) serviceStartCommand() *cobra.Command {
 		Short: "Start the daemon",
 		Long: `Let the service manager start the daemon. If it does not stay, 'journalctl -u
 tentacle' says why; on Windows the event log, Application, source tentacle.`,
-		Args:  exactly(0),
+		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.withSystem(func(s *hostservice.System) error {
 				_, err := a.service(c, s)
