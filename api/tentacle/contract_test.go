@@ -133,9 +133,10 @@ func FuzzQuotedArgumentArrivesWhole(f *testing.F) {
 }
 
 func TestFactsComeBackFromTheirStrings(t *testing.T) {
+	free := int64(120)
 	want := Facts{
 		Services: []string{FileTransferServiceName, ScriptServiceV2Name, MantleScriptServiceName},
-		Version:  "1.2.3", OS: "linux", Arch: "amd64", Policy: PolicyNone, Engine: 1,
+		Version:  "1.2.3", OS: "linux", Arch: "amd64", Policy: PolicyNone, Engine: 1, LowDisk: &free,
 	}
 	got := ParseFacts(want.Response())
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -153,7 +154,7 @@ func TestFactsOfAStranger(t *testing.T) {
 		t.Errorf("an Octopus Tentacle (-want +got):\n%s", diff)
 	}
 	hostile := []string{
-		"MantleEngine/many", "MantleEngine/-1", "mantle.platform=linux", "mantle.version=1\n2",
+		"MantleEngine/many", "mantle.lowDisk=none", "mantle.lowDisk=-1", "MantleEngine/-1", "mantle.platform=linux", "mantle.version=1\n2",
 		strings.Repeat("x", 1000),
 	}
 	got = ParseFacts(CapabilitiesResponseV2{SupportedCapabilities: hostile})

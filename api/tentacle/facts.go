@@ -21,6 +21,7 @@ const (
 	policyFact   = "mantle.policy="
 	engineFact   = "MantleEngine/"
 	auditFact    = "mantle.audit="
+	lowDiskFact  = "mantle.lowDisk="
 
 	maxCapabilities = 256
 	maxCapability   = 200
@@ -40,6 +41,8 @@ type Facts struct {
 	Engine int
 	// Audit is the head of the machine's audit log; its Hash is empty where none is told.
 	Audit AuditHead
+	// LowDisk is how many MiB are free on a machine that refuses scripts because they are too few; nil elsewhere.
+	LowDisk *int64
 }
 
 // ParseFacts reads a capabilities response. The response is a stranger's: more than 256 strings, and strings
@@ -75,6 +78,8 @@ func (f *Facts) add(capability string) {
 		if head, err := ParseAuditHead(v); err == nil {
 			f.Audit = head
 		}
+	} else if v, found := strings.CutPrefix(capability, lowDiskFact); found {
+		f.setLowDisk(v)
 	} else {
 		f.Services = append(f.Services, capability)
 	}
@@ -84,6 +89,12 @@ func (f *Facts) setPlatform(v string) {
 	system, arch, found := strings.Cut(v, "/")
 	if found && system != "" && arch != "" {
 		f.OS, f.Arch = system, arch
+	}
+}
+
+func (f *Facts) setLowDisk(v string) {
+	if n, err := strconv.ParseInt(v, 10, 64); err == nil && n >= 0 {
+		f.LowDisk = &n
 	}
 }
 
@@ -114,6 +125,9 @@ func (f Facts) Response() CapabilitiesResponseV2 {
 	}
 	if f.Audit.Hash != "" {
 		all = append(all, auditFact+f.Audit.String())
+	}
+	if f.LowDisk != nil {
+		all = append(all, lowDiskFact+strconv.FormatInt(*f.LowDisk, 10))
 	}
 	return CapabilitiesResponseV2{SupportedCapabilities: all}
 }

@@ -42,6 +42,8 @@ const (
 	ReasonIdentityLost = "IdentityLost"
 	// ReasonHealthScriptFailed surfaces when the policy's health script ended with a non-zero exit code.
 	ReasonHealthScriptFailed = "HealthScriptFailed"
+	// ReasonLowDisk surfaces when the machine says that it has too little free disk space to start a script.
+	ReasonLowDisk = "LowDisk"
 	// ReasonHealthCheckError surfaces when the health or inventory step could not be run to its end.
 	ReasonHealthCheckError = "HealthCheckError"
 	// ReasonTentacleUnsupported surfaces when the Tentacle lacks a service that the operator needs.

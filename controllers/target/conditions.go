@@ -131,6 +131,8 @@ func describeHealth(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condit
 	switch {
 	case errors.As(found.Probe.Fits(), &unfit):
 		unhealthy(unfit.Reason, unfit.Message)
+	case found.Probe.Facts.LowDisk != nil:
+		unhealthy(v1alpha1.ReasonLowDisk, fmt.Sprintf("low disk space: %d MiB are free at the Tentacle's home, too few to start a script; make room there", *found.Probe.Facts.LowDisk))
 	case found.InventoryErr != nil:
 		unhealthy(v1alpha1.ReasonHealthCheckError, "the machine's journal could not be read: "+found.InventoryErr.Error())
 	case found.HealthErr != nil:

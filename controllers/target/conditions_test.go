@@ -117,6 +117,20 @@ func TestATentacleThatCannotCarryOutStepsIsUnhealthy(t *testing.T) {
 	}
 }
 
+func TestAMachineWithoutDiskSpaceIsUnhealthyUntilItHasRoom(t *testing.T) {
+	dt, full := aTarget(), able()
+	free := int64(120)
+	full.LowDisk = &free
+	describe(seen(dt, &finding{At: noon, Probe: tentacle.Probe{Facts: full}}))
+	if c := ready(t, dt); c.Reason != v1alpha1.ReasonLowDisk || !strings.Contains(c.Message, "120 MiB") || dt.Status.Health != v1alpha1.HealthUnhealthy {
+		t.Errorf("health %s, %+v", dt.Status.Health, c)
+	}
+	describe(seen(dt, &finding{At: noon, Probe: tentacle.Probe{Facts: able()}}))
+	if c := ready(t, dt); c.Status != metav1.ConditionTrue || dt.Status.Health != v1alpha1.HealthHealthy {
+		t.Errorf("with room again: health %s, %+v", dt.Status.Health, c)
+	}
+}
+
 func TestAClockThatIsAheadDoesNotHideRuns(t *testing.T) {
 	dt := aTarget()
 	ahead := &step.Inventory{Installed: []step.Installed{{Namespace: "shop", Environment: "production", Project: "shop", Release: "1.0.0",

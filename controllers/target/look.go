@@ -192,7 +192,7 @@ func (ls *looks) find(ctx context.Context, w wanted) *finding {
 	if found.Probe, found.Err = ls.machines.Probe(ctx, w.machine); found.Err != nil {
 		return found
 	}
-	if found.Probe.Fits() != nil {
+	if found.Probe.Fits() != nil || found.Probe.Facts.LowDisk != nil { // it starts nothing
 		return found
 	}
 	if found.Probe.Certificate != nil && string(halibut.SHA256Thumbprint(found.Probe.Certificate)) != w.journalOf {
@@ -214,7 +214,7 @@ func (ls *looks) find(ctx context.Context, w wanted) *finding {
 }
 
 func (f *finding) healthy() bool {
-	return f.Err == nil && f.Probe.Fits() == nil && f.InventoryErr == nil && f.HealthErr == nil && (f.Health == nil || f.Health.Outcome == tentacle.OutcomeSucceeded)
+	return f.Err == nil && f.Probe.Fits() == nil && f.Probe.Facts.LowDisk == nil && f.InventoryErr == nil && f.HealthErr == nil && (f.Health == nil || f.Health.Outcome == tentacle.OutcomeSucceeded)
 }
 
 // lostIdentity is a finding of its own: without an identity nobody is called.

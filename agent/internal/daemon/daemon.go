@@ -121,7 +121,7 @@ func assemble(o Options) (p *parts, err error) {
 	}
 	p.server, err = server.New(server.Config{
 		Home: o.Home, Certificate: p.identity.Certificate, Trust: p.trust, Policy: p.policy, Scripts: p.scripts, ScriptsV1: p.scripts,
-		Files: p.files, Facts: facts(o.Version), Page: p.config.Page, Logger: p.logger,
+		Files: p.files, Facts: facts(o.Version), StartReserve: scripts.MinFree, Page: p.config.Page, Logger: p.logger,
 	})
 	return p, err
 }

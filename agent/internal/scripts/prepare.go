@@ -165,7 +165,7 @@ func (s *Store) checkSpace(files []tentacle.ScriptFile) error {
 		}
 	}
 	if free < need {
-		return fmt.Errorf("too little free space in %s: %d MB, and %d MB are needed", s.cfg.Home, free>>20, need>>20)
+		return fmt.Errorf("low disk space on this machine: %d MiB are free at %s, and starting the script needs %d MiB; make room and try again", free>>20, s.cfg.Home, need>>20)
 	}
 	return nil
 }

@@ -17,6 +17,10 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
 )
 
+// MinFree is how much must be free in a home for a script to be started, in bytes, where Config says nothing
+// else.
+const MinFree = 500 << 20
+
 // Config is what a Store needs. Home and Supervisor must be set; each duration and limit has a default.
 type Config struct {
 	// Home is the resolved home. Its folders .tentacle and Work are made where they are missing.
@@ -66,7 +70,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	if c.MinFree == 0 {
-		c.MinFree = 500 << 20
+		c.MinFree = MinFree
 	}
 	if c.MaxReply == 0 {
 		c.MaxReply = 4 << 20

@@ -36,6 +36,7 @@ var errNobody = errors.New("the caller is not known")
 // call with the operator from its context.
 type machine struct {
 	*files.Store
+	room    room
 	scripts Scripts
 	v1      ScriptsV1
 	policy  *policy.List
@@ -55,6 +56,7 @@ func operator(ctx context.Context) (string, error) {
 func (m *machine) GetCapabilities(context.Context) (tentacle.CapabilitiesResponseV2, error) {
 	f := m.facts
 	f.Policy = m.policy.Standing()
+	f.LowDisk = m.room.low()
 	return f.Response(), nil
 }
 

@@ -75,10 +75,25 @@ func TestATransferThatTheDiskHasNoRoomForIsRefusedForNow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := admit(h, 1000); err != nil {
+	free, err := h.Free()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := room{home: h, reserve: 500 << 20}
+	if err := r.admit("UploadFile", 1000); err != nil {
 		t.Errorf("a small one: %v", err)
 	}
-	err = admit(h, 1<<60)
+	if low := r.low(); low != nil {
+		t.Errorf("%d MiB are called low", *low)
+	}
+	r.reserve = free + 1<<30
+	if err := r.admit("StartScript", 1000); err == nil || !strings.Contains(err.Error(), "low disk space") {
+		t.Errorf("a file of a script that could not be started: %v", err)
+	}
+	if low := r.low(); low == nil || *low > free>>20+100 {
+		t.Errorf("that it is too little is told as %v", low)
+	}
+	err = r.admit("UploadFile", 1<<60)
 	if err == nil || !strings.Contains(err.Error(), "low disk space") {
 		t.Errorf("an enormous one: %v", err)
 	}

@@ -42,6 +42,8 @@ type Config struct {
 	Files *files.Store
 	// Facts are told to operators, together with the services.
 	Facts tentacle.Facts
+	// StartReserve is what must be free in the home for a script to be started, in bytes.
+	StartReserve int64
 	// Page says whether browsers are told what this is.
 	Page bool
 	// Logger gets who was refused, and the server's own trouble.
@@ -58,7 +60,8 @@ type Server struct {
 // New wires a server. It opens nothing and starts nothing.
 func New(c Config) (*Server, error) {
 	closing, closeAll := context.WithCancel(context.Background())
-	m := &machine{scripts: c.Scripts, policy: c.Policy, v1: c.ScriptsV1, Store: c.Files, facts: c.Facts, closing: closing}
+	r := room{home: c.Home, reserve: c.StartReserve}
+	m := &machine{room: r, scripts: c.Scripts, policy: c.Policy, v1: c.ScriptsV1, Store: c.Files, facts: c.Facts, closing: closing}
 	services := tentacle.Services(m)
 	m.facts.Services = tentacle.Listed(services)
 	refused := newRefusals(c.Logger)
@@ -66,7 +69,7 @@ func New(c Config) (*Server, error) {
 		Certificate: c.Certificate,
 		Authorise:   func(p halibut.Peer) error { return c.Trust.Check(p.Certificate) },
 		Refused:     func(p halibut.Peer, err error) { refused.record(p, err, time.Now()) },
-		Admit:       func(_ halibut.Peer, _, _ string, size int64) error { return admit(c.Home, size) },
+		Admit:       func(_ halibut.Peer, _, method string, size int64) error { return r.admit(method, size) },
 		Services:    services,
 		SpoolDir:    c.Home.Spool(),
 		Logger:      c.Logger,
@@ -113,24 +116,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.halibut.Shutdown(ctx)
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("ending connections: %w", err)
-	}
-	return nil
-}
-
-// admit refuses streams for which the disk has no room, before they are transferred: they are spooled
-// first and then written to their place. The refusal may pass, and says so by being no FinalError.
-func admit(h home.Home, size int64) error {
-	const reserve = 1 << 20
-	if size <= 0 {
-		return nil
-	}
-	free, err := h.Free()
-	if err != nil {
-		return err
-	}
-	if free/2-reserve < size {
-		return fmt.Errorf("low disk space on this machine: %d MiB are free at %s, and receiving %d MiB needs twice as much; make room and try again",
-			free>>20, h.Dir(), size>>20)
 	}
 	return nil
 }
