@@ -58,13 +58,21 @@ func (e *interpreterError) Error() string {
 	return fmt.Sprintf("this machine has no %s: %s", e.shell, e.remedy)
 }
 
+// path is the first of its programs that this machine has; empty where it has none.
+func (i interpreter) path() string {
+	for _, name := range i.programs {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
 // find is the command line that runs a script.
 func find(shell step.Shell, script string) ([]string, error) {
 	i := interpreters()[shell]
-	for _, name := range i.programs {
-		if path, err := exec.LookPath(name); err == nil {
-			return append([]string{path}, i.arguments(script)...), nil
-		}
+	if path := i.path(); path != "" {
+		return append([]string{path}, i.arguments(script)...), nil
 	}
 	return nil, &interpreterError{shell, i.remedy}
 }

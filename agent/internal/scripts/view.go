@@ -17,6 +17,9 @@ import (
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
+// MinFree is how many bytes have to be free in the home for a script to be started, unless Config says otherwise.
+const MinFree = 500 << 20
+
 // What the states of a Seen are called.
 const (
 	SeenWaiting    = "waiting"    // for its mutex, or for a daemon to start it
@@ -105,7 +108,9 @@ func viewTombstones(dir string, most int) ([]Seen, error) {
 			infos = append(infos, info)
 		}
 	}
-	slices.SortFunc(infos, func(a, b fs.FileInfo) int { return cmp.Or(b.ModTime().Compare(a.ModTime()), strings.Compare(a.Name(), b.Name())) })
+	slices.SortFunc(infos, func(a, b fs.FileInfo) int {
+		return cmp.Or(b.ModTime().Compare(a.ModTime()), strings.Compare(a.Name(), b.Name()))
+	})
 	var all []Seen
 	for _, info := range infos[:min(len(infos), max(most, 0))] {
 		var t tombstone

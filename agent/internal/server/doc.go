@@ -1,5 +1,5 @@
 // Package server puts a Tentacle on the network. It is the only package of the daemon that opens sockets,
-// and it opens one kind: a listener. Nothing here dials.
+// and it opens one kind: a listener. Nothing here dials. (Lookup and Taken are not the daemon's; they serve a person.)
 //
 // New wires the file service, the scripts and the capabilities to the services of api/tentacle, and the list
 // of trusted operators to the moment at which a halibut.Server asks whether a peer may call: after the

@@ -1,0 +1,126 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/mantledeploy/mantle/agent/internal/daemon"
+	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/agent/internal/hostservice"
+	"github.com/mantledeploy/mantle/agent/internal/policy"
+	"github.com/mantledeploy/mantle/agent/internal/trust"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// lookAtHome looks who could read or change what belongs to the owner. That .tentacle itself is closed is
+// checked by opening the home.
+func lookAtHome(_ context.Context, m Machine) []Finding {
+	if runtime.GOOS == "windows" {
+		return well("%s is there; who may open .tentacle is told by its access list (icacls)", m.Home.Dir())
+	}
+	var all []Finding
+	for _, path := range []string{m.Home.Key(), m.Home.Trust(), m.Home.Config()} {
+		info, err := os.Lstat(path)
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			all = append(all, bad(Warn, "chmod 0600 "+path, "%s has mode %04o and is for the Tentacle's user alone", path, info.Mode().Perm())...)
+		}
+	}
+	info, err := os.Stat(m.Home.Dir())
+	switch {
+	case err != nil:
+		return bad(Fail, "run this as the user to whom the home belongs", "%v", err)
+	case info.Mode().Perm()&0o022 != 0:
+		all = append(all, bad(Fail, "chmod go-w "+m.Home.Dir(), "others on this machine can write to %s (mode %04o), and so put another .tentacle in its place", m.Home.Dir(), info.Mode().Perm())...)
+	}
+	if len(all) == 0 {
+		return well("%s and its state are closed to others", m.Home.Dir())
+	}
+	return all
+}
+
+// lookAtLocks finds a command that hangs, and a daemon that ended without a word.
+func lookAtLocks(_ context.Context, m Machine) []Finding {
+	if err := m.Home.Change(func() error { return nil }); err != nil {
+		return bad(Fail, "end the command that holds it (fuser "+m.Home.State("lock")+")", "%v", err)
+	}
+	if pid, err := home.ReadFile(m.Home.State("daemon"), 64); err == nil && !m.Running && len(pid) > 0 {
+		return bad(Warn, "look for its reason in the service's log; nothing is to be removed, the next daemon takes over",
+			"the last daemon (process %s) did not end by itself: it was killed, it crashed, or the machine lost power", strings.TrimSpace(string(pid)))
+	}
+	return well("nothing holds them that should not")
+}
+
+func lookAtIdentity(_ context.Context, m Machine) []Finding {
+	id, err := daemon.LoadIdentity(m.Home)
+	if err != nil {
+		return bad(Fail, "tentacle certificate import FILE"+m.At+" from a backup, or tentacle certificate new"+m.At, "%v", err)
+	}
+	return well("operators know this machine by %s (SHA-1 %s)", id.SHA256, id.SHA1)
+}
+
+func lookAtTrust(_ context.Context, m Machine) []Finding {
+	list, err := trust.Open(m.Home, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return bad(Fail, "put the file back from a backup, or remove it and trust the operators again", "%v", err)
+	}
+	operators, err := list.Operators()
+	switch {
+	case err != nil:
+		return bad(Fail, "put the file back from a backup, or remove it and trust the operators again", "%v", err)
+	case len(operators) == 0:
+		return bad(Fail, "tentacle trust add THUMBPRINT"+m.At, "no operator is trusted, so nobody can deploy here")
+	}
+	return well("%d trusted; 'tentacle trust list%s' says whom", len(operators), m.At)
+}
+
+func lookAtPolicy(_ context.Context, m Machine) []Finding {
+	list := policy.Open(policy.Config{Home: m.Home, Apart: daemon.ScriptsApart(m.Settings)})
+	if _, err := list.Policy(); err != nil {
+		return bad(Fail, "mend it; 'tentacle policy check FILE' says what is wrong, and until then nobody may do anything", "%v", err)
+	}
+	standing := list.Standing()
+	if standing == tentacle.PolicyAdvisory {
+		return bad(Warn, "set scriptUser, so that scripts run as another user than the daemon", "%s", policy.Explain(standing))
+	}
+	return well("%s", policy.Explain(standing))
+}
+
+func lookAtDaemon(_ context.Context, m Machine) []Finding {
+	switch {
+	case !m.Running:
+		return bad(Fail, "tentacle service start, or tentacle run"+m.At, "no daemon runs for this home")
+	case m.PID == 0:
+		return bad(Warn, "try again in a moment", "the daemon is only starting")
+	}
+	return well("it runs (process %d)", m.PID)
+}
+
+func lookAtService(ctx context.Context, m Machine) []Finding {
+	s, err := hostservice.Open()
+	if errors.Is(err, hostservice.ErrUnsupported) {
+		return bad(Warn, "let whatever starts services here run 'tentacle run"+m.At+"'", "%v", err)
+	}
+	if err != nil {
+		return bad(Warn, "run this as an administrator", "%v", err)
+	}
+	defer s.Close() //nolint:errcheck // nothing depends on it
+	status, err := s.Status(ctx)
+	switch {
+	case err != nil && errors.Is(err, fs.ErrPermission):
+		return bad(Warn, "run this as an administrator", "%v", err)
+	case err != nil:
+		return bad(Warn, "look at it with the service manager's own tools", "%v", err)
+	case status.Installed == nil:
+		return bad(Warn, "tentacle service install --start"+m.At, "no service is installed, so the daemon does not start with the machine")
+	case status.Installed.Home != "" && status.Installed.Home != m.Home.Given() && status.Installed.Home != m.Home.Dir():
+		return bad(Warn, "tentacle service install"+m.At+", if it is this home that should be served", "the installed service is for another home, %s", status.Installed.Home)
+	case !status.Enabled:
+		return bad(Warn, "tentacle service install"+m.At+" enables it again", "the service does not start with the machine")
+	}
+	return well("installed (%s), and it starts with the machine", status.Installed.Where)
+}
