@@ -17,9 +17,6 @@ import (
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
-// MinFree is how many bytes have to be free in the home for a script to be started, unless Config says otherwise.
-const MinFree = 500 << 20
-
 // What the states of a Seen are called.
 const (
 	SeenWaiting    = "waiting"    // for its mutex, or for a daemon to start it
