@@ -61,13 +61,17 @@ func (a *app) takeOver(ctx context.Context, t takeover) error {
 		return err
 	}
 	var aside string
+	var settings config.Config
 	err = h.Change(func() (err error) {
 		if aside, err = identity.Replace(h, p); err != nil {
 			return err
 		}
-		_, err = writeSettings(h, config.Sources{Flags: map[string]string{"listen": c.Listen()}})
+		settings, err = writeSettings(h, config.Sources{Flags: map[string]string{"listen": c.Listen()}})
 		return err
 	})
+	if err == nil {
+		err = a.handOver(h, settings)
+	}
 	if err != nil {
 		return err
 	}

@@ -79,13 +79,14 @@ func lookAtTrust(_ context.Context, m Machine) []Finding {
 }
 
 func lookAtPolicy(_ context.Context, m Machine) []Finding {
-	list := policy.Open(policy.Config{Home: m.Home, Apart: daemon.ScriptsApart(m.Settings)})
+	apart, why := daemon.ScriptsRunApart(m.Home, m.Settings)
+	list := policy.Open(policy.Config{Home: m.Home, Apart: apart})
 	if _, err := list.Policy(); err != nil {
 		return bad(Fail, "mend it; 'tentacle policy check FILE' says what is wrong, and until then nobody may do anything", "%v", err)
 	}
 	standing := list.Standing()
 	if standing == tentacle.PolicyAdvisory {
-		return bad(Warn, "set scriptUser, so that scripts run as another user than the daemon", "%s", policy.Explain(standing))
+		return bad(Warn, "let scripts run as another user than the daemon (setting scriptUser)", "%s (%s)", policy.Explain(standing), why)
 	}
 	return well("%s", policy.Explain(standing))
 }
