@@ -117,7 +117,12 @@ func (p *running) serves(t *testing.T, e halibut.Endpoint) {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if c, err := net.DialTimeout("tcp", e.Address, time.Second); err == nil {
 			_ = c.Close()
-			return
+			select {
+			case <-p.ended: // it was another program that answered
+				t.Fatalf("the daemon ended: %s", p.logged())
+			default:
+				return
+			}
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("the daemon does not listen: %s", p.logged())

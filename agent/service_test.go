@@ -159,7 +159,9 @@ func TestATentacleNeedsNoPrivilege(t *testing.T) {
 	o := operator(t, e, a)
 	startScript(t, o, "mine", "id -u; pwd; "+strings.ReplaceAll(c.body(), "exit 7", "exit 0"))
 	eventually(t, "the script begins", func() bool { return exists(c.begun) })
-	startScript(t, o, "deaf", "trap '' TERM; echo heard; while :; do sleep 0.1; done")
+	long := filepath.Join(dir, "long")
+	startScript(t, o, "long", "touch '"+long+"'; sleep 300")
+	eventually(t, "the other script begins", func() bool { return exists(long) }) // a supervisor being started holds the port
 	p.kill()
 	launch(t, run(context.Background(), "run"), log, e)
 	o = operator(t, e, a)
@@ -185,10 +187,10 @@ func TestATentacleNeedsNoPrivilege(t *testing.T) {
 	if content, err := io.ReadAll(r); err != nil || string(content) != "content" {
 		t.Errorf("downloaded %q, %v", content, err)
 	}
-	if _, err := o.CancelScript(t.Context(), tentacle.CancelScriptCommandV2{Ticket: ticket("deaf")}); err != nil {
+	if _, err := o.CancelScript(t.Context(), tentacle.CancelScriptCommandV2{Ticket: ticket("long")}); err != nil {
 		t.Fatal(err)
 	}
-	if code, _ := finish(t, o, "deaf"); code != tentacle.ExitCanceled {
+	if code, _ := finish(t, o, "long"); code != tentacle.ExitCanceled {
 		t.Errorf("the cancelled script ended with %d", code)
 	}
 }
