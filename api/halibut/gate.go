@@ -16,8 +16,9 @@ func newGate(most, mostPerSource int) gate {
 	return gate{most: most, mostPerSource: mostPerSource, bySource: map[string][]*session{}}
 }
 
-// source is what counts as one address: an IPv4 address, or an IPv6 /64.
-func source(a net.Addr) string {
+// Source is what counts as one address when somebody's connections are counted: an IPv4 address, or an IPv6
+// /64, which one machine may have to itself.
+func Source(a net.Addr) string {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {
 		return a.String()

@@ -209,10 +209,10 @@ func TestUnauthorisedAreFew(t *testing.T) {
 
 func TestGate(t *testing.T) {
 	address := func(s string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(s), Port: 1} }
-	if a, b := source(address("2001:db8::1")), source(address("2001:db8::ffff:1")); a != b {
+	if a, b := Source(address("2001:db8::1")), Source(address("2001:db8::ffff:1")); a != b {
 		t.Errorf("%s and %s, want one source for a /64", a, b)
 	}
-	if a, b := source(address("::ffff:10.0.0.1")), source(address("10.0.0.1")); a != b || a == source(address("10.0.0.2")) {
+	if a, b := Source(address("::ffff:10.0.0.1")), Source(address("10.0.0.1")); a != b || a == Source(address("10.0.0.2")) {
 		t.Errorf("%s and %s", a, b)
 	}
 	g := newGate(4, 3)

@@ -45,7 +45,10 @@ type ServerConfig struct {
 	// Authorise decides whether a peer may call: after the preamble, again before each request, and when
 	// DropUntrusted is called. It must be quick, and safe for concurrent use.
 	Authorise func(Peer) error
-	// Refused is told of every peer that Authorise refused, with its error (may be nil).
+	// Accepted is told of every connection whose peer was let in, once (may be nil).
+	Accepted func(Peer)
+	// Refused is told of every peer that Authorise refused, with its error, and of connections that ended
+	// before it was asked; their peer has no certificate (may be nil).
 	Refused func(Peer, error)
 	// Admit is asked before the data streams of a request are read; an error refuses it: they are thrown
 	// away and the error is answered (may be nil). It must be safe for concurrent use.
@@ -61,6 +64,10 @@ type ServerConfig struct {
 	// Logger gets debug lines on connections and an error for each panic of a method (none).
 	Logger *slog.Logger
 }
+
+// ErrNoPeer is what Refused is told of a connection that ended before its peer was known: in the handshake, by
+// its time-out or to make room, or because it did not begin as a Halibut client does.
+var ErrNoPeer = errors.New("the connection ended before its peer was known")
 
 // Server answers calls on connections from listeners.
 type Server struct {
@@ -123,6 +130,9 @@ func (config *ServerConfig) setDefaults() {
 	setDefault(&l.MaxRefused, 64<<20)
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.Accepted == nil {
+		config.Accepted = func(Peer) {}
 	}
 	if config.Refused == nil {
 		config.Refused = func(Peer, error) {}

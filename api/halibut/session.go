@@ -28,7 +28,7 @@ func (s *Server) accept(raw net.Conn) {
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAliveConfig(keepAlive())
 	}
-	c := &session{server: s, raw: raw, source: source(raw.RemoteAddr())}
+	c := &session{server: s, raw: raw, source: Source(raw.RemoteAddr())}
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
@@ -46,6 +46,9 @@ func (s *Server) accept(raw net.Conn) {
 		defer s.wg.Done()
 		defer s.forget(c)
 		err := c.run()
+		if err != nil && c.peer.Address == nil {
+			s.config.Refused(Peer{Address: raw.RemoteAddr()}, ErrNoPeer)
+		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			s.config.Logger.Debug("connection ended", "peer", raw.RemoteAddr().String(), "error", err)
 		}
@@ -86,6 +89,7 @@ func (c *session) run() error {
 	if err := c.authorise(secured.ConnectionState()); err != nil {
 		return err
 	}
+	c.server.config.Accepted(c.peer)
 	if err := readIdentity(wire, lineClient); err != nil {
 		return fmt.Errorf("reading identity: %w", err)
 	}

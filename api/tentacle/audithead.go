@@ -37,5 +37,8 @@ func validAuditHash(hash string) bool {
 // String is COUNT:HASH.
 func (h AuditHead) String() string { return strconv.FormatInt(h.Count, 10) + ":" + h.Hash }
 
+// MarshalText is String.
+func (h AuditHead) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
 // IsAuditHead tells whether a capability string is a head, which changes with all that a machine does.
 func IsAuditHead(capability string) bool { return strings.HasPrefix(capability, auditFact) }

@@ -85,7 +85,7 @@ func writeAndKill(t *testing.T, r *rig, after time.Duration) Head {
 			break
 		}
 		if whole {
-			if last, err = parseHead(string(data[:len(data)-1])); err != nil {
+			if last, err = ParseHead(string(data[:len(data)-1])); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -26,10 +26,18 @@ type Finding struct {
 	Text string `json:"text"`
 }
 
+// String is FILE:LINE: TEXT.
+func (f Finding) String() string {
+	if f.Line == 0 {
+		return f.File + ": " + f.Text
+	}
+	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Text)
+}
+
 // Report is what a verification found.
 type Report struct {
 	// Head is the end of the chain in the files.
-	Head Head `json:"-"`
+	Head Head `json:"head"`
 	// First is the number of the oldest line that is kept, and Files how many files there are.
 	First int64 `json:"first"`
 	Files int   `json:"files"`
@@ -245,11 +253,11 @@ func (v *verifier) settleTorn(e Entry) bool {
 func (v *verifier) special(at where, e Entry) {
 	switch e.What {
 	case Gap:
-		v.find(at.file, at.line, "when the log was taken up at %s, %s", e.Time.Format("2006-01-02 15:04:05"), e.Reason)
+		v.find(at.file, at.line, "when the log was taken up at %s, %s", e.shown(), e.Reason)
 	case Lost:
 		v.note(at, "%d lines could not be written before it", e.Count)
 	case Removed:
-		if head, err := parseHead(e.Head); err == nil {
+		if head, err := ParseHead(e.Head); err == nil {
 			v.removed = append(v.removed, head)
 		}
 	}

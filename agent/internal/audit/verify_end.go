@@ -2,7 +2,8 @@ package audit
 
 import "github.com/mantledeploy/mantle/api/tentacle"
 
-func parseHead(text string) (Head, error) { return tentacle.ParseAuditHead(text) }
+// ParseHead reads COUNT:HASH.
+func ParseHead(text string) (Head, error) { return tentacle.ParseAuditHead(text) }
 
 // end judges what only the end of the log tells: the last line, the beginning, and the heads.
 func (v *verifier) end() {

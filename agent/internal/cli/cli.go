@@ -92,7 +92,7 @@ the environment variable TENTACLE_HOME names another.`,
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	c.PersistentFlags().StringVar(&a.home, "home", a.defaultHome(), "folder of the Tentacle (also TENTACLE_HOME)")
 	c.AddCommand(a.initCommand(), a.runCommand(), a.showCommand(), a.trustCommand(), a.policyCommand(), a.serviceCommand(), a.versionCommand())
-	c.AddCommand(a.certificateCommand(), a.importCommand(), a.firewallCommand(), a.doctorCommand(), a.scriptsCommand())
+	c.AddCommand(a.certificateCommand(), a.importCommand(), a.firewallCommand(), a.doctorCommand(), a.scriptsCommand(), a.auditCommand())
 	c.AddCommand(program("supervise DIR", "Run the script whose ticket is in DIR (called by the daemon)"))
 	c.AddCommand(program("step --plan FILE", "Carry out one step of a deployment (called by scripts)"))
 	return c

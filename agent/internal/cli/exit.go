@@ -19,6 +19,7 @@ const (
 	ExitRunning        = 5 // a daemon runs for the home already
 	ExitListen         = 6 // the port cannot be opened
 	ExitState          = 7 // key, certificate or trust cannot be used
+	ExitTampered       = 8 // the audit log is not as it was written
 )
 
 // final are the codes of a daemon that is not to be started again before somebody has acted.
@@ -49,6 +50,7 @@ func code(err error) int {
 		{daemon.ErrConfig, ExitConfig},
 		{daemon.ErrListen, ExitListen},
 		{daemon.ErrState, ExitState},
+		{errTampered, ExitTampered},
 	} {
 		if errors.Is(err, c.kind) {
 			return c.code

@@ -80,7 +80,7 @@ func (a *app) initialise(s config.Sources, trusted []halibut.Thumbprint, rsa boo
 		return fmt.Errorf("%w: %w", daemon.ErrState, err)
 	}
 	for _, t := range trusted {
-		if _, err := list.Add(t); err != nil {
+		if _, err := a.addTrust(h, list, t, "added"); err != nil {
 			return err
 		}
 	}

@@ -80,7 +80,7 @@ func (a *app) takeOver(ctx context.Context, t takeover) error {
 		return fmt.Errorf("%w: %w", daemon.ErrState, err)
 	}
 	for _, s := range c.Listening {
-		if _, err := list.Add(s.Thumbprint); err != nil {
+		if _, err := a.addTrust(h, list, s.Thumbprint, "imported"); err != nil {
 			return err
 		}
 	}

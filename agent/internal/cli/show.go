@@ -7,8 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/config"
 	"github.com/mantledeploy/mantle/agent/internal/daemon"
+	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/agent/internal/trust"
 	"github.com/mantledeploy/mantle/api/halibut"
@@ -34,6 +36,10 @@ type shown struct {
 	Apart      bool             `json:"scriptsRunApart"`
 	Advisory   string           `json:"advisory,omitempty"`
 	Operators  []trust.Operator `json:"operators"`
+	// Audit is the head of the audit log, COUNT:HASH.
+	Audit string `json:"audit"`
+	// Pending is how many operators were refused, and neither approved nor ignored.
+	Pending int `json:"pending"`
 
 	rules *policy.Policy
 }
@@ -105,12 +111,28 @@ func (a *app) gather(sources config.Sources) (shown, error) {
 		Listen: settings.Listen, Address: settings.Dialled(), Running: running, PID: pid,
 		Operators: append([]trust.Operator{}, operators...),
 	}
+	if err := s.records(h); err != nil {
+		return shown{}, err
+	}
 	inForce := policy.Open(policy.Config{Home: h, Apart: apart})
 	s.Policy = inForce.Standing()
 	if s.rules, err = inForce.Policy(); err != nil {
 		s.PolicyProblem = err.Error()
 	}
 	return s, nil
+}
+
+// records adds what the daemon remembers for the owner.
+func (s *shown) records(h home.Home) error {
+	head, err := audit.ReadHead(h.Audit())
+	if err != nil {
+		s.Audit = err.Error()
+	} else {
+		s.Audit = head.String()
+	}
+	waiting, err := pendingFor(h, s.Operators, false)
+	s.Pending = len(waiting)
+	return err
 }
 
 func (a *app) print(s shown) {
@@ -128,12 +150,16 @@ func (a *app) print(s shown) {
 		{"version", s.Version},
 		{"policy", policy.Explain(s.Policy)},
 		{"scripts", s.scripts()},
+		{"audit head", s.Audit},
 		{"trusts", count(len(s.Operators))},
 	} {
 		fmt.Fprintf(a.out, "%-12s%s\n", row[0], row[1])
 	}
 	for _, o := range s.Operators {
 		fmt.Fprintf(a.out, "%-12s%s\n", "", o.Thumbprint)
+	}
+	if s.Pending > 0 {
+		fmt.Fprintf(a.out, "%-12s%s refused and not decided about; see 'tentacle trust pending'\n", "pending", count(s.Pending))
 	}
 	switch {
 	case s.PolicyProblem != "":

@@ -1,15 +1,19 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/daemon"
 	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/agent/internal/pending"
 	"github.com/mantledeploy/mantle/agent/internal/trust"
 	"github.com/mantledeploy/mantle/api/halibut"
 )
@@ -47,6 +51,7 @@ connects for the first time.`,
 			RunE: func(_ *cobra.Command, args []string) error { return a.trustRemove(args) },
 		},
 	)
+	c.AddCommand(a.pendingCommands()...)
 	return c
 }
 
@@ -124,18 +129,53 @@ func (a *app) trustAdd(args []string) error {
 		return err
 	}
 	for _, t := range all {
-		added, err := list.Add(t)
-		if err != nil {
+		if err := a.trustOne(h, list, t, "added"); err != nil {
 			return err
-		}
-		if added {
-			fmt.Fprintf(a.out, "%s is trusted.\n", t)
-		} else {
-			fmt.Fprintf(a.out, "%s is trusted already.\n", t)
 		}
 	}
 	a.askReload(h)
 	return nil
+}
+
+// trustOne trusts t, and says so. It is recorded first: trust that cannot be recorded is not given.
+func (a *app) trustOne(h home.Home, list *trust.List, t halibut.Thumbprint, how string) error {
+	added, err := a.addTrust(h, list, t, how)
+	if err != nil {
+		return err
+	}
+	if added {
+		fmt.Fprintf(a.out, "%s is trusted.\n", t)
+	} else {
+		fmt.Fprintf(a.out, "%s is trusted already.\n", t)
+	}
+	return nil
+}
+
+// addTrust trusts t, and tells whether it was not trusted before.
+func (a *app) addTrust(h home.Home, list *trust.List, t halibut.Thumbprint, how string) (added bool, err error) {
+	operators, err := list.Operators()
+	if err != nil || isTrusted(operators, t) {
+		return false, err
+	}
+	if err := a.record(h, change(how, t)); err != nil {
+		return false, fmt.Errorf("nothing was changed: %w", err)
+	}
+	if added, err = list.Add(t); err != nil {
+		return false, errors.Join(err, a.record(h, change(how+", but it failed", t)))
+	}
+	if _, err := pending.Remove(h, t); err != nil {
+		fmt.Fprintf(a.err, "%s stays on the list of those who were refused: %v\n", t, err)
+	}
+	return added, nil
+}
+
+func isTrusted(operators []trust.Operator, t halibut.Thumbprint) bool {
+	return slices.ContainsFunc(operators, func(o trust.Operator) bool { return o.Thumbprint == t || o.SHA256 == t })
+}
+
+// change is a line of the audit log about a change of trust in t.
+func change(how string, t halibut.Thumbprint) audit.Entry {
+	return audit.Entry{What: audit.Trust, Decision: how, Operator: string(t)}
 }
 
 func (a *app) trustRemove(args []string) error {
@@ -148,6 +188,7 @@ func (a *app) trustRemove(args []string) error {
 		return err
 	}
 	unknown := 0
+	var unrecorded error
 	for _, t := range all {
 		removed, err := list.Remove(t)
 		if err != nil {
@@ -159,9 +200,13 @@ func (a *app) trustRemove(args []string) error {
 		}
 		for _, o := range removed {
 			fmt.Fprintf(a.out, "%s is no longer trusted.\n", o.Thumbprint)
+			unrecorded = errors.Join(unrecorded, a.record(h, change("removed", o.Thumbprint))) // it must not keep anybody trusted
 		}
 	}
 	a.askReload(h)
+	if unrecorded != nil {
+		return fmt.Errorf("the trust was ended, but that could not be recorded: %w", unrecorded)
+	}
 	if unknown > 0 {
 		return fmt.Errorf("%d of %d thumbprints were not trusted", unknown, len(all))
 	}

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/account"
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/config"
 	"github.com/mantledeploy/mantle/agent/internal/files"
 	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/agent/internal/pending"
 	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/agent/internal/scripts"
 	"github.com/mantledeploy/mantle/agent/internal/server"
@@ -66,6 +68,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		o.Listening(listener.Addr())
 	}
 	p.greet(listener.Addr(), o.Version)
+	p.audit.Note(daemonEntry("started", o.Version))
 	return p.serve(ctx, listener, asked)
 }
 
@@ -81,6 +84,8 @@ type parts struct {
 	files    *files.Store
 	scripts  *scripts.Store
 	server   *server.Server
+	audit    *audit.Log
+	pending  *pending.List
 }
 
 // assemble reads the home and settles what an earlier daemon left, without opening the port.
@@ -98,6 +103,14 @@ func assemble(o Options) (p *parts, err error) {
 	if p.trust, err = trust.Open(o.Home, p.logger); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if err := p.openRecords(o); err != nil {
+		return nil, err
+	}
 	if p.account, err = ScriptAccount(o.Home, p.config, o.Executable); err != nil {
 		return nil, err
 	}
@@ -108,11 +121,6 @@ func assemble(o Options) (p *parts, err error) {
 	if p.files, err = files.Open(o.Home, p.account); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.close())
-		}
-	}()
 	if err := p.files.Sweep(); err != nil {
 		p.logger.Warn("uploads that an earlier start cut off are left where they are", "error", err)
 	}
@@ -121,7 +129,8 @@ func assemble(o Options) (p *parts, err error) {
 	}
 	p.server, err = server.New(server.Config{
 		Home: o.Home, Certificate: p.identity.Certificate, Trust: p.trust, Policy: p.policy, Scripts: p.scripts, ScriptsV1: p.scripts,
-		Files: p.files, Facts: facts(o.Version), StartReserve: scripts.MinFree, Page: p.config.Page, Logger: p.logger,
+		Files: p.files, Facts: facts(o.Version), StartReserve: scripts.MinFree, Page: p.config.Page, Audit: p.audit, Pending: p.pending,
+		Logger: p.logger,
 	})
 	return p, err
 }
@@ -134,6 +143,7 @@ func (p *parts) scriptConfig(o Options) scripts.Config {
 		Env:        environment(o.Home, o.Executable, o.Version, p.identity, !p.account.IsSelf()),
 		Engine:     []string{o.Executable, "step"},
 		Allowed:    p.allowed,
+		Audit:      p.record,
 		Logger:     p.logger,
 	}
 }
@@ -181,7 +191,9 @@ func (p *parts) serve(ctx context.Context, l net.Listener, asked <-chan os.Signa
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
-	return errors.Join(failure, p.server.Shutdown(end))
+	failure = errors.Join(failure, p.server.Shutdown(end))
+	p.audit.Note(daemonEntry("ended", ""))
+	return failure
 }
 
 func (p *parts) reload() {
@@ -195,6 +207,9 @@ func (p *parts) reload() {
 		p.logger.Info("the list of trusted operators was read again", "operators", len(operators))
 	}
 	p.server.TrustChanged()
+	if err := p.pending.Sync(); err != nil {
+		p.logger.Warn("writing the list of refused operators; the next refusal tries again", "error", err)
+	}
 }
 
 // close gives everything back, in the reverse order. Scripts that run go on.
@@ -203,7 +218,10 @@ func (p *parts) close() error {
 	if p.scripts != nil {
 		err = p.scripts.Close()
 	}
-	return errors.Join(err, p.files.Close())
+	if p.files != nil {
+		err = errors.Join(err, p.files.Close())
+	}
+	return errors.Join(err, p.closeRecords())
 }
 
 // facts are what operators are told beside the services.

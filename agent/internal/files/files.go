@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/mantledeploy/mantle/agent/internal/account"
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -32,6 +33,30 @@ type Store struct {
 	account  *account.Account
 	spelling spelling
 	root     *os.Root
+	audit    Audit
+}
+
+// Audit records a transfer that is about to happen, or was refused. An error means that it could not, and nothing is
+// transferred for now.
+type Audit func(context.Context, audit.Entry) error
+
+// Record has every transfer recorded. Call it before the first.
+func (s *Store) Record(a Audit) { s.audit = a }
+
+// allow records a transfer before it happens, with the daemon's own rights: account.As changes those of one
+// thread, and another goroutine has another.
+func (s *Store) allow(ctx context.Context, e audit.Entry) error {
+	e.Decision = audit.Allowed
+	done := make(chan error, 1)
+	go func() { done <- s.audit(ctx, e) }()
+	return <-done
+}
+
+// noteRefusal records a transfer that err ended because it may not be.
+func (s *Store) noteRefusal(ctx context.Context, what, path string, err error) {
+	if errors.Is(err, errRefused) || errors.Is(err, fs.ErrPermission) {
+		_ = s.audit(ctx, audit.Entry{What: what, Decision: audit.Refused, Path: path, Reason: "operators may not have this path"})
+	}
 }
 
 // Open opens the home's folder, once, for all transfers. They are done with the rights of account a, that of
@@ -41,7 +66,8 @@ func Open(h home.Home, a *account.Account) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the home for transfers: %w", err)
 	}
-	return &Store{home: h, account: a, spelling: spellingOf(h, runtime.GOOS), root: root}, nil
+	return &Store{home: h, account: a, spelling: spellingOf(h, runtime.GOOS), root: root,
+		audit: func(context.Context, audit.Entry) error { return nil }}, nil
 }
 
 // Close ends all use of the store.
@@ -71,7 +97,8 @@ func (s *Store) sweep() error {
 // SHA-1 and its size. A file that is there is replaced when the new one is whole, and keeps its mode; a
 // link is replaced, not followed. Without content (nil) nothing is written. Errors that will not pass
 // are halibut.FinalError.
-func (s *Store) UploadFile(ctx context.Context, remotePath string, content *halibut.DataStream) (tentacle.UploadResult, error) {
+func (s *Store) UploadFile(ctx context.Context, remotePath string, content *halibut.DataStream) (result tentacle.UploadResult, err error) {
+	defer func() { s.noteRefusal(ctx, audit.Upload, remotePath, err) }()
 	parts, err := s.spelling.parse(remotePath)
 	if err == nil && len(parts) == 0 {
 		err = refuse(remotePath, "it names no file")
@@ -79,7 +106,7 @@ func (s *Store) UploadFile(ctx context.Context, remotePath string, content *hali
 	if err != nil {
 		return tentacle.UploadResult{}, classify(err)
 	}
-	result := tentacle.UploadResult{FullPath: filepath.Join(append([]string{s.home.Dir()}, parts...)...)}
+	result = tentacle.UploadResult{FullPath: filepath.Join(append([]string{s.home.Dir()}, parts...)...)}
 	if content == nil {
 		return result, nil
 	}
@@ -109,6 +136,9 @@ func (s *Store) write(ctx context.Context, remotePath string, parts []string, fr
 	defer p.close()
 	if p.info != nil && p.info.IsDir() {
 		return "", refuse(remotePath, "a folder has that name")
+	}
+	if err := s.allow(ctx, audit.Entry{What: audit.Upload, Path: remotePath, Size: &size}); err != nil {
+		return "", err
 	}
 	if hash, err = s.replace(ctx, p, from, size); err != nil {
 		return "", fmt.Errorf("writing %.200q: %w", remotePath, err)
@@ -166,20 +196,24 @@ func (r *reader) Read(b []byte) (int, error) {
 
 // DownloadFile gives the content of remotePath, as long as it is now; nil where there is no file of that
 // name. Errors that will not pass are halibut.FinalError.
-func (s *Store) DownloadFile(_ context.Context, remotePath string) (*halibut.DataStream, error) {
+func (s *Store) DownloadFile(ctx context.Context, remotePath string) (content *halibut.DataStream, err error) {
+	defer func() { s.noteRefusal(ctx, audit.Download, remotePath, err) }()
 	parts, err := s.spelling.parse(remotePath)
 	if err != nil {
 		return nil, classify(err)
 	}
 	file, size, err := s.openAs(remotePath, parts)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, s.allow(ctx, audit.Entry{What: audit.Download, Path: remotePath, Reason: "there is no such file"})
 	}
 	if err != nil {
 		return nil, classify(err)
 	}
 	if err := file.Close(); err != nil {
 		return nil, classify(fmt.Errorf("reading %.200q: %w", remotePath, err))
+	}
+	if err := s.allow(ctx, audit.Entry{What: audit.Download, Path: remotePath, Size: &size}); err != nil {
+		return nil, err
 	}
 	return halibut.NewDataStream(size, func() (io.ReadCloser, error) {
 		// Opened only when it is sent, so that a peer that goes away leaves no file open.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/files"
 	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/api/halibut"
@@ -41,6 +42,7 @@ type machine struct {
 	v1      ScriptsV1
 	policy  *policy.List
 	facts   tentacle.Facts
+	audit   Audit
 	closing context.Context // ends when the server is shut down
 }
 
@@ -57,6 +59,7 @@ func (m *machine) GetCapabilities(context.Context) (tentacle.CapabilitiesRespons
 	f := m.facts
 	f.Policy = m.policy.Standing()
 	f.LowDisk = m.room.low()
+	f.Audit = m.audit.Head()
 	return f.Response(), nil
 }
 
@@ -73,6 +76,7 @@ func as[P, R any](ctx context.Context, method func(context.Context, string, P) (
 // UploadFile writes a file of the caller's, where the policy lets it.
 func (m *machine) UploadFile(ctx context.Context, path string, content *halibut.DataStream) (tentacle.UploadResult, error) {
 	if err := transfer(ctx, path, m.policy.CheckUpload); err != nil {
+		m.noteRefusal(ctx, audit.Upload, path, err)
 		return tentacle.UploadResult{}, err
 	}
 	return m.Store.UploadFile(ctx, path, content)
@@ -81,6 +85,7 @@ func (m *machine) UploadFile(ctx context.Context, path string, content *halibut.
 // DownloadFile reads a file for the caller, where the policy lets it.
 func (m *machine) DownloadFile(ctx context.Context, path string) (*halibut.DataStream, error) {
 	if err := transfer(ctx, path, m.policy.CheckDownload); err != nil {
+		m.noteRefusal(ctx, audit.Download, path, err)
 		return nil, err
 	}
 	return m.Store.DownloadFile(ctx, path)

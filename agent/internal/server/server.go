@@ -9,6 +9,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/files"
 	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/agent/internal/policy"
@@ -46,6 +47,10 @@ type Config struct {
 	StartReserve int64
 	// Page says whether browsers are told what this is.
 	Page bool
+	// Audit gets every connection and transfer; scripts.Config has its own hook.
+	Audit Audit
+	// Pending gets operators who are not trusted.
+	Pending Pending
 	// Logger gets who was refused, and the server's own trouble.
 	Logger *slog.Logger
 }
@@ -53,6 +58,7 @@ type Config struct {
 // Server is a Tentacle on the network. Make it with New.
 type Server struct {
 	halibut *halibut.Server
+	refused *refusals
 	closing context.Context // ends when Shutdown begins, so that waiting calls are answered
 	close   context.CancelFunc
 }
@@ -61,18 +67,30 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	closing, closeAll := context.WithCancel(context.Background())
 	r := room{home: c.Home, reserve: c.StartReserve}
-	m := &machine{room: r, scripts: c.Scripts, policy: c.Policy, v1: c.ScriptsV1, Store: c.Files, facts: c.Facts, closing: closing}
+	m := &machine{
+		room: r, scripts: c.Scripts, policy: c.Policy, v1: c.ScriptsV1, Store: c.Files, facts: c.Facts, audit: c.Audit, closing: closing,
+	}
+	c.Files.Record(recordTransfer(c.Audit))
 	services := tentacle.Services(m)
 	m.facts.Services = tentacle.Listed(services)
-	refused := newRefusals(c.Logger)
+	refused := newRefusals(c)
 	config := halibut.ServerConfig{
 		Certificate: c.Certificate,
 		Authorise:   func(p halibut.Peer) error { return c.Trust.Check(p.Certificate) },
-		Refused:     func(p halibut.Peer, err error) { refused.record(p, err, time.Now()) },
-		Admit:       func(_ halibut.Peer, _, method string, size int64) error { return r.admit(method, size) },
-		Services:    services,
-		SpoolDir:    c.Home.Spool(),
-		Logger:      c.Logger,
+		Accepted: func(p halibut.Peer) {
+			c.Audit.Note(by(p, audit.Entry{What: audit.Connection, Decision: audit.Allowed}))
+		},
+		Refused: func(p halibut.Peer, err error) { refused.record(p, err, time.Now()) },
+		Admit: func(p halibut.Peer, _, method string, size int64) error {
+			err := r.admit(method, size)
+			if err != nil {
+				noteNoRoom(c.Audit, p, method, size)
+			}
+			return err
+		},
+		Services: services,
+		SpoolDir: c.Home.Spool(),
+		Logger:   c.Logger,
 	}
 	if c.Page {
 		config.Page = page
@@ -82,7 +100,7 @@ func New(c Config) (*Server, error) {
 		closeAll()
 		return nil, fmt.Errorf("making the server: %w", err)
 	}
-	return &Server{halibut: s, closing: closing, close: closeAll}, nil
+	return &Server{halibut: s, refused: refused, closing: closing, close: closeAll}, nil
 }
 
 // Listen opens address (host:port; an empty host is every address of the machine).
@@ -114,6 +132,7 @@ func (s *Server) TrustChanged() { s.halibut.DropUntrusted() }
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.close()
 	err := s.halibut.Shutdown(ctx)
+	s.refused.flush()
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("ending connections: %w", err)
 	}

@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/mantledeploy/mantle/agent/internal/audit"
+	"github.com/mantledeploy/mantle/agent/internal/pending"
+	"github.com/mantledeploy/mantle/agent/internal/server"
+)
+
+// openRecords opens what the daemon remembers of others for the owner of the machine.
+func (p *parts) openRecords(o Options) (err error) {
+	if p.audit, err = audit.Open(o.Home.Audit(), p.logger); err != nil {
+		return fmt.Errorf("%w: %w", ErrState, err)
+	}
+	p.pending = pending.Open(o.Home, p.logger)
+	return nil
+}
+
+func (p *parts) closeRecords() error {
+	var err error
+	if p.pending != nil {
+		err = p.pending.Sync()
+	}
+	if p.audit != nil {
+		err = errors.Join(err, p.audit.Close())
+	}
+	return err
+}
+
+// record writes down what an operator asks for. Only what begins something must be on the disk before it is done.
+func (p *parts) record(ctx context.Context, e audit.Entry) error {
+	e = server.By(ctx, e)
+	if e.What == audit.Start && e.Decision == audit.Allowed {
+		return p.audit.Append(e)
+	}
+	p.audit.Note(e)
+	return nil
+}
+
+// daemonEntry is a line about the daemon itself.
+func daemonEntry(what, version string) audit.Entry {
+	e := audit.Entry{What: audit.Daemon, Decision: what, User: audit.LocalUser(os.LookupEnv)}
+	if version != "" {
+		e.Reason = "version " + version
+	}
+	return e
+}
