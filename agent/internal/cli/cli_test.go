@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -233,6 +235,27 @@ func TestAMistakenInitMakesNothing(t *testing.T) {
 	}
 	if _, err := os.Lstat(r.home); !os.IsNotExist(err) {
 		t.Errorf("something was made: %v", err)
+	}
+}
+
+// The README's table is what administrators write their own units by.
+func TestTheReadmeSaysAfterWhichExitCodesToStartAgain(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed []int
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) != 5 || strings.TrimSpace(cells[3]) != "no" {
+			continue
+		}
+		if n, err := strconv.Atoi(strings.TrimSpace(cells[1])); err == nil {
+			listed = append(listed, n)
+		}
+	}
+	if !slices.Equal(listed, final()) {
+		t.Errorf("listed %v, in the unit %v", listed, final())
 	}
 }
 

@@ -141,7 +141,7 @@ func (a *app) tellInit(h home.Home, id *daemon.Identity, c config.Config, operat
 	fmt.Fprintf(a.out, "%s\n\n  home        %s\n  thumbprint  %s\n  SHA-1       %s\n  listens on  %s\n  trusts      %s\n\n",
 		what, h.Given(), id.SHA256, id.SHA1, c.Listen, count(operators))
 	at := a.at()
-	fmt.Fprintf(a.out, "Next: open the TCP port to the operator, start it with 'tentacle run%s', and commit\nwhat 'tentacle show --manifest%s' prints.\n", at, at)
+	fmt.Fprintf(a.out, "Next: open the TCP port to the operator, start it with 'tentacle service install --start%s'\n(or 'tentacle run%s' under another service manager), and commit what\n'tentacle show --manifest%s' prints.\n", at, at, at)
 	if operators == 0 {
 		fmt.Fprintf(a.out, "It obeys nobody until you say whom: tentacle trust add THUMBPRINT%s\n", at)
 	}
