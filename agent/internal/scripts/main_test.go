@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 			os.Exit(process.Supervise(os.Args[2]))
 		case "daemon":
 			os.Exit(daemonMain(os.Args[2]))
+		case "hold":
+			os.Exit(holdMain(os.Args[2]))
 		}
 	}
 	os.Exit(m.Run())

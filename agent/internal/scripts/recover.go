@@ -6,12 +6,16 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
+
+// takers is how many tickets are taken up at once: what a dead supervisor left may take seconds to end.
+const takers = 16
 
 // recover takes up every ticket of an earlier daemon. Those that run get their mutexes back before those
 // that wait stand in line, in the order in which they arrived.
@@ -20,12 +24,20 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
-	var live []*ticket
-	for _, f := range folders {
-		if t := s.take(f.Name()); t != nil {
-			s.known[t.key] = t
-			live = append(live, t)
-		}
+	taken := make([]*ticket, len(folders))
+	slots := make(chan struct{}, takers)
+	var all sync.WaitGroup
+	for i, f := range folders {
+		slots <- struct{}{}
+		all.Go(func() {
+			taken[i] = s.take(f.Name())
+			<-slots
+		})
+	}
+	all.Wait()
+	live := slices.DeleteFunc(taken, func(t *ticket) bool { return t == nil })
+	for _, t := range live {
+		s.known[t.key] = t
 	}
 	slices.SortFunc(live, func(a, b *ticket) int { return a.record.Arrived.Compare(b.record.Arrived) })
 	for _, t := range live {

@@ -20,7 +20,7 @@ func (s *Store) watch(t *ticket) (over bool) {
 		if phase, _, _ := t.snapshot(); phase == finished {
 			return true
 		}
-		sight, err := process.Look(t.dir)
+		sight, err := glance(t)
 		switch {
 		case err != nil && logged:
 		case err != nil:
@@ -45,6 +45,17 @@ func (s *Store) watch(t *ticket) (over bool) {
 			return true
 		}
 	}
+}
+
+// glance is process.Look, but asks of what is known to run only whether its supervisor lives: many tickets are
+// looked at often.
+func glance(t *ticket) (process.Sight, error) {
+	if phase, _, _ := t.snapshot(); phase == running {
+		if held, err := process.Held(t.dir); err == nil && held {
+			return process.Sight{State: process.Running}, nil
+		}
+	}
+	return process.Look(t.dir)
 }
 
 // lose ends a ticket whose supervisor died: what it left running is killed, as nobody could end it later.
