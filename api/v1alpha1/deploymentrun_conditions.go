@@ -60,6 +60,9 @@ const (
 	ReasonTargetChanged = "TargetChanged"
 	// ReasonRefused surfaces when the machine's owner does not allow the script.
 	ReasonRefused = "Refused"
+	// ReasonRefusedByPolicy surfaces when a rule of the policy that the machine's owner has set does not allow it; the
+	// message names the rule. It is also a reason of a target whose health check is refused.
+	ReasonRefusedByPolicy = "RefusedByPolicy"
 	// ReasonStopped surfaces when an earlier failure keeps an action from beginning.
 	ReasonStopped = "Stopped"
 	// ReasonCondition surfaces when a step's condition did not hold.

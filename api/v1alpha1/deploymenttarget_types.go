@@ -77,6 +77,22 @@ const (
 	FlavorOctopus TentacleFlavor = "Octopus"
 )
 
+// MachinePolicy tells how binding the policy of a machine's owner is for operators. The operator shows it, and cannot
+// change it.
+//
+// +kubebuilder:validation:Enum=None;Advisory;Enforced
+type MachinePolicy string
+
+// The policies of machines.
+const (
+	// MachinePolicyNone means that operators may do what the user of the machine's scripts can.
+	MachinePolicyNone MachinePolicy = "None"
+	// MachinePolicyAdvisory means that there is a policy, which a script could change, as it runs as the daemon's user.
+	MachinePolicyAdvisory MachinePolicy = "Advisory"
+	// MachinePolicyEnforced means that there is a policy which scripts cannot change.
+	MachinePolicyEnforced MachinePolicy = "Enforced"
+)
+
 // TentacleInfo is what the daemon says of itself.
 type TentacleInfo struct {
 	// version of the Tentacle.
@@ -99,6 +115,10 @@ type TentacleInfo struct {
 	// flavor is Mantle or Octopus.
 	// +optional
 	Flavor TentacleFlavor `json:"flavor,omitempty"`
+	// policy tells whether the machine's owner holds operators to rules: None, Advisory (a script could change them) or
+	// Enforced. Empty where the Tentacle does not tell.
+	// +optional
+	Policy MachinePolicy `json:"policy,omitempty"`
 }
 
 // TargetCertificate is the certificate that the machine presented.

@@ -138,12 +138,19 @@ func describeHealth(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condit
 	case found.HealthErr != nil:
 		unhealthy(v1alpha1.ReasonHealthCheckError, "the health script could not be run: "+found.HealthErr.Error())
 	case found.Health != nil && found.Health.Outcome != tentacle.OutcomeSucceeded:
-		unhealthy(v1alpha1.ReasonHealthScriptFailed, healthMessage(found.Health))
+		unhealthy(healthReason(found.Health), healthMessage(found.Health))
 	default:
 		s.Health = v1alpha1.HealthHealthy
 		c.Set(v1alpha1.ConditionHealthCheckPassed, metav1.ConditionTrue, v1alpha1.ReasonHealthy, "the health check passed")
 		c.Ready(v1alpha1.ReasonHealthy, "reachable, trusted and healthy")
 	}
+}
+
+func healthReason(d *tentacle.Done) string {
+	if d.Reason == v1alpha1.ReasonRefusedByPolicy {
+		return d.Reason
+	}
+	return v1alpha1.ReasonHealthScriptFailed
 }
 
 func healthMessage(d *tentacle.Done) string {
@@ -231,19 +238,6 @@ func explain(f facts) (reason, message string) {
 		message = connect.Error()
 	}
 	return reason, message
-}
-
-// describeTentacle shows what the daemon says of itself.
-func describeTentacle(f facts, s *v1alpha1.DeploymentTargetStatus) {
-	said := f.Found.Probe
-	info := &v1alpha1.TentacleInfo{Version: cut(said.Facts.Version, 64), OS: cut(said.Facts.OS, 32), Arch: cut(said.Facts.Arch, 32), Flavor: v1alpha1.FlavorOctopus}
-	if said.Facts.Version != "" {
-		info.Flavor = v1alpha1.FlavorMantle
-	}
-	for _, capability := range said.Capabilities[:min(len(said.Capabilities), 64)] {
-		info.Capabilities = append(info.Capabilities, cut(capability, 256))
-	}
-	s.Tentacle = info
 }
 
 // merge takes the rows of runs into what is written; the newest of each project and environment wins.

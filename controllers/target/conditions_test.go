@@ -16,6 +16,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
+	wire "github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
@@ -222,5 +223,28 @@ func TestAnIdleTargetIsWrittenTwiceAnHourAtMost(t *testing.T) {
 	}
 	if got := look(time.Hour); got.Equal(first) {
 		t.Error("not refreshed after an hour")
+	}
+}
+
+func TestTheStatusTellsWhetherTheOwnerHasAPolicy(t *testing.T) {
+	for said, want := range map[wire.Policy]v1alpha1.MachinePolicy{
+		wire.PolicyNone: "None", wire.PolicyAdvisory: "Advisory", wire.PolicyEnforced: "Enforced", "": "", "something else": "",
+	} {
+		dt, facts := aTarget(), able()
+		facts.Policy = said
+		describe(seen(dt, &finding{At: noon, Probe: tentacle.Probe{Facts: facts}}))
+		if got := dt.Status.Tentacle.Policy; got != want {
+			t.Errorf("%q is shown as %q, want %q", said, got, want)
+		}
+	}
+}
+
+func TestAHealthScriptThatThePolicyForbidsIsSaidToBe(t *testing.T) {
+	dt := aTarget()
+	describe(seen(dt, &finding{At: noon, Probe: tentacle.Probe{Facts: able()},
+		Health: &tentacle.Done{Outcome: tentacle.OutcomeRefused, Reason: v1alpha1.ReasonRefusedByPolicy, Message: "rule hours: not now"}}))
+	c := meta.FindStatusCondition(dt.Status.Conditions, v1alpha1.ConditionHealthCheckPassed)
+	if dt.Status.Health != v1alpha1.HealthUnhealthy || c == nil || c.Reason != "RefusedByPolicy" || !strings.Contains(c.Message, "rule hours") {
+		t.Errorf("%s, %+v", dt.Status.Health, c)
 	}
 }

@@ -159,6 +159,10 @@ func TestHowAnActionEnds(t *testing.T) {
 	plain := func(code int32) tentacletest.Script {
 		return func(_ context.Context, e *tentacletest.Execution) int32 { e.Print(wire.StdErr, "why"); return code }
 	}
+	refuse := func(_ context.Context, e *tentacletest.Execution) int32 {
+		e.Print(wire.StdErr, "The script is "+wire.RefusedByPolicy("hours", "not now"))
+		return wire.ExitRefused
+	}
 	tests := map[string]struct {
 		script  tentacletest.Script
 		outcome tentacle.Outcome
@@ -170,6 +174,7 @@ func TestHowAnActionEnds(t *testing.T) {
 		"the engine is not there":       {plain(127), tentacle.OutcomeFailed, "EngineFailed", 127},
 		"the end without a result":      {plain(0), tentacle.OutcomeLost, "Lost", 0},
 		"the machine refuses":           {plain(wire.ExitRefused), tentacle.OutcomeRefused, "Refused", -1},
+		"the machine's policy refuses":  {refuse, tentacle.OutcomeRefused, "RefusedByPolicy", -1},
 		"the machine lost it":           {plain(wire.ExitLost), tentacle.OutcomeLost, "Lost", -1},
 		"the machine abandoned it":      {plain(wire.ExitAbandoned), tentacle.OutcomeAbandoned, "Abandoned", -1},
 		"the machine was busy":          {plain(wire.ExitTimeout), tentacle.OutcomeTimedOut, "MutexTimedOut", -1},

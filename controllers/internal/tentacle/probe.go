@@ -118,6 +118,9 @@ func (p *Pool) inventory(ctx context.Context, m Machine) (step.Inventory, error)
 	if err != nil {
 		return step.Inventory{}, err
 	}
+	if done.Outcome == OutcomeRefused {
+		return step.Inventory{}, &refusedError{done.Reason, done.Message}
+	}
 	if done.Inventory == nil {
 		return step.Inventory{}, fmt.Errorf("the inventory step ended as %s: %s", done.Outcome, done.Message)
 	}

@@ -182,12 +182,18 @@ func refused(err error) (verdict, bool) {
 	var connect *halibut.ConnectError
 	var server *halibut.ServerError
 	var unfit *UnfitError
+	var refused *refusedError
 	switch {
 	case errors.As(err, &connect):
 		return unsent(err), untrusted(connect.Stage)
+	case errors.As(err, &refused):
+		return verdict{outcome: OutcomeRefused, reason: refused.reason, message: refused.message}, true
 	case errors.As(err, &unfit):
 		return failed(unfit.Reason, unfit.Message), true
 	case errors.As(err, &server) && !server.Retryable():
+		if v, byPolicy := byPolicy(server.Message); byPolicy {
+			return v, true
+		}
 		return failed(v1alpha1.ReasonEngineFailed, "the Tentacle refused the step: "+server.Message), true
 	default:
 		return verdict{}, false

@@ -91,6 +91,9 @@ func judgeCode(code int32, line string) verdict {
 	case tentacle.ExitLost:
 		return lost(say("the machine lost the script"))
 	case tentacle.ExitRefused:
+		if v, byPolicy := byPolicy(line); byPolicy {
+			return v
+		}
 		return verdict{outcome: OutcomeRefused, reason: v1alpha1.ReasonRefused, message: say("the machine's owner does not allow it")}
 	case tentacle.ExitAlreadyCompleted:
 		return alreadyCompleted(line)
@@ -101,6 +104,18 @@ func judgeCode(code int32, line string) verdict {
 	default:
 		return failed(v1alpha1.ReasonEngineFailed, say(fmt.Sprintf("the engine ended with exit code %d", code)))
 	}
+}
+
+// refusedError is a question on the way to an action which the machine refused to answer.
+type refusedError struct{ reason, message string }
+
+// Error is what the machine said.
+func (e *refusedError) Error() string { return e.message }
+
+// byPolicy is the verdict where a text says that the policy of the machine's owner refused something.
+func byPolicy(text string) (verdict, bool) {
+	rule, why, found := tentacle.ParseRefusedByPolicy(text)
+	return verdict{outcome: OutcomeRefused, reason: v1alpha1.ReasonRefusedByPolicy, message: "rule " + rule + " of the machine's policy: " + why}, found
 }
 
 // alreadyCompleted reads the earlier exit code of a ticket that was completed; its output is gone.

@@ -1,0 +1,27 @@
+package target
+
+import (
+	wire "github.com/mantledeploy/mantle/api/tentacle"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// describeTentacle shows what the daemon says of itself.
+func describeTentacle(f facts, s *v1alpha1.DeploymentTargetStatus) {
+	said := f.Found.Probe
+	info := &v1alpha1.TentacleInfo{Version: cut(said.Facts.Version, 64), OS: cut(said.Facts.OS, 32), Arch: cut(said.Facts.Arch, 32), Flavor: v1alpha1.FlavorOctopus}
+	if said.Facts.Version != "" {
+		info.Flavor = v1alpha1.FlavorMantle
+		info.Policy = standing(said.Facts.Policy)
+	}
+	for _, capability := range said.Capabilities[:min(len(said.Capabilities), 64)] {
+		info.Capabilities = append(info.Capabilities, cut(capability, 256))
+	}
+	s.Tentacle = info
+}
+
+// standing is how binding the machine says that its owner's policy is; empty where it says nothing that is known.
+func standing(said wire.Policy) v1alpha1.MachinePolicy {
+	return map[wire.Policy]v1alpha1.MachinePolicy{
+		wire.PolicyNone: v1alpha1.MachinePolicyNone, wire.PolicyAdvisory: v1alpha1.MachinePolicyAdvisory, wire.PolicyEnforced: v1alpha1.MachinePolicyEnforced,
+	}[said]
+}
