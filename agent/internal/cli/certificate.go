@@ -18,8 +18,17 @@ func (a *app) certificateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "certificate",
 		Short: "Renew, bring in or save what this machine is known by",
-		Args:  exactly(0),
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Long: `Renew, bring in or save the key and certificate of this machine. Operators know it by the
+thumbprint of the certificate and by nothing else: names, dates and issuers are not looked
+at. So an identity is replaced only where its key may be known to others, or to keep to a
+rule of the house, and moved with 'export' and 'import' when the machine gets new hardware.
+
+The former identity is never lost: it is kept, and 'import' puts it back.`,
+		Example: `  tentacle certificate new
+  tentacle certificate export web-1.pfx
+  tentacle certificate import web-1.pfx`,
+		Args: noCommand,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.certificateNew(), a.certificateImport(), a.certificateExport())
 	return c
@@ -30,7 +39,15 @@ func (a *app) certificateNew() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "new",
 		Short: "Give this machine a new key and certificate",
-		Args:  exactly(0),
+		Long: `Make a new key and a self-signed certificate, and put them in the place of those that
+this machine is known by. No operator deploys here again before it is told the new
+thumbprint, so agree on the moment with whoever keeps the operators.
+
+The daemon shows the former identity until it is started again. Scripts that run are not
+touched by that. The former identity is kept.`,
+		Example: `  tentacle certificate new
+  tentacle certificate new --rsa     # for an operator on .NET Framework`,
+		Args: exactly(0),
 		RunE: func(*cobra.Command, []string) error {
 			h, err := home.Open(a.home)
 			if err != nil {
@@ -52,7 +69,21 @@ func (a *app) certificateImport() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Give this machine the key and certificate of a file",
-		Args:  exactly(1),
+		Long: `Put the key and certificate of FILE in the place of those that this machine is known by:
+when it takes the place of another machine, or comes from a backup, or where certificates
+are issued by somebody else.
+
+FILE is a PFX (PKCS #12), also one of .NET or of old Windows; or the base64 text that
+Octopus's 'Tentacle new-certificate --export-file' writes; or PEM with certificate and key.
+A certificate and a key in two PEM files are read with --key. An encrypted key in PEM is
+not read: pack it into a PFX with 'openssl pkcs12 -export'.
+
+The password of a PFX is asked for, or read from --password-file. The daemon shows the
+former identity until it is started again; the former identity is kept.`,
+		Example: `  tentacle certificate import web-1.pfx
+  tentacle certificate import web-1.pfx --password-file /run/secrets/pfx-password
+  tentacle certificate import web-1.crt --key web-1.key`,
+		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			h, err := home.Open(a.home)
 			if err != nil {

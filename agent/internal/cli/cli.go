@@ -73,12 +73,18 @@ It never connects to anything itself.
 Setting up a machine takes four steps:
 
   tentacle init --trust THUMBPRINT   make its home, key, certificate and settings
-  (open TCP port 10933 to the operator, and to nobody else)
+  tentacle firewall --from NETWORK   print the rule that opens its port to the operator
   tentacle service install --start   let systemd or Windows run it ('tentacle run' is the daemon)
   tentacle show --manifest           print the resource to commit for this machine
 
-Everything lies in one folder, the home: ` + home.Default() + ` for you, unless --home or
+One that has an Octopus Tentacle begins with 'tentacle import --octopus FILE' instead, and keeps
+its thumbprint. If something does not work, 'tentacle doctor' says what and why.
+
+Everything lies in one folder, the home: ` + a.defaultHome() + ` for you, unless --home or
 the environment variable TENTACLE_HOME names another.`,
+		Example: `  tentacle init --trust 36F35047CE8B000CF4C671819A2DD1AFCDE3403D
+  tentacle service install --start
+  tentacle doctor`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -91,10 +97,24 @@ the environment variable TENTACLE_HOME names another.`,
 	c.CompletionOptions.DisableDefaultCmd = true
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	c.PersistentFlags().StringVar(&a.home, "home", a.defaultHome(), "folder of the Tentacle (also TENTACLE_HOME)")
-	c.AddCommand(a.initCommand(), a.runCommand(), a.showCommand(), a.trustCommand(), a.policyCommand(), a.serviceCommand(), a.versionCommand())
-	c.AddCommand(a.certificateCommand(), a.importCommand(), a.firewallCommand(), a.doctorCommand(), a.scriptsCommand(), a.auditCommand())
-	c.AddCommand(program("supervise DIR", "Run the script whose ticket is in DIR (called by the daemon)"))
-	c.AddCommand(program("step --plan FILE", "Carry out one step of a deployment (called by scripts)"))
+	c.AddCommand(
+		a.initCommand(),
+		a.importCommand(),
+		a.certificateCommand(),
+		a.firewallCommand(),
+		a.serviceCommand(),
+		a.runCommand(),
+		a.showCommand(),
+		a.trustCommand(),
+		a.policyCommand(),
+		a.scriptsCommand(),
+		a.auditCommand(),
+		a.doctorCommand(),
+		a.versionCommand(),
+		program("supervise DIR", "Run the script whose ticket is in DIR", superviseHelp, "  tentacle supervise /var/lib/tentacle/.tentacle/tickets/run-1"),
+		program("step --plan FILE", "Carry out one step of a deployment", stepHelp, "  \"$MANTLE_ENGINE\" step --plan plan.json"),
+	)
+	explain(c)
 	return c
 }
 
@@ -109,7 +129,10 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this program",
-		Args:  exactly(0),
+		Long: `Print the version of this program. A daemon that runs may be of another: it is the one
+that was there when it was started, and 'tentacle service status' tells of it.`,
+		Example: "  tentacle version",
+		Args:    exactly(0),
 		RunE: func(*cobra.Command, []string) error {
 			fmt.Fprintln(a.out, a.version)
 			return nil
@@ -117,10 +140,20 @@ func (a *app) versionCommand() *cobra.Command {
 	}
 }
 
+const (
+	superviseHelp = `Run the script whose ticket is in the folder DIR, to its end and not longer. The daemon
+calls this for every script, so that scripts outlive it. It is not meant for people: a
+ticket that has begun is not begun again.`
+	stepHelp = `Carry out one step of a deployment, as the plan in FILE says: run a script, deploy
+packages, tell of the machine's health or of what it holds. A script that an operator
+sends calls this. It is not meant for people: it runs once for each ticket, and exits
+with the code of the script that it runs.`
+)
+
 // program lists a word that package main answers. It is reached only when it was called wrongly.
-func program(use, short string) *cobra.Command {
+func program(use, short, long, example string) *cobra.Command {
 	return &cobra.Command{
-		Use: use, Short: short, Long: short + ". It is not meant for people.",
+		Use: use, Short: short, Long: long, Example: example,
 		DisableFlagParsing: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			for _, arg := range args {

@@ -258,16 +258,3 @@ func TestTheReadmeSaysAfterWhichExitCodesToStartAgain(t *testing.T) {
 		t.Errorf("listed %v, in the unit %v", listed, final())
 	}
 }
-
-func TestEveryCommandHasAManual(t *testing.T) {
-	for _, args := range [][]string{
-		{}, {"init"}, {"run"}, {"show"}, {"trust"}, {"trust", "list"}, {"trust", "add"}, {"trust", "remove"}, {"version"}, {"service"}, {"service", "install"},
-		{"service", "uninstall"}, {"service", "start"}, {"service", "stop"}, {"service", "status"}, {"supervise"}, {"step"},
-	} {
-		r := newRig(t)
-		out := r.must(append(args, "--help")...)
-		if len(out) < 100 || !strings.Contains(out, "Usage:") {
-			t.Errorf("%v: %s", args, out)
-		}
-	}
-}

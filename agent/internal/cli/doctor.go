@@ -18,7 +18,18 @@ func (a *app) doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look for what would keep an operator from deploying here",
-		Args:  exactly(0),
+		Long: `Look this machine's Tentacle over: home and its permissions, locks, identity, trust, policy,
+daemon, service, port, the address that operators dial, clock, disk, and interpreters.
+Each line says ok, warn or fail; under those that are not ok stands what to do. Run it as
+the user to whom the home belongs, or as root.
+
+It changes nothing and connects to nobody: who holds the port is read from the system's
+list of sockets. Whether operators get through to it can only be seen from their side.
+
+The exit code is 1 where a check failed.`,
+		Example: `  tentacle doctor
+  tentacle doctor --json | jq '.[] | select(.state != "ok")'`,
+		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			m, err := a.machine(a.sources(c))
 			if err != nil {

@@ -22,6 +22,21 @@ const (
 	ExitTampered       = 8 // the audit log is not as it was written
 )
 
+// meaning says in a few words what an exit code tells.
+func meaning(code int) string {
+	return map[int]string{
+		ExitOK:             "done",
+		ExitFailed:         "something failed that may pass; the message says what",
+		ExitUsage:          "the command line is wrong",
+		ExitNotInitialised: "there is no Tentacle in the home",
+		ExitConfig:         "a setting, or the policy, is wrong; the message names it and its source",
+		ExitRunning:        "a daemon runs for this home already",
+		ExitListen:         "the port cannot be opened, for example because it is taken",
+		ExitState:          "key, certificate, trust or another state file cannot be used",
+		ExitTampered:       "the audit log is not as it was written",
+	}[code]
+}
+
 // final are the codes of a daemon that is not to be started again before somebody has acted.
 func final() []int { return []int{ExitUsage, ExitNotInitialised, ExitConfig, ExitRunning, ExitState} }
 

@@ -27,7 +27,17 @@ func (a *app) certificateExport() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export FILE",
 		Short: "Save the key and certificate of this machine to a file",
-		Args:  exactly(1),
+		Long: `Save the key and certificate of this machine to FILE: as a backup, or to move the machine
+to new hardware, where 'tentacle certificate import' takes them. How FILE ends tells the
+format. It is never written over another file, and only you can read it.
+
+A PFX is encrypted with a password, which is asked for twice or read from --password-file.
+In PEM the key is in plain. With --without-key only the certificate is saved, which is
+not secret.`,
+		Example: `  tentacle certificate export web-1.pfx
+  tentacle certificate export web-1.pfx --legacy        # for Windows before Server 2019
+  tentacle certificate export web-1.crt --without-key`,
+		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			e.file = args[0]
 			return a.export(c.Context(), e)

@@ -21,7 +21,16 @@ func (a *app) firewallCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "firewall --from NETWORK",
 		Short: "Print the one firewall rule that this machine needs",
-		Args:  exactly(0),
+		Long: `Print the one rule that a firewall needs for this machine's Tentacle: TCP to its port, from
+where operators come. It needs no rule for the other direction, as it never dials.
+
+It is written for the firewall that this machine seems to have, or the one that --format
+names. Nothing is changed: read it, ask for it, or run it. The commands are on standard
+output, remarks on standard error.`,
+		Example: `  tentacle firewall --from 10.20.0.0/24
+  tentacle firewall --from 10.20.0.0/24 --from fd00:20::/64 --format iptables
+  tentacle firewall --from 10.20.0.7 --format ufw | sudo sh`,
+		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			prefixes, err := firewall.ParseFrom(from)
 			if err != nil {

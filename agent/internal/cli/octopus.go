@@ -31,7 +31,23 @@ func (a *app) importCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import --octopus FILE",
 		Short: "Take over certificate, trust and port of an Octopus Tentacle",
-		Args:  exactly(0),
+		Long: `Take over certificate, port, listening address and trust of an Octopus Tentacle on this
+machine, so that its servers go on to know it, and it them, without a change of thumbprint
+on either side. FILE is the configuration of its instance; Octopus's 'Tentacle
+list-instances' shows where it is.
+
+Servers that call the Tentacle are trusted from then on. Those that it polled are listed
+and left out, as a Mantle Tentacle never dials. Its folders stay where they are, and
+nothing of the Octopus Tentacle is changed. What this home had before stays: its former
+identity is kept, other operators remain trusted. It can be repeated.
+
+The certificate in FILE is encrypted with a key of the machine that wrote it. On Linux that
+key can be brought along from another machine; on Windows the import runs on the machine
+itself.`,
+		Example: `  tentacle import --octopus /etc/octopus/default/tentacle-default.config --dry-run
+  tentacle import --octopus /etc/octopus/default/tentacle-default.config
+  tentacle import --octopus old/tentacle.config --machine-id-file old/machine-id`,
+		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if t.file == "" {
 				return usageError{errors.New("say which configuration: tentacle import --octopus FILE (Octopus's 'Tentacle list-instances' shows where it is); a PFX or PEM is imported by 'tentacle certificate import FILE'")}

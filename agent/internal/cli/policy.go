@@ -39,8 +39,9 @@ the evening, and every other operator nothing:
 Every rule may be left out, and then restricts nothing. A change takes effect at the
 next request, without a restart. A file that has an error forbids everything to
 everybody: check a new one before you put it in place.`,
-		Args: exactly(0),
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Example: "  tentacle policy check new-policy.yaml",
+		Args:    exactly(0),
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(&cobra.Command{
 		Use:   "check FILE",
@@ -48,7 +49,7 @@ everybody: check a new one before you put it in place.`,
 		Long: `Say in words what a policy allows to whom, and whether this machine enforces it; or name
 everything that is wrong with it, by line, with what to write instead. FILE need not be
 in place yet.`,
-		Example: "  tentacle policy check new-policy.yaml && mv new-policy.yaml /var/lib/tentacle/.tentacle/policy.yaml",
+		Example: "  tentacle policy check new-policy.yaml\n  tentacle policy check /var/lib/tentacle/.tentacle/policy.yaml",
 		Args:    exactly(1),
 		RunE:    func(c *cobra.Command, args []string) error { return a.policyCheck(args[0], a.sources(c)) },
 	})

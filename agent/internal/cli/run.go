@@ -30,10 +30,8 @@ finds them. SIGHUP makes it look at the list of trusted operators again, which
 Every setting is a key of <home>/.tentacle/config.yaml, an environment variable and
 a flag. A flag goes before the environment, and that before the file.
 
-Exit codes: 1 something that may pass, 6 the port cannot be opened (start it again
-for these two); 2 wrong command line, 3 not initialised, 4 wrong setting, 5 another
-daemon runs for this home, 7 key, certificate or trust cannot be used (these need
-somebody).`,
+A service manager should start it again after the exit codes 1 and 6. The others need
+somebody to act first; 'tentacle service install' sets it up so.`,
 		Example: "  tentacle run\n  tentacle run --home /srv/tentacle --listen 10.0.0.5:10933",
 		Args:    exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -32,7 +32,17 @@ func (a *app) scriptsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "scripts",
 		Short: "List what runs or ran on this machine, and for whom",
-		Args:  noCommand,
+		Long: `List the scripts that wait, run, or have ended on this machine, oldest first: their ticket,
+state, exit code, since when, the process of their supervisor, and the operator that they
+belong to. A completed one is one whose result its operator has fetched; the last 20 of
+those are listed, or all with --all.
+
+It only reads files: neither the daemon nor a script notices, and it works where no daemon
+runs. All processes of a script are in the session with the number of its supervisor
+('ps -s NUMBER').`,
+		Example: `  tentacle scripts
+  tentacle scripts --json | jq '.[] | select(.state == "running")'`,
+		Args: noCommand,
 		RunE: func(*cobra.Command, []string) error {
 			completed := someCompleted
 			if all {
@@ -108,7 +118,15 @@ func (a *app) scriptsLogs() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "logs TICKET",
 		Short: "Print the output of a script",
-		Args:  exactly(1),
+		Long: `Print what a script has printed so far, what it wrote to standard error on standard error.
+Of a large output the beginning and the end are kept, and a line says what is missing.
+On a terminal control characters are replaced.
+
+The output of a completed script is gone: its operator has fetched it, and has it in the
+log of the deployment.`,
+		Example: `  tentacle scripts logs run-7f3a-1
+  tentacle scripts logs run-7f3a-1 --follow --timestamps`,
+		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			h, err := home.Open(a.home)
 			if err != nil {

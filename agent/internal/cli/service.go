@@ -23,8 +23,9 @@ Scripts belong to the operators that started them, not to the daemon: they go on
 when it is stopped, started again or replaced, and the next one finds them.
 
 Where --home is not given, the home of the installed service is meant.`,
-		Args: noCommand,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Example: "  tentacle service install --start\n  tentacle service status",
+		Args:    noCommand,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.serviceInstallCommand(), a.serviceUninstallCommand(), a.serviceStartCommand(), a.serviceStopCommand(), a.serviceStatusCommand())
 	return c
@@ -180,7 +181,8 @@ func (a *app) serviceUninstallCommand() *cobra.Command {
 --scripts' before this ends them. The home, with key, trust and what is deployed,
 stays: remove it by hand if the machine is to forget who it was. A unit that a
 package brought is disabled, and goes with the package.`,
-		Args: exactly(0),
+		Example: "  tentacle service stop --scripts\n  tentacle service uninstall",
+		Args:    exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.withSystem(func(s *hostservice.System) error {
 				if _, err := a.service(c, s); err != nil {
@@ -203,7 +205,8 @@ func (a *app) serviceStartCommand() *cobra.Command {
 		Short: "Start the daemon",
 		Long: `Let the service manager start the daemon. If it does not stay, 'journalctl -u
 tentacle' says why; on Windows the event log, Application, source tentacle.`,
-		Args: exactly(0),
+		Example: "  tentacle service start",
+		Args:    exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.withSystem(func(s *hostservice.System) error {
 				_, err := a.service(c, s)

@@ -16,8 +16,9 @@ func (a *app) serviceStatusCommand() *cobra.Command {
 		Short: "Tell whether the service is installed and the daemon runs, and which scripts do",
 		Long: `Tell of the service, of the daemon, and of the scripts that run or wait. The exit
 code is 0 where the daemon runs, and 1 where it does not.`,
-		Args: exactly(0),
-		RunE: func(c *cobra.Command, _ []string) error { return a.serviceStatus(c) },
+		Example: "  tentacle service status",
+		Args:    exactly(0),
+		RunE:    func(c *cobra.Command, _ []string) error { return a.serviceStatus(c) },
 	}
 }
 

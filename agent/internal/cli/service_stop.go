@@ -29,8 +29,9 @@ and their output. Scripts that wait for their turn wait until then.
 
 With --scripts those are ended too, as an operator's cancel would end them: asked
 first, killed ten seconds later, and reported as cancelled to whoever asks.`,
-		Args: exactly(0),
-		RunE: func(c *cobra.Command, _ []string) error { return a.stopService(c, alsoScripts) },
+		Example: "  tentacle service stop\n  tentacle service stop --scripts",
+		Args:    exactly(0),
+		RunE:    func(c *cobra.Command, _ []string) error { return a.stopService(c, alsoScripts) },
 	}
 	c.Flags().BoolVar(&alsoScripts, "scripts", false, "end scripts that run or wait, too")
 	return c

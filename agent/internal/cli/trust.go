@@ -31,12 +31,14 @@ the connections of that operator. Scripts of its that run already go on.
 
 An operator trusted by SHA-1 is bound to the SHA-256 of its certificate when it
 connects for the first time.`,
-		Args: exactly(0),
+		Example: `  tentacle trust add sha256:0c6f7d6e0f1c44a0b5b9c7d3b7b0a2b6d4a8b1c2d3e4f5061728394a5b6c7d8e
+  tentacle trust list`,
+		Args: noCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(
 		&cobra.Command{
-			Use: "list", Short: "List the trusted operators", Args: exactly(0),
+			Use: "list", Short: "List the trusted operators", Args: exactly(0), Example: "  tentacle trust list",
 			Long: "List the trusted operators, with the SHA-256 of those trusted by SHA-1 once it is known.",
 			RunE: func(*cobra.Command, []string) error { return a.trustList() },
 		},
@@ -46,7 +48,7 @@ connects for the first time.`,
 			RunE: func(_ *cobra.Command, args []string) error { return a.trustAdd(args) },
 		},
 		&cobra.Command{
-			Use: "remove THUMBPRINT...", Short: "End the trust in operators, and their connections", Args: thumbprints,
+			Use: "remove THUMBPRINT...", Short: "End the trust in operators, and their connections", Args: thumbprints, Example: "  tentacle trust remove 36F35047CE8B000CF4C671819A2DD1AFCDE3403D",
 			Long: "End the trust in the operators with these thumbprints; either thumbprint of an operator removes\nit whole. A daemon that runs closes their connections at once. What waits for its turn to run\nends as refused; scripts that run already go on.",
 			RunE: func(_ *cobra.Command, args []string) error { return a.trustRemove(args) },
 		},

@@ -20,7 +20,7 @@ import (
 func (a *app) pendingCommands() []*cobra.Command {
 	var all, asJSON bool
 	list := &cobra.Command{
-		Use: "pending", Short: "List the operators who tried and were refused", Args: exactly(0),
+		Use: "pending", Short: "List the operators who tried and were refused", Args: exactly(0), Example: "  tentacle trust pending",
 		Long: `List the operators who showed a certificate and were refused, as nobody trusts them yet:
 since when, how often and from where. Compare the thumbprint with what the operator's
 administrator tells you; then approve it, or ignore it.
@@ -48,12 +48,12 @@ second after somebody new, and at most twice a minute.`,
 	return []*cobra.Command{
 		list,
 		{
-			Use: "approve NUMBER|THUMBPRINT...", Short: "Trust operators who were refused", Args: thumbprints,
+			Use: "approve NUMBER|THUMBPRINT...", Short: "Trust operators who were refused", Args: thumbprints, Example: "  tentacle trust pending\n  tentacle trust approve 1",
 			Long: "Trust operators who tried and were refused, by their number in 'tentacle trust pending' or by a\nthumbprint. They are trusted by the SHA-256 of the certificate that they showed.",
 			RunE: func(_ *cobra.Command, args []string) error { return a.trustApprove(args) },
 		},
 		{
-			Use: "ignore NUMBER|THUMBPRINT...", Short: "List operators who were refused no longer", Args: thumbprints,
+			Use: "ignore NUMBER|THUMBPRINT...", Short: "List operators who were refused no longer", Args: thumbprints, Example: "  tentacle trust ignore 2",
 			Long: "List these operators in 'tentacle trust pending' no longer, however often they try. They stay\nrefused, and in the audit log. 'tentacle trust approve' still takes them.",
 			RunE: func(_ *cobra.Command, args []string) error { return a.trustIgnore(args) },
 		},
