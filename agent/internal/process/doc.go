@@ -32,6 +32,8 @@
 // has left the session and lost its parent is out of reach. What a script that ended by itself left
 // running is never touched: the supervisor stays to drain its output, so that nothing breaks by writing.
 //
-// On Windows there are no sessions and no signals: the script runs in a Job, a cancel ends the Job at once,
-// the supervisor looks for the cancel file ten times a second, and the daemon for the result as often.
+// On Windows there are no sessions and no signals. A supervisor leaves the daemon's Job where that lets it, and
+// has a console of its own; the script runs in another Job, as the leader of a process group of that console. A
+// cancel is CTRL+BREAK to the group, and the end of the Job after the grace. The supervisor looks for the cancel
+// file ten times a second, and the daemon for the result as often.
 package process

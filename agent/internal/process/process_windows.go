@@ -74,11 +74,22 @@ func SyncDir(string) error { return nil }
 // rootOf is a working folder that no one minds being in use.
 func rootOf(dir string) string { return filepath.VolumeName(dir) + string(filepath.Separator) }
 
-// prepare keeps the supervisor apart from the daemon's console. There is no pipe: Windows inherits handles
-// in another way.
+// prepare gives the supervisor a console of its own, which nobody sees, and takes it out of the daemon's Job.
+// There is no pipe: Windows inherits handles in another way.
 func (s *Supervisor) prepare() (ours, theirs *os.File, err error) {
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{HideWindow: true, CreationFlags: windows.CREATE_NEW_PROCESS_GROUP | windows.CREATE_NO_WINDOW}
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{HideWindow: true, CreationFlags: windows.CREATE_NEW_PROCESS_GROUP | windows.CREATE_NO_WINDOW | breakaway()}
 	return nil, nil, nil
+}
+
+// breakaway is the flag that starts a process outside the Job of this one, or 0 where that is not in a Job or
+// its Job does not allow it: to ask all the same would start nothing.
+func breakaway() uint32 {
+	var limits windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
+	err := windows.QueryInformationJobObject(0, windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits)), nil) // #nosec G103 -- how Windows is asked
+	if err != nil || limits.BasicLimitInformation.LimitFlags&windows.JOB_OBJECT_LIMIT_BREAKAWAY_OK == 0 {
+		return 0
+	}
+	return windows.CREATE_BREAKAWAY_FROM_JOB
 }
 
 type notifier struct{}
@@ -106,10 +117,11 @@ func ownSession() error { return nil }
 // Wake does nothing: a supervisor looks for a cancel by itself.
 func Wake(string) error { return nil }
 
-// group is the Job of a script.
+// group is the Job of a script. leader is its process, and the number of its console's process group.
 type group struct {
 	job     windows.Handle
 	process windows.Handle
+	leader  uint32
 }
 
 // startGroup starts the script suspended, puts it into a Job and lets it go, so that nothing it starts can
@@ -119,12 +131,12 @@ func startGroup(cmd *exec.Cmd, spec Spec) (group, error) {
 	if err != nil {
 		return group{}, fmt.Errorf("making a job: %w", err)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{CmdLine: spec.CommandLine, HideWindow: true, CreationFlags: windows.CREATE_SUSPENDED}
+	cmd.SysProcAttr = &syscall.SysProcAttr{CmdLine: spec.CommandLine, HideWindow: true, CreationFlags: windows.CREATE_SUSPENDED | windows.CREATE_NEW_PROCESS_GROUP}
 	if err := cmd.Start(); err != nil {
 		return group{}, errors.Join(err, windows.CloseHandle(job))
 	}
-	g := group{job: job}
-	if err := g.adopt(uint32(cmd.Process.Pid)); err != nil { // #nosec G115 -- as Windows gave it
+	g := group{job: job, leader: uint32(cmd.Process.Pid)} // #nosec G115 -- as Windows gave it
+	if err := g.adopt(g.leader); err != nil {
 		return group{}, errors.Join(err, cmd.Process.Kill())
 	}
 	return g, nil
@@ -147,8 +159,13 @@ func (g *group) adopt(pid uint32) error {
 	return nil
 }
 
-// terminate ends all at once: Windows has no way to ask.
-func (g group) terminate() { g.kill() }
+// terminate asks all to end that are in the script's process group and have its console: CTRL+BREAK, as
+// CTRL+C is ignored by such a group. Where that cannot be sent nobody was asked, and the Job is ended at once.
+func (g group) terminate() {
+	if windows.GenerateConsoleCtrlEvent(windows.CTRL_BREAK_EVENT, g.leader) != nil {
+		g.kill()
+	}
+}
 
 func (g group) kill() { _ = windows.TerminateJobObject(g.job, 1) }
 
