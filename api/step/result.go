@@ -32,6 +32,11 @@ const (
 	ReasonCancelled = "Cancelled"
 	// ReasonInterpreterNotFound: the machine has no such interpreter; the text says what to install.
 	ReasonInterpreterNotFound = "InterpreterNotFound"
+	// ReasonUserRefused: the script is to run as a user that the machine does not have, or that the Tentacle
+	// may not become; the text says what its owner can do.
+	ReasonUserRefused = "UserRefused"
+	// ReasonWorkingDirNotFound: the folder that the script is to begin in is not there.
+	ReasonWorkingDirNotFound = "WorkingDirNotFound"
 	// ReasonContentMissing: the package's content is not on the machine; it must be sent.
 	ReasonContentMissing = "ContentMissing"
 	// ReasonContentCorrupt: the content has another digest than the plan says; it was removed.

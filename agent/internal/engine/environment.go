@@ -3,13 +3,14 @@ package engine
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/mantledeploy/mantle/api/step"
 )
 
-// environment is what a script gets: this process's own, the step's values, and the MANTLE_ family.
-func (s *session) environment(files scriptFiles, env []step.EnvVar) ([]string, error) {
+// environment is what a script gets: this process's own, the step's values and its names, and its files.
+func environment(files scriptFiles, values []string) []string {
 	var all []string
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(strings.ToUpper(e), "MANTLE_") {
@@ -19,6 +20,12 @@ func (s *session) environment(files scriptFiles, env []step.EnvVar) ([]string, e
 	if os.Getenv("PYTHONUNBUFFERED") == "" {
 		all = append(all, "PYTHONUNBUFFERED=1") // So that its output comes while it runs.
 	}
+	return append(append(all, values...), step.EnvVariables+"="+files.variables, step.EnvOutput+"="+files.outputs)
+}
+
+// values are the step's own values, and the names of the MANTLE_ family.
+func (s *session) values(env []step.EnvVar) ([]string, error) {
+	var all []string
 	for _, e := range env {
 		value := s.value(e.Value)
 		if strings.ContainsRune(value, 0) {
@@ -32,7 +39,7 @@ func (s *session) environment(files scriptFiles, env []step.EnvVar) ([]string, e
 	}
 	p := s.plan
 	for _, e := range [][2]string{
-		{step.EnvEngine, engine}, {step.EnvHome, s.home}, {step.EnvVariables, files.variables}, {step.EnvOutput, files.outputs},
+		{step.EnvEngine, engine}, {step.EnvHome, s.home},
 		{step.EnvNamespace, p.Namespace}, {step.EnvEnvironment, p.Environment}, {step.EnvProject, p.Project},
 		{step.EnvRelease, p.Release}, {step.EnvRun, p.RunName}, {step.EnvStep, p.Step}, {step.EnvTarget, p.Target},
 		{step.EnvTicket, p.Ticket},
@@ -40,6 +47,13 @@ func (s *session) environment(files scriptFiles, env []step.EnvVar) ([]string, e
 		all = append(all, e[0]+"="+e[1])
 	}
 	return all, nil
+}
+
+// tentacleEnvironment are the variables that the Tentacle gives to every script, which sudo does not pass on.
+func tentacleEnvironment() []string {
+	return slices.DeleteFunc(os.Environ(), func(e string) bool {
+		return !strings.HasPrefix(e, "Tentacle") && !strings.HasPrefix(e, "AgentProgram") && !strings.HasPrefix(e, "CalamariPackage")
+	})
 }
 
 // enginePath is this program's own path.

@@ -24,20 +24,14 @@ type scriptFiles struct {
 }
 
 // writeFiles writes the script, the variables that are not sensitive, and an empty file for outputs.
-func (s *session) writeFiles(shell step.Shell, text string) (scriptFiles, error) {
-	extension, content := form(shell, text)
+func (s *session) writeFiles(j job) (scriptFiles, error) {
+	extension, content := form(j.Shell, j.Script)
 	files := scriptFiles{
 		script:    filepath.Join(s.folder, "mantle-script"+extension),
 		variables: filepath.Join(s.folder, "mantle-variables.json"),
 		outputs:   filepath.Join(s.folder, "mantle-outputs"),
 	}
-	plain := map[string]string{}
-	for name, v := range s.plan.Variables {
-		if v.Secret == nil {
-			plain[name] = v.Text
-		}
-	}
-	variables, err := json.Marshal(plain)
+	variables, err := json.Marshal(j.Variables)
 	if err != nil {
 		return files, fmt.Errorf("encoding the variables: %w", err)
 	}

@@ -44,6 +44,8 @@ type machine struct {
 	home string
 	n    int
 	env  []string // in addition
+	// prepare changes a process that is about to start; nil for none.
+	prepare func(*exec.Cmd)
 }
 
 func newMachine(t *testing.T) *machine {
@@ -93,6 +95,9 @@ func (m *machine) command(p step.Plan, secrets ...string) (*exec.Cmd, string) {
 	cmd.Dir = folder
 	cmd.Env = append(os.Environ(), "MANTLE_ENGINE="+os.Args[0], "TentacleHome="+m.home, "TMPDIR="+m.t.TempDir())
 	cmd.Env = append(cmd.Env, m.env...)
+	if m.prepare != nil {
+		m.prepare(cmd)
+	}
 	return cmd, folder
 }
 

@@ -16,7 +16,7 @@ func health(ctx context.Context, s *session) step.Result {
 	if text == "" {
 		return step.Result{}
 	}
-	r := s.script(ctx, shell, text, nil)
+	r := s.script(ctx, step.Run{Shell: shell, Script: text})
 	if r.Reason == step.ReasonExitCode {
 		r.Reason = step.ReasonUnhealthy
 	}

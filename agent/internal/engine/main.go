@@ -38,12 +38,16 @@ func execute(args []string, o options) int {
 	plan := flags.String("plan", "", "the plan to carry out")
 	home := flags.String("home", os.Getenv(step.EnvTentacleHome), "the Tentacle's home")
 	drain := flags.Bool("drain", false, "read the input to its end and discard it; for the engine's own use")
+	worker := flags.Bool("worker", false, "run a script as another user; for the engine's own use")
+	inherited := inheritWorker()
 	switch err := flags.Parse(args); {
 	case err != nil:
 		return step.ExitPlanRefused
 	case *drain:
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		return 0
+	case *worker:
+		return work(os.Stdin, os.Stdout)
 	case *plan == "" || flags.NArg() > 0:
 		fmt.Fprintln(os.Stderr, "tentacle step needs --plan FILE and takes nothing else; a Tentacle calls it, not a person")
 		return step.ExitPlanRefused
@@ -53,6 +57,7 @@ func execute(args []string, o options) int {
 		fmt.Fprintln(os.Stderr, "tentacle step: "+err.Error())
 		return code
 	}
+	s.worker = inherited
 	return s.carryOut()
 }
 

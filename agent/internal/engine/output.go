@@ -90,6 +90,13 @@ func (o *output) raw(lines ...string) {
 	_, _ = io.WriteString(o.stdout.to, strings.Join(lines, "\n")+"\n")
 }
 
+// flush passes on what is held back. Nothing may be written meanwhile.
+func (o *output) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, _ = o.stdout.masked.Flush(), o.stderr.masked.Flush()
+}
+
 // close ends both streams; only raw lines are written after it.
 func (o *output) close() {
 	o.mu.Lock()

@@ -19,14 +19,14 @@ const (
 	drainAtEnd = 10 * time.Second // at most, after the script's own end
 )
 
-// start runs a command in its own group until it ends by itself, ctx ends, or it cannot be ended. Its
+// start runs a command in folder dir and in its own group until it ends by itself, ctx ends, or it cannot be ended. Its
 // output goes to the session's. An error means that there is no exit code.
-func (s *session) start(ctx context.Context, command, environment []string) (int, error) {
+func (s *session) start(ctx context.Context, command []string, dir string, environment []string) (int, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
 	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx,gosec // running what the plan says is the purpose; its end is signalled to a whole group
-	cmd.Dir, cmd.Env = s.folder, environment
+	cmd.Dir, cmd.Env = dir, environment
 	stdout, err := newPipe(s.out.stdout)
 	if err != nil {
 		return 0, err

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,50 +21,54 @@ func run(ctx context.Context, s *session) step.Result {
 		return s.failed(ctx, err)
 	}
 	s.options.reached("begun")
-	r := s.script(ctx, s.plan.Run.Shell, s.plan.Run.Script, s.plan.Run.Env)
+	r := s.script(ctx, *s.plan.Run)
 	s.end(j, row, r)
 	return r
 }
 
-// script runs one script with everything that a script is promised.
-func (s *session) script(ctx context.Context, shell step.Shell, text string, env []step.EnvVar) step.Result {
-	files, err := s.writeFiles(shell, text)
-	defer files.remove(s)
+// script runs one script with everything that a script is promised, as the user that it asks for.
+func (s *session) script(ctx context.Context, run step.Run) step.Result {
+	j, err := s.job(run)
 	if err != nil {
 		return s.failed(ctx, err)
 	}
-	command, err := find(shell, files.script)
+	own := run.User == ""
+	if !own {
+		if own, err = s.runsAs(run.User); err != nil {
+			return s.failed(ctx, &reasonError{step.ReasonUserRefused, err})
+		}
+	}
+	var o outcome
+	if own {
+		o, err = s.perform(ctx, j)
+	} else {
+		o, err = s.delegate(ctx, run.User, j)
+	}
+	if err == nil && o.Failure != "" {
+		err = &reasonError{o.Reason, errors.New(o.Failure)}
+	}
 	if err != nil {
 		return s.failed(ctx, err)
 	}
-	environment, err := s.environment(files, env)
-	if err != nil {
-		return s.failed(ctx, err)
-	}
-	code, err := s.start(ctx, command, environment)
-	if err != nil {
-		return s.failed(ctx, err)
-	}
-	r := step.Result{ExitCode: code}
-	if code != 0 {
+	r := step.Result{ExitCode: o.Code}
+	if o.Code != 0 {
 		r.Reason = step.ReasonExitCode
 	}
-	r.Outputs, r.OutputsCut = s.readOutputs(files.outputs)
+	r.Outputs, r.OutputsCut = s.readOutputs(o)
 	return r
 }
 
 // readOutputs reads what the script gave, keeps what was declared, and masks it.
-func (s *session) readOutputs(path string) (outputs map[string]string, cut bool) {
-	text, cut, err := readOutputFile(path)
-	if err != nil {
-		s.warn("the outputs cannot be read: " + err.Error())
+func (s *session) readOutputs(of outcome) (outputs map[string]string, cut bool) {
+	if of.OutputsFailure != "" {
+		s.warn("the outputs cannot be read: " + of.OutputsFailure)
 		return nil, true
 	}
-	if cut {
+	if of.OutputsCut {
 		s.warn(fmt.Sprintf("the file of outputs has more than %d bytes; the rest is dropped", maxOutputFile))
 	}
-	o := outputLines{s: s, kept: map[string]string{}, told: map[string]bool{}, cut: cut}
-	for line := range strings.SplitSeq(text, "\n") {
+	o := outputLines{s: s, kept: map[string]string{}, told: map[string]bool{}, cut: of.OutputsCut}
+	for line := range strings.SplitSeq(of.Outputs, "\n") {
 		if line = strings.TrimSuffix(line, "\r"); line != "" {
 			o.take(line)
 		}

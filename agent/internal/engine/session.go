@@ -25,6 +25,7 @@ type session struct {
 	out      *output
 	warnings []string
 	options  options
+	worker   *worker // that was started for this step; nil where none was
 }
 
 // value is a plan's value with the secret that it may refer to.
@@ -82,23 +83,36 @@ func (s *session) end(j *journal.Journal, row journal.Row, r step.Result) {
 
 // failed is the result of an error, which it prints.
 func (s *session) failed(ctx context.Context, err error) step.Result {
-	reason, code := step.ReasonEngineFailed, step.ExitFailed
-	var interpreter *interpreterError
-	var deployment *deploy.Error
+	reason, code := reasonOf(err)
 	switch {
 	case errors.Is(context.Cause(ctx), errTimedOut):
 		reason, code, err = step.ReasonTimedOut, step.ExitTimedOut, fmt.Errorf("%w after %s", errTimedOut, s.plan.Timeout())
 	case errors.Is(context.Cause(ctx), errCancelled):
 		reason, code, err = step.ReasonCancelled, step.ExitCancelled, errCancelled
-	case errors.As(err, &interpreter):
-		reason, code = step.ReasonInterpreterNotFound, step.ExitNotFound
-	case errors.As(err, &deployment):
-		reason = deployment.Reason
-	case s.plan.Kind == step.KindDeploy:
+	case reason == "" && s.plan.Kind == step.KindDeploy:
 		reason = step.ReasonDeployFailed
+	case reason == "":
+		reason = step.ReasonEngineFailed
 	}
 	s.out.printError(err.Error())
 	return step.Result{ExitCode: code, Reason: reason}
+}
+
+// reasonOf is the reason that an error has of itself, empty for none, and the exit code that goes with it.
+func reasonOf(err error) (reason string, code int) {
+	if own, ok := errors.AsType[*reasonError](err); ok {
+		reason = own.reason
+	}
+	if _, ok := errors.AsType[*interpreterError](err); ok {
+		reason = step.ReasonInterpreterNotFound
+	}
+	if deployment, ok := errors.AsType[*deploy.Error](err); ok {
+		reason = deployment.Reason
+	}
+	if reason == step.ReasonInterpreterNotFound {
+		return reason, step.ExitNotFound
+	}
+	return reason, step.ExitFailed
 }
 
 // finish prints outputs and result. The result is the last line, whatever becomes of the rest.

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/mantledeploy/mantle/agent/internal/masking"
+	"github.com/mantledeploy/mantle/api/step"
+)
+
+// work is `tentacle step --worker`: the part of an engine that runs a script as the user of its step, while the
+// engine itself keeps the user that journal and plan belong to. It reads one job, runs it in a folder of
+// its own, and passes on what it prints; masking is the engine's. The end of the input is the end of the script.
+func work(in io.Reader, out io.Writer) int {
+	frames := &frameWriter{w: out}
+	if frames.write(frameHello, nil) != nil {
+		return step.ExitFailed
+	}
+	r := bufio.NewReader(in)
+	kind, data, err := readFrame(r, maxJob)
+	if errors.Is(err, io.EOF) {
+		return 0 // nothing to do
+	}
+	var j job
+	if err == nil {
+		err = json.Unmarshal(data, &j)
+	}
+	if err != nil || kind != frameJob {
+		fmt.Fprintln(os.Stderr, "tentacle step --worker: the job is not understood; an engine calls it, not a person")
+		return step.ExitPlanRefused
+	}
+	o, err := workIn(r, frames, j)
+	if err != nil {
+		o = outcome{Code: step.ExitFailed, Failure: err.Error()}
+		o.Reason, _ = reasonOf(err)
+	}
+	if frames.json(frameOutcome, o) != nil {
+		return step.ExitFailed
+	}
+	return 0
+}
+
+func workIn(in io.Reader, frames *frameWriter, j job) (outcome, error) {
+	folder, err := os.MkdirTemp("", "mantle-step-")
+	if err != nil { // the engine's own user may have another place for such folders
+		folder, err = os.MkdirTemp(fallbackTemp, "mantle-step-")
+	}
+	if err != nil {
+		return outcome{}, fmt.Errorf("making a folder for the script: %w", err)
+	}
+	defer os.RemoveAll(folder) //nolint:errcheck // what the script left and this user cannot remove stays
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, append(endSignals(), pipeSignals()...)...)
+	go func() {
+		_, _ = io.Copy(io.Discard, in)
+		cancel(errCancelled)
+	}()
+	go func() {
+		for s := range signals {
+			if !isPipeSignal(s) {
+				cancel(errCancelled)
+			}
+		}
+	}()
+	masker := masking.New(nil)
+	s := &session{folder: folder, home: folder, masker: masker,
+		out: newOutput(masker, frameStream{frames, frameStdout}, frameStream{frames, frameStderr})}
+	o, err := s.perform(ctx, j)
+	s.out.flush()
+	return o, err
+}
+
+func isPipeSignal(s os.Signal) bool {
+	for _, p := range pipeSignals() {
+		if s == p {
+			return true
+		}
+	}
+	return false
+}
