@@ -165,6 +165,12 @@ func TestWhatThePolicyForbidsIsRefusedOnTheMachineByItsName(t *testing.T) {
 	r.rules(hour(-time.Hour))
 	r.runs(hello(), "hello")
 
+	log := ask(t, r.home, "audit")
+	for _, rule := range []string{"interpreters", "users", "folders", "requireEngine", "hours"} {
+		if !strings.Contains(log, rule) {
+			t.Errorf("the audit log does not name rule %s:\n%s", rule, log)
+		}
+	}
 	r.rules("maxScript: 1")
 	r.refused(raw("echo raw"), "policy")
 	if shown := ask(t, r.home, "show"); !strings.Contains(shown, "maxScript: is no known key") {
