@@ -88,17 +88,6 @@ func TestADiskThatIsFullForATimeCostsOutputAndSaysSo(t *testing.T) {
 	t.Logf("%s", says)
 }
 
-func text(logs []tentacle.ProcessOutput) (out, bad []string) {
-	for _, l := range logs {
-		if l.Source == tentacle.StdErr {
-			bad = append(bad, l.Text)
-		} else {
-			out = append(out, l.Text)
-		}
-	}
-	return out, bad
-}
-
 func TestADiskThatIsFullAtTheEndCostsNoExitCode(t *testing.T) {
 	r := onSmallDisk(t)
 	if r == nil {

@@ -174,6 +174,18 @@ func lines(logs []tentacle.ProcessOutput) string {
 	return b.String()
 }
 
+// text is output as what came on each of the streams.
+func text(logs []tentacle.ProcessOutput) (out, bad []string) {
+	for _, l := range logs {
+		if l.Source == tentacle.StdErr {
+			bad = append(bad, l.Text)
+		} else {
+			out = append(out, l.Text)
+		}
+	}
+	return out, bad
+}
+
 func (r *rig) want(got tentacle.ScriptStatusResponseV2, code int32, output string) {
 	r.t.Helper()
 	if got.State != tentacle.Complete || got.ExitCode != code || lines(got.Logs) != output {
