@@ -25,6 +25,7 @@ const (
 	Upload     = "upload"     // UploadFile
 	Download   = "download"   // DownloadFile
 	Trust      = "trust"      // the list of trusted operators was changed
+	Identity   = "identity"   // the machine's certificate was replaced
 	// Opened begins a file, and names the head of the one before.
 	Opened = "opened"
 	// Removed says that lines up to a head are deleted, as they are old.
@@ -55,7 +56,8 @@ type Entry struct {
 	What   string    `json:"what"`
 	// Decision is Allowed, Refused, Known or Differs; for changes what was done.
 	Decision string `json:"decision,omitempty"`
-	// Operator is the SHA-256 thumbprint of the caller, or of whom a change of trust is about.
+	// Operator is the SHA-256 thumbprint of the caller, or of whom a change of trust is about. In a line about the
+	// machine's identity it is the machine's own.
 	Operator string `json:"operator,omitempty"`
 	// Peer is the address of the caller.
 	Peer string `json:"peer,omitempty"`

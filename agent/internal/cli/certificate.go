@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/daemon"
 	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/agent/internal/identity"
@@ -133,15 +134,8 @@ func (a *app) readIdentity(ctx context.Context, file, keyFile, passwordFile stri
 
 // replaceIdentity gives the machine an identity, and says what that means for others.
 func (a *app) replaceIdentity(h home.Home, p identity.Pair) error {
-	var aside string
-	err := h.Change(func() (err error) {
-		aside, err = identity.Replace(h, p)
-		return err
-	})
+	aside, err := a.giveIdentity(h, p, func() error { return nil })
 	if err != nil {
-		if aside != "" {
-			err = fmt.Errorf("%w; the former identity is in %s, and 'tentacle certificate import' puts it back", err, aside)
-		}
 		return err
 	}
 	id, err := daemon.LoadIdentity(h)
@@ -163,6 +157,28 @@ Tell every operator before it deploys here again; it talks to no other certifica
   Octopus  thumbprint of the deployment target: %[2]s
 `, id.SHA256, id.SHA1, aside)
 	return a.tellIdentity(h)
+}
+
+// giveIdentity makes p the identity of h and records that, and does also what belongs to it under the same lock.
+// aside is where the former identity is; empty where there was none or it was p.
+func (a *app) giveIdentity(h home.Home, p identity.Pair, also func() error) (aside string, err error) {
+	err = h.Change(func() (err error) {
+		if aside, err = identity.Replace(h, p); err != nil {
+			return err
+		}
+		return also()
+	})
+	if aside == "" {
+		return "", err
+	}
+	if err != nil {
+		return aside, fmt.Errorf("%w; the former identity is in %s, and 'tentacle certificate import' puts it back", err, aside)
+	}
+	_, sha256 := thumbprintsOf(p)
+	if err := a.record(h, audit.Entry{What: audit.Identity, Decision: "replaced", Operator: string(sha256)}); err != nil {
+		return aside, fmt.Errorf("the identity was replaced, but that could not be recorded: %w", err)
+	}
+	return aside, nil
 }
 
 // tellIdentity says when a new identity takes effect.

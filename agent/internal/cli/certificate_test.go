@@ -41,6 +41,10 @@ func TestANewIdentityIsToldToOperatorsAndTheFormerIsKept(t *testing.T) {
 		t.Errorf("after importing what was kept it is %s, not %s", s.SHA256, before.SHA256)
 	}
 	contains(t, r.must("certificate", "import", kept[0]), "nothing is changed")
+	log := r.must("audit")
+	if strings.Count(log, "identity") != 2 || !strings.Contains(log, string(after.SHA256)) {
+		t.Errorf("two changes are in the audit log as\n%s", log)
+	}
 }
 
 func TestWhatIsExportedIsImportedElsewhere(t *testing.T) {

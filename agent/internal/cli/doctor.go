@@ -19,7 +19,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Look for what would keep an operator from deploying here",
 		Long: `Look this machine's Tentacle over: home and its permissions, locks, identity, trust, policy,
-daemon, service, port, the address that operators dial, clock, disk, and interpreters.
+audit log, daemon, service, port, the address that operators dial, clock, disk, and interpreters.
 Each line says ok, warn or fail; under those that are not ok stands what to do. Run it as
 the user to whom the home belongs, or as root.
 

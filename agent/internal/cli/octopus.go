@@ -76,12 +76,8 @@ func (a *app) takeOver(ctx context.Context, t takeover) error {
 	if err != nil {
 		return err
 	}
-	var aside string
 	var settings config.Config
-	err = h.Change(func() (err error) {
-		if aside, err = identity.Replace(h, p); err != nil {
-			return err
-		}
+	aside, err := a.giveIdentity(h, p, func() (err error) {
 		settings, err = writeSettings(h, config.Sources{Flags: map[string]string{"listen": c.Listen()}})
 		return err
 	})

@@ -62,6 +62,7 @@ func Checks() []Check {
 		{"identity", lookAtIdentity},
 		{"trust", lookAtTrust},
 		{"policy", lookAtPolicy},
+		{"audit", lookAtAudit},
 		{"daemon", lookAtDaemon},
 		{"service", lookAtService},
 		{"port", lookAtPort},

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/daemon"
 	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/agent/internal/hostservice"
@@ -89,6 +90,23 @@ func lookAtPolicy(_ context.Context, m Machine) []Finding {
 		return bad(Warn, "let scripts run as another user than the daemon (setting scriptUser)", "%s (%s)", policy.Explain(standing), why)
 	}
 	return well("%s", policy.Explain(standing))
+}
+
+// lookAtAudit looks whether the log is as it was written. That scripts could rewrite it is said of the policy, too.
+func lookAtAudit(_ context.Context, m Machine) []Finding {
+	report, err := audit.Verify(m.Home.Audit(), nil)
+	switch {
+	case err != nil:
+		return bad(Warn, "run this as the user to whom the home belongs", "the audit log cannot be checked: %v", err)
+	case len(report.Findings) > 0:
+		return bad(Fail, "keep a copy of "+m.Home.Audit()+", then look: tentacle audit verify"+m.At, "the audit log is not as it was written: %s", report.Findings[0])
+	case report.Head.Count == 0:
+		return well("it has no line yet")
+	}
+	if apart, why := daemon.ScriptsRunApart(m.Home, m.Settings); !apart {
+		return well("it holds (head %s), but is advisory: a script could rewrite it. %s", report.Head, why)
+	}
+	return well("it holds (head %s), and scripts cannot reach it", report.Head)
 }
 
 func lookAtDaemon(_ context.Context, m Machine) []Finding {
