@@ -80,7 +80,7 @@ func TestInitMakesATentacleThatCanBeShown(t *testing.T) {
 	if s.Version != "1.2.3" || s.Running || s.Policy != "none" || s.Address != "10.0.0.5:10999" || len(s.Operators) != 2 || s.Operators[0].Thumbprint != sha1a {
 		t.Errorf("shown %+v", s)
 	}
-	contains(t, r.must("show"), string(s.SHA256), string(s.SHA1), "10.0.0.5:10999", sha1a, "1.2.3", "not running")
+	contains(t, r.must("show"), string(s.SHA256), string(s.SHA1), "10.0.0.5:10999", sha1a, "1.2.3", "not running", "Next: start it: tentacle service install --start")
 	if runtime.GOOS == "windows" {
 		return
 	}

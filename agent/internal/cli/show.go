@@ -167,6 +167,20 @@ func (a *app) print(s shown) {
 	case s.rules != nil:
 		fmt.Fprintf(a.out, "\nThe policy in force:\n\n%s", s.rules.Describe())
 	}
+	fmt.Fprintf(a.out, "\nNext: %s\n", s.next(a.at()))
+}
+
+// next is the one step that this machine lacks most.
+func (s shown) next(at string) string {
+	switch {
+	case s.PolicyProblem != "":
+		return "mend the policy; 'tentacle policy check FILE" + at + "' says what is wrong with it."
+	case len(s.Operators) == 0:
+		return "say whom it obeys: tentacle trust add THUMBPRINT" + at
+	case !s.Running:
+		return "start it: tentacle service install --start" + at
+	}
+	return "commit what 'tentacle show --manifest" + at + "' prints; 'tentacle doctor" + at + "' looks it over."
 }
 
 // scripts says whom scripts run as, and what that means for the owner's control.
