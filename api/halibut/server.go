@@ -57,6 +57,8 @@ type ServerConfig struct {
 	Services []Service
 	// Page is the HTML that browsers get. Without it they are closed.
 	Page string
+	// NewestTLS is the newest version of TLS that is spoken, as crypto/tls numbers them (the newest there is).
+	NewestTLS uint16
 	// Limits bound what peers can do.
 	Limits Limits
 	// SpoolDir is for received data streams larger than 256 KiB (the system's temporary folder).
@@ -106,6 +108,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		gate:      newGate(config.Limits.Unauthorised, config.Limits.UnauthorisedPerAddress),
 		tls: &tls.Config{
 			MinVersion:                  tls.VersionTLS12,
+			MaxVersion:                  config.NewestTLS,
 			Certificates:                []tls.Certificate{certificate},
 			ClientAuth:                  tls.RequestClientCert,
 			SessionTicketsDisabled:      true,

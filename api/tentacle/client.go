@@ -60,10 +60,7 @@ func (c *Client) CancelScript(ctx context.Context, command CancelScriptCommandV2
 
 // CompleteScript lets the Tentacle forget a script's output.
 func (c *Client) CompleteScript(ctx context.Context, command CompleteScriptCommandV2) error {
-	return c.wire.Call(ctx, c.endpoint, halibut.Call{
-		Service: ScriptServiceV2Name, Method: "CompleteScript",
-		Params: []any{command}, ResponseTimeout: answerTime,
-	})
+	return c.call(ctx, ScriptServiceV2Name, "CompleteScript", command, nil, answerTime)
 }
 
 // WaitForStatus answers when there is something to say, at the latest after command.MaxWait. Only a Tentacle
@@ -74,10 +71,14 @@ func (c *Client) WaitForStatus(ctx context.Context, command WaitForStatusCommand
 }
 
 func (c *Client) script(ctx context.Context, service, method string, command any, wait time.Duration) (r ScriptStatusResponseV2, err error) {
-	err = c.wire.Call(ctx, c.endpoint, halibut.Call{
-		Service: service, Method: method, Params: []any{command}, Result: &r, ResponseTimeout: wait,
-	})
+	err = c.call(ctx, service, method, command, &r, wait)
 	return r, err
+}
+
+func (c *Client) call(ctx context.Context, service, method string, command, result any, wait time.Duration) error {
+	return c.wire.Call(ctx, c.endpoint, halibut.Call{
+		Service: service, Method: method, Params: []any{command}, Result: result, ResponseTimeout: wait,
+	})
 }
 
 // UploadFile writes a file on the machine.
@@ -104,15 +105,45 @@ func (c *Client) DownloadFile(ctx context.Context, remotePath string) (stream *h
 
 // GetCapabilities lists what the Tentacle offers. For one that has no such service it is what every such
 // Tentacle has: script service V1 and file transfer.
-func (c *Client) GetCapabilities(ctx context.Context) (r CapabilitiesResponseV2, err error) {
+func (c *Client) GetCapabilities(ctx context.Context) (CapabilitiesResponseV2, error) {
+	r, _, err := c.capabilities(ctx)
+	return r, err
+}
+
+func (c *Client) capabilities(ctx context.Context) (r CapabilitiesResponseV2, old bool, err error) {
 	err = c.wire.Call(ctx, c.endpoint, halibut.Call{
 		Service: CapabilitiesServiceName, Method: "GetCapabilities",
 		Params: []any{}, Result: &r, ResponseTimeout: answerTime,
 	})
 	if answer, ok := errors.AsType[*halibut.ServerError](err); ok && predatesCapabilities(answer) {
-		return CapabilitiesResponseV2{SupportedCapabilities: v1Services[:]}, nil
+		return CapabilitiesResponseV2{SupportedCapabilities: v1Services[:]}, true, nil
 	}
-	return r, err
+	return r, false, err
+}
+
+// Facts is GetCapabilities, read. Facts.Old tells whether the Tentacle is older than the capabilities service.
+func (c *Client) Facts(ctx context.Context) (Facts, error) {
+	r, old, err := c.capabilities(ctx)
+	if err != nil {
+		return Facts{}, err
+	}
+	f := ParseFacts(r)
+	f.Old = old
+	return f, nil
+}
+
+// oldStreamPause is what generations older than Tentacle 6.3.640 need between a message and its data streams: their
+// reader loses what it read too far (halibut.md section 3.6).
+const oldStreamPause = 50 * time.Millisecond
+
+// For is the Client that speaks as a Tentacle of these facts needs it.
+func (c *Client) For(f Facts) *Client {
+	suited := *c
+	suited.endpoint.StreamPause = 0
+	if f.Old {
+		suited.endpoint.StreamPause = oldStreamPause
+	}
+	return &suited
 }
 
 // predatesCapabilities follows halibut.md section 5.2: old hosts say in many ways that a service is missing.

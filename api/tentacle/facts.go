@@ -43,7 +43,12 @@ type Facts struct {
 	Audit AuditHead
 	// LowDisk is how many MiB are free on a machine that refuses scripts because they are too few; nil elsewhere.
 	LowDisk *int64
+	// Old says that the Tentacle is older than the capabilities service, so that nothing was told. See Client.Facts.
+	Old bool
 }
+
+// Mantle tells whether the Tentacle is Mantle's: only those tell their version. All others are taken for Octopus's.
+func (f Facts) Mantle() bool { return f.Version != "" }
 
 // ParseFacts reads a capabilities response. The response is a stranger's: more than 256 strings, and strings
 // that are longer than 200 bytes or hold control characters, are passed over; facts that do not parse are too.

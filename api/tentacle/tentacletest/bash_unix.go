@@ -45,6 +45,7 @@ func bash(ctx context.Context, e *Execution) (int32, error) {
 	arguments := append([]string{body}, tentacle.SplitArguments(e.Command.Arguments)...)
 	c := exec.Command("/bin/bash", arguments...)
 	c.Dir = e.Folder
+	c.Env = append(os.Environ(), e.machine.environment()...)
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var readers sync.WaitGroup
 	for source, stream := range map[tentacle.ProcessOutputSource]*io.Writer{

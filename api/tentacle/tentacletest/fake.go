@@ -29,6 +29,8 @@ type Options struct {
 	Facts tentacle.Facts
 	// WithoutWait leaves out IMantleScriptServiceV1, as on Octopus's own Tentacles.
 	WithoutWait bool
+	// Generation is whose Tentacle it plays; the zero value is Mantle's.
+	Generation Generation
 	// Address is where it listens; without one that is a free port of 127.0.0.1.
 	Address string
 }
@@ -60,11 +62,12 @@ func StartFake(t testing.TB, o Options) *Fake {
 	if o.Certificate.Certificate == nil {
 		o.Certificate, _ = NewCertificate(t, "Fake Tentacle")
 	}
+	needsRoot := o.Script == nil
 	if o.Script == nil {
 		o.Script = Bash
-		if o.Root == "" {
-			o.Root = t.TempDir()
-		}
+	}
+	if o.Root == "" && (o.Generation != Mantle || needsRoot) {
+		o.Root = t.TempDir()
 	}
 	if o.Address == "" {
 		o.Address = "127.0.0.1:0"
@@ -75,13 +78,14 @@ func StartFake(t testing.TB, o Options) *Fake {
 		accepted: map[string]net.Conn{}, queues: map[*halibut.Server]*queue{},
 	}
 	f.faults = newFaults(f.machine, f.connection, f.ended)
-	services := tentacle.Services(f.faults)
+	services := o.Generation.offered(tentacle.Services(f.faults))
 	if o.WithoutWait {
 		services = slices.DeleteFunc(services, func(s halibut.Service) bool {
 			return s.Name == tentacle.MantleScriptServiceName
 		})
 	}
-	f.machine.facts.Services = tentacle.Listed(services)
+	f.machine.facts.Services = append(tentacle.Listed(services), o.Generation.trait().also...)
+	services = append(services, f.missing(o.Generation)...)
 	other, _ := NewCertificate(t, "Imposter")
 	f.server = f.newServer(o.Certificate, services)
 	f.imposter = f.newServer(other, services)
@@ -94,6 +98,8 @@ func (f *Fake) newServer(c tls.Certificate, services []halibut.Service) *halibut
 	f.t.Helper()
 	s, err := halibut.NewServer(halibut.ServerConfig{
 		Certificate: c, Authorise: f.authorise, Services: services, Page: "<html><body>A fake Tentacle</body></html>",
+		NewestTLS: f.machine.generation.newestTLS(),
+		Limits: halibut.Limits{Idle: f.machine.generation.trait().idle},
 		Refused: func(halibut.Peer, error) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -182,3 +188,6 @@ func (f *Fake) end() {
 	f.work.Wait()
 	f.machine.running.Wait()
 }
+
+// Home is the folder that is its home, for Octopus's generations: scripts run and files lie below it.
+func (f *Fake) Home() string { return f.machine.root }

@@ -40,6 +40,9 @@ func refusedPath(remotePath string) error {
 
 func (m *machine) UploadFile(_ context.Context, remotePath string, content *halibut.DataStream) (tentacle.UploadResult, error) {
 	p, err := local(remotePath)
+	if m.octopus() {
+		p, err = remotePath, nil
+	}
 	if err != nil {
 		return tentacle.UploadResult{}, err
 	}
@@ -50,6 +53,11 @@ func (m *machine) UploadFile(_ context.Context, remotePath string, content *hali
 	data, err := hold(content)
 	if err != nil {
 		return r, fmt.Errorf("reading the upload: %w", err)
+	}
+	if m.octopus() {
+		if r.FullPath, err = m.upload(remotePath, data); err != nil {
+			return r, halibut.FinalError{Err: err}
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -73,6 +81,9 @@ func (m *machine) folder(p string) bool {
 }
 
 func (m *machine) DownloadFile(_ context.Context, remotePath string) (*halibut.DataStream, error) {
+	if m.octopus() {
+		return m.download(remotePath)
+	}
 	p, err := local(remotePath)
 	if err != nil {
 		return nil, err

@@ -30,10 +30,17 @@ type machine struct {
 	files      map[string][]byte
 	executions []*Execution
 	made       int64 // tickets of script service V1
+	generation Generation
 }
 
 func newMachine(o Options) *machine {
 	facts := o.Facts
+	if o.Generation != Mantle {
+		return &machine{
+			script: o.Script, root: o.Root, generation: o.Generation,
+			tickets: map[string]*ticket{}, mutexes: map[string]*mutex{}, files: map[string][]byte{},
+		}
+	}
 	if facts.Version == "" {
 		facts.Version = "0.0.0-fake"
 	}
@@ -63,7 +70,7 @@ func operator(ctx context.Context) halibut.Thumbprint {
 // find returns a ticket that the caller may see, or nil. The lock is held.
 func (m *machine) find(ctx context.Context, t tentacle.ScriptTicket) *ticket {
 	k := m.tickets[tentacle.CanonicalTicket(t.TaskID)]
-	if k == nil || k.owner != operator(ctx) || k.completed || k.forestalled {
+	if k == nil || k.owner != m.owner(ctx) || k.completed || k.forestalled {
 		return nil
 	}
 	return k
@@ -99,8 +106,8 @@ func (m *machine) claim(ctx context.Context, c tentacle.StartScriptCommandV2) (*
 	m.mu.Lock()
 	id := tentacle.CanonicalTicket(c.ScriptTicket.TaskID)
 	k := m.tickets[id]
-	if k == nil {
-		k = newTicket(operator(ctx))
+	if k == nil || k.completed && m.octopus() {
+		k = newTicket(m.owner(ctx))
 		m.tickets[id] = k
 		m.mu.Unlock()
 		return k, nil
@@ -108,7 +115,7 @@ func (m *machine) claim(ctx context.Context, c tentacle.StartScriptCommandV2) (*
 	defer m.mu.Unlock()
 	var refusal tentacle.ScriptStatusResponseV2
 	switch {
-	case k.owner != operator(ctx):
+	case k.owner != m.owner(ctx):
 		refusal = tentacle.UnknownTicket(c.ScriptTicket, 0)
 	case k.forestalled:
 		refusal = tentacle.Refused(c.ScriptTicket, tentacle.ExitCanceled, "the script was cancelled before it was started")
@@ -191,15 +198,15 @@ func (m *machine) GetStatus(ctx context.Context, r tentacle.ScriptStatusRequestV
 	if k == nil {
 		return tentacle.UnknownTicket(r.Ticket, r.LastLogSequence), nil
 	}
-	return k.status(r.Ticket, r.LastLogSequence), nil
+	return m.early(k, k.status(r.Ticket, r.LastLogSequence)), nil
 }
 
 func (m *machine) CancelScript(ctx context.Context, c tentacle.CancelScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	id := tentacle.CanonicalTicket(c.Ticket.TaskID)
-	if m.tickets[id] == nil {
-		k := newTicket(operator(ctx))
+	if m.tickets[id] == nil && !m.octopus() {
+		k := newTicket(m.owner(ctx))
 		k.forestalled = true
 		m.tickets[id] = k
 	}

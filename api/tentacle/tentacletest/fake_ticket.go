@@ -34,6 +34,8 @@ type ticket struct {
 	// cancelled tells that stop was called; completed that CompleteScript was; forestalled that a cancel came
 	// before the start.
 	cancelled, completed, forestalled bool
+	// told is that one status has said Complete too early; see Generation.
+	told bool
 }
 
 func newTicket(owner halibut.Thumbprint) *ticket {
@@ -185,10 +187,10 @@ func (m *machine) run(k *ticket, e *Execution, place *place) {
 		case <-ctx.Done():
 		}
 	}()
-	code := m.script(ctx, e)
+	code := m.launched(ctx, e)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if k.cancelled {
+	if k.cancelled && !m.octopus() {
 		code = tentacle.ExitCanceled
 	}
 	k.finish(code)

@@ -23,7 +23,7 @@ func (m *machine) make(ctx context.Context, c tentacle.StartScriptCommand) (*tic
 		m.made++
 		id := tentacle.TicketV1(time.Now(), c.TaskID, m.made)
 		if name := tentacle.CanonicalTicket(id.TaskID); m.tickets[name] == nil {
-			k := newTicket(operator(ctx))
+			k := newTicket(m.owner(ctx))
 			m.tickets[name] = k
 			return k, id
 		}
@@ -39,7 +39,7 @@ func (m *machine) GetStatusV1(ctx context.Context, r tentacle.ScriptStatusReques
 // statusV1 answers for a ticket. The lock is held.
 func (m *machine) statusV1(ctx context.Context, r tentacle.ScriptStatusRequest) tentacle.ScriptStatusResponse {
 	if k := m.find(ctx, r.Ticket); k != nil {
-		return tentacle.ScriptStatusResponse(k.status(r.Ticket, r.LastLogSequence))
+		return tentacle.ScriptStatusResponse(m.early(k, k.status(r.Ticket, r.LastLogSequence)))
 	}
 	return tentacle.UnknownV1(r.Ticket, r.LastLogSequence)
 }
