@@ -34,7 +34,6 @@ type Flags struct {
 	namespaces, allowCIDRs     string
 	metrics, health, leaseName string
 	elect                      bool
-	leaseDuration              time.Duration
 	// Verbose logs decisions, too.
 	Verbose bool
 }
@@ -48,13 +47,14 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	set.StringVar(&f.PackageRoot, "package-root", "", "the folder that file: package URLs are confined to; empty turns them off")
 	set.StringVar(&f.allowCIDRs, "package-allow-cidr", "", "comma-separated ranges that packages are fetched from although they are loopback, link-local or the API server's")
 	set.Int64Var(&f.PackageMaxBytes, "package-max-bytes", 0, "how large a package may be, in bytes; 0 is 4 GiB")
+	set.StringVar(&f.EngineDir, "engine-dir", "/usr/lib/mantle", "the folder with the engines for machines without one, as tentacle-<os>-<arch>[.exe]; make cross builds them")
 	set.IntVar(&f.MaxDials, "max-dials", 64, "how many connections to machines are dialled at once")
 	set.IntVar(&f.MaxFollowers, "max-followers", 2000, "how many scripts are followed at once; the others are polled")
 	set.StringVar(&f.metrics, "metrics-bind-address", ":8443", "where metrics and logs are served, by TLS; 0 turns it off")
 	set.StringVar(&f.health, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served")
 	set.BoolVar(&f.elect, "leader-elect", false, "let one replica work at a time")
 	set.StringVar(&f.leaseName, "leader-election-id", "mantle.mantle.dev", "the name of the lease")
-	set.DurationVar(&f.leaseDuration, "lease-duration", 15*time.Second, "how long a leader may be silent before another takes over")
+	set.DurationVar(&f.LeaseDuration, "lease-duration", 15*time.Second, "how long a leader may be silent before another takes over")
 	set.BoolVar(&f.Verbose, "v", false, "log decisions, too")
 	if err := set.Parse(args); err != nil {
 		return f, fmt.Errorf("reading the flags: %w", err)
@@ -79,7 +79,7 @@ func split(list string) []string {
 // Manager are the options of the manager that runs the controllers.
 func (f Flags) Manager(scheme *runtime.Scheme) ctrl.Options {
 	timeout := shutdown
-	renew, retry := f.leaseDuration*2/3, f.leaseDuration*2/15
+	renew, retry := f.LeaseDuration*2/3, f.LeaseDuration*2/15
 	o := ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       metricsserver.Options{BindAddress: f.metrics, SecureServing: true},
@@ -88,7 +88,7 @@ func (f Flags) Manager(scheme *runtime.Scheme) ctrl.Options {
 		LeaderElectionID:              f.leaseName,
 		LeaderElectionNamespace:       f.Namespace,
 		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 &f.leaseDuration,
+		LeaseDuration:                 &f.LeaseDuration,
 		RenewDeadline:                 &renew,
 		RetryPeriod:                   &retry,
 		GracefulShutdownTimeout:       &timeout,

@@ -48,6 +48,10 @@ type Options struct {
 	PackageMaxBytes int64
 	// APIServer are the addresses of the Kubernetes API, which packages are never fetched from.
 	APIServer []netip.Addr
+	// EngineDir has the engines that are brought to machines without one, as tentacle-<os>-<arch>[.exe].
+	EngineDir string
+	// LeaseDuration is how long a leader may be silent; 0 is 15 s.
+	LeaseDuration time.Duration
 	// MaxDials and MaxFollowers bound the work on machines; 0 is the default.
 	MaxDials, MaxFollowers int
 	// Logger is for the doors to the outside.
@@ -82,6 +86,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	identities := identity.New(mgr.GetAPIReader(), mgr.GetClient(), o.Namespace)
 	var targetController *target.Reconciler
 	pool := tentacle.NewPool(tentacle.Config{MaxDials: o.MaxDials, MaxFollowers: o.MaxFollowers, Logger: logger, Notify: reports.Notify,
+		EngineDir: o.EngineDir, CompleteAfter: 2 * o.LeaseDuration,
 		Unreached: func(name types.NamespacedName) { targetController.Unreached(context.Background(), name) }})
 	targetController = target.New(mgr, pool, identities, targets)
 

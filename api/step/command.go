@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/mantledeploy/mantle/api/halibut"
@@ -122,6 +123,54 @@ func Command(p Plan, secrets []string) (tentacle.StartScriptCommandV2, error) {
 		Files:                       files,
 		Arguments:                   []string{},
 	}, nil
+}
+
+// Brought is an engine that an operator brought to a machine whose Tentacle has none that fits.
+type Brought struct {
+	// Path and Home are the engine's program and the Tentacle's home, absolute, as the machine spells them.
+	Path, Home string
+}
+
+// CommandFor is Command for a machine with an engine that was brought there. Its Tentacle may forget tickets, so the
+// engine claims the plan's by itself: a start may be sent again, and the step still runs once.
+func CommandFor(b Brought, p Plan, secrets []string) (tentacle.StartScriptCommandV2, error) {
+	c, err := Command(p, secrets)
+	if err != nil {
+		return c, err
+	}
+	c.ScriptBody = fmt.Sprintf(broughtPowerShell, QuotePowerShell(b.Path), ExitEngineMissing, QuotePowerShell(b.Home))
+	c.Scripts = map[string]string{string(Bash): fmt.Sprintf(broughtBash, QuoteBash(b.Path), ExitEngineMissing, QuoteBash(b.Home))}
+	return c, nil
+}
+
+// The calls of an engine that was brought: its path, the exit code where it is missing, the home.
+const (
+	broughtBash = `engine=%s
+if [ ! -x "$engine" ]; then echo "the engine $engine is gone" >&2; exit %d; fi
+exec "$engine" step --home %s --plan plan.json --claims
+`
+	broughtPowerShell = `$engine = %s
+if (-not (Test-Path -LiteralPath $engine -PathType Leaf)) { [Console]::Error.WriteLine("the engine $engine is gone"); exit %d }
+& $engine step --home %s --plan plan.json --claims
+exit $LASTEXITCODE
+`
+)
+
+// QuoteBash makes one word of Bash of a text.
+func QuoteBash(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+
+// QuotePowerShell makes a literal of PowerShell of a text. PowerShell takes four more characters for a quote.
+func QuotePowerShell(text string) string {
+	var b strings.Builder
+	b.WriteByte('\'')
+	for _, r := range text {
+		if r == '\'' || r >= 0x2018 && r <= 0x201b {
+			b.WriteRune(r)
+		}
+		b.WriteRune(r)
+	}
+	b.WriteByte('\'')
+	return b.String()
 }
 
 // filled is the plan with what can be derived.

@@ -81,6 +81,11 @@ func FormatOutput(nonce, name, value string) (string, error) {
 	return line, nil
 }
 
+// FormatVerbose is the three lines that show a text without making it the step's output.
+func FormatVerbose(text string) []string {
+	return []string{octopusPrefix + "stdout-verbose]", text, octopusPrefix + "stdout-default]"}
+}
+
 // FormatWarning is the three lines that show a text as a warning.
 func FormatWarning(text string) []string {
 	return []string{octopusPrefix + "stdout-warning]", text, octopusPrefix + "stdout-default]"}

@@ -12,7 +12,9 @@ const (
 	ExitFailed = 1
 	// ExitPlanRefused is a plan or a file of secrets that the engine does not take.
 	ExitPlanRefused = 120
-	// ExitClaimed is a second start in the same folder, which does nothing.
+	// ExitEngineMissing is a call of an engine that an operator brought and that is not there any more.
+	ExitEngineMissing = 119
+	// ExitClaimed is a second start of a step of which nobody knows how it ended; it does nothing.
 	ExitClaimed = 121
 	// ExitTimedOut is a step that was ended because its time was over.
 	ExitTimedOut = 124

@@ -19,6 +19,8 @@ type Scanner struct {
 	outputsCut  bool
 	inventory   Inventory
 	machine     bool
+	// aside says that the lines of StdOut that come are not the step's own: its launcher's, or verbose ones.
+	aside bool
 }
 
 // NewScanner makes a scanner that believes the messages with this nonce.
@@ -26,32 +28,39 @@ func NewScanner(nonce string) *Scanner {
 	return &Scanner{nonce: nonce, outputs: map[string]string{}}
 }
 
-// Line takes the next line, without its end. It returns what a person should see of it, and whether
-// there is anything to see: service messages and the launcher's own (Debug) lines are not shown. A line
-// that only looks like a message, or has another nonce, is shown as what it is.
-func (s *Scanner) Line(source tentacle.ProcessOutputSource, text string) (display string, show bool) {
-	switch {
-	case source == tentacle.Debug:
-		return "", false
-	case source != tentacle.StdOut:
-		return text, true
-	case strings.HasPrefix(text, octopusPrefix):
-		m, ok := parseMessage(octopusPrefix, text)
-		if !ok {
-			return text, true
-		}
-		if m.name == "setVariable" && m.get("nonce") == s.nonce {
-			s.output(m.get("name"), m.get("value"))
-		}
-		return "", false
-	case strings.HasPrefix(text, mantlePrefix):
-		m, ok := parseMessage(mantlePrefix, text)
-		if !ok || m.get("nonce") != s.nonce || !s.mantle(m) {
-			return text, true
-		}
-		return "", false
+// Line takes the next line, without its end. It returns what the line is, and whether there is anything to
+// see of it: service messages are not shown. What tells of the launcher is Debug: its own lines, and those
+// of StdOut between a message that sets the step's output aside (stdout-verbose, stdout-wait) and the next
+// that names another use. A line that only looks like a message, or has another nonce, is shown as it is.
+func (s *Scanner) Line(source tentacle.ProcessOutputSource, text string) (as tentacle.ProcessOutputSource, show bool) {
+	if source != tentacle.StdOut {
+		return source, true
 	}
-	return text, true
+	if s.message(text) {
+		return source, false
+	}
+	if s.aside {
+		return tentacle.Debug, true
+	}
+	return source, true
+}
+
+// message takes a line for a message where it is one, and tells whether it was.
+func (s *Scanner) message(text string) bool {
+	if m, ok := parseMessage(mantlePrefix, text); ok {
+		return m.get("nonce") == s.nonce && s.mantle(m)
+	}
+	m, ok := parseMessage(octopusPrefix, text)
+	if !ok {
+		return false
+	}
+	switch {
+	case m.name == "setVariable" && m.get("nonce") == s.nonce:
+		s.output(m.get("name"), m.get("value"))
+	case strings.HasPrefix(m.name, "stdout-"):
+		s.aside = m.name == "stdout-verbose" || m.name == "stdout-wait"
+	}
+	return true
 }
 
 // Result is the last result that was seen. Without one, a step that is Complete is Lost: its engine did

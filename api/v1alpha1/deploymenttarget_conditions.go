@@ -50,6 +50,8 @@ const (
 	ReasonTentacleUnsupported = "TentacleUnsupported"
 	// ReasonEngineTooOld surfaces when the Tentacle's engine is older than the operator's plans.
 	ReasonEngineTooOld = "EngineTooOld"
+	// ReasonEngineUnavailable surfaces when a Tentacle has no Mantle engine and the operator has none for its system.
+	ReasonEngineUnavailable = "EngineUnavailable"
 	// ReasonTargetPolicyNotFound surfaces when the named TargetPolicy is not there.
 	ReasonTargetPolicyNotFound = "TargetPolicyNotFound"
 	// ReasonInvalidAddress surfaces when the address cannot be parsed.

@@ -133,6 +133,8 @@ func describeHealth(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condit
 		unhealthy(unfit.Reason, unfit.Message)
 	case found.Probe.Facts.LowDisk != nil:
 		unhealthy(v1alpha1.ReasonLowDisk, fmt.Sprintf("low disk space: %d MiB are free at the Tentacle's home, too few to start a script; make room there", *found.Probe.Facts.LowDisk))
+	case found.Probe.Fits() != nil:
+		unhealthy(v1alpha1.ReasonHealthCheckError, "the engine could not be brought to the machine: "+found.Probe.Fits().Error())
 	case found.InventoryErr != nil:
 		unhealthy(v1alpha1.ReasonHealthCheckError, "the machine's journal could not be read: "+found.InventoryErr.Error())
 	case found.HealthErr != nil:
@@ -238,6 +240,19 @@ func explain(f facts) (reason, message string) {
 		message = connect.Error()
 	}
 	return reason, message
+}
+
+// describeTentacle shows what the daemon says of itself.
+func describeTentacle(f facts, s *v1alpha1.DeploymentTargetStatus) {
+	said := f.Found.Probe
+	info := &v1alpha1.TentacleInfo{Version: cut(said.Facts.Version, 64), OS: cut(said.Facts.OS, 32), Arch: cut(said.Facts.Arch, 32), Flavor: v1alpha1.FlavorMantle}
+	if said.Octopus {
+		info.Flavor = v1alpha1.FlavorOctopus
+	}
+	for _, capability := range said.Capabilities[:min(len(said.Capabilities), 64)] {
+		info.Capabilities = append(info.Capabilities, cut(capability, 256))
+	}
+	s.Tentacle = info
 }
 
 // merge takes the rows of runs into what is written; the newest of each project and environment wins.

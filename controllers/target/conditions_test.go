@@ -109,7 +109,8 @@ func TestAChangedSpecIsNotCalledHealthyUnseen(t *testing.T) {
 func TestATentacleThatCannotCarryOutStepsIsUnhealthy(t *testing.T) {
 	old, none := able(), able()
 	old.Engine, none.Services = 0, nil
-	for name, facts := range map[string]tentacle.Probe{"no engine": {Facts: old}, "no script service": {Facts: none}} {
+	lacking := &tentacle.UnfitError{Reason: v1alpha1.ReasonTentacleUnsupported, Message: "no engine"}
+	for name, facts := range map[string]tentacle.Probe{"no engine": {Facts: old, Engine: lacking}, "no script service": {Facts: none}} {
 		dt := aTarget()
 		describe(seen(dt, &finding{At: noon, Probe: facts}))
 		if c := ready(t, dt); c.Reason != v1alpha1.ReasonTentacleUnsupported || dt.Status.Health != v1alpha1.HealthUnhealthy {

@@ -17,8 +17,9 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
-// lookTimeout bounds a look without a health script: a probe, and reading the machine's journal.
-const lookTimeout = 150 * time.Second
+// lookTimeout bounds a look without a health script: a probe, with an engine that is brought, and reading the machine's
+// journal. Each part has a bound of its own.
+const lookTimeout = 13 * time.Minute
 
 // The distances between looks at a machine that is not healthy, and after somebody else found it unreachable.
 const (

@@ -48,8 +48,22 @@ PAD{{- end }}
 PAD{{- with .Values.watchNamespaces }}
 PAD- --namespaces={{ join "," . }}
 PAD{{- end }}
+PAD{{- with .Values.engineDir }}
+PAD- {{ printf "--engine-dir=%s" . | quote }}
+PAD{{- end }}
 PAD{{- range .Values.extraArgs }}
 PAD- {{ . | quote }}
+PAD{{- end }}`
+
+// environment is the container's. GODEBUG lets Go speak with old Windows: key exchange by RSA, 3DES, signatures with
+// SHA-1, and no large ClientHello.
+const environment = `PAD- name: POD_NAMESPACE
+PAD  valueFrom:
+PAD    fieldRef:
+PAD      fieldPath: metadata.namespace
+PAD{{- if .Values.legacyTLS }}
+PAD- name: GODEBUG
+PAD  value: tlsrsakex=1,tls3des=1,tlssha1=1,tlsmlkem=0
 PAD{{- end }}`
 
 // dataVolume is the folder of output and packages.
@@ -100,6 +114,7 @@ PAD{{- end }}`)
 	found["container"]["image"] = m.scalar(`{{ include "mantle.image" . }}`)
 	found["container"]["imagePullPolicy"] = m.scalar(`{{ .Values.image.pullPolicy }}`)
 	found["container"]["args"] = m.value(arguments)
+	found["container"]["env"] = m.value(environment)
 	found["container"]["resources"] = m.value(`PAD{{- toYaml .Values.resources | nindent WIDTH }}`)
 	delete(found["data"], "emptyDir")
 	found["data"]["source"] = m.field(dataVolume)

@@ -127,8 +127,9 @@ func read(nonce, stdout, stderr string) report {
 	r := report{stdout: stdout, stderr: stderr}
 	s := step.NewScanner(nonce)
 	for line := range strings.Lines(stdout) {
-		if text, show := s.Line(tentacle.StdOut, strings.TrimSuffix(line, "\n")); show {
-			r.shown += text + "\n"
+		line = strings.TrimSuffix(line, "\n")
+		if _, show := s.Line(tentacle.StdOut, line); show {
+			r.shown += line + "\n"
 		}
 	}
 	r.result, r.hasResult = s.Result()

@@ -19,6 +19,8 @@ import (
 // options are what a test changes of the engine.
 type options struct {
 	at func(point string) // called at each point of a step
+	// claims says that the ticket is claimed in the home, as the Tentacle forgets it.
+	claims bool
 }
 
 func (o options) reached(point string) {
@@ -29,7 +31,8 @@ func (o options) reached(point string) {
 
 // Main is `tentacle step` with the arguments that follow these words; it returns the process's exit
 // code. `--plan FILE` names the plan, whose folder is the step's; `--home DIR` goes before the
-// environment's TentacleHome.
+// environment's TentacleHome; `--claims` lets the plan's ticket run once in that home, in whatever folders
+// it is started.
 func Main(args []string) int { return execute(args, options{}) }
 
 func execute(args []string, o options) int {
@@ -37,6 +40,7 @@ func execute(args []string, o options) int {
 	flags := flag.NewFlagSet("tentacle step", flag.ContinueOnError)
 	plan := flags.String("plan", "", "the plan to carry out")
 	home := flags.String("home", os.Getenv(step.EnvTentacleHome), "the Tentacle's home")
+	flags.BoolVar(&o.claims, "claims", false, "claim the plan's ticket in the home, for a Tentacle that forgets its tickets")
 	drain := flags.Bool("drain", false, "read the input to its end and discard it; for the engine's own use")
 	worker := flags.Bool("worker", false, "run a script as another user; for the engine's own use")
 	inherited := inheritWorker()
@@ -72,7 +76,7 @@ func open(plan, home string, began time.Time, o options) (*session, int, error) 
 		return nil, step.ExitPlanRefused, fmt.Errorf("finding the plan: %w", err)
 	}
 	folder := filepath.Dir(plan)
-	if err := claim(folder); err != nil {
+	if err := claim(folder); err != nil && !(o.claims && errors.Is(err, errClaimed)) {
 		code := step.ExitFailed
 		if errors.Is(err, errClaimed) {
 			code = step.ExitClaimed
@@ -153,9 +157,38 @@ func (s *session) carryOut() int {
 	if n := s.masker.Short(); n > 0 {
 		s.warn(fmt.Sprintf("%d sensitive values have fewer than 3 bytes and are not masked", n))
 	}
+	if code, over := s.take(ctx); over {
+		return code
+	}
 	r := kinds()[s.plan.Kind](ctx, s)
 	s.finish(r)
 	return r.ExitCode
+}
+
+// take claims the ticket of a step that must not run twice where the Tentacle does not see to that. It is over where
+// somebody has claimed it before: then the step ends as that one did, or nobody knows how.
+func (s *session) take(ctx context.Context) (code int, over bool) {
+	if !s.options.claims || s.plan.Kind != step.KindRun && s.plan.Kind != step.KindDeploy {
+		return 0, false
+	}
+	j, err := s.journal()
+	if err == nil {
+		s.claim, err = j.Claim(ctx, s.plan.Ticket, func() { s.out.aside("This step was started before and still runs; waiting for its end.") })
+	}
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "tentacle step: "+err.Error())
+		return step.ExitClaimed, true
+	case s.claim.First:
+		s.options.reached("taken")
+		return 0, false
+	case s.claim.Earlier == nil:
+		fmt.Fprintln(os.Stderr, "this step was started before and did not come to its end; how far it came is not known")
+		return step.ExitClaimed, true
+	}
+	s.out.aside("This step was started before and has ended; its output is not here, only its result.")
+	s.out.raw(s.claim.Earlier.Lines...)
+	return s.claim.Earlier.ExitCode, true
 }
 
 // kind does one kind of step. A result with a reason has failed.

@@ -97,6 +97,9 @@ func (o *output) flush() {
 	_, _ = o.stdout.masked.Flush(), o.stderr.masked.Flush()
 }
 
+// aside says something that is not the step's output.
+func (o *output) aside(text string) { o.raw(step.FormatVerbose(text)...) }
+
 // close ends both streams; only raw lines are written after it.
 func (o *output) close() {
 	o.mu.Lock()

@@ -26,6 +26,8 @@ type session struct {
 	warnings []string
 	options  options
 	worker   *worker // that was started for this step; nil where none was
+	// claim is the ticket's, where the Tentacle does not keep it; nil otherwise.
+	claim *journal.Claim
 }
 
 // value is a plan's value with the secret that it may refer to.
@@ -117,6 +119,7 @@ func reasonOf(err error) (reason string, code int) {
 
 // finish prints outputs and result. The result is the last line, whatever becomes of the rest.
 func (s *session) finish(r step.Result) {
+	var lines []string
 	s.out.close()
 	for _, name := range slices.Sorted(maps.Keys(r.Outputs)) {
 		line, err := step.FormatOutput(s.plan.Nonce, name, r.Outputs[name])
@@ -125,7 +128,7 @@ func (s *session) finish(r step.Result) {
 			s.warn(err.Error())
 			continue
 		}
-		s.out.raw(line)
+		lines = append(lines, line)
 	}
 	r.Warnings = s.warnings
 	r.Seconds = time.Since(s.began).Seconds()
@@ -133,6 +136,12 @@ func (s *session) finish(r step.Result) {
 		r.Tail = s.out.tailText()
 	}
 	if line, err := step.FormatResult(s.plan.Nonce, r); err == nil {
-		s.out.raw(line)
+		lines = append(lines, line)
 	}
+	if s.claim != nil {
+		if err := s.claim.Finish(journal.End{ExitCode: r.ExitCode, Lines: lines}); err != nil {
+			s.warn("the end of this step cannot be told again: " + err.Error())
+		}
+	}
+	s.out.raw(lines...)
 }

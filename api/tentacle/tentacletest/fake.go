@@ -99,7 +99,7 @@ func (f *Fake) newServer(c tls.Certificate, services []halibut.Service) *halibut
 	s, err := halibut.NewServer(halibut.ServerConfig{
 		Certificate: c, Authorise: f.authorise, Services: services, Page: "<html><body>A fake Tentacle</body></html>",
 		NewestTLS: f.machine.generation.newestTLS(),
-		Limits: halibut.Limits{Idle: f.machine.generation.trait().idle},
+		Limits:    halibut.Limits{Idle: f.machine.generation.trait().idle},
 		Refused: func(halibut.Peer, error) {
 			f.mu.Lock()
 			defer f.mu.Unlock()

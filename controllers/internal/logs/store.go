@@ -152,11 +152,16 @@ func oneLine(text string) string {
 	return strings.ReplaceAll(text, "\n", " ")
 }
 
+// letter names a stream: O and E are the step's own, D is what tells of its launcher.
 func letter(source tentacle.ProcessOutputSource) byte {
-	if source == tentacle.StdErr {
+	switch source {
+	case tentacle.StdErr:
 		return 'E'
+	case tentacle.Debug:
+		return 'D'
+	default:
+		return 'O'
 	}
-	return 'O'
 }
 
 func (k *sink) write(lines []byte) error {

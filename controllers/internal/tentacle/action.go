@@ -19,6 +19,15 @@ type action struct {
 
 	mu     sync.Mutex
 	report Report
+	// machines is the ticket by which the machine knows the script, where that is known.
+	machines tentacle.ScriptTicket
+}
+
+// knownAs notes the ticket by which the machine knows the script.
+func (a *action) knownAs(ticket tentacle.ScriptTicket) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.machines = ticket
 }
 
 // Dispatch begins an action and returns at once. The same ticket twice is one action.

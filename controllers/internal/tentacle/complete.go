@@ -20,38 +20,60 @@ const (
 // completion is a ticket whose result is written.
 type completion struct {
 	machine Machine
-	ticket  string
+	// ticket is the action's, known the one by which the machine knows the script where this process started it.
+	ticket, known tentacle.ScriptTicket
+	last          int64
+	// due is when a machine without tombstones may be told, at the earliest.
+	due time.Time
 }
 
-// Complete tells the machine, in the background, that the ticket's result is written. The tickets of one machine go one
-// after the other, so that a new leader with thousands of them holds one connection for each machine.
+// Complete tells the machine, in the background, that the ticket's result is written: at once where the machine keeps
+// tombstones, else after Config.CompleteAfter. The tickets of one machine go one after the other, so that a new leader
+// with thousands of them holds one connection for each machine.
 func (p *Pool) Complete(m Machine, ticket string) {
-	key := keyOf(m)
+	c := completion{machine: m, ticket: tentacle.ScriptTicket{TaskID: ticket}, due: time.Now().Add(p.config.CompleteAfter)}
+	if act := p.find(ticket); act != nil {
+		act.mu.Lock()
+		c.known = act.machines
+		act.mu.Unlock()
+	}
+	p.enqueue(c)
+}
+
+// completeNow is Complete for a script whose ticket nobody else knows.
+func (p *Pool) completeNow(m Machine, known tentacle.ScriptTicket, last int64) {
+	p.enqueue(completion{machine: m, ticket: known, known: known, last: last})
+}
+
+func (p *Pool) enqueue(c completion) {
+	key := keyOf(c.machine)
 	p.mu.Lock()
 	queue, going := p.completing[key]
 	if len(queue) < maxCompletions && !p.stopped {
-		p.completing[key] = append(queue, completion{m, ticket})
+		p.completing[key] = append(queue, c)
 	}
 	p.mu.Unlock()
 	if !going {
-		p.spawn(func() { p.completeAll(key, m) })
+		p.spawn(func() { p.completeAll(key) })
 	}
 }
 
 // completeAll works on a machine's tickets until none is left, or until it is away for too long.
-func (p *Pool) completeAll(key endpointKey, m Machine) {
-	s := p.session(m)
-	defer s.release()
+func (p *Pool) completeAll(key endpointKey) {
 	failures, pause := 0, p.config.RetryPause
 	for {
 		next, found := p.nextCompletion(key, failures >= completeTries)
 		if !found {
 			return
 		}
-		ctx, cancel := p.bounded(p.ctx, completeTimeout)
-		err := s.CompleteScript(ctx, tentacle.CompleteScriptCommandV2{Ticket: tentacle.ScriptTicket{TaskID: next.ticket}})
-		cancel()
-		if answered(err) {
+		wait, err := p.complete(next)
+		switch {
+		case wait > 0:
+			if !p.sleep(p.ctx, wait) {
+				return
+			}
+			continue
+		case answered(err):
 			p.completed(key)
 			failures, pause = 0, p.config.RetryPause
 			continue
@@ -64,21 +86,58 @@ func (p *Pool) completeAll(key endpointKey, m Machine) {
 	}
 }
 
+// complete tells the machine of one ticket, or says how long that has to wait.
+func (p *Pool) complete(c completion) (wait time.Duration, err error) {
+	s := p.session(c.machine)
+	defer s.release()
+	ctx, cancel := p.bounded(p.ctx, completeTimeout)
+	defer cancel()
+	facts, err := s.facts(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if left := time.Until(c.due); !facts.Mantle() && left > 0 {
+		return left, nil
+	}
+	on, err := s.scripts(ctx)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case on.finds():
+		err = on.complete(ctx, c.ticket, c.last)
+	case c.known.TaskID != "":
+		err = on.complete(ctx, c.known, c.last)
+	}
+	if !answered(err) {
+		s.forgetFacts()
+	}
+	return 0, err
+}
+
 // answered tells whether asking again is of no use: it is done, or refused for good.
 func answered(err error) bool {
 	var server *halibut.ServerError
 	return err == nil || errors.As(err, &server) && !server.Retryable()
 }
 
-// nextCompletion is the ticket whose turn it is. Where there is none, or none shall be tried, the queue ends.
+// nextCompletion is the ticket whose turn it is: one that is due, else the first. Where there is none, or none shall be
+// tried, the queue ends.
 func (p *Pool) nextCompletion(key endpointKey, giveUp bool) (completion, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if queue := p.completing[key]; len(queue) > 0 && !giveUp {
-		return queue[0], true
+	queue := p.completing[key]
+	if len(queue) == 0 || giveUp {
+		delete(p.completing, key)
+		return completion{}, false
 	}
-	delete(p.completing, key)
-	return completion{}, false
+	for i := range queue {
+		if queue[i].due.IsZero() {
+			queue[0], queue[i] = queue[i], queue[0]
+			break
+		}
+	}
+	return queue[0], true
 }
 
 // completed takes the first ticket off the queue.

@@ -12,8 +12,9 @@ import (
 
 // follower reads one script to its end.
 type follower struct {
-	pool      *Pool
-	session   *session
+	pool    *Pool
+	session *session
+	// ticket is the one that the machine knows; over script service V1 it is not the action's.
 	ticket    tentacle.ScriptTicket
 	scanner   *step.Scanner
 	sink      LogSink
@@ -29,6 +30,9 @@ type follower struct {
 	response tentacle.ScriptStatusResponseV2
 	// seen says that there is a response, known that the machine knew the ticket, moved that the last one had news.
 	seen, known, moved bool
+	// again says that this may be a second start of the step: then the engine waits for the first one and tells how it
+	// ended, but a cancel reaches only the second.
+	again bool
 	// glance is how long the next WaitForStatus is held while the script waits for the machine.
 	glance time.Duration
 }
@@ -57,9 +61,9 @@ func (f *follower) take(r tentacle.ScriptStatusResponseV2) {
 		if seq <= f.last {
 			continue
 		}
-		text, show := f.scanner.Line(entry.Source, entry.Text)
-		if entry.Source == tentacle.StdErr {
-			f.stderr.add(text)
+		as, show := f.scanner.Line(entry.Source, entry.Text)
+		if as == tentacle.StdErr {
+			f.stderr.add(entry.Text)
 		}
 		if !show {
 			flush()
@@ -68,7 +72,7 @@ func (f *follower) take(r tentacle.ScriptStatusResponseV2) {
 		if len(shown) == 0 {
 			at = seq
 		}
-		entry.Text = text
+		entry.Source = as
 		shown = append(shown, entry)
 	}
 	flush()
@@ -98,14 +102,44 @@ func unknown(r tentacle.ScriptStatusResponseV2) bool {
 // ended tells whether the machine has said how the script ended.
 func (f *follower) ended() bool { return f.seen && f.response.State == tentacle.Complete }
 
+// start starts the script, and takes the machine's first word of it.
+func (f *follower) start(ctx context.Context, command tentacle.StartScriptCommandV2) error {
+	on, err := f.session.scripts(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := on.start(ctx, command)
+	if err != nil {
+		return &startError{err}
+	}
+	f.ticket = r.Ticket
+	f.take(r)
+	return nil
+}
+
+// asked gives the status of a script by the action's own ticket. Where the machine finds nothing by it, it is as unknown
+// as if it had never been started.
+func (f *follower) asked(ctx context.Context) (tentacle.ScriptStatusResponseV2, error) {
+	on, err := f.session.scripts(ctx)
+	if err != nil {
+		return tentacle.ScriptStatusResponseV2{}, err
+	}
+	if !on.finds() {
+		return tentacle.UnknownTicket(f.ticket, 0), nil
+	}
+	return on.status(ctx, f.ticket, 0)
+}
+
 // takeUp asks the machine about a script that an earlier process may have started. It answers false where the machine
 // does not know it; a verdict where nobody can tell.
 func (f *follower) takeUp(ctx context.Context) (verdict, bool) {
 	until := time.Now().Add(f.patience)
 	for pause := f.pool.config.RetryPause; ; pause = min(2*pause, 10*time.Second) {
-		r, err := f.session.GetStatus(ctx, tentacle.ScriptStatusRequestV2{Ticket: f.ticket})
+		r, err := f.asked(ctx)
 		switch {
 		case err == nil && unknown(r):
+			facts, err := f.session.facts(ctx)
+			f.again = err == nil && !facts.Mantle() // it may have forgotten the script; its engine has not
 			return verdict{}, false
 		case err == nil:
 			f.take(r)
@@ -155,7 +189,35 @@ func (f *follower) follow(ctx context.Context) verdict {
 			return lost("the operator stopped asking")
 		}
 	}
+	f.confirm(ctx)
 	return f.judge()
+}
+
+// confirmTries bounds how often the last lines are asked for.
+const confirmTries = 10
+
+// confirm asks once more where a Complete status may lack the last lines, as Octopus's Tentacles read the output before
+// the state. What they said first of the end holds.
+func (f *follower) confirm(ctx context.Context) {
+	for range confirmTries {
+		facts, err := f.session.facts(ctx)
+		if err == nil && facts.Mantle() {
+			return
+		}
+		on, err := f.session.scripts(ctx)
+		if err == nil {
+			var r tentacle.ScriptStatusResponseV2
+			if r, err = on.status(ctx, f.ticket, f.last); err == nil {
+				r.State, r.ExitCode = f.response.State, f.response.ExitCode
+				f.take(r)
+				return
+			}
+		}
+		f.failed(err)
+		if _, found := f.scanner.Result(); found || !f.pool.sleep(ctx, f.pool.config.RetryPause) {
+			return // all that matters is there
+		}
+	}
 }
 
 // rest is how long to wait before the next question. A machine that held its answer has waited already; one that
@@ -190,7 +252,11 @@ func (f *follower) ask(ctx context.Context) (r tentacle.ScriptStatusResponseV2, 
 		default:
 		}
 	}
-	r, err = f.session.GetStatus(ctx, tentacle.ScriptStatusRequestV2{Ticket: f.ticket, LastLogSequence: f.last})
+	on, err := f.session.scripts(ctx)
+	if err != nil {
+		return r, false, err
+	}
+	r, err = on.status(ctx, f.ticket, f.last)
 	return r, false, err
 }
 
@@ -198,7 +264,11 @@ func (f *follower) ask(ctx context.Context) (r tentacle.ScriptStatusResponseV2, 
 func (f *follower) cancel(ctx context.Context) (tentacle.ScriptStatusResponseV2, error) {
 	ctx, stop := f.pool.bounded(context.WithoutCancel(ctx), cancelTime)
 	defer stop()
-	return f.session.CancelScript(ctx, tentacle.CancelScriptCommandV2{Ticket: f.ticket, LastLogSequence: f.last})
+	on, err := f.session.scripts(ctx)
+	if err != nil {
+		return tentacle.ScriptStatusResponseV2{}, err
+	}
+	return on.cancel(ctx, f.ticket, f.last)
 }
 
 // wait lets the machine hold its answer until there is something to say, or a cancel. While the script waits for the

@@ -21,6 +21,11 @@ type Config struct {
 	PollMin, PollMax, RetryPause time.Duration
 	// Wait is how long a machine may hold WaitForStatus (45 s), Linger how long an unused connection stays (5 s).
 	Wait, Linger time.Duration
+	// CompleteAfter is how long after its result was written a ticket is completed on a machine that keeps no
+	// tombstones (30 s): two lease durations, so that no leader of before can start it again.
+	CompleteAfter time.Duration
+	// EngineDir has the engines for machines without one, as tentacle-<os>-<arch>[.exe].
+	EngineDir string
 	// SpoolDir is for large answers.
 	SpoolDir string
 	// Notify is told when an action's report changes, with its owner; it must not block.
@@ -55,6 +60,7 @@ func (c Config) withDefaults() Config {
 	set(&c.RetryPause, time.Second)
 	set(&c.Wait, 45*time.Second)
 	set(&c.Linger, 5*time.Second)
+	set(&c.CompleteAfter, 30*time.Second)
 	if c.Notify == nil {
 		c.Notify = func(types.NamespacedName) {}
 	}
@@ -78,6 +84,7 @@ type Pool struct {
 	running   sync.WaitGroup
 	dials     chan struct{}
 	followers chan struct{}
+	engines   *engines
 
 	mu        sync.Mutex
 	stopped   bool
@@ -92,7 +99,7 @@ type Pool struct {
 func NewPool(config Config) *Pool {
 	config = config.withDefaults()
 	ctx, stop := context.WithCancel(context.Background())
-	return &Pool{config: config, ctx: ctx, stop: stop,
+	return &Pool{config: config, ctx: ctx, stop: stop, engines: newEngines(config.EngineDir),
 		dials: make(chan struct{}, config.MaxDials), followers: make(chan struct{}, config.MaxFollowers),
 		actions: map[string]*action{}, clients: map[clientKey]*client{}, endpoints: map[endpointKey]*endpoint{},
 		completing: map[endpointKey][]completion{}}

@@ -51,6 +51,8 @@ type kept struct {
 	mu    sync.Mutex
 	last  int64
 	lines []string
+	// aside are the lines that are not the step's own.
+	aside []string
 }
 
 func (k *kept) Append(seq int64, out []wire.ProcessOutput) error {
@@ -59,6 +61,10 @@ func (k *kept) Append(seq int64, out []wire.ProcessOutput) error {
 	for i, entry := range out {
 		if n := seq + int64(i); n > k.last {
 			k.last = n
+			if entry.Source == wire.Debug {
+				k.aside = append(k.aside, entry.Text)
+				continue
+			}
 			k.lines = append(k.lines, entry.Text)
 		}
 	}
@@ -306,14 +312,6 @@ func TestPolledWhereWaitIsMissing(t *testing.T) {
 	p.Dispatch(runAction(m, "t1"))
 	if r := await(t, p, "t1", tentacle.Ended); r.Outcome != tentacle.OutcomeSucceeded {
 		t.Errorf("%s (%s)", r.Outcome, r.Message)
-	}
-}
-
-func TestAnEngineThatIsTooOldGetsNothing(t *testing.T) {
-	m, p := newMachine(t, engine(0, ""), func(o *tentacletest.Options) { o.Facts.Engine = -1 }), newPool(t)
-	p.Dispatch(runAction(m, "t1"))
-	if r := await(t, p, "t1", tentacle.Ended); r.Reason != "TentacleUnsupported" || steps(m) != 0 {
-		t.Errorf("%s (%s), ran %d times", r.Reason, r.Message, steps(m))
 	}
 }
 

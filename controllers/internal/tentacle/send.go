@@ -15,19 +15,17 @@ import (
 // send brings the content and the script to the machine. It answers true once the machine has the script; otherwise
 // the verdict says why it surely does not run.
 func (p *Pool) send(ctx context.Context, act *action, f *follower) (verdict, bool) {
-	command, err := step.Command(act.Plan, act.Secrets)
-	if err != nil {
+	if _, err := step.Command(act.Plan, act.Secrets); err != nil {
 		return failed(v1alpha1.ReasonEngineFailed, "preparing the step: "+err.Error()), false
 	}
-	t := tries{patience: act.Machine.RetryDuration, follower: f}
+	t := tries{patience: act.Machine.RetryDuration, follower: f, maybe: f.again}
 	t.renew()
 	for pause := p.config.RetryPause; ; pause = min(2*pause, 10*time.Second) {
 		if act.isCancelled() {
 			return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: "cancelled before it was sent"}.unless(t.maybe)
 		}
-		r, err := p.try(ctx, act, f, command)
+		err := p.try(ctx, act, f)
 		if err == nil {
-			f.take(r)
 			return verdict{}, true
 		}
 		f.failed(err)
@@ -55,7 +53,10 @@ func (t *tries) renew() { t.give = time.Now().Add(t.patience) }
 // failed notes a failed try. The zero answer means to try again; otherwise the script did not begin, and the verdict
 // says why, or the machine turns out to have it.
 func (t *tries) failed(ctx context.Context, err error) (verdict, bool) {
-	t.maybe = t.maybe || uncertain(err)
+	if uncertain(err) {
+		t.maybe = true
+		t.follower.doubt(ctx)
+	}
 	if v, final := refused(err); final && !t.maybe {
 		return v, false
 	}
@@ -68,10 +69,13 @@ func (t *tries) failed(ctx context.Context, err error) (verdict, bool) {
 	if !t.maybe {
 		return unsent(err), false
 	}
+	if t.follower.again {
+		return verdict{}, false // nobody can be asked; a start that arrives tells how the first one ended
+	}
 	// It may have begun: only the machine knows. Where it does not know the ticket, it is sent again.
 	v, known := t.follower.takeUp(ctx)
 	if !known && v.outcome == "" {
-		t.maybe = false
+		t.maybe = t.follower.again
 		t.renew()
 	}
 	return v, known
@@ -116,24 +120,32 @@ func (a *action) isCancelled() bool {
 	}
 }
 
-// try sends once. Nothing of the script is sent before the content is there and the engine is known to fit.
-func (p *Pool) try(ctx context.Context, act *action, f *follower, command tentacle.StartScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
-	var none tentacle.ScriptStatusResponseV2
-	facts, err := f.session.facts(ctx)
+// try sends once. Nothing of the script is sent before the engine and the content are there.
+func (p *Pool) try(ctx context.Context, act *action, f *follower) error {
+	engine, err := f.session.engine(ctx)
 	if err != nil {
-		return none, err
+		return err
 	}
-	if err := fits(facts); err != nil {
-		return none, err
+	command, err := engine.command(act.Plan, act.Secrets)
+	if err != nil {
+		return fmt.Errorf("preparing the step: %w", err)
 	}
 	if err := p.bring(ctx, act, f.session); err != nil {
-		return none, err
+		return err
 	}
-	r, err := f.session.StartScript(ctx, command)
-	if err != nil {
-		return none, &startError{err}
+	if err := f.start(ctx, command); err != nil {
+		return err
 	}
-	return r, nil
+	act.knownAs(f.ticket)
+	return nil
+}
+
+// doubt notes, after a start of which nobody knows whether it arrived, that the next one may be the second, where the
+// machine cannot be asked.
+func (f *follower) doubt(ctx context.Context) {
+	if on, err := f.session.scripts(ctx); err == nil && !on.finds() {
+		f.again = true
+	}
 }
 
 // startError marks what went wrong while the script itself was sent.
@@ -163,18 +175,13 @@ type UnfitError struct {
 // Error is the message.
 func (e *UnfitError) Error() string { return e.Message }
 
-// fits tells whether a Tentacle of these facts can carry out our plans.
+// fits tells whether a Tentacle of these facts has the services that our plans need.
 func fits(f tentacle.Facts) error {
-	switch {
-	case !f.Has(tentacle.ScriptServiceV2Name):
-		return &UnfitError{v1alpha1.ReasonTentacleUnsupported, "the Tentacle does not offer " + tentacle.ScriptServiceV2Name + "; upgrade it"}
-	case f.Engine == 0:
-		return &UnfitError{v1alpha1.ReasonTentacleUnsupported, "the Tentacle has no Mantle engine; install Mantle's Tentacle there"}
-	case f.Engine < step.Version:
-		return &UnfitError{v1alpha1.ReasonEngineTooOld, fmt.Sprintf("the Tentacle's engine reads plans of version %d, this operator writes %d; upgrade the Tentacle", f.Engine, step.Version)}
-	default:
+	if f.Has(tentacle.ScriptServiceV2Name) || f.Has(tentacle.ScriptServiceV1Name) {
 		return nil
 	}
+	return &UnfitError{v1alpha1.ReasonTentacleUnsupported, "the Tentacle offers neither " + tentacle.ScriptServiceV2Name + " nor " +
+		tentacle.ScriptServiceV1Name + ", as Octopus's agents in clusters do not; use a Tentacle on a machine"}
 }
 
 // refused gives the verdict on errors that trying again does not help.

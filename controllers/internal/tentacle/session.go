@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -50,6 +51,10 @@ type endpoint struct {
 	// holds are the contents that the machine is known to have.
 	holds map[string]bool
 	timer *time.Timer
+	// engine is one that was brought, and survey what the machine said of itself then; who brings it holds bringing.
+	engine   *step.Brought
+	survey   *survey
+	bringing chan struct{}
 }
 
 // session is one use of a machine: its client, and what is known of it. Release it.
@@ -87,7 +92,7 @@ func (p *Pool) session(m Machine) *session {
 	}
 	at := p.endpoints[key]
 	if at == nil {
-		at = &endpoint{holds: map[string]bool{}}
+		at = &endpoint{holds: map[string]bool{}, bringing: make(chan struct{}, 1)}
 		p.endpoints[key] = at
 		c.endpoints++
 	}
@@ -170,17 +175,21 @@ func (s *session) facts(ctx context.Context) (tentacle.Facts, error) {
 	known := s.at.facts
 	s.pool.mu.Unlock()
 	if known != nil {
+		s.Client = s.For(*known)
 		return *known, nil
 	}
-	r, err := s.GetCapabilities(ctx)
+	f, err := s.Facts(ctx)
 	if err != nil {
 		return tentacle.Facts{}, fmt.Errorf("asking for capabilities: %w", err)
 	}
-	f := tentacle.ParseFacts(r)
-	s.pool.mu.Lock()
-	s.at.facts = &f
-	s.pool.mu.Unlock()
+	s.learn(f)
 	return f, nil
+}
+
+// learn remembers the facts of the machine, and speaks with it as they ask for.
+func (s *session) learn(f tentacle.Facts) {
+	s.remember(func(at *endpoint) { at.facts = &f })
+	s.Client = s.For(f)
 }
 
 func (s *session) holds(content string) bool {

@@ -34,15 +34,33 @@ func (f *follower) judge() verdict {
 	if result, found := f.scanner.Result(); found {
 		return judgeResult(code, result)
 	}
-	if unknown(f.response) && !f.known && f.isCancelled() {
-		// It never arrived, and the machine will refuse it from now on.
-		return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: "cancelled before it began"}
+	if f.isCancelled() {
+		if v, certain := f.judgeCancelled(); certain {
+			return v
+		}
 	}
 	v := judgeCode(code, f.stderr.String())
 	if v.exitCode == nil && code >= 0 {
 		v.exitCode = &code
 	}
 	return v
+}
+
+// judgeCancelled reads how a script ended that was cancelled and left no result. Octopus's Tentacles kill the engine, and
+// answer whatever exit code that gives.
+func (f *follower) judgeCancelled() (verdict, bool) {
+	code := f.response.ExitCode
+	switch {
+	case f.again:
+		return lost("it was started twice, as the machine forgets what it started; the cancel reached the second start, and the first may have run or may still run"), true
+	case unknown(f.response) && !f.known:
+		// It never arrived, and a machine with tombstones will refuse it from now on.
+		return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: "cancelled before it began"}, true
+	case code == -1 || code > 0:
+		return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: "cancelled"}, true
+	default:
+		return verdict{}, false
+	}
 }
 
 func (f *follower) isCancelled() bool {
@@ -101,6 +119,10 @@ func judgeCode(code int32, line string) verdict {
 		return verdict{outcome: OutcomeAbandoned, reason: v1alpha1.ReasonAbandoned, message: say("processes survived the cancel"), pid: firstNumber(line)}
 	case 0:
 		return lost("the script ended without the engine's result")
+	case step.ExitClaimed:
+		return lost(say("the step was started before, and how it ended is not known"))
+	case step.ExitEngineMissing:
+		return failed(v1alpha1.ReasonTransferFailed, say("the engine is not on the machine any more; it is brought again with the next try"))
 	default:
 		return failed(v1alpha1.ReasonEngineFailed, say(fmt.Sprintf("the engine ended with exit code %d", code)))
 	}
