@@ -71,6 +71,21 @@ func TestTheScriptsCodeIsTheSteps(t *testing.T) {
 	}
 }
 
+// A Tentacle ends a line at a lone carriage return too, so the step's result must not hide behind one.
+func TestAProgressBarHidesNeitherTheResultNorShowsASecret(t *testing.T) {
+	m := newMachine(t)
+	p := script(step.Bash, `printf 'with %s\r' "$TOKEN"; printf '50%%\r'`)
+	p.Run.Env = []step.EnvVar{{Name: "TOKEN", Value: step.SecretRef(0)}}
+	r := m.step(p, "correct\rhorse battery").ok(t)
+	if strings.Contains(r.stdout, "battery") || strings.Contains(r.stdout, "correct") {
+		t.Errorf("a secret is shown: %q", r.stdout)
+	}
+	lines := read(step.Nonce(filepath.Base(r.folder)), strings.ReplaceAll(strings.ReplaceAll(r.stdout, "\r\n", "\n"), "\r", "\n"), "")
+	if !lines.hasResult || lines.result.ExitCode != 0 || lines.shown != "with ********\n50%\n" {
+		t.Errorf("read as lines: result %v %+v, %q", lines.hasResult, lines.result, lines.shown)
+	}
+}
+
 func lastLine(s string) string {
 	s = strings.TrimSuffix(s, "\n")
 	return s[strings.LastIndex(s, "\n")+1:]

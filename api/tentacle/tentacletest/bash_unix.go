@@ -121,29 +121,33 @@ func waitOrKill(ctx context.Context, c *exec.Cmd) error {
 	return <-ended
 }
 
-// pump makes entries of a stream until everyone who holds it has closed it.
+// pump makes entries of a stream until everyone who holds it has closed it. A line ends at \n, \r\n or a lone \r.
 func pump(e *Execution, source tentacle.ProcessOutputSource, r *os.File) {
 	defer r.Close()
-	lines := bufio.NewReaderSize(r, tentacle.MaxEntry)
+	in := bufio.NewReaderSize(r, tentacle.MaxEntry)
 	var held []byte
-	for {
-		part, err := lines.ReadSlice('\n')
-		held = append(held, part...)
+	for last := byte(0); ; {
+		b, err := in.ReadByte()
 		switch {
-		case err == nil:
-			e.entry(source, strings.TrimSuffix(string(held[:len(held)-1]), "\r"))
-			held = held[:0]
-		case errors.Is(err, bufio.ErrBufferFull):
-			if whole := wholeRunes(held); len(whole) >= 16*tentacle.MaxEntry {
-				e.entry(source, string(whole))
-				held = append(held[:0], held[len(whole):]...)
-			}
-		default:
-			if len(held) > 0 {
-				e.entry(source, string(held))
-			}
+		case err != nil && len(held) > 0:
+			e.entry(source, string(held))
 			return
+		case err != nil:
+			return
+		case b == '\n' && last == '\r':
+		case b == '\n' || b == '\r':
+			e.entry(source, string(held))
+			held = held[:0]
+		default:
+			held = append(held, b)
+			if len(held) < 16*tentacle.MaxEntry {
+				break
+			}
+			whole := wholeRunes(held)
+			e.entry(source, string(whole))
+			held = append(held[:0], held[len(whole):]...)
 		}
+		last = b
 	}
 }
 

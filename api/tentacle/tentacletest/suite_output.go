@@ -16,6 +16,7 @@ func outputCases() []testCase {
 		{name: "both streams keep their order", run: streamsInOrder},
 		{name: "any range of output can be asked for again", run: anyRange},
 		{name: "last line without an end and empty lines are kept", run: oddLines},
+		{name: "progress bar is a line each time that it is drawn", run: progress},
 		{name: "bytes that are not UTF-8 are replaced", run: notUTF8},
 		{name: "long line is split and whole", run: longLines},
 		{name: "output comes while the script runs", run: outputWhileRunning},
@@ -56,6 +57,18 @@ func oddLines(h *harness) {
 	r := h.run(h.command(`printf '\n\na\n\n  b \nno end'; printf 'nor here' >&2`))
 	h.equal([]string{"", "", "a", "", "  b ", "no end"}, r.lines(tentacle.StdOut))
 	h.equal([]string{"nor here"}, r.lines(tentacle.StdErr))
+}
+
+// progress writes line ends of each kind; the line feed behind the pause belongs to the carriage return before it.
+func progress(h *harness) {
+	gate := h.TempDir() + "/gate"
+	c := h.command(`printf '10%%\r20%%\r'; until test -e '` + gate + `'; do sleep 0.1; done; printf '\ndone\r\nend\r\r'`)
+	h.start(c)
+	if r := h.until(c.ScriptTicket, printed("20%")); r.State != tentacle.Running {
+		h.Errorf("its state is %d", r.State)
+	}
+	h.run(h.free("touch '" + gate + "'"))
+	h.equal([]string{"10%", "20%", "done", "end", ""}, h.follow(c.ScriptTicket).lines(tentacle.StdOut))
 }
 
 func notUTF8(h *harness) {

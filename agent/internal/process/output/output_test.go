@@ -62,9 +62,11 @@ func TestLinesEndAsDotNetEndsThem(t *testing.T) {
 		"empty lines are entries":                 {"\n\r\n\r\r\n", []string{"", "", "", ""}},
 		"an unterminated last line is a line":     {"a\nb", []string{"a", "b"}},
 		"nothing is nothing":                      {"", nil},
-		"invalid bytes are replaced, not dropped": {"a\xff\xfeb\nc\xe2\x82\n", []string{"a\ufffd\ufffdb", "c\ufffd\ufffd"}},
+		"invalid bytes are replaced, not dropped": {"a\xff\xfeb\nc\x80\x80\n", []string{"a\ufffd\ufffdb", "c\ufffd\ufffd"}},
+		"half a rune is replaced once":            {"a\xe2\x82b\xf0\x9f\x98\nc\xe2\x82\r", []string{"a\ufffdb\ufffd", "c\ufffd"}},
+		"what no rune begins with, byte by byte":  {"\xed\xa0\x80|\xc0\xaf|\xf4\x90\x80\x80\n", []string{"\ufffd\ufffd\ufffd|\ufffd\ufffd|\ufffd\ufffd\ufffd\ufffd"}},
 		"runes of every length":                   {"é€😀\n", []string{"é€😀"}},
-		"a rune cut off by the end":               {"x\xf0\x9f", []string{"x\ufffd\ufffd"}},
+		"a rune cut off by the end":               {"x\xf0\x9f", []string{"x\ufffd"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

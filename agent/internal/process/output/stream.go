@@ -57,7 +57,7 @@ func (s *Stream) Close() {
 }
 
 func (s *Stream) endLine() {
-	for range s.carry {
+	if len(s.carry) > 0 {
 		s.keep([]byte(string(utf8.RuneError)))
 	}
 	s.carry = s.carry[:0]
@@ -79,6 +79,7 @@ func (s *Stream) text(p []byte) {
 	for len(p) > 0 && utf8.FullRune(p) {
 		r, size := utf8.DecodeRune(p)
 		if r == utf8.RuneError && size == 1 {
+			size = illFormed(p)
 			s.keep([]byte(string(utf8.RuneError)))
 		} else {
 			s.keep(p[:size])
@@ -86,6 +87,16 @@ func (s *Stream) text(p []byte) {
 		p = p[size:]
 	}
 	s.carry = append([]byte(nil), p...)
+}
+
+// illFormed is how many bytes at the beginning of p one replacement stands for: the longest beginning of a
+// character, or one byte, as .NET and the Unicode standard have it.
+func illFormed(p []byte) int {
+	n := 1
+	for n < len(p) && !utf8.FullRune(p[:n+1]) {
+		n++
+	}
+	return n
 }
 
 // keep adds valid UTF-8 to the line and cuts it between runes where it gets too long.
