@@ -114,7 +114,7 @@ func TestOutputBeyondAllMeasureIsBounded(t *testing.T) {
 		entries int64
 		longest int
 	}{
-		"gigabyte": {`yes "$(printf 'x%.0s' {1..199})" | head -c 1000000000`, 5_000_001, 199},
+		"gigabyte": {`yes "$(printf 'x%.0s' {1..1999})" | head -c 1000000000`, 500_001, 1999},
 		"line":     {`head -c 100000000 /dev/zero | tr '\0' x; echo`, 1527, 64 << 10},
 	}
 	for id, test := range tests {

@@ -242,6 +242,9 @@ func TestKilledDaemonsLoseNothing(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, uint64(100+i)))                      // #nosec G404,G115 -- instants, not secrets
 			followers := m.operators(fmt.Sprint("k", i), seed+uint64(i)<<32, m.judge) // #nosec G115 -- small
 			for range kills {
+				if random.IntN(3) > 0 { // else it is killed while it starts
+					m.daemon.serves(t, m.e)
+				}
 				time.Sleep(time.Duration(random.IntN(350)) * time.Millisecond) // the instant of the kill, not a wait
 				m.daemon.kill()
 				m.revive()

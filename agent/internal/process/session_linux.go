@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"strconv"
@@ -84,7 +85,7 @@ func await(cmd *exec.Cmd, ended func(int32)) {
 		var status syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &status, unix.WALL, nil)
 		switch {
-		case err == syscall.EINTR: //nolint:errorlint // as the system gives it
+		case errors.Is(err, syscall.EINTR):
 		case err != nil:
 			return
 		case pid == leader:
