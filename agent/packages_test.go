@@ -29,7 +29,10 @@ func gobuild(t *testing.T, folder, out, ldflags, pkg string) {
 }
 
 // release is one version's packages, by their kind.
-type release map[string]string
+type release struct {
+	version  string
+	packages map[string]string
+}
 
 // releases builds the packages of two versions, each with a program that knows its own.
 func releases(t *testing.T) (first, second release) {
@@ -37,19 +40,30 @@ func releases(t *testing.T) (first, second release) {
 	dir := t.TempDir()
 	packer := filepath.Join(dir, "packages")
 	gobuild(t, "../hack/packages", packer, "-s -w", ".")
-	var all [2]release
-	for i, version := range []string{"1.0.0", "1.1.0"} {
-		program := filepath.Join(dir, version)
-		gobuild(t, ".", program, "-s -w -X main.version="+version, ".")
-		cmd := exec.CommandContext(t.Context(), packer, "-root", "..", "-binary", program, "-arch", runtime.GOARCH, "-version", version, "-time", "1700000000", "-out", dir)
-		out, err := cmd.Output()
-		made := strings.Fields(string(out))
-		if err != nil || len(made) != 2 {
-			t.Fatalf("packing: %v %s", err, out)
-		}
-		all[i] = release{"deb": made[0], "rpm": made[1]}
+	built := os.Getenv("MANTLE_TENTACLE") // by make, which saves building another
+	if built == "" {
+		built = filepath.Join(dir, "first")
+		gobuild(t, ".", built, "-s -w -X main.version=1.0.0", ".")
 	}
-	return all[0], all[1]
+	next := filepath.Join(dir, "next")
+	gobuild(t, ".", next, "-s -w -X main.version=1.1.0", ".")
+	return pack(t, packer, built, "1.0.0"), pack(t, packer, next, "1.1.0")
+}
+
+// pack packs a program, which may tell another version of itself.
+func pack(t *testing.T, packer, program, version string) release {
+	t.Helper()
+	args := []string{"-root", "..", "-binary", program, "-arch", runtime.GOARCH, "-version", version, "-time", "1700000000", "-out", filepath.Dir(packer)}
+	out, err := exec.CommandContext(t.Context(), packer, args...).Output()
+	made := strings.Fields(string(out))
+	if err != nil || len(made) != 2 {
+		t.Fatalf("packing: %v %s", err, out)
+	}
+	told, err := exec.CommandContext(t.Context(), program, "version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return release{strings.TrimSpace(string(told)), map[string]string{"deb": made[0], "rpm": made[1]}}
 }
 
 // machineRoot is the root of a machine on which packages are installed: a shell for their scripts, and in the
@@ -112,6 +126,16 @@ func (m machineRoot) run(name string, args ...string) (said, calls string) {
 	return string(out), string(noted)
 }
 
+// tentacle calls the installed program.
+func (m machineRoot) tentacle(args ...string) []byte {
+	m.t.Helper()
+	out, err := exec.CommandContext(m.t.Context(), m.path("usr/bin/tentacle"), args...).Output()
+	if err != nil {
+		m.t.Fatalf("tentacle %v: %v", args, err)
+	}
+	return out
+}
+
 // family is how a kind of package is installed below a root.
 type family struct {
 	kind, needs            string
@@ -147,34 +171,36 @@ func TestAPackageIsInstalledUpgradedAndRemoved(t *testing.T) {
 			if _, err := exec.LookPath(f.needs); err != nil {
 				t.Skipf("%s is not here", f.needs)
 			}
-			f.life(t, newMachineRoot(t), first[f.kind], second[f.kind])
+			f.life(t, newMachineRoot(t), first, second)
 		})
 	}
 }
 
-func (f family) life(t *testing.T, m machineRoot, first, second string) {
-	said, calls := f.install(m, first)
+func (f family) life(t *testing.T, m machineRoot, first, second release) {
+	said, calls := f.install(m, first.packages[f.kind])
 	if !strings.Contains(said, "tentacle init --trust") || calls != "daemon-reload\n" {
 		t.Errorf("a new machine was told %s, and systemctl %q", said, calls)
 	}
 	a, operatorThumbprint := tentacletest.NewCertificate(t, "operator")
 	home := m.path("var/lib/tentacle")
-	e := initialise(t, home, operatorThumbprint)
+	e := halibut.Endpoint{Address: initialise(t, filepath.Join(t.TempDir(), "unused")).Address} // a free port
+	m.tentacle("init", "--home", home, "--listen", e.Address, "--trust", string(operatorThumbprint))
+	e.Thumbprint = thumbprintOf(t, m.tentacle("show", "--json", "--home", home))
 	p := f.start(t, m, home, e)
-	if v := versionOf(t, operator(t, e, a)); v != "1.0.0" {
+	if v := versionOf(t, operator(t, e, a)); v != first.version {
 		t.Errorf("version %s", v)
 	}
 	c := newCounting(t.TempDir())
 	startScript(t, operator(t, e, a), "upgraded", c.body())
 	eventually(t, "the script begins", func() bool { return exists(c.begun) })
 
-	said, calls = f.install(m, second)
+	said, calls = f.install(m, second.packages[f.kind])
 	if calls != "daemon-reload\ntry-restart tentacle.service\n" {
 		t.Errorf("an upgrade called systemctl %q and said %s", calls, said)
 	}
 	p.end(t)
 	p = f.start(t, m, home, e)
-	if v := versionOf(t, operator(t, e, a)); v != "1.1.0" {
+	if v := versionOf(t, operator(t, e, a)); v != second.version {
 		t.Errorf("version %s", v)
 	}
 	c.check(t, operator(t, e, a), "upgraded")
