@@ -242,19 +242,6 @@ func explain(f facts) (reason, message string) {
 	return reason, message
 }
 
-// describeTentacle shows what the daemon says of itself.
-func describeTentacle(f facts, s *v1alpha1.DeploymentTargetStatus) {
-	said := f.Found.Probe
-	info := &v1alpha1.TentacleInfo{Version: cut(said.Facts.Version, 64), OS: cut(said.Facts.OS, 32), Arch: cut(said.Facts.Arch, 32), Flavor: v1alpha1.FlavorMantle}
-	if said.Octopus {
-		info.Flavor = v1alpha1.FlavorOctopus
-	}
-	for _, capability := range said.Capabilities[:min(len(said.Capabilities), 64)] {
-		info.Capabilities = append(info.Capabilities, cut(capability, 256))
-	}
-	s.Tentacle = info
-}
-
 // merge takes the rows of runs into what is written; the newest of each project and environment wins.
 func merge(written, rows []v1alpha1.InstalledRelease) []v1alpha1.InstalledRelease {
 	merged := slices.Clone(written)

@@ -8,9 +8,9 @@ import (
 // describeTentacle shows what the daemon says of itself.
 func describeTentacle(f facts, s *v1alpha1.DeploymentTargetStatus) {
 	said := f.Found.Probe
-	info := &v1alpha1.TentacleInfo{Version: cut(said.Facts.Version, 64), OS: cut(said.Facts.OS, 32), Arch: cut(said.Facts.Arch, 32), Flavor: v1alpha1.FlavorOctopus}
-	if said.Facts.Version != "" {
-		info.Flavor = v1alpha1.FlavorMantle
+	info := &v1alpha1.TentacleInfo{Version: cut(said.Facts.Version, 64), OS: cut(said.Facts.OS, 32), Arch: cut(said.Facts.Arch, 32), Flavor: v1alpha1.FlavorMantle}
+	if said.Octopus {
+		info.Flavor = v1alpha1.FlavorOctopus
 		info.Policy = standing(said.Facts.Policy)
 	}
 	for _, capability := range said.Capabilities[:min(len(said.Capabilities), 64)] {
