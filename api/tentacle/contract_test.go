@@ -137,6 +137,7 @@ func TestFactsComeBackFromTheirStrings(t *testing.T) {
 	want := Facts{
 		Services: []string{FileTransferServiceName, ScriptServiceV2Name, MantleScriptServiceName},
 		Version:  "1.2.3", OS: "linux", Arch: "amd64", Policy: PolicyNone, Engine: 1, LowDisk: &free,
+		Audit: AuditHead{Count: 4711, Hash: strings.Repeat("0a", 32)},
 	}
 	got := ParseFacts(want.Response())
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -155,7 +156,8 @@ func TestFactsOfAStranger(t *testing.T) {
 	}
 	hostile := []string{
 		"MantleEngine/many", "mantle.lowDisk=none", "mantle.lowDisk=-1", "MantleEngine/-1", "mantle.platform=linux", "mantle.version=1\n2",
-		strings.Repeat("x", 1000),
+		"mantle.audit=", "mantle.audit=-1:" + NoAuditHash, "mantle.audit=1:" + strings.Repeat("A", 64), "mantle.audit=01:" + NoAuditHash,
+		"mantle.audit=1:" + NoAuditHash + "0", "mantle.audit=99999999999999999999:" + NoAuditHash, strings.Repeat("x", 1000),
 	}
 	got = ParseFacts(CapabilitiesResponseV2{SupportedCapabilities: hostile})
 	if diff := cmp.Diff(Facts{}, got); diff != "" {

@@ -85,7 +85,8 @@ func describeBlocked(s *v1alpha1.DeploymentTargetStatus, c status.Conditions, b 
 	c.Reconciling(b.reason, b.message)
 }
 
-// describeLast keeps lastHealthCheck from costing a write for every look.
+// describeLast keeps lastHealthCheck, and the head of the machine's audit log, which is another one at every look, from
+// costing a write for every look: both are written together with what has changed, and once in a while.
 func describeLast(f facts, s, before *v1alpha1.DeploymentTargetStatus) {
 	if f.Found == nil {
 		return
@@ -95,7 +96,8 @@ func describeLast(f facts, s, before *v1alpha1.DeploymentTargetStatus) {
 		jitter = time.Duration(f.Target.UID[0]) * 5 * time.Second
 	}
 	last := before.LastHealthCheck
-	if last != nil && f.Found.At.Sub(last.Time) < refreshAfter+jitter && equality.Semantic.DeepEqual(before, s) {
+	if last != nil && f.Found.At.Sub(last.Time) < refreshAfter+jitter && equality.Semantic.DeepEqual(withoutHead(before), withoutHead(s)) {
+		s.Tentacle = before.Tentacle
 		return
 	}
 	at := metav1.NewTime(f.Found.At)

@@ -249,3 +249,39 @@ func TestAHealthScriptThatThePolicyForbidsIsSaidToBe(t *testing.T) {
 		t.Errorf("%s, %+v", dt.Status.Health, c)
 	}
 }
+
+// The head of the audit log is another one at every look. It must not make the operator write every machine's status
+// at every look, and must be written when something else is, and once in a while.
+func TestAnEverChangingAuditHeadCostsNoWrite(t *testing.T) {
+	mine := certificate(t)
+	dt := aTarget()
+	look := func(after time.Duration, count int, more ...string) string {
+		head := fmt.Sprintf("mantle.audit=%d:%064d", count, count)
+		found := &finding{At: noon.Add(after), Probe: tentacle.Probe{Certificate: mine, Facts: able(), Capabilities: append(append([]string{"IScriptServiceV2"}, more...), head)}}
+		before := dt.Status.DeepCopy()
+		describe(seen(dt, found))
+		wrote := "nothing"
+		if diff := cmp.Diff(before, &dt.Status); diff != "" {
+			wrote = strings.TrimPrefix(dt.Status.Tentacle.Capabilities[len(dt.Status.Tentacle.Capabilities)-1], "mantle.audit=")
+			wrote, _, _ = strings.Cut(wrote, ":")
+		}
+		return wrote
+	}
+	for _, step := range []struct {
+		after time.Duration
+		count int
+		more  []string
+		want  string
+	}{
+		{0, 1, nil, "1"},
+		{time.Minute, 7, nil, "nothing"},
+		{20 * time.Minute, 8, nil, "nothing"},
+		{21 * time.Minute, 9, []string{"mantle.policy=enforced"}, "9"},
+		{22 * time.Minute, 10, []string{"mantle.policy=enforced"}, "nothing"},
+		{3 * time.Hour, 11, []string{"mantle.policy=enforced"}, "11"},
+	} {
+		if got := look(step.after, step.count, step.more...); got != step.want {
+			t.Errorf("after %s, of head %d: wrote %s, want %s", step.after, step.count, got, step.want)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package target
 
 import (
+	"slices"
+
 	wire "github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
@@ -8,10 +10,9 @@ import (
 // describeTentacle shows what the daemon says of itself.
 func describeTentacle(f facts, s *v1alpha1.DeploymentTargetStatus) {
 	said := f.Found.Probe
-	info := &v1alpha1.TentacleInfo{Version: cut(said.Facts.Version, 64), OS: cut(said.Facts.OS, 32), Arch: cut(said.Facts.Arch, 32), Flavor: v1alpha1.FlavorMantle}
+	info := &v1alpha1.TentacleInfo{Version: cut(said.Facts.Version, 64), OS: cut(said.Facts.OS, 32), Arch: cut(said.Facts.Arch, 32), Flavor: v1alpha1.FlavorMantle, Policy: standing(said.Facts.Policy)}
 	if said.Octopus {
-		info.Flavor = v1alpha1.FlavorOctopus
-		info.Policy = standing(said.Facts.Policy)
+		info.Flavor, info.Policy = v1alpha1.FlavorOctopus, ""
 	}
 	for _, capability := range said.Capabilities[:min(len(said.Capabilities), 64)] {
 		info.Capabilities = append(info.Capabilities, cut(capability, 256))
@@ -24,4 +25,14 @@ func standing(said wire.Policy) v1alpha1.MachinePolicy {
 	return map[wire.Policy]v1alpha1.MachinePolicy{
 		wire.PolicyNone: v1alpha1.MachinePolicyNone, wire.PolicyAdvisory: v1alpha1.MachinePolicyAdvisory, wire.PolicyEnforced: v1alpha1.MachinePolicyEnforced,
 	}[said]
+}
+
+// withoutHead is a status without the head of the audit log.
+func withoutHead(s *v1alpha1.DeploymentTargetStatus) *v1alpha1.DeploymentTargetStatus {
+	if s.Tentacle == nil || !slices.ContainsFunc(s.Tentacle.Capabilities, wire.IsAuditHead) {
+		return s
+	}
+	s = s.DeepCopy()
+	s.Tentacle.Capabilities = slices.DeleteFunc(s.Tentacle.Capabilities, wire.IsAuditHead)
+	return s
 }
