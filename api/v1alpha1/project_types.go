@@ -97,6 +97,24 @@ type RunStep struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=64
 	Env []EnvVar `json:"env,omitempty"`
+	// user is the name of the account on the machine that the script runs as, instead of the one that all scripts
+	// there run as. The machine's owner decides: the Tentacle must have the rights to become that user, or sudo must
+	// give it those, and a policy may forbid it. Not on Windows. `$(name)` is replaced by that variable of the
+	// project, which must not be sensitive.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.contains('$(') || self.matches(r'^[0-9]*[A-Za-z_\\\\][A-Za-z0-9_.@\\\\-]*[$]?$')",message="user must be the name of an account, for example app; not a number"
+	User string `json:"user,omitempty"`
+	// workingDir is the absolute path of the folder on the machine that the script begins in, without . and .. in it;
+	// it must be there. Without it the script begins in a folder of its own, which is removed afterwards. `$(name)` is
+	// replaced by that variable of the project, which must not be sensitive, for example
+	// `$(steps.install.outputs.package.directory)`.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.contains('$(') || self.matches(r'^(/|[A-Za-z]:[/\\\\]|\\\\\\\\)')",message="workingDir must be an absolute path, for example /srv/app"
+	WorkingDir string `json:"workingDir,omitempty"`
 }
 
 // DeployStep installs a package into a fresh folder on the machine and switches the link `current` to it.

@@ -83,6 +83,7 @@ func system(run *v1alpha1.DeploymentRun, target string) map[string]string {
 // composeRun evaluates the script's environment. Of the sensitive variables only those go to the machine that it uses.
 func composeRun(in scope.Input, leaf v1alpha1.Leaf, variables map[string]scope.Value, values *vault, a *tentacle.Action) error {
 	a.Plan.Kind = step.KindRun
+	var err error
 	run := &step.Run{Shell: step.Shell(leaf.Run.Shell), Script: leaf.Run.Script}
 	for i, env := range leaf.Run.Env {
 		v, err := scope.Expand(in, variables, env.Value)
@@ -90,6 +91,12 @@ func composeRun(in scope.Input, leaf v1alpha1.Leaf, variables map[string]scope.V
 			return fmt.Errorf("env[%d] (%s) of step %s: %w", i, env.Name, leaf.Path, err)
 		}
 		run.Env = append(run.Env, step.EnvVar{Name: env.Name, Value: values.put(v)})
+	}
+	if run.User, err = expandShown(in, variables, leaf.Run.User); err != nil {
+		return fmt.Errorf("user of step %s: %w", leaf.Path, err)
+	}
+	if run.WorkingDir, err = expandShown(in, variables, leaf.Run.WorkingDir); err != nil {
+		return fmt.Errorf("workingDir of step %s: %w", leaf.Path, err)
 	}
 	for name, v := range variables {
 		if !v.Sensitive {
@@ -100,6 +107,18 @@ func composeRun(in scope.Input, leaf v1alpha1.Leaf, variables map[string]scope.V
 	}
 	a.Plan.Run = run
 	return nil
+}
+
+// expandShown works out a field that everybody on the machine can see.
+func expandShown(in scope.Input, variables map[string]scope.Value, text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	v, err := scope.Expand(in, variables, text)
+	if err == nil && v.Sensitive {
+		err = errors.New("it takes in a sensitive variable, but is shown on the machine: use one whose value is not from a Secret")
+	}
+	return v.Text, err
 }
 
 // composeDeploy names the package's content. All variables go along, as packaged scripts may read them.

@@ -20,6 +20,10 @@ func (c *check) uses() {
 			path := fmt.Sprintf("%s.run.env[%d].value", a.path, i)
 			c.follow(a, path, "", c.references(path, e.Value), map[int]bool{})
 		}
+		for _, f := range a.shown() {
+			c.follow(a, f.path, "", c.references(f.path, f.text), map[int]bool{})
+			c.shownField(f)
+		}
 	}
 }
 

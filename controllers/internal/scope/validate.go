@@ -7,6 +7,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/api/variables"
 )
 
 const (
@@ -145,6 +146,57 @@ func (c *check) action(a action) {
 			c.add(fmt.Sprintf("%s.run.env[%d].name", a.path, i), "names that begin with MANTLE_ are the engine's own: use another name")
 		}
 	}
+}
+
+// shownField is a field of a script that everybody on the machine can see.
+type shownField struct {
+	path, text string
+	check      func(string) error
+}
+
+func (a action) shown() []shownField {
+	return []shownField{
+		{a.path + ".run.user", a.Run.User, step.CheckUser},
+		{a.path + ".run.workingDir", a.Run.WorkingDir, step.CheckWorkingDir},
+	}
+}
+
+// shownField looks at a text that is not expanded, or for values in it that must not be shown.
+func (c *check) shownField(f shownField) {
+	t, err := variables.Parse(f.text)
+	if f.text == "" || err != nil {
+		return // the second is said where references are looked at
+	}
+	if len(t.References()) == 0 {
+		if err := f.check(f.text); err != nil {
+			c.add(f.path, "%v", err)
+		}
+		return
+	}
+	if name := c.sensitive(t.References(), map[string]bool{}); name != "" {
+		c.add(f.path, "the variable %s has a value from a Secret, and this field is shown on the machine: use one without", name)
+	}
+}
+
+// sensitive is the first variable with a value from a Secret that references lead to; empty for none.
+func (c *check) sensitive(refs []variables.Reference, seen map[string]bool) string {
+	for _, ref := range refs {
+		key := strings.ToLower(ref.Name)
+		i, known := c.variables[key]
+		if ref.IsOutput() || !known || seen[key] {
+			continue
+		}
+		seen[key] = true
+		for _, v := range c.spec.Variables[i].Values {
+			if v.ValueFrom != nil && v.ValueFrom.SecretKeyRef != nil {
+				return c.spec.Variables[i].Name
+			}
+		}
+		if name := c.sensitive(c.named(i), seen); name != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 func (c *check) packageNames() string {

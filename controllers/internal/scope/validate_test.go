@@ -68,6 +68,19 @@ func TestGoodProjectHasNoProblems(t *testing.T) {
 	}
 }
 
+func TestUserAndFolderMayBeNamesOrTakeInVariables(t *testing.T) {
+	const spec = `
+packages: [{name: web, url: "https://h/web/{version}.zip"}]
+variables: [{name: account, values: [{value: app}]}]
+steps:
+- {name: install, deploy: {package: web}}
+- {name: a, run: {shell: Bash, script: x, user: $(account), workingDir: $(steps.install.outputs.package.directory)/bin}}
+- {name: b, run: {shell: PowerShell, script: x, user: 'CORP\app', workingDir: 'C:\app'}}`
+	if problems := Validate(read(t, spec)); len(problems) > 0 {
+		t.Error(problems)
+	}
+}
+
 func TestProblems(t *testing.T) {
 	const step = "steps: [{name: a, run: {shell: Bash, script: x}}]\n"
 	for name, tc := range map[string]struct {
@@ -110,6 +123,37 @@ steps:
 		"a command in a value": {
 			`steps: [{name: a, run: {shell: Bash, script: x, env: [{name: A, value: "$(date +%s)"}]}}]`,
 			[]string{"spec.steps[0].run.env[0].value: $(date +%s) does not name a variable; to write it as text, double the dollar: $$("},
+		},
+		"a user and a folder that are none": {
+			`
+variables: [{name: dir, values: [{value: /srv}]}]
+steps:
+- {name: a, run: {shell: Bash, script: x, user: "-u", workingDir: /srv/../etc}}
+- {name: b, steps: [{name: c, run: {shell: Bash, script: x, user: $(usr), workingDir: "$(dir)/app"}}]}`,
+			[]string{
+				`spec.steps[0].run.user: "-u" is no name of an account`,
+				`spec.steps[0].run.workingDir: "/srv/../etc" has a part ".."; write the path without it`,
+				"spec.steps[1].steps[0].run.user: there is no variable usr",
+			},
+		},
+		"a user and a folder that would show a secret": {
+			`
+variables:
+- {name: account, values: [{valueFrom: {secretKeyRef: {name: s, key: k}}}]}
+- {name: dir, values: [{value: "/srv/$(account)"}]}
+steps:
+- {name: a, run: {shell: Bash, script: x, user: $(Account), workingDir: $(dir)}}`,
+			[]string{
+				"spec.steps[0].run.user: the variable account has a value from a Secret, and this field is shown on the machine",
+				"spec.steps[0].run.workingDir: the variable account has a value from a Secret",
+			},
+		},
+		"a folder from an output of a later step": {
+			`
+steps:
+- {name: a, run: {shell: Bash, script: x, workingDir: $(steps.b.outputs.dir)}}
+- {name: b, outputs: [dir], run: {shell: Bash, script: x}}`,
+			[]string{"spec.steps[0].run.workingDir: $(steps.b.outputs.dir): step b comes after this one"},
 		},
 		"variables in a circle": {
 			`variables: [{name: a, values: [{value: $(b)}]}, {name: b, values: [{value: $(A)}]}]` + "\n" + step,
