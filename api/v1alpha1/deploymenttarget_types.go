@@ -190,6 +190,12 @@ type DeploymentTargetStatus struct {
 	// observedGeneration is the generation of the spec that this status speaks of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// environments of the spec in one line, as a column of kubectl shows them.
+	// +optional
+	Environments string `json:"environments,omitempty"`
+	// roles of the spec in one line, as a column of kubectl shows them.
+	// +optional
+	Roles string `json:"roles,omitempty"`
 	// health is the short answer; the conditions tell why.
 	// +optional
 	Health TargetHealth `json:"health,omitempty"`
@@ -224,8 +230,8 @@ type DeploymentTargetStatus struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:categories=mantle,shortName=dt
-// +kubebuilder:printcolumn:name="Environments",type=string,JSONPath=`.spec.environments`
-// +kubebuilder:printcolumn:name="Roles",type=string,JSONPath=`.spec.roles`
+// +kubebuilder:printcolumn:name="Environments",type=string,JSONPath=`.status.environments`
+// +kubebuilder:printcolumn:name="Roles",type=string,JSONPath=`.status.roles`
 // +kubebuilder:printcolumn:name="Health",type=string,JSONPath=`.status.health`
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.tentacle.version`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -31,6 +31,7 @@ func describe(f facts) {
 	s, before := &f.Target.Status, f.Target.Status.DeepCopy()
 	c := status.Conditions{List: &s.Conditions, Generation: f.Target.Generation}
 	s.ObservedGeneration = f.Target.Generation
+	s.Environments, s.Roles = inLine(f.Target.Spec.Environments), inLine(f.Target.Spec.Roles)
 	switch {
 	case f.Blocked != nil:
 		describeBlocked(s, c, f.Blocked)
@@ -41,6 +42,15 @@ func describe(f facts) {
 	}
 	s.Installed = merge(s.Installed, f.Rows)
 	describeLast(f, s, before)
+}
+
+// inLine is a list for a column: the API server's own would print its JSON.
+func inLine[S ~string](list []S) string {
+	words := make([]string, len(list))
+	for i, word := range list {
+		words[i] = string(word)
+	}
+	return strings.Join(words, ",")
 }
 
 // describeUnseen says that nobody has looked yet. What an earlier process found holds while the spec is the same.
