@@ -50,6 +50,7 @@ RACE     := $(if $(CC_FOUND),CGO_ENABLED=1,)
 RACEFLAG := $(if $(CC_FOUND),-race,)
 
 FUZZTIME  ?= 60s
+FUZZJOBS  ?= 1
 TESTFLAGS ?=
 PACKAGES  ?= ./...
 
@@ -90,8 +91,8 @@ bench: build $(CONTROLPLANE) $(KUBECTL) ## run every benchmark
 	hack/bench.sh
 
 .PHONY: fuzz
-fuzz: ## fuzz every decoder, each for FUZZTIME (60s)
-	hack/fuzz.sh $(FUZZTIME)
+fuzz: ## fuzz every decoder, each for FUZZTIME (60s), FUZZJOBS (1) at once
+	hack/fuzz.sh $(FUZZTIME) $(FUZZJOBS)
 
 .PHONY: manifests
 manifests: $(KUSTOMIZE) ## print what config/default would install

@@ -1,13 +1,23 @@
 #!/usr/bin/env bash
-# fuzz.sh TIME: runs every fuzz target of the repository for that long, one after the other. A failing input is written
-# into the package's testdata by Go; commit it, and every later test run tries it again.
+# fuzz.sh TIME [JOBS]: runs every fuzz target of the repository for that long, JOBS (1) of them at once. A failing input is
+# written into the package's testdata by Go; commit it, and every later test run tries it again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-time=$1
+export time=$1 workers=
+jobs=${2:-1}
+[ "$jobs" = 1 ] || workers=-parallel=1 # then the targets share the CPUs, not the workers of one
 targets=$(git grep --untracked -E '^func Fuzz[A-Za-z0-9_]*\(' -- '*_test.go' |
 	sed -E 's|^(.*)/[^/]+:func (Fuzz[A-Za-z0-9_]*)\(.*|\1 \2|' || true)
-while read -r folder target; do
-	[ -n "$folder" ] || continue
-	echo "fuzzing $target in $folder for $time"
-	go test -vet=off -run='^$' -fuzz="^$target\$" -fuzztime="$time" -fuzzminimizetime=10x "./$folder" </dev/null
-done <<<"$targets"
+[ -n "$targets" ] || { echo 'there are no fuzz targets' >&2; exit 1; }
+
+one() { # one FOLDER TARGET: says how often the target was tried, or all that it printed where it failed
+	local said
+	if said=$(go test -vet=off -run='^$' -fuzz="^$2\$" -fuzztime="$time" -fuzzminimizetime=10x $workers "./$1" </dev/null 2>&1); then
+		echo "fuzzed $2 in $1: $(grep -oE 'elapsed: [^,]+, execs: [0-9]+' <<<"$said" | tail -n 1)"
+	else
+		printf 'FAILED %s in %s\n%s\n' "$2" "$1" "$said"
+		return 1
+	fi
+}
+export -f one
+xargs -P "$jobs" -L 1 bash -c 'one "$@"' one <<<"$targets"
