@@ -22,6 +22,9 @@ const passwordFlag = "file whose first line is the password, or - for standard i
 // errNoTerminal says that nobody can be asked.
 var errNoTerminal = usageError{errors.New("a password is needed, and there is no terminal to ask on; write it to a file that only you can read and name that with --password-file, or pipe it in with --password-file -")}
 
+// errInterrupted ends a question.
+var errInterrupted = errors.New("interrupted; nothing was changed")
+
 // passwordFrom reads a password from the file that --password-file names.
 func (a *app) passwordFrom(file string) (string, error) {
 	var data []byte
@@ -68,7 +71,7 @@ func (a *app) askPassword(ctx context.Context, prompt string, choose bool) (stri
 			return got.text, got.err
 		case <-ctx.Done():
 			fmt.Fprintln(a.err)
-			return "", errors.Join(ctx.Err(), term.Restore(int(in.Fd()), before))
+			return "", errors.Join(errInterrupted, term.Restore(int(in.Fd()), before))
 		}
 	}
 	first, err := ask(prompt)
@@ -77,7 +80,7 @@ func (a *app) askPassword(ctx context.Context, prompt string, choose bool) (stri
 	}
 	second, err := ask("the same again")
 	if err == nil && first != second {
-		err = usageError{errors.New("the two passwords differ; try again")}
+		err = usageError{errors.New("the two passwords differ; nothing was written, so try again")}
 	}
 	return first, err
 }
