@@ -20,20 +20,22 @@ func (s *Store) CancelScript(ctx context.Context, operator string, cmd tentacle.
 	if t == nil || !t.isCancelled() {
 		s.auditEnd(ctx, audit.Cancel, operator, cmd.Ticket.TaskID, t)
 	}
-	if t == nil {
-		if err := s.cancelUnknown(operator, cmd.Ticket.TaskID); err != nil {
+	for ; ; t = s.find(operator, cmd.Ticket.TaskID) {
+		if t != nil {
+			if _, err := t.settled(ctx); err != nil && ctx.Err() != nil {
+				return tentacle.ScriptStatusResponseV2{}, ctx.Err()
+			}
+		}
+		if t != nil && !t.isGone() {
+			break
+		}
+		appeared, err := s.cancelUnknown(operator, cmd.Ticket.TaskID)
+		if err != nil {
 			return tentacle.ScriptStatusResponseV2{}, err
 		}
-		return *unknown(cmd.Ticket, cmd.LastLogSequence), nil
-	}
-	select {
-	case <-t.ready:
-	case <-ctx.Done():
-		return tentacle.ScriptStatusResponseV2{}, ctx.Err()
-	}
-	if phase, _, _ := t.snapshot(); phase == received { // it was refused, or its preparation failed
-		err := s.cancelUnknown(operator, cmd.Ticket.TaskID)
-		return *unknown(cmd.Ticket, cmd.LastLogSequence), err
+		if !appeared {
+			return *unknown(cmd.Ticket, cmd.LastLogSequence), nil
+		}
 	}
 	if err := s.cancel(t); err != nil {
 		return tentacle.ScriptStatusResponseV2{}, err
@@ -64,21 +66,37 @@ func (s *Store) cancel(t *ticket) error {
 	return nil
 }
 
-// cancelUnknown leaves a tombstone where neither a ticket nor a tombstone is.
-func (s *Store) cancelUnknown(operator, id string) error {
+// cancelUnknown leaves a tombstone where neither a ticket nor a tombstone is. appeared says that operator has a
+// ticket of that name after all, which came since the caller looked. While the tombstone is written there is a
+// ticket in its place, so that a start waits for it and nobody else does.
+func (s *Store) cancelUnknown(operator, id string) (appeared bool, err error) {
 	key, ok := ticketKey(id)
 	if !ok {
-		return nil
+		return false, nil
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.known[key] != nil {
-		return nil
+	if other := s.known[key]; other != nil {
+		s.mu.Unlock()
+		return other.belongsTo(operator) && !other.isCompleted(), nil
 	}
 	if stone, err := s.tombstone(key); stone != nil || err != nil {
-		return err
+		s.mu.Unlock()
+		return false, err
 	}
-	return s.setTombstone(key, tombstone{Ticket: id, Operator: operator, Cancelled: true})
+	stone := tombstone{Ticket: id, Operator: operator, Cancelled: true}
+	t := s.newTicket(key, record{Ticket: id, Operator: operator})
+	s.known[key] = t
+	s.mu.Unlock()
+	defer t.settle()
+	if err = s.setTombstone(key, stone); err != nil {
+		t.failure = fmt.Errorf("cancelling script %s: %w", id, err)
+	} else {
+		t.refusal = stone.answer(tentacle.ScriptTicket{TaskID: id}, operator)
+	}
+	s.mu.Lock()
+	delete(s.known, key)
+	s.mu.Unlock()
+	return false, t.failure
 }
 
 // CompleteScript says that the operator has the result. A finished ticket is replaced by its tombstone; one

@@ -4,7 +4,9 @@ package scripts
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -138,4 +140,72 @@ func TestOutputOfAScriptOfAnEarlierDaemonComesWhileItRuns(t *testing.T) {
 	}
 	r.letGo("b")
 	r.want(r.await("a", 2), 0, "three\n")
+}
+
+// TestACancelBesideAStartIsNeverLost cancels a ticket while its start arrives. Whichever comes first, the script does
+// not run to its end as if nobody had cancelled it.
+func TestACancelBesideAStartIsNeverLost(t *testing.T) {
+	r := newRig(t)
+	before, beside := 0, 0
+	for i := range 64 {
+		id := fmt.Sprint("t", i)
+		var both sync.WaitGroup
+		both.Go(func() {
+			time.Sleep(time.Duration(i%8) * 50 * time.Microsecond) // the instant of the start, not a wait
+			if _, err := r.StartScript(context.Background(), operator, script(id, "sleep 300")); err != nil {
+				t.Error(err)
+			}
+		})
+		var got tentacle.ScriptStatusResponseV2
+		both.Go(func() {
+			time.Sleep(time.Duration(i/8) * 50 * time.Microsecond) // the instant of the cancel, not a wait
+			var err error
+			got, err = r.CancelScript(context.Background(), operator, tentacle.CancelScriptCommandV2{Ticket: tentacle.ScriptTicket{TaskID: id}})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		both.Wait()
+		if got.ExitCode == tentacle.ExitUnknownScript {
+			before++
+			r.want(r.start(script(id, "sleep 300")), tentacle.ExitCanceled, "! The script was cancelled before it arrived.\n")
+			continue
+		}
+		beside++
+		if end := r.await(id, 0); end.ExitCode != tentacle.ExitCanceled {
+			t.Fatalf("%s: %+v", id, end)
+		}
+	}
+	t.Logf("%d cancels came before their start, %d beside it", before, beside)
+}
+
+// TestAWaitForWhatIsNeverRecordedEnds waits for a ticket whose files are being written and then refused.
+func TestAWaitForWhatIsNeverRecordedEnds(t *testing.T) {
+	r := newRig(t)
+	pipe, write := io.Pipe()
+	cmd := script("a", "echo")
+	cmd.Files = []tentacle.ScriptFile{{Name: "slow", Contents: halibut.NewDataStream(1<<20, func() (io.ReadCloser, error) { return pipe, nil })}}
+	failed := make(chan error, 1)
+	go func() {
+		_, err := r.StartScript(context.Background(), operator, cmd)
+		failed <- err
+	}()
+	until(t, "the ticket is known", func() bool { return r.status("a", 0).State == tentacle.Pending })
+	answered := make(chan tentacle.ScriptStatusResponseV2, 1)
+	go func() {
+		got, _ := r.WaitForStatus(context.Background(), operator, tentacle.WaitForStatusCommandV1{Ticket: tentacle.ScriptTicket{TaskID: "a"}, MaxWait: halibut.TimeSpan(time.Hour)})
+		answered <- got
+	}()
+	_ = write.CloseWithError(errors.New("the disk broke"))
+	if err := <-failed; err == nil || !strings.Contains(err.Error(), "the disk broke") {
+		t.Errorf("the start gives %v", err)
+	}
+	select {
+	case got := <-answered:
+		if got.State != tentacle.Complete || got.ExitCode != tentacle.ExitUnknownScript {
+			t.Errorf("%+v", got)
+		}
+	case <-time.After(patience):
+		t.Error("the wait goes on")
+	}
 }

@@ -132,7 +132,7 @@ func (s *Store) newRecord(operator string, cmd tentacle.StartScriptCommandV2) re
 // receive brings a ticket from received to recorded, or forgets it. With own, a refusal is recorded too.
 func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScriptCommandV2, body string, own bool) {
 	defer s.alive.Done()
-	defer close(t.ready)
+	defer t.settle()
 	err := s.judge(ctx, t, cmd, body)
 	if err == nil {
 		err = s.prepare(t, cmd, body)

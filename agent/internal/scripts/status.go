@@ -42,7 +42,7 @@ func (s *Store) WaitForStatus(ctx context.Context, operator string, cmd tentacle
 	defer settle.Stop()
 	for settled := false; ; {
 		phase, result, changed := t.snapshot()
-		if t.isCompleted() {
+		if t.isGone() {
 			return *unknown(cmd.Ticket, cmd.LastLogSequence), nil
 		}
 		if err := p.read(s.cfg.MaxReply); err != nil {

@@ -101,6 +101,23 @@ func (t *ticket) isCompleted() bool {
 	return t.completed
 }
 
+// settle says that the ticket is recorded, or never will be.
+func (t *ticket) settle() {
+	close(t.ready)
+	t.change(func() {})
+}
+
+// isGone says whether the ticket answers as one that is not known: it is completed, or was never recorded.
+func (t *ticket) isGone() bool {
+	select {
+	case <-t.ready:
+	default:
+		return false
+	}
+	phase, _, _ := t.snapshot()
+	return phase == received || t.isCompleted()
+}
+
 // exitCode is that of a finished ticket, nil of any other.
 func (t *ticket) exitCode() *int32 {
 	if _, result, _ := t.snapshot(); result != nil {
