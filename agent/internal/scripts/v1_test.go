@@ -4,10 +4,12 @@ package scripts
 
 import (
 	"context"
+	"errors"
 	"os"
 	"testing"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
@@ -55,6 +57,28 @@ func TestARefusedStartOfV1IsStillRefusedAfterARestart(t *testing.T) {
 	r.want(r.statusV1(id), 0, "")
 	if exists(path) || exists(r.inHome("Work", id)) || exists(r.inHome(".tentacle", "tickets", id)) {
 		t.Error("the refused script ran, or has left a folder")
+	}
+}
+
+func TestARuleOfTheMachineRefusesAStartOfV1ByItsStatus(t *testing.T) {
+	allowed := false
+	r := newRig(t, func(c *Config) {
+		c.Allowed = func(policy.Start) (int64, error) {
+			if !allowed {
+				return 0, errors.New("not at this hour")
+			}
+			return 0, nil
+		}
+	})
+	path, note := r.marker("ran")
+	id := r.startV1(note)
+	allowed = true // what was refused stays refused
+	for range 2 {
+		r.want(r.statusV1(id), tentacle.ExitRefused, "! The script is refused: not at this hour\n")
+		r.restart()
+	}
+	if exists(path) {
+		t.Error("it ran")
 	}
 }
 

@@ -2,6 +2,7 @@ package tentacletest
 
 import (
 	"slices"
+	"time"
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -13,6 +14,8 @@ func requestCases() []testCase {
 		{name: "null ticket and null body are errors", run: nulls},
 		{name: "missing lists are empty", run: missingLists},
 		{name: "unknown service and method are errors", run: unknownMethods},
+		{name: "health check as Octopus Server sends it", run: octopusHealth},
+		{name: "cancel as Octopus Server does it", run: octopusCancel},
 	}
 }
 
@@ -100,4 +103,77 @@ func (h *harness) kind(what string, err error, want halibut.ErrorKind) {
 	if !ok || answer.Kind != want {
 		h.Errorf("%s: wanted an error of kind %v, got %v", what, want, err)
 	}
+}
+
+// octopusStart is a start as Octopus's client writes it, where null and missing differ.
+type octopusStart struct {
+	Ticket    ticketOrNull      `bson:"ScriptTicket"`
+	Body      *string           `bson:"ScriptBody"`
+	Task      *string           `bson:"TaskId"`
+	Wait      *halibut.TimeSpan `bson:"DurationToWaitForScriptToFinish"`
+	Isolation int32             `bson:"Isolation"`
+	Timeout   halibut.TimeSpan  `bson:"ScriptIsolationMutexTimeout"`
+	Mutex     *string           `bson:"IsolationMutexName"`
+	Scripts   map[string]string `bson:"Scripts"`
+	Files     []object          `bson:"Files"`
+	Arguments *[]string         `bson:"Arguments"`
+}
+
+func (octopusStart) HalibutType() string { return tentacle.StartScriptCommandV2{}.HalibutType() }
+
+// octopusForever is the mutex timeout of who wants none: the largest number of milliseconds that an int holds.
+const octopusForever = halibut.TimeSpan((1<<31 - 1) * time.Millisecond)
+
+// octopusHealth leaves everything null that may be null, and has a body for each shell.
+func octopusHealth(h *harness) {
+	powerShell, id := "Write-Host 'not on this machine'; exit 9", h.ticket().TaskID
+	for _, body := range []*string{&powerShell, nil} {
+		id += "-again"
+		start := octopusStart{Ticket: ticketOrNull{&id}, Body: body, Timeout: octopusForever,
+			Scripts: map[string]string{tentacle.BashScript: "echo \"$(uname -s)\"; echo '##octopus[stdout-verbose]'; exit 3"}}
+		var r tentacle.ScriptStatusResponseV2
+		if err := h.octopusStarts(start, &r); err != nil {
+			h.Fatal(err)
+		}
+		k := tentacle.ScriptTicket{TaskID: id}
+		if got := h.follow(k); got.exitCode != 3 || len(got.lines(tentacle.StdErr)) != 0 {
+			h.Errorf("it ended with %d: %v", got.exitCode, got.logs)
+		}
+		h.complete(k)
+	}
+}
+
+// octopusCancel asks by CancelScript again and again instead of GetStatus, from where it had read to.
+func octopusCancel(h *harness) {
+	id, body := h.ticket().TaskID, "echo ready; sleep 81; echo never"
+	var r tentacle.ScriptStatusResponseV2
+	if err := h.octopusStarts(octopusStart{Ticket: ticketOrNull{&id}, Body: &body, Wait: seconds(0.2), Timeout: octopusForever, Mutex: &h.mutex}, &r); err != nil {
+		h.Fatal(err)
+	}
+	k := tentacle.ScriptTicket{TaskID: id}
+	h.until(k, printed("ready"))
+	var lines []string
+	for last := int64(0); ; h.nap() {
+		r, err := h.a.CancelScript(h.ctx, tentacle.CancelScriptCommandV2{Ticket: k, LastLogSequence: last})
+		if err != nil {
+			h.Fatal(err)
+		}
+		for _, o := range r.Logs {
+			lines = append(lines, o.Text)
+		}
+		if last = r.NextLogSequence; r.State == tentacle.Complete {
+			break
+		}
+	}
+	h.equal([]string{"ready"}, lines)
+	h.complete(k)
+	h.complete(k)
+}
+
+func (h *harness) octopusStarts(start octopusStart, result any) error {
+	h.Helper()
+	h.Cleanup(func() { h.tidy(tentacle.ScriptTicket{TaskID: *start.Ticket.TaskID}) })
+	return h.wire.Call(h.ctx, h.subject.Endpoint, halibut.Call{
+		Service: tentacle.ScriptServiceV2Name, Method: "StartScript", Params: []any{start}, Result: result,
+	})
 }
