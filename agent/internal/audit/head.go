@@ -72,7 +72,10 @@ func parsePlace(line string) (Head, bool) {
 func writeHead(dir string, head Head) error {
 	f, err := os.OpenFile(filepath.Join(dir, headFile), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err == nil {
-		_, err = f.WriteAt(place(head), head.Count%2*headPlace)
+		err = home.Adopt(f)
+		if err == nil {
+			_, err = f.WriteAt(place(head), head.Count%2*headPlace)
+		}
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {

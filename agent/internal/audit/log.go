@@ -84,10 +84,25 @@ func open(dir string, logger *slog.Logger, maxSize int64, keep int) (*Log, error
 
 // exclusive runs f while no other process writes. Who calls it holds mu.
 func (l *Log) exclusive(f func() error) error {
-	if err := os.MkdirAll(l.dir, 0o700); err != nil {
+	if err := l.makeFolder(); err != nil {
 		return fmt.Errorf("making the folder of the audit log: %w", err)
 	}
 	return home.Exclusive(filepath.Join(l.dir, lockFile), f)
+}
+
+func (l *Log) makeFolder() error {
+	err := os.Mkdir(l.dir, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	made, err := os.Open(l.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(home.Adopt(made), made.Close())
 }
 
 // Append adds a line, and returns when it is on the disk. An error means that it is not: what it was to record
@@ -219,6 +234,9 @@ func (l *Log) takeUp() error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
+	}
+	if err := home.Adopt(f); err != nil {
+		return errors.Join(err, f.Close())
 	}
 	if l.file != nil {
 		l.stale = append(l.stale, l.file)
