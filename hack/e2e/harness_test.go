@@ -47,6 +47,9 @@ type world struct {
 	operator  *process
 	args      []string
 	tentacles []*tentacleProcess
+	// machine runs a command on another machine than the operator's; nil is this one. listen is the address there.
+	machine []string
+	listen  string
 }
 
 // process is a program that dies with the test.
@@ -153,12 +156,15 @@ type tentacleProcess struct {
 // tentacle makes a home that trusts the operator, runs the daemon, and makes the DeploymentTarget.
 func (w *world) tentacle(name string) *tentacleProcess {
 	w.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.t.Fatal(err)
+	address := w.listen
+	if address == "" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		address = l.Addr().String()
+		_ = l.Close()
 	}
-	address := l.Addr().String()
-	_ = l.Close()
 	home := filepath.Join(w.dir, "homes", name)
 	m := &tentacleProcess{world: w, name: name, home: home, address: address}
 	m.run("init", "--listen", address, "--trust", w.thumbprint())
@@ -196,7 +202,8 @@ func (m *tentacleProcess) run(args ...string) []byte {
 // start runs the daemon and waits until it listens.
 func (m *tentacleProcess) start() {
 	m.world.t.Helper()
-	m.process = start(m.world.t, m.home+".log", []string{"TMPDIR=" + m.world.tmp()}, kubetest.Binary(m.world.t, "tentacle"), "run", "--home", m.home)
+	command := append(slices.Clone(m.world.machine), kubetest.Binary(m.world.t, "tentacle"), "run", "--home", m.home)
+	m.process = start(m.world.t, m.home+".log", []string{"TMPDIR=" + m.world.tmp()}, command[0], command[1:]...)
 	m.world.eventually(m.name+" listens", 20*time.Second, func() (bool, string) {
 		c, err := net.DialTimeout("tcp", m.address, time.Second)
 		if err != nil {
@@ -246,7 +253,7 @@ func (w *world) tail() string {
 	return string(content[max(0, len(content)-3000):])
 }
 
-// script makes the project shop with one Bash step and a release of it.
+// script makes the project shop with one Bash step, and a release of it and of its packages.
 func (w *world) script(version v1alpha1.Version, script string, change ...func(*v1alpha1.Project)) {
 	w.t.Helper()
 	p := &v1alpha1.Project{ObjectMeta: metav1.ObjectMeta{Name: "shop"}, Spec: v1alpha1.ProjectSpec{Steps: []v1alpha1.Step{{Name: "work",
@@ -255,7 +262,11 @@ func (w *world) script(version v1alpha1.Version, script string, change ...func(*
 		c(p)
 	}
 	w.create(p)
-	w.create(&v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: "shop-" + string(version)}, Spec: v1alpha1.ReleaseSpec{Project: "shop", Version: version}})
+	r := &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: "shop-" + string(version)}, Spec: v1alpha1.ReleaseSpec{Project: "shop", Version: version}}
+	for _, packaged := range p.Spec.Packages {
+		r.Spec.Packages = append(r.Spec.Packages, v1alpha1.ReleasePackage{Name: packaged.Name, Version: string(version)})
+	}
+	w.create(r)
 }
 
 func (w *world) bind(version v1alpha1.Version) {
