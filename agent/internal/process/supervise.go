@@ -87,6 +87,9 @@ func (s *supervision) claim() (claimed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("locking the claim: %w", err)
 	}
+	if Marked(s.dir, StartedFile) {
+		return false, nil // before it makes anything: the folder may be about to go
+	}
 	if s.writer, err = output.OpenWriter(s.dir, s.spec.Output); err != nil {
 		return false, err
 	}

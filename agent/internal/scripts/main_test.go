@@ -90,6 +90,7 @@ func (r *rig) stop() {
 		}
 	}
 	_ = r.Close()
+	until(r.t, "no supervisor makes files any more", func() bool { return os.RemoveAll(r.inHome(".tentacle", "tickets")) == nil })
 }
 
 func (r *rig) end1(key string) { r.await(key, 0) }

@@ -264,9 +264,15 @@ func (s *Store) removeWork(name string) error {
 // discard removes what there is of a ticket: its own folder first, so that the journal tells of it until
 // the end.
 func (s *Store) discard(t *ticket) {
-	err := s.removeWork(t.record.Ticket)
-	if err == nil {
-		err = os.RemoveAll(t.dir)
+	remove := func() error {
+		if err := s.removeWork(t.record.Ticket); err != nil {
+			return err
+		}
+		return os.RemoveAll(t.dir)
+	}
+	err := remove()
+	if err != nil && s.pause(breather) { // something was about to make a file there
+		err = remove()
 	}
 	if err != nil {
 		s.cfg.Logger.Warn("Removing a script's folders; they stay until the next start", "ticket", t.record.Ticket, "error", err)
