@@ -148,7 +148,7 @@ func TestBytesThatAreNoTextAreReplacedNotDropped(t *testing.T) {
 	c := operator(t, daemon(t, home, first), a)
 	startScript(t, c, "bytes", `printf 'a\0b\n\xff\xfe\n\xe2\x82\n\xed\xa0\x80\n\xc3\xa4\xf0\x9f\x98\x80\n\x1b[1m\x07\n\0'; head -c 100000 /dev/urandom | tr -d '\n\r' >&2; exit 3`)
 	code, out := finish(t, c, "bytes")
-	want := "a\x00b\n\ufffd\ufffd\n\ufffd\ufffd\n\ufffd\ufffd\ufffd\n\u00e4\U0001f600\n\x1b[1m\x07\n\x00"
+	want := "a\x00b\n\ufffd\ufffd\n\ufffd\n\ufffd\ufffd\ufffd\n\u00e4\U0001f600\n\x1b[1m\x07\n\x00"
 	if code != 3 || out != want {
 		t.Errorf("%d, %q; want 3, %q", code, out, want)
 	}

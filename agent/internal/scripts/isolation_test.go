@@ -143,7 +143,7 @@ func TestOutputOfAnySize(t *testing.T) {
 			size += len(l.Text)
 		}
 	}
-	if strings.Join(out, "|") != "a\ufffd\ufffd\ufffdb|10%|last" || size != 10_000_000 {
+	if strings.Join(out, "|") != "a\ufffd\ufffdb|10%|last" || size != 10_000_000 {
 		t.Errorf("stdout %q, stderr %d bytes", out, size)
 	}
 }
