@@ -80,18 +80,24 @@ func (a *app) export(ctx context.Context, e export) error {
 	return nil
 }
 
+// formatOf is what the name of a file tells; empty where it tells nothing.
+func formatOf(file string) string {
+	return map[string]string{
+		".pfx": "pfx", ".p12": "pfx", ".pem": "pem", ".crt": "pem", ".cer": "pem", ".key": "pem",
+	}[strings.ToLower(filepath.Ext(file))]
+}
+
 // settle chooses the format, and finds what excludes each other.
 func (e *export) settle() error {
-	switch ending := strings.ToLower(filepath.Ext(e.file)); {
-	case e.format != "":
-	case ending == ".pfx" || ending == ".p12":
-		e.format = "pfx"
-	case ending == ".pem" || ending == ".crt" || ending == ".cer" || ending == ".key" || e.withoutKey:
+	if e.format == "" {
+		e.format = formatOf(e.file)
+	}
+	if e.format == "" && e.withoutKey {
 		e.format = "pem"
-	default:
-		return fmt.Errorf("how %s ends does not tell its format; call it .pfx or .pem, or say --format", e.file)
 	}
 	switch {
+	case e.format == "":
+		return fmt.Errorf("how %s ends does not tell its format; call it .pfx or .pem, or say --format", e.file)
 	case e.format != "pfx" && e.format != "pem":
 		return fmt.Errorf("--format %s: there is pfx and pem", e.format)
 	case e.withoutKey && (e.format == "pfx" || e.passwordFile != ""):

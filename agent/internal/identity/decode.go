@@ -103,41 +103,50 @@ func pfxError(err error) error {
 }
 
 func decodePEM(data []byte) (Pair, error) {
-	var certificates []*x509.Certificate
-	var key any
+	var found contents
 	for len(data) > 0 {
 		var block *pem.Block
 		if block, data = pem.Decode(data); block == nil {
 			break
 		}
-		switch {
-		case block.Type == "CERTIFICATE":
-			c, err := x509.ParseCertificate(block.Bytes)
-			if err != nil {
-				return Pair{}, fmt.Errorf("reading certificate: %w", err)
-			}
-			if certificates = append(certificates, c); len(certificates) > maxCertificates {
-				return Pair{}, fmt.Errorf("it holds more than %d certificates; keep the machine's own", maxCertificates)
-			}
-		case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
-			return Pair{}, ErrEncryptedKey
-		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-			if key != nil {
-				return Pair{}, errors.New("it holds more than one private key; keep the machine's own")
-			}
-			var err error
-			if key, err = parseKey(block); err != nil {
-				return Pair{}, err
-			}
+		if err := found.add(block); err != nil {
+			return Pair{}, err
 		}
 	}
 	switch {
-	case len(certificates) == 0:
+	case len(found.certificates) == 0:
 		return Pair{}, errors.New("there is no certificate in it")
-	case key == nil:
+	case found.key == nil:
 		return Pair{}, ErrNoKey
 	}
-	return match(key, certificates)
+	return match(found.key, found.certificates)
+}
+
+// contents are what a PEM file holds.
+type contents struct {
+	certificates []*x509.Certificate
+	key          any
+}
+
+func (f *contents) add(block *pem.Block) (err error) {
+	switch {
+	case block.Type == "CERTIFICATE":
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return fmt.Errorf("reading certificate: %w", err)
+		}
+		if f.certificates = append(f.certificates, c); len(f.certificates) > maxCertificates {
+			return fmt.Errorf("it holds more than %d certificates; keep the machine's own", maxCertificates)
+		}
+	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
+		return ErrEncryptedKey
+	case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+		if f.key != nil {
+			return errors.New("it holds more than one private key; keep the machine's own")
+		}
+		f.key, err = parseKey(block)
+	}
+	return err
 }
 
 func parseKey(block *pem.Block) (key any, err error) {
