@@ -250,17 +250,6 @@ func (b *batch) sync() error {
 func (s *Store) workFolder(id string) string { return filepath.Join(s.work, id) }
 func (s *Store) journal(key string) string   { return filepath.Join(s.tickets, key) }
 
-// removeWork removes the folder of a script. What the script made as yet another user the account of scripts may
-// not be able to remove; the daemon then does it by its own rights, where they are enough. Either way links are
-// removed, not followed, and Work itself is not the scripts' to replace.
-func (s *Store) removeWork(name string) error {
-	err := account.As(s.cfg.Account, func() error { return os.RemoveAll(s.workFolder(name)) })
-	if err != nil && !s.cfg.Account.IsSelf() {
-		return os.RemoveAll(s.workFolder(name))
-	}
-	return err
-}
-
 // discard removes what there is of a ticket: its own folder first, so that the journal tells of it until
 // the end.
 func (s *Store) discard(t *ticket) {
