@@ -52,10 +52,30 @@ func read(h home.Home, certificate, key []byte) (former []byte, same bool, err e
 // keep writes a former identity under a name of its own, which is there before the new one is.
 func keep(h home.Home, former []byte) (string, error) {
 	dir := h.State("identities")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeFolder(dir); err != nil {
 		return "", fmt.Errorf("making the folder of former identities: %w", err)
 	}
 	stamp := time.Now().UTC().Format("20060102T150405.000000000Z")
 	path := filepath.Join(dir, stamp+".pem")
 	return path, home.WriteFile(path, former)
+}
+
+// makeFolder makes a folder that belongs to the owner of the one it is in, and is no link to elsewhere: root must
+// not be led to write where another user wants it to.
+func makeFolder(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is not a folder; move it away", dir)
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(home.Adopt(f), f.Close())
 }
