@@ -100,7 +100,7 @@ func TestWhatAnOperatorDoesIsInTheAuditLogAndNoSecretIs(t *testing.T) {
 	}
 	<-p.ended
 	all := audited(t, home)
-	want := "trust added; daemon started; upload allowed notes.txt; upload refused .tentacle/trust.json; download allowed notes.txt; " +
+	want := "trust added; daemon started; trust bound; upload allowed notes.txt; upload refused .tentacle/trust.json; download allowed notes.txt; " +
 		"download refused Work/x; start allowed one; complete allowed one; daemon ended"
 	if got := said(all); got != want {
 		t.Errorf("the audit log says\n%s\nwant\n%s", got, want)

@@ -47,8 +47,8 @@ type ServerConfig struct {
 	Authorise func(Peer) error
 	// Accepted is told of every connection whose peer was let in, once (may be nil).
 	Accepted func(Peer)
-	// Refused is told of every peer that Authorise refused, with its error, and of connections that ended
-	// before it was asked; their peer has no certificate (may be nil).
+	// Refused is told of every peer that Authorise refused, with its error, of those that came when there were too
+	// many, and of connections that ended before their peer was known, which has no certificate (may be nil).
 	Refused func(Peer, error)
 	// Admit is asked before the data streams of a request are read; an error refuses it: they are thrown
 	// away and the error is answered (may be nil). It must be safe for concurrent use.

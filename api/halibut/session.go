@@ -127,7 +127,15 @@ func (c *session) authorise(state tls.ConnectionState) error {
 	if !c.allowed() {
 		return errors.New("peer is not authorised")
 	}
-	s := c.server
+	err := c.server.enter(c)
+	if err != nil {
+		c.server.config.Refused(c.peer, err)
+	}
+	return err
+}
+
+// enter counts an authorised connection, unless there are too many.
+func (s *Server) enter(c *session) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gate.leave(c)

@@ -44,8 +44,8 @@ func TestAKilledWriterLeavesALogThatHolds(t *testing.T) {
 	}
 	r := newRig(t)
 	told := beginning()
-	for range kills {
-		if head := writeAndKill(t, r, time.Duration(random.Int64N(int64(60*time.Millisecond)))); head.Count > 0 {
+	for i := range kills {
+		if head := writeAndKill(t, r, i%2 == 0, time.Duration(random.Int64N(int64(60*time.Millisecond)))); head.Count > 0 {
 			told = head
 		}
 		report := r.verify(&told)
@@ -63,8 +63,9 @@ func TestAKilledWriterLeavesALogThatHolds(t *testing.T) {
 	r.sound()
 }
 
-// writeAndKill lets a process write for so long after its first line, and returns the last head that it told.
-func writeAndKill(t *testing.T, r *rig, after time.Duration) Head {
+// writeAndKill lets a process write for so long after it began, or after its first line, and returns the last head that
+// it told.
+func writeAndKill(t *testing.T, r *rig, begun bool, after time.Duration) Head {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), actAsWriter+"="+r.dir)
@@ -75,7 +76,12 @@ func writeAndKill(t *testing.T, r *rig, after time.Duration) Head {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(after+20*time.Millisecond, func() { _ = cmd.Process.Kill() })
+	kill := func() { _ = cmd.Process.Kill() }
+	patience := after
+	if begun {
+		patience = time.Minute
+	}
+	timer := time.AfterFunc(patience, kill)
 	defer timer.Stop()
 	var last Head
 	in := newLines(out)
@@ -85,6 +91,9 @@ func writeAndKill(t *testing.T, r *rig, after time.Duration) Head {
 			break
 		}
 		if whole {
+			if last.Count == 0 && begun {
+				timer.Reset(after)
+			}
 			if last, err = ParseHead(string(data[:len(data)-1])); err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/pending"
 	"github.com/mantledeploy/mantle/agent/internal/server"
+	"github.com/mantledeploy/mantle/api/halibut"
 )
 
 // openRecords opens what the daemon remembers of others for the owner of the machine.
@@ -17,6 +18,10 @@ func (p *parts) openRecords(o Options) (err error) {
 		return fmt.Errorf("%w: %w", ErrState, err)
 	}
 	p.pending = pending.Open(o.Home, p.logger)
+	p.trust.OnBound(func(sha1, sha256 halibut.Thumbprint) {
+		p.audit.Note(audit.Entry{What: audit.Trust, Decision: "bound", Operator: string(sha256), User: audit.LocalUser(os.LookupEnv),
+			Reason: "it was trusted by the SHA-1 " + string(sha1) + ", and connected for the first time"})
+	})
 	return nil
 }
 

@@ -10,4 +10,7 @@
 // A script belongs to the operator who started it, known by the SHA-256 thumbprint of its certificate,
 // whatever thumbprint the owner trusted it by. Refused peers are written to the log, at most one line a
 // minute for each address and thumbprint, with a count and with the command that would trust them.
+//
+// Every connection and every transfer goes to the audit log, refused connections by the same tally as to the log. A
+// transfer that cannot be recorded is refused for now.
 package server

@@ -25,6 +25,7 @@ var ErrNoCertificate = errors.New("no certificate was shown")
 type List struct {
 	home   home.Home
 	logger *slog.Logger
+	bound  func(sha1, sha256 halibut.Thumbprint)
 
 	mu        sync.Mutex
 	operators []Operator
@@ -34,11 +35,15 @@ type List struct {
 
 // Open returns the list of h. It reads the file, and fails where it is damaged.
 func Open(h home.Home, logger *slog.Logger) (*List, error) {
-	l := &List{home: h, logger: logger}
+	l := &List{home: h, logger: logger, bound: func(_, _ halibut.Thumbprint) {}}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l, l.refresh()
 }
+
+// OnBound has f told when an operator that was trusted by SHA-1 is bound to a SHA-256. Call it before the first
+// check; f must not use the list.
+func (l *List) OnBound(f func(sha1, sha256 halibut.Thumbprint)) { l.bound = f }
 
 // Operators returns who is trusted, in the order in which they were added.
 func (l *List) Operators() ([]Operator, error) {
@@ -183,6 +188,7 @@ func (l *List) upgrade(sha1, sha256 halibut.Thumbprint) error {
 		pin(l.operators)
 	} else {
 		l.logger.Info("operator trusted by SHA-1 is known by SHA-256 from now on", "thumbprint", sha1, "sha256", sha256)
+		l.bound(sha1, sha256)
 		l.current = false
 	}
 	if !trusted {
