@@ -80,7 +80,7 @@ func (a *app) firewall(c config.Config, rule firewall.Rule, format firewall.Form
 		fmt.Fprintln(a.out, line)
 	}
 	if format == firewall.NFT || format == firewall.IPTables {
-		fmt.Fprintf(a.err, "The rule is gone with the next boot unless it is also in what the machine loads then (for nft /etc/nftables.conf). Adjust its table and chain where yours have other names.\n")
+		fmt.Fprintln(a.err, "The rule is gone with the next boot unless it is also in what the machine loads then (for nft /etc/nftables.conf). Adjust its table and chain where yours have other names.")
 	}
 	return nil
 }

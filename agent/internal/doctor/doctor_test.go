@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -91,7 +90,7 @@ func TestEveryFindingThatIsNotWellHasARemedy(t *testing.T) {
 }
 
 func TestTheStateOfAHomeIsJudged(t *testing.T) {
-	ctx := context.Background()
+	ctx := t.Context()
 	m := machine(t)
 	want(t, one(t, lookAtIdentity(ctx, m)), OK, string(m.Identity.SHA256), string(m.Identity.SHA1))
 	want(t, one(t, lookAtTrust(ctx, m)), Fail, "tentacle trust add THUMBPRINT --home X")

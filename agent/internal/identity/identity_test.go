@@ -37,7 +37,7 @@ func fixture(t testing.TB, names ...string) []byte {
 
 func own(t testing.TB) Pair {
 	t.Helper()
-	p, err := Decode(context.Background(), fixture(t, "certificate.pem", "key.pem"), "")
+	p, err := Decode(t.Context(), fixture(t, "certificate.pem", "key.pem"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,8 +168,9 @@ func TestAReplacedIdentityIsKeptAndCanBePutBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := own(t), own(t)
-	if b, err = New(false); err != nil {
+	a := own(t)
+	b, err := New(false)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if aside, err := Replace(h, a); err != nil || aside != "" {
