@@ -97,7 +97,7 @@ former identity until it is started again; the former identity is kept.`,
 			return a.replaceIdentity(h, p)
 		},
 	}
-	c.Flags().StringVar(&keyFile, "key", "", "PEM file of the private key, where FILE holds the certificate only")
+	c.Flags().StringVar(&keyFile, "key", "", "PEM `file` of the private key, where FILE holds the certificate only")
 	c.Flags().StringVar(&passwordFile, "password-file", "", passwordFlag)
 	return c
 }

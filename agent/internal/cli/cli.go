@@ -96,7 +96,7 @@ the environment variable TENTACLE_HOME names another.`,
 	}
 	c.CompletionOptions.DisableDefaultCmd = true
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	c.PersistentFlags().StringVar(&a.home, "home", a.defaultHome(), "folder of the Tentacle (also TENTACLE_HOME)")
+	c.PersistentFlags().StringVar(&a.home, "home", a.defaultHome(), "`folder` of the Tentacle (also TENTACLE_HOME)")
 	c.AddCommand(
 		a.initCommand(),
 		a.importCommand(),
@@ -129,8 +129,8 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this program",
-		Long: `Print the version of this program. A daemon that runs may be of another: it is the one
-that was there when it was started, and 'tentacle service status' tells of it.`,
+		Long: `Print the version of this program. A daemon that runs may be of another: that of the program
+as it was when the daemon was started. Its log names it, and operators are told it.`,
 		Example: "  tentacle version",
 		Args:    exactly(0),
 		RunE: func(*cobra.Command, []string) error {

@@ -92,7 +92,7 @@ func remedy(err error, dir string) string {
 	case errors.Is(err, fs.ErrPermission):
 		return "run this as the user to whom the home belongs, root for a machine's own Tentacle"
 	case errors.Is(err, daemon.ErrListen):
-		return "see what holds the port ('ss -ltnp'), or set another with 'listen' in the configuration or --listen"
+		return "'tentacle doctor' says what holds the port; end that, or set another with 'listen' in the configuration or --listen"
 	default:
 		return ""
 	}

@@ -43,7 +43,7 @@ not secret.`,
 			return a.export(c.Context(), e)
 		},
 	}
-	c.Flags().StringVar(&e.format, "format", "", "pfx or pem; by default as the name of FILE ends (.pfx, .p12; .pem, .crt, .cer, .key)")
+	c.Flags().StringVar(&e.format, "format", "", "`format`: pfx or pem; by default as the name of FILE ends (.pfx, .p12; .pem, .crt, .cer, .key)")
 	c.Flags().StringVar(&e.passwordFile, "password-file", "", passwordFlag)
 	c.Flags().BoolVar(&e.withoutKey, "without-key", false, "save the certificate alone, in PEM; it is not secret")
 	c.Flags().BoolVar(&e.legacy, "legacy", false, "write a PFX that Windows before Server 2019 can read; its encryption is weak")

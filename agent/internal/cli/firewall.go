@@ -47,8 +47,8 @@ output, remarks on standard error.`,
 			return a.firewall(settings, firewall.Rule{Port: settings.Port(), From: prefixes}, firewall.Format(format))
 		},
 	}
-	c.Flags().StringArrayVar(&from, "from", nil, "network or address that operators come from, as 10.0.0.0/24 or fd00::7; may be repeated")
-	c.Flags().StringVar(&format, "format", "", "nft, iptables, ufw, firewalld or netsh; by default what this machine seems to have")
+	c.Flags().StringArrayVar(&from, "from", nil, "`network` or address that operators come from, as 10.0.0.0/24 or fd00::7; may be repeated")
+	c.Flags().StringVar(&format, "format", "", "`firewall`: nft, iptables, ufw, firewalld or netsh; by default what this machine seems to have")
 	return c
 }
 

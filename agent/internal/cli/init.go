@@ -46,7 +46,7 @@ understand. Choose --rsa for an operator on an old Windows (.NET Framework).`,
 		},
 	}
 	settingFlags(c)
-	c.Flags().StringArrayVar(&trusted, "trust", nil, "thumbprint of an operator to trust: 40 hex digits, or sha256: and 64; may be repeated")
+	c.Flags().StringArrayVar(&trusted, "trust", nil, "`thumbprint` of an operator to trust: 40 hex digits, or sha256: and 64; may be repeated")
 	c.Flags().BoolVar(&rsa, "rsa", false, "make an RSA-2048 key, for operators on .NET Framework")
 	return c
 }

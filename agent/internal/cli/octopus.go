@@ -55,10 +55,10 @@ itself.`,
 			return a.takeOver(c.Context(), t)
 		},
 	}
-	c.Flags().StringVar(&t.file, "octopus", "", "configuration file of the Octopus Tentacle")
+	c.Flags().StringVar(&t.file, "octopus", "", "configuration `file` of the Octopus Tentacle")
 	c.Flags().BoolVar(&t.dryRun, "dry-run", false, "print what would be taken, and change nothing")
-	c.Flags().StringVar(&t.machineID, "machine-id-file", octopus.MachineIDFile, "the machine id of the machine that wrote the configuration (Linux)")
-	c.Flags().StringVar(&t.machineKey, "machine-key-file", octopus.MachineKeyFile, "the machine key of the machine that wrote the configuration (Linux)")
+	c.Flags().StringVar(&t.machineID, "machine-id-file", octopus.MachineIDFile, "`file` with the machine id of the machine that wrote the configuration (Linux)")
+	c.Flags().StringVar(&t.machineKey, "machine-key-file", octopus.MachineKeyFile, "`file` with the machine key of the machine that wrote the configuration (Linux)")
 	return c
 }
 
