@@ -26,8 +26,9 @@ func (a *app) trustCommand() *cobra.Command {
 40 hex digits (SHA-1, as Octopus prints it), or sha256: and 64 hex digits.
 
 A trusted operator may run any script as the user that scripts run as ('tentacle show'
-says whom) and transfer files within the home, unless the owner's policy says less. Changes take effect at once, without a restart; removing trust also ends
-the connections of that operator. Scripts of its that run already go on.
+says whom) and transfer files within the home, unless the owner's policy says less.
+Changes take effect at once, without a restart; removing trust also ends the connections
+of that operator. Scripts of its that run already go on.
 
 An operator trusted by SHA-1 is bound to the SHA-256 of its certificate when it
 connects for the first time.`,
