@@ -98,6 +98,11 @@ func deployAndRun(t *testing.T, home string, o *tentacle.Client) {
 	if r.Reason != "" || shown != want || r.Outputs["who"] != "games" {
 		t.Errorf("as a user of its own: %+v\n%s\nwant\n%s", r, shown, want)
 	}
+	p = runPlan("root", "id -un")
+	p.Run.User = "root"
+	if r, shown := carryOut(t, o, p); r.Reason != step.ReasonUserRefused || !strings.Contains(r.Tail, "nobody ALL=(root) NOPASSWD: ") || shown != "" {
+		t.Errorf("as root: %+v\n%s", r, shown)
+	}
 	p = runPlan("endless", `trap '' TERM; touch /tmp/`+filepath.Base(filepath.Dir(home))+`; while :; do sleep 0.1; done`)
 	p.Run.User = "games"
 	mark := "/tmp/" + filepath.Base(filepath.Dir(home))

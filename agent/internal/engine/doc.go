@@ -12,4 +12,9 @@
 // the engine is told to end: first asked, then killed. What a script that ended by itself left running
 // is never touched: where it still holds the output open, a small process of the engine's own goes on
 // reading and discarding, so that it does not die of a broken pipe. The engine never uses the network.
+//
+// A script that its step wants to run as another user is run by a worker (worker.go): this same program, started as
+// that user by the supervisor, by the engine where it has the rights, or by sudo. The engine sends it the job
+// and takes output and outcome from it, in frames over their standard streams; journal, masking and result stay
+// with the engine.
 package engine

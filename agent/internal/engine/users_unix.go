@@ -69,7 +69,11 @@ func (s *session) findWorker(name string) (*worker, error) {
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		own = u.Username
 	}
-	remedy := fmt.Sprintf("let the owner of the machine run the Tentacle as root or with CAP_SETUID, CAP_SETGID and CAP_KILL, or allow it in sudoers by '%s ALL=(%s) NOPASSWD: %s step --worker'", own, name, engine)
+	remedy := "let the owner of the machine run the Tentacle as root or with CAP_SETUID, CAP_SETGID and CAP_KILL, or allow it in sudoers by"
+	if a.UID == 0 { // whom those rights are not used for
+		remedy = "let the owner of the machine allow it in sudoers by"
+	}
+	remedy = fmt.Sprintf("%s '%s ALL=(%s) NOPASSWD: %s step --worker'", remedy, own, name, engine)
 	sudo, err := exec.LookPath("sudo")
 	if err != nil {
 		return nil, fmt.Errorf("the step is to run as %s, which this Tentacle may not, and there is no sudo: %s", name, remedy)

@@ -7,6 +7,10 @@
 //	<home>/Work/<ticket>      the folder of a script, reachable by that script only
 //	<home>/Applications       what is deployed
 //	<home>/Files              the rest of what operators upload
+//	<home>/Tools              programs of operators' own, where scripts run as another user than the daemon
+//
+// Where scripts have a user of their own, all but the state folder and the home itself belongs to that one
+// (apart.go).
 //
 // Two locks guard it. The daemon holds one on .tentacle/daemon for as long as it lives, so that a home
 // has one daemon; whether a daemon lives is told by that lock, never by the process id that lies

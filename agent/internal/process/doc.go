@@ -32,6 +32,10 @@
 // has left the session and lost its parent is out of reach. What a script that ended by itself left
 // running is never touched: the supervisor stays to drain its output, so that nothing breaks by writing.
 //
+// Scripts may run as another account than the supervisor (users.go, become_unix.go), which LookupAccount asks
+// the system for. Nothing of the supervisor's rights is passed on; a step that names a user of its own
+// has a second process, a worker, started as that user.
+//
 // On Windows there are no sessions and no signals. A supervisor leaves the daemon's Job where that lets it, and
 // has a console of its own; the script runs in another Job, as the leader of a process group of that console. A
 // cancel is CTRL+BREAK to the group, and the end of the Job after the grace. The supervisor looks for the cancel
