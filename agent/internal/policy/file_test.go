@@ -118,6 +118,23 @@ func TestAllProblemsAreToldAtOnceAndBounded(t *testing.T) {
 	}
 }
 
+func TestTheExampleOfTheManualIsOne(t *testing.T) {
+	manual, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(manual), "\n## Policy\n")
+	_, example, _ := strings.Cut(section, "```yaml\n")
+	example, _, found := strings.Cut(example, "```")
+	p, err := Parse([]byte(example))
+	if !found || err != nil {
+		t.Fatal(found, err)
+	}
+	if r := p.Operators[0]; len(p.Operators) != 2 || r.Hours == nil || r.MaxScripts == 0 || r.MaxOutput == 0 || !r.RequireEngine || r.Interpreters == nil || r.Users == nil || r.Folders == nil {
+		t.Errorf("the example does not show every rule: %+v", r)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(full))
 	for _, s := range []string{"", "operators: {\"*\": {hours: {allow: [daily 00:00-24:00]}}}", "a: &a [*a]", "? {}\n: {}", "operators:\n  *: {}", "---\n---\n",
