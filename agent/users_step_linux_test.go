@@ -89,6 +89,20 @@ func deployAndRun(t *testing.T, home string, o *tentacle.Client) {
 	if r, shown := carryOut(t, o, p); r.Reason != "" || shown != "deployed\nnobody" {
 		t.Errorf("in the package's folder: %+v\n%s", r, shown)
 	}
+	p = runPlan("escape", "id")
+	p.Run.User = "root"
+	cmd, err := step.Command(p, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := o.StartScript(t.Context(), cmd); err != nil || status.ExitCode != tentacle.ExitRefused {
+		t.Errorf("a step names root, which no policy lists: %+v, %v", status, err)
+	}
+	policy := filepath.Join(home, ".tentacle", "policy.yaml")
+	if err := os.WriteFile(policy, []byte("operators:\n  \"*\": {requireEngine: true, users: [nobody, games]}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(policy)
 	p = runPlan("migrate", `id -un; id -G; pwd; echo "$PASSWORD $TentacleHome"; grep CapEff /proc/self/status; ls "$TentacleHome/.tentacle" 2>&1
 		cat "$TentacleHome"/Work/*/plan.json 2>/dev/null; echo "who=$(id -un)" >> "$MANTLE_OUTPUT"`)
 	p.Run.User, p.Run.WorkingDir = "games", "/"
@@ -107,8 +121,7 @@ func deployAndRun(t *testing.T, home string, o *tentacle.Client) {
 	p.Run.User = "games"
 	mark := "/tmp/" + filepath.Base(filepath.Dir(home))
 	t.Cleanup(func() { _ = os.Remove(mark) })
-	cmd, err := step.Command(p, nil)
-	if err != nil {
+	if cmd, err = step.Command(p, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := o.StartScript(t.Context(), cmd); err != nil {

@@ -103,11 +103,11 @@ func assemble(o Options) (p *parts, err error) {
 	if p.trust, err = trust.Open(o.Home, p.logger); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
-	defer func() {
+	defer func(made *parts) { // p itself is nil where assemble fails
 		if err != nil {
-			err = errors.Join(err, p.close())
+			err = errors.Join(err, made.close())
 		}
-	}()
+	}(p)
 	if err := p.openRecords(o); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,13 +75,31 @@ func (l *List) Standing() tentacle.Policy {
 // in bytes; 0 is what the Tentacle keeps by itself.
 func (l *List) Check(s Start) (maxOutput int64, err error) {
 	rules, err := l.rules(s.Operator, s.SHA1)
-	if rules == nil || err != nil {
+	if err != nil {
 		return 0, err
+	}
+	if refused := l.checkUser(s.Call, rules); refused != nil {
+		return 0, refused
+	}
+	if rules == nil {
+		return 0, nil
 	}
 	if refused := rules.check(s, l.config.User, l.config.Now()); refused != nil {
 		return 0, refused
 	}
 	return rules.MaxOutput, nil
+}
+
+// checkUser holds a step that names a user to the one whom the owner gave to scripts, unless the policy lists others: where
+// the daemon has the right to become anybody, naming root would otherwise undo that choice.
+func (l *List) checkUser(c *Call, rules *Rules) *Refusal {
+	if !l.config.Apart || c == nil || c.User == "" || c.User == l.config.User {
+		return nil
+	}
+	if rules != nil && slices.Contains(rules.Users, c.User) {
+		return nil
+	}
+	return refuse(RuleUsers, "scripts run as %q on this machine, and as %q only where its policy lists that under users", l.config.User, c.User)
 }
 
 // CheckUpload tells whether an operator may write a file at path, as it was sent; the error is a *Refusal.

@@ -132,6 +132,30 @@ func TestEachRuleRefusesByItsName(t *testing.T) {
 	}
 }
 
+// Where scripts run as a user of their own, an operator cannot name another one, above all not root, unless the owner
+// lists it: without a policy it may do what the scripts' user can, and no more.
+func TestAStepNamesAnotherUserOnlyWhereTheOwnerListsIt(t *testing.T) {
+	as := func(user string) Start { return run(func(c *Call) { c.User = user }) }
+	for policy, want := range map[string]map[string]string{
+		"":                       {"": "", "tentacle": "", "root": RuleUsers, "deploy": RuleUsers},
+		"operators: {\"*\": {}}": {"": "", "tentacle": "", "root": RuleUsers},
+		"operators: {\"*\": {requireEngine: true}}":                            {"": "", "tentacle": "", "root": RuleUsers},
+		"operators: {\"*\": {requireEngine: true, users: [tentacle, deploy]}}": {"": "", "deploy": "", "root": RuleUsers},
+	} {
+		apart, together := newRig(t, true), newRig(t, false)
+		if policy != "" {
+			apart.write(policy)
+		}
+		for user, rule := range want {
+			t.Logf("%q: as %q", policy, user)
+			apart.want(as(user), rule)
+			if policy == "" {
+				together.want(as(user), "")
+			}
+		}
+	}
+}
+
 func TestTransfersAreConfinedWithTheEngine(t *testing.T) {
 	r := newRig(t, false)
 	content := step.ContentPath(strings.Repeat("0", 64), step.FormatTar)
