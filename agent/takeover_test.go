@@ -5,6 +5,7 @@ package main
 import (
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -78,5 +79,34 @@ func TestATakenOverTentacleIsKnownAndObeysAsBefore(t *testing.T) {
 				t.Errorf("a server that was polled: %v", err)
 			}
 		})
+	}
+}
+
+// A daemon goes on with the identity that it was started with, and the next one shows the new one.
+func TestANewIdentityTakesEffectWithTheNextDaemon(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "home")
+	a, trusted := tentacletest.NewCertificate(t, "operator")
+	e := initialise(t, home, trusted)
+	p := start(t, home, e)
+	ask(t, home, "certificate", "new")
+	if _, err := operator(t, e, a).GetCapabilities(t.Context()); err != nil {
+		t.Errorf("the daemon that runs: %v", err)
+	}
+	p.kill()
+	<-p.ended
+	var shown struct {
+		SHA256 halibut.Thumbprint `json:"sha256"`
+	}
+	if err := json.Unmarshal(output(t, "show", "--json", "--home", home), &shown); err != nil {
+		t.Fatal(err)
+	}
+	start(t, home, e)
+	_, err := operator(t, e, a).GetCapabilities(t.Context())
+	if connect, ok := errors.AsType[*halibut.ConnectError](err); !ok || connect.Stage != halibut.ThumbprintMismatch {
+		t.Errorf("the next daemon with the former thumbprint: %v", err)
+	}
+	e.Thumbprint = shown.SHA256
+	if _, err := operator(t, e, a).GetCapabilities(t.Context()); err != nil {
+		t.Errorf("the next daemon: %v", err)
 	}
 }
