@@ -69,7 +69,7 @@ func (l ScriptIsolationLevel) Check() error {
 func named[E ~int32](name string, all ...string) (E, error) {
 	for i, known := range all {
 		if strings.EqualFold(strings.TrimSpace(name), known) {
-			return E(i), nil //nolint:gosec // a few at most
+			return E(i), nil
 		}
 	}
 	return 0, fmt.Errorf("%.60q is none of %s", name, strings.Join(all, ", "))
