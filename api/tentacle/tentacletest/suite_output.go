@@ -61,7 +61,7 @@ func oddLines(h *harness) {
 
 // progress writes line ends of each kind; the line feed behind the pause belongs to the carriage return before it.
 func progress(h *harness) {
-	gate := h.TempDir() + "/gate"
+	gate := h.scratch() + "/gate"
 	c := h.command(`printf '10%%\r20%%\r'; until test -e '` + gate + `'; do sleep 0.1; done; printf '\ndone\r\nend\r\r'`)
 	h.start(c)
 	if r := h.until(c.ScriptTicket, printed("20%")); r.State != tentacle.Running {

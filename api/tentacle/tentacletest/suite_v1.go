@@ -104,8 +104,7 @@ func v1Unknown(h *harness) {
 	over := c.start(c.command("echo over"))
 	_, last := c.follow(over, c.status)
 	c.complete(over, last)
-	other := v1{h, halibut.NewClient(halibut.ClientConfig{Certificate: h.subject.Operators[1], SpoolDir: h.TempDir()})}
-	defer other.wire.Close()
+	other := v1{h, h.b}
 	for what, k := range map[string]tentacle.ScriptTicket{"nobody's": h.ticket(), "bad": {TaskID: "../x"}, "empty": {}, "completed": over} {
 		c.nothing(what+" GetStatus", c.status(k, 17), 17)
 		c.nothing(what+" CancelScript", c.cancel(k, 3), 3)
@@ -211,10 +210,13 @@ func v1Nulls(h *harness) {
 }
 
 func v1Names(h *harness) {
-	c := h.v1()
+	const service = tentacle.ScriptServiceV1Name
 	body := "exit 3"
 	for i, name := range append(tentacle.StartScriptCommand{}.HalibutAliases(), tentacle.StartScriptCommand{}.HalibutType()) {
-		k := callV1[tentacle.ScriptTicket](c, "StartScript", object{typeName: name, Body: &body})
+		var k tentacle.ScriptTicket
+		if err := h.call(service, "StartScript", object{typeName: name, Body: &body}, &k); err != nil {
+			h.Fatal(err)
+		}
 		types := [][]string{
 			append(tentacle.ScriptStatusRequest{}.HalibutAliases(), tentacle.ScriptStatusRequest{}.HalibutType()),
 			append(tentacle.CancelScriptCommand{}.HalibutAliases(), tentacle.CancelScriptCommand{}.HalibutType()),
@@ -222,9 +224,10 @@ func v1Names(h *harness) {
 		}
 		h.until(k, func(r tentacle.ScriptStatusResponseV2) bool { return r.State == tentacle.Complete })
 		for m, method := range []string{"GetStatus", "CancelScript", "CompleteScript"} {
-			r := callV1[tentacle.ScriptStatusResponse](c, method, object{typeName: types[m][i], Ticket: &ticketOrNull{&k.TaskID}})
-			if r.State != tentacle.Complete || r.ExitCode != 3 {
-				h.Errorf("%s with %s: %+v", method, types[m][i], r)
+			var r tentacle.ScriptStatusResponse
+			err := h.call(service, method, object{typeName: types[m][i], Ticket: &ticketOrNull{&k.TaskID}}, &r)
+			if err != nil || r.State != tentacle.Complete || r.ExitCode != 3 {
+				h.Errorf("%s with %s: %+v, %v", method, types[m][i], r, err)
 			}
 		}
 	}

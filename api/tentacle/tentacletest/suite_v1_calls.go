@@ -1,28 +1,14 @@
 package tentacletest
 
-import (
-	"github.com/mantledeploy/mantle/api/halibut"
-	"github.com/mantledeploy/mantle/api/tentacle"
-)
+import "github.com/mantledeploy/mantle/api/tentacle"
 
 // v1 is the client of script service V1 of one operator.
 type v1 struct {
 	*harness
-	wire *halibut.Client
+	client *tentacle.Client
 }
 
-func (h *harness) v1() v1 { return v1{h, h.wire} }
-
-func callV1[R any](c v1, method string, params ...any) (r R) {
-	c.Helper()
-	err := c.wire.Call(c.ctx, c.subject.Endpoint, halibut.Call{
-		Service: tentacle.ScriptServiceV1Name, Method: method, Params: params, Result: &r,
-	})
-	if err != nil {
-		c.Fatalf("%s by V1: %v", method, err)
-	}
-	return r
-}
+func (h *harness) v1() v1 { return v1{h, h.a} }
 
 // command is a script that nobody needs to wait for.
 func (c v1) command(body string) tentacle.StartScriptCommand {
@@ -35,33 +21,39 @@ func (c v1) command(body string) tentacle.StartScriptCommand {
 
 func (c v1) start(command tentacle.StartScriptCommand) tentacle.ScriptTicket {
 	c.Helper()
-	k := callV1[tentacle.ScriptTicket](c, "StartScript", command)
-	if !tentacle.ValidTicket(k.TaskID) {
-		c.Fatalf("the ticket is %q", k.TaskID)
+	k, err := c.client.StartScriptV1(c.ctx, command)
+	if err != nil || !tentacle.ValidTicket(k.TaskID) {
+		c.Fatalf("the ticket is %q, %v", k.TaskID, err)
 	}
 	c.Cleanup(func() { c.tidy(k) })
 	return k
 }
 
-func (c v1) checked(r tentacle.ScriptStatusResponse, k tentacle.ScriptTicket, last int64) tentacle.ScriptStatusResponse {
+func (c v1) checked(k tentacle.ScriptTicket, last int64, r tentacle.ScriptStatusResponse, err error) tentacle.ScriptStatusResponse {
 	c.Helper()
+	if err != nil {
+		c.Fatalf("asking about %s by V1: %v", k.TaskID, err)
+	}
 	c.checkRange(tentacle.ScriptStatusResponseV2(r), k, last)
 	return r
 }
 
 func (c v1) status(k tentacle.ScriptTicket, last int64) tentacle.ScriptStatusResponse {
 	c.Helper()
-	return c.checked(callV1[tentacle.ScriptStatusResponse](c, "GetStatus", tentacle.ScriptStatusRequest{Ticket: k, LastLogSequence: last}), k, last)
+	r, err := c.client.GetStatusV1(c.ctx, tentacle.ScriptStatusRequest{Ticket: k, LastLogSequence: last})
+	return c.checked(k, last, r, err)
 }
 
 func (c v1) cancel(k tentacle.ScriptTicket, last int64) tentacle.ScriptStatusResponse {
 	c.Helper()
-	return c.checked(callV1[tentacle.ScriptStatusResponse](c, "CancelScript", tentacle.CancelScriptCommand{Ticket: k, LastLogSequence: last}), k, last)
+	r, err := c.client.CancelScriptV1(c.ctx, tentacle.CancelScriptCommand{Ticket: k, LastLogSequence: last})
+	return c.checked(k, last, r, err)
 }
 
 func (c v1) complete(k tentacle.ScriptTicket, last int64) tentacle.ScriptStatusResponse {
 	c.Helper()
-	return c.checked(callV1[tentacle.ScriptStatusResponse](c, "CompleteScript", tentacle.CompleteScriptCommand{Ticket: k, LastLogSequence: last}), k, last)
+	r, err := c.client.CompleteScriptV1(c.ctx, tentacle.CompleteScriptCommand{Ticket: k, LastLogSequence: last})
+	return c.checked(k, last, r, err)
 }
 
 // follow asks again and again until the script has ended, and returns its whole output.
