@@ -47,6 +47,9 @@ func (m *machine) UploadFile(_ context.Context, remotePath string, content *hali
 		return tentacle.UploadResult{}, err
 	}
 	r := tentacle.UploadResult{FullPath: fakeHome + "/" + p}
+	if m.octopus() {
+		r.FullPath = m.local(remotePath)
+	}
 	if content == nil {
 		return r, nil
 	}
@@ -55,7 +58,7 @@ func (m *machine) UploadFile(_ context.Context, remotePath string, content *hali
 		return r, fmt.Errorf("reading the upload: %w", err)
 	}
 	if m.octopus() {
-		if r.FullPath, err = m.upload(remotePath, data); err != nil {
+		if err := write(r.FullPath, data); err != nil {
 			return r, halibut.FinalError{Err: err}
 		}
 	}

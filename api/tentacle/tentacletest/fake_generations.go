@@ -177,15 +177,15 @@ func (m *machine) environment() []string {
 	return []string{"TentacleHome=" + m.root, "TentacleVersion=" + m.generation.Version()}
 }
 
-// upload writes a file below the home, wherever the path leads.
-func (m *machine) upload(remotePath string, data []byte) (string, error) {
-	full := m.local(remotePath)
+// write puts a file on the disk, with the folders on its way.
+func write(full string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(full), 0o700); err != nil {
-		return "", err
+		return err
 	}
-	return full, os.WriteFile(full, data, 0o600)
+	return os.WriteFile(full, data, 0o600)
 }
 
+// local is where a path leads: into the home where it is relative, else anywhere, as on Octopus's.
 func (m *machine) local(remotePath string) string {
 	if path.IsAbs(remotePath) {
 		return filepath.Clean(remotePath)

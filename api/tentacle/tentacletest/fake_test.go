@@ -27,6 +27,14 @@ func TestFakePlaysItsPartInTheRecordings(t *testing.T) {
 	})
 }
 
+// An Octopus Tentacle of the generation that was recorded says what it said.
+func TestFakeOfOctopusPlaysItsPartInTheRecordings(t *testing.T) {
+	PlayRecordings(t, func(t *testing.T, trusted halibut.Thumbprint) Listener {
+		f := StartFake(t, Options{Trusted: []halibut.Thumbprint{trusted}, Generation: Octopus9})
+		return Listener{Address: f.Endpoint().Address, Home: f.Home()}
+	})
+}
+
 func TestFakeAnswersOddRequests(t *testing.T) {
 	PlayOddRequests(t, func(t *testing.T, trusted halibut.Thumbprint) Listener {
 		f := StartFake(t, Options{Trusted: []halibut.Thumbprint{trusted}})
