@@ -138,10 +138,15 @@ func CommandFor(b Brought, p Plan, secrets []string) (tentacle.StartScriptComman
 	if err != nil {
 		return c, err
 	}
+	wait := halibut.TimeSpan(broughtWait)
+	c.DurationToWaitForScriptToFinish = &wait
 	c.ScriptBody = fmt.Sprintf(broughtPowerShell, QuotePowerShell(b.Path), ExitEngineMissing, QuotePowerShell(b.Home))
 	c.Scripts = map[string]string{string(Bash): fmt.Sprintf(broughtBash, QuoteBash(b.Path), ExitEngineMissing, QuoteBash(b.Home))}
 	return c, nil
 }
+
+// broughtWait is how long a Tentacle is asked to wait with its answer to a start, as it cannot be asked to wait later.
+const broughtWait = 5 * time.Second
 
 // The calls of an engine that was brought: its path, the exit code where it is missing, the home.
 const (

@@ -184,6 +184,26 @@ func TestWatchedNamespacesNarrowTheRights(t *testing.T) {
 	}
 }
 
+func TestOldWindowsAndOtherEnginesAreAskedFor(t *testing.T) {
+	container := func(values ...string) string {
+		t.Helper()
+		o, err := at(render(t, values...)["Deployment mantle"], "spec", "template", "spec", "containers", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := yaml.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	for value, want := range map[string]string{"legacyTLS=true": "tlsrsakex=1", "engineDir=/engines": "--engine-dir=/engines"} {
+		if strings.Contains(container(), want) || !strings.Contains(container(value), want) {
+			t.Errorf("%s should give %s, and nothing else should", value, want)
+		}
+	}
+}
+
 func TestUnknownValueIsRefused(t *testing.T) {
 	for _, value := range []string{"replica=2", "image.pullPolicy=Sometimes", "replicas=3,persistence.enabled=true"} {
 		out, err := helm(t, "", "template", "mantle", repository(t, "charts", "mantle"), "--set", value)
