@@ -208,6 +208,9 @@ func TestADaemonThatIsToldToEndAnswersWhoWaitsAndLeavesScriptsRunning(t *testing
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d: %s", code, p.logged())
 	}
+	if !strings.Contains(p.logged(), "survivor (running)") {
+		t.Errorf("its log does not name the script that goes on: %s", p.logged())
+	}
 	if err := os.WriteFile(goOn, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

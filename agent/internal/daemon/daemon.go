@@ -185,7 +185,7 @@ func (p *parts) serve(ctx context.Context, l net.Listener, asked <-chan os.Signa
 		case <-asked:
 			p.reload()
 		case <-ctx.Done():
-			p.logger.Info("ending: no further connections are taken; scripts that run go on")
+			p.tellEnd()
 			serving = false
 		}
 	}
