@@ -82,8 +82,13 @@ func (a *app) endScripts(ctx context.Context, h home.Home) error {
 	defer cancel()
 	ended, err := scripts.End(ctx, h.Dir())
 	for _, l := range ended {
-		if l.Result != nil {
+		switch {
+		case l.Result != nil:
 			fmt.Fprintf(a.out, "Script %s ended with the exit code %d.\n", l.Ticket, l.Result.ExitCode)
+		case l.State == process.Unclaimed:
+			fmt.Fprintf(a.out, "Script %s, which waited for its turn, is cancelled.\n", l.Ticket)
+		default:
+			fmt.Fprintf(a.out, "Script %s ended without a result; it will be reported as lost.\n", l.Ticket)
 		}
 	}
 	if err == nil && len(ended) == 0 {

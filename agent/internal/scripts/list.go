@@ -10,9 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/agent/internal/process"
-	"github.com/mantledeploy/mantle/agent/internal/process/output"
-	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
 // endPause is how often End looks whether scripts have ended.
@@ -40,8 +39,8 @@ func (l Listed) Over() bool { return l.State == process.Finished || l.State == p
 // List reads the journals of a resolved home, in the order in which the scripts arrived. It disturbs no
 // daemon and needs none. What is not recorded yet, or is being forgotten, is left out; a journal that cannot
 // be read is an error beside the list of the others.
-func List(home string) ([]Listed, error) {
-	tickets := filepath.Join(home, ".tentacle", "tickets")
+func List(dir string) ([]Listed, error) {
+	tickets := filepath.Join(dir, ".tentacle", "tickets")
 	folders, err := os.ReadDir(tickets)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // no daemon ever ran
@@ -87,12 +86,13 @@ func listed(dir string) (l Listed, found bool, err error) {
 	return l, true, nil
 }
 
-// End ends every script of a resolved home that runs or waits, as an operator's cancel does, so that whoever
-// asks for their status is told the truth. It is meant for a time at which no daemon takes new ones, and
-// waits until all have ended, or until ctx does: then it fails, and says how many are left. ended are those
-// that it ended, as they are afterwards.
-func End(ctx context.Context, home string) (ended []Listed, err error) {
-	all, err := List(home)
+// End ends every script of a resolved home that runs, as an operator's cancel does, so that whoever asks for
+// its status is told the truth; one that waits for its turn is cancelled, and ends when the next daemon looks at
+// it. It is meant for a time at which no daemon takes new ones, and waits until all that ran have ended, or until
+// ctx does: then it fails, and says how many are left. over are those that it ended or cancelled, as they are
+// afterwards.
+func End(ctx context.Context, dir string) (over []Listed, err error) {
+	all, err := List(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -110,35 +110,33 @@ func End(ctx context.Context, home string) (ended []Listed, err error) {
 			now, found, err := listed(l.dir)
 			switch {
 			case err != nil:
-				return ended, fmt.Errorf("looking at script %s: %w", l.Ticket, err)
-			case !found || now.Over():
-				ended = append(ended, now)
-			default:
+				return over, fmt.Errorf("looking at script %s: %w", l.Ticket, err)
+			case found && now.State == process.Running:
 				left = append(left, l)
+			case found:
+				over = append(over, now)
 			}
 		}
 		if all = left; len(all) == 0 {
-			return ended, nil
+			return over, nil
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return ended, fmt.Errorf("waiting for scripts to end: %d still run, the first is %s: %w", len(all), all[0].Ticket, context.Cause(ctx))
+			return over, fmt.Errorf("waiting for scripts to end: %d still run, the first is %s: %w", len(all), all[0].Ticket, context.Cause(ctx))
 		}
 	}
 }
 
-// cancel makes a cancel durable, settles a script that nobody has begun, and wakes the supervisor of one that
-// runs.
+// cancel makes a cancel durable and wakes the supervisor, if there is one. The folder may belong to another than
+// who calls this: so no link in it is followed, and nothing is written that a daemon has to read.
 func (l Listed) cancel() error {
-	if err := process.Mark(l.dir, process.CancelFile); err != nil {
-		return err
+	file, err := os.OpenFile(filepath.Join(l.dir, process.CancelFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // #nosec G304 -- a file of the ticket's own folder
+	if err == nil {
+		err = errors.Join(home.Adopt(file), file.Sync(), file.Close(), process.SyncDir(l.dir))
 	}
-	if l.State == process.Unclaimed {
-		result := process.Result{ExitCode: tentacle.ExitCanceled, Line: "The script was cancelled before it began.", Source: output.StdErr}
-		if _, decided, err := process.Decide(l.dir, result); decided || err != nil {
-			return err
-		}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
 	}
 	return process.Wake(l.dir)
 }
