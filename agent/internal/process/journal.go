@@ -164,38 +164,42 @@ func Decide(dir string, result Result) (*Result, bool, error) {
 }
 
 // begin makes the started file, whole and synced, and says whether it did. Of all who try one succeeds; the
-// others get fs.ErrExist. It may have made the file and still fail.
+// others get fs.ErrExist. It may have made the file and still fail. The file is synced under its last name
+// only, as every sync costs the start of a script some milliseconds.
 func begin(dir string, started Started) (made bool, err error) {
 	data, err := json.Marshal(started)
 	if err != nil {
 		return false, err
 	}
 	name, tmp := filepath.Join(dir, StartedFile), filepath.Join(dir, fmt.Sprintf(".%s.%d", StartedFile, os.Getpid()))
-	err = writeSynced(tmp, os.O_TRUNC, append(data, '\n'))
+	file, err := writeNew(tmp, os.O_TRUNC, append(data, '\n'))
 	defer os.Remove(tmp) //nolint:errcheck // nobody reads it, and it goes with its folder
 	if err != nil {
 		return false, err
 	}
 	err = os.Link(tmp, name)
 	if err != nil && !errors.Is(err, fs.ErrExist) { // a file system without links
-		if err = writeSynced(name, os.O_EXCL, append(data, '\n')); err != nil && !errors.Is(err, fs.ErrExist) {
-			_, missing := os.Lstat(name)
-			return missing == nil, err
+		_ = file.Close() // of no use
+		if file, err = writeNew(name, os.O_EXCL, append(data, '\n')); err != nil {
+			return !errors.Is(err, fs.ErrExist) && Marked(dir, StartedFile), err
 		}
 	}
 	if err != nil {
-		return false, err
+		return false, errors.Join(err, file.Close())
 	}
-	return true, SyncDir(dir)
+	return true, errors.Join(file.Sync(), file.Close(), SyncDir(dir))
 }
 
-func writeSynced(path string, flags int, data []byte) error {
+// writeNew makes a file and leaves it open, to be synced.
+func writeNew(path string, flags int, data []byte) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|flags, 0o600) // #nosec G304 -- a file of the ticket's own folder
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = file.Write(data)
-	return errors.Join(err, file.Sync(), file.Close())
+	if _, err = file.Write(data); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // Finish writes the result of a ticket whose supervisor vanished. It is not synced.

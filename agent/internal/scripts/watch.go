@@ -15,12 +15,12 @@ import (
 func (s *Store) watch(t *ticket) (over bool) {
 	ticker := time.NewTicker(s.cfg.Poll)
 	defer ticker.Stop()
-	logged := false
+	logged, look := false, lookAt // a whole look first: a supervisor tells of its result before it lets go
 	for {
 		if phase, _, _ := t.snapshot(); phase == finished {
 			return true
 		}
-		sight, err := glance(t)
+		sight, err := look(t)
 		switch {
 		case err != nil && logged:
 		case err != nil:
@@ -39,6 +39,7 @@ func (s *Store) watch(t *ticket) (over bool) {
 		}
 		select {
 		case <-ticker.C:
+			look = glance
 		case <-t.poke:
 			s.cancelLaunched(t)
 		case <-s.life.Done():
@@ -47,7 +48,9 @@ func (s *Store) watch(t *ticket) (over bool) {
 	}
 }
 
-// glance is process.Look, but asks of what is known to run only whether its supervisor lives: many tickets are
+func lookAt(t *ticket) (process.Sight, error) { return process.Look(t.dir) }
+
+// glance is lookAt, but asks of what is known to run only whether its supervisor lives: many tickets are
 // looked at often.
 func glance(t *ticket) (process.Sight, error) {
 	if phase, _, _ := t.snapshot(); phase == running {
