@@ -56,20 +56,14 @@ func (s *System) Install(_ context.Context, o Options) (notes []string, err erro
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	if o.User != "" {
-		h, err := home.Open(o.Home)
-		if err != nil {
-			return nil, err
-		}
-		if err := h.Grant(o.User); err != nil {
-			return nil, fmt.Errorf("giving %s access to the home (--user): %w", o.User, err)
-		}
-	}
 	service, err := s.put(o)
 	if err != nil {
 		return nil, err
 	}
-	defer service.Close() //nolint:errcheck // nothing to do about it
+	defer service.Close()            //nolint:errcheck // nothing to do about it
+	if err := grant(o); err != nil { // after the service, without which its own account does not exist
+		return nil, err
+	}
 	again := mgr.RecoveryAction{Type: mgr.ServiceRestart, Delay: 3 * time.Second}
 	if err := service.SetRecoveryActions([]mgr.RecoveryAction{again, again, again}, 60); err != nil {
 		return nil, fmt.Errorf("setting what happens when the daemon fails: %w", err)
@@ -78,6 +72,21 @@ func (s *System) Install(_ context.Context, o Options) (notes []string, err erro
 		notes = append(notes, fmt.Sprintf("The event log keeps what it knows of the service: %s.", err))
 	}
 	return append(notes, fmt.Sprintf("The service %s starts with the machine, and logs to the event log (Application).", Name)), nil
+}
+
+// grant gives the account of the daemon access to the state folder.
+func grant(o Options) error {
+	if o.User == "" {
+		return nil
+	}
+	h, err := home.Open(o.Home)
+	if err != nil {
+		return err
+	}
+	if err := h.Grant(o.User); err != nil {
+		return fmt.Errorf("giving %s access to the home (--user): %w", o.User, err)
+	}
+	return nil
 }
 
 // put makes the service or changes the one that is there.
