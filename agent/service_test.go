@@ -108,6 +108,9 @@ func unprivileged(t *testing.T) (run func(ctx context.Context, args ...string) *
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // others enter it
+		t.Fatal(err)
+	}
 	program := filepath.Join(dir, "bin", "tentacle")
 	self, err := os.ReadFile(os.Args[0])
 	if err == nil {
