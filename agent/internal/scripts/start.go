@@ -35,13 +35,9 @@ func (s *Store) StartScript(ctx context.Context, operator string, cmd tentacle.S
 func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartScriptCommandV2, own bool) (tentacle.ScriptStatusResponseV2, error) {
 	none := tentacle.ScriptStatusResponseV2{}
 	id := cmd.ScriptTicket
-	body, ok := scriptBody(cmd)
-	if id.TaskID == "" || !ok {
-		return none, halibut.FinalError{Err: errors.New("the command has no ticket or no script")}
-	}
-	key, ok := ticketKey(id.TaskID)
-	if !ok {
-		return refusal(id, tentacle.ExitBadTicket, "The ticket is refused: it must be 1 to 100 of the characters A-Z a-z 0-9 . _ - without a dot at its end, and no name of a Windows device"), nil
+	key, body, refused, err := checkStart(cmd)
+	if refused != nil || err != nil {
+		return *cmp.Or(refused, &none), err
 	}
 	t, fresh, answer, err := s.admit(key, operator, cmd)
 	if err != nil {
@@ -67,6 +63,19 @@ func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartSc
 		s.awaitEnd(ctx, t, min(time.Duration(*wait), maxWait))
 	}
 	return s.status(t, id, 0)
+}
+
+// checkStart returns what a command's ticket is known by, and its script, or why it is none.
+func checkStart(cmd tentacle.StartScriptCommandV2) (key, body string, refused *tentacle.ScriptStatusResponseV2, err error) {
+	body, ok := scriptBody(cmd)
+	if cmd.ScriptTicket.TaskID == "" || !ok {
+		return "", "", nil, halibut.FinalError{Err: errors.New("the command has no ticket or no script")}
+	}
+	if key, ok = ticketKey(cmd.ScriptTicket.TaskID); !ok {
+		r := refusal(cmd.ScriptTicket, tentacle.ExitBadTicket, "The ticket is refused: it must be 1 to 100 of the characters A-Z a-z 0-9 . _ - without a dot at its end, and no name of a Windows device")
+		return "", "", &r, nil
+	}
+	return key, body, nil, nil
 }
 
 // settled waits until the ticket is recorded, or returns why it never will be.

@@ -56,7 +56,7 @@ func PlayOddRequests(t *testing.T, start func(t *testing.T, trusted halibut.Thum
 			if err != nil {
 				t.Fatalf("connecting: %v", err)
 			}
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			s := &story{T: t, told: newTale(recordedHome), heard: newTale(listener.Home), conn: conn, reader: bufio.NewReader(conn), odd: true}
 			s.playOdd(r)
 		})

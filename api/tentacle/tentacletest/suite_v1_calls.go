@@ -71,12 +71,6 @@ func (c v1) follow(k tentacle.ScriptTicket, ask func(tentacle.ScriptTicket, int6
 	}
 }
 
-func (c v1) run(command tentacle.StartScriptCommand) result {
-	c.Helper()
-	r, _ := c.follow(c.start(command), c.status)
-	return r
-}
-
 // nothing checks the answer for a ticket that does not exist to the caller.
 func (c v1) nothing(what string, r tentacle.ScriptStatusResponse, last int64) {
 	c.Helper()
