@@ -255,6 +255,25 @@ func TestACancelOfAnOctopusScriptIsACancel(t *testing.T) {
 	}
 }
 
+// Nobody can end the first start of a script that V1 has forgotten, so a cancel of the second says nothing about it.
+func TestACancelOfWhatV1ForgotIsLost(t *testing.T) {
+	t.Parallel()
+	m, first := newMachine(t, nil, generation(tentacletest.Octopus5)), brings(t)
+	script := "echo x >> " + filepath.Join(m.Home(), "ran") + "; sleep 60"
+	first.Dispatch(saying(m, "t1", script))
+	eventually(t, "it runs", func() bool { return ran(t, m) == 1 })
+	first.Close()
+	second := brings(t)
+	a := saying(m, "t1", script)
+	a.Resume = true
+	second.Dispatch(a)
+	eventually(t, "it is sent again", func() bool { return calls(m, "StartScript") >= 5 })
+	second.Cancel("t1")
+	if r := await(t, second, "t1", tentacle.Ended); r.Outcome != tentacle.OutcomeLost || !strings.Contains(r.Message, "may still run") || ran(t, m) != 1 {
+		t.Errorf("%s (%s), ran %d times", r.Outcome, r.Message, ran(t, m))
+	}
+}
+
 // A ticket is completed only when no leader of before can start it again, where the machine keeps no tombstones.
 func TestAnOctopusTentacleIsToldLater(t *testing.T) {
 	t.Parallel()

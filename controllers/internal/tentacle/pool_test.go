@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -129,14 +130,22 @@ func steps(m machine) int {
 	return n
 }
 
+// stopping is what a Tentacle answers whose service ends (halibut.md section 8.1).
+func stopping(context.Context, net.Conn) error {
+	return errors.New("The Tentacle service is shutting down and cannot process this request.") //nolint:revive,staticcheck // Octopus's words
+}
+
 func TestAnActionRunsOnce(t *testing.T) {
 	faults := map[string]func(machine){
-		"in peace":                       func(machine) {},
-		"dropped before StartScript":     func(m machine) { m.Inject(tentacletest.Before("StartScript"), 2, tentacletest.Drop) },
-		"dropped after StartScript":      func(m machine) { m.Inject(tentacletest.After("StartScript"), 2, tentacletest.Drop) },
-		"dropped while it is followed":   func(m machine) { m.Inject(tentacletest.Before("WaitForStatus"), 2, tentacletest.Drop) },
-		"dropped before the last answer": func(m machine) { m.Inject(tentacletest.After("WaitForStatus"), 2, tentacletest.Drop) },
-		"dropped at the capabilities":    func(m machine) { m.Inject(tentacletest.Before("GetCapabilities"), 1, tentacletest.Drop) },
+		"in peace":                           func(machine) {},
+		"dropped before StartScript":         func(m machine) { m.Inject(tentacletest.Before("StartScript"), 2, tentacletest.Drop) },
+		"dropped after StartScript":          func(m machine) { m.Inject(tentacletest.After("StartScript"), 2, tentacletest.Drop) },
+		"dropped while it is followed":       func(m machine) { m.Inject(tentacletest.Before("WaitForStatus"), 2, tentacletest.Drop) },
+		"dropped before the last answer":     func(m machine) { m.Inject(tentacletest.After("WaitForStatus"), 2, tentacletest.Drop) },
+		"dropped at the capabilities":        func(m machine) { m.Inject(tentacletest.Before("GetCapabilities"), 1, tentacletest.Drop) },
+		"shutting down at the capabilities":  func(m machine) { m.Inject(tentacletest.Before("GetCapabilities"), 2, stopping) },
+		"shutting down at StartScript":       func(m machine) { m.Inject(tentacletest.Before("StartScript"), 2, stopping) },
+		"shutting down while it is followed": func(m machine) { m.Inject(tentacletest.Before("WaitForStatus"), 2, stopping) },
 		"the first connection is dropped": func(m machine) {
 			m.Behave(tentacletest.ClosesAfterTLS)
 			time.AfterFunc(300*time.Millisecond, func() { m.Behave(tentacletest.Works) })

@@ -34,6 +34,9 @@ func (f *follower) judge() verdict {
 	if result, found := f.scanner.Result(); found {
 		return judgeResult(code, result)
 	}
+	if f.again {
+		return lost(f.twice())
+	}
 	if f.isCancelled() {
 		if v, certain := f.judgeCancelled(); certain {
 			return v
@@ -46,13 +49,24 @@ func (f *follower) judge() verdict {
 	return v
 }
 
+// twice says why nobody knows how a step ended that may have been started twice: its engine would have told.
+func (f *follower) twice() string {
+	text := "the machine forgets what it started, so the step was started again"
+	if f.isCancelled() {
+		text += "; the cancel reached the second start, and the first may have run or may still run"
+	} else if line := f.stderr.String(); line != "" {
+		text += ": " + line
+	} else {
+		text += fmt.Sprintf("; the second start ended with exit code %d and told no result", f.response.ExitCode)
+	}
+	return text
+}
+
 // judgeCancelled reads how a script ended that was cancelled and left no result. Octopus's Tentacles kill the engine, and
 // answer whatever exit code that gives.
 func (f *follower) judgeCancelled() (verdict, bool) {
 	code := f.response.ExitCode
 	switch {
-	case f.again:
-		return lost("it was started twice, as the machine forgets what it started; the cancel reached the second start, and the first may have run or may still run"), true
 	case unknown(f.response) && !f.known:
 		// It never arrived, and a machine with tombstones will refuse it from now on.
 		return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: "cancelled before it began"}, true
