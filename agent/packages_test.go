@@ -97,7 +97,7 @@ func (m machineRoot) path(name string) string { return filepath.Join(m.dir, name
 
 func (m machineRoot) write(name, text string) {
 	m.t.Helper()
-	if err := os.WriteFile(m.path(name), []byte(text), 0o755); err != nil { //nolint:gosec // programs
+	if err := os.WriteFile(m.path(name), []byte(text), 0o755); err != nil {
 		m.t.Fatal(err)
 	}
 }

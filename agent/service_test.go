@@ -108,16 +108,16 @@ func unprivileged(t *testing.T) (run func(ctx context.Context, args ...string) *
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // others enter it
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "bin", "tentacle")
 	self, err := os.ReadFile(os.Args[0])
 	if err == nil {
-		err = os.Mkdir(filepath.Dir(program), 0o755) //nolint:gosec // others run what is in it
+		err = os.Mkdir(filepath.Dir(program), 0o755)
 	}
 	if err == nil {
-		err = os.WriteFile(program, self, 0o755) //nolint:gosec // a program
+		err = os.WriteFile(program, self, 0o755)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func unprivileged(t *testing.T) (run func(ctx context.Context, args ...string) *
 	var attributes *syscall.SysProcAttr
 	if uid = os.Getuid(); uid == 0 {
 		uid = 65534
-		attributes = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}} //nolint:gosec // a constant
+		attributes = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
 		if err := os.Chown(dir, uid, uid); err != nil {
 			t.Skip("root may not act for others here:", err)
 		}
@@ -226,7 +226,7 @@ func TestAScriptOutlivesARestartOfTheService(t *testing.T) {
 	name := fmt.Sprintf("mantle-test-%d.service", os.Getpid())
 	path := filepath.Join("/run/systemd/system", name)
 	unit := strings.NewReplacer("/usr/bin/tentacle", program, "/var/lib/tentacle", home).Replace(string(text))
-	if err := os.WriteFile(path, []byte(unit), 0o644); err != nil { //nolint:gosec // as units are
+	if err := os.WriteFile(path, []byte(unit), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
