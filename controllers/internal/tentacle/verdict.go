@@ -123,10 +123,7 @@ func judgeCode(code int32, line string) verdict {
 	case tentacle.ExitLost:
 		return lost(say("the machine lost the script"))
 	case tentacle.ExitRefused:
-		if v, byPolicy := byPolicy(line); byPolicy {
-			return v
-		}
-		return verdict{outcome: OutcomeRefused, reason: v1alpha1.ReasonRefused, message: say("the machine's owner does not allow it")}
+		return refusal(line, say("the machine's owner does not allow it"))
 	case tentacle.ExitAlreadyCompleted:
 		return alreadyCompleted(line)
 	case tentacle.ExitAbandoned:
@@ -147,6 +144,15 @@ type refusedError struct{ reason, message string }
 
 // Error is what the machine said.
 func (e *refusedError) Error() string { return e.message }
+
+// refusal is the verdict on a script that the machine did not begin; line is what it said, message what is shown where
+// that names no rule of a policy.
+func refusal(line, message string) verdict {
+	if v, found := byPolicy(line); found {
+		return v
+	}
+	return verdict{outcome: OutcomeRefused, reason: v1alpha1.ReasonRefused, message: message}
+}
 
 // byPolicy is the verdict where a text says that the policy of the machine's owner refused something.
 func byPolicy(text string) (verdict, bool) {
