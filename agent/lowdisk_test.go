@@ -29,7 +29,7 @@ func onLittleDisk(t *testing.T, home string, e halibut.Endpoint) *running {
 		t.Skipf("no file system can be mounted here: %v: %s", err, out)
 	}
 	run := command(context.Background(), "run", "--home", home)
-	cmd := exec.Command("unshare", append([]string{"-m", "/bin/bash", "-c", mount + `; exec "$@"`, "bash", home}, run.Args...)...) //nolint:noctx // it is killed by the test's end
+	cmd := exec.Command("unshare", append([]string{"-m", "/bin/bash", "-c", mount + `; exec "$@"`, "bash", home}, run.Args...)...)
 	cmd.Env = run.Env
 	return launch(t, cmd, home+".log", e)
 }

@@ -9,9 +9,5 @@ import (
 // adopts says whether this system lets a process adopt orphans.
 func adopts() bool {
 	var was int32
-	err := unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&was)), 0, 0, 0) // #nosec G103 -- how the system answers
-	if err != nil {
-		return false
-	}
-	return true
+	return unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&was)), 0, 0, 0) == nil // #nosec G103 -- how the system answers
 }

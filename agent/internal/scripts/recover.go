@@ -3,7 +3,9 @@ package scripts
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -63,28 +65,40 @@ func (s *Store) take(key string) *ticket {
 		log.Error("Reading a tombstone", "error", err)
 		return nil
 	}
-	var r record
-	found, err := process.ReadState(s.journal(key), process.CommandFile, &r)
-	newer := errors.Is(err, process.ErrNewer) || err == nil && found && r.Version > process.Version
-	if err == nil && found && !newer && strings.ToLower(r.Ticket) != key {
-		err = fmt.Errorf("it is of the ticket %.100q", r.Ticket)
-	}
-	if stone != nil || err == nil && !found && !process.Marked(s.journal(key), process.CommandFile) {
+	_, err = os.Lstat(filepath.Join(s.journal(key), process.CommandFile))
+	if stone != nil || errors.Is(err, fs.ErrNotExist) {
 		s.sweepFolders(key)
 		return nil
 	}
+	r, err := s.readRecord(key)
 	t := s.newTicket(key, r)
 	close(t.ready)
-	if newer {
+	if errors.Is(err, process.ErrNewer) {
 		return s.leave(t)
 	}
-	if err != nil || !found {
+	if err != nil {
 		log.Error("Reading what an earlier start knew of a script; it is reported as lost", "error", err)
 		t.record = record{Ticket: key}
 		t.phase, t.result = finished, &process.Result{ExitCode: tentacle.ExitLost, Line: "Lost: the script's journal cannot be read.", Source: output.StdErr, Ended: time.Now().UTC()}
 		return t
 	}
 	return s.settle(t)
+}
+
+// readRecord reads the command file of a ticket. With process.ErrNewer there is as much as is understood of it.
+func (s *Store) readRecord(key string) (r record, err error) {
+	found, err := process.ReadState(s.journal(key), process.CommandFile, &r)
+	switch {
+	case err != nil:
+		return r, err
+	case !found:
+		return r, errors.New("it is no command")
+	case r.Version > process.Version:
+		return r, process.ErrNewer
+	case strings.ToLower(r.Ticket) != key:
+		return r, fmt.Errorf("it is of the ticket %.100q", r.Ticket)
+	}
+	return r, nil
 }
 
 // settle gives a ticket its phase, and buries it where it was completed and has ended since.

@@ -21,21 +21,13 @@ func (s *Store) watch(t *ticket) (over bool) {
 			return true
 		}
 		sight, err := look(t)
-		switch {
-		case err != nil && logged:
-		case err != nil:
+		if err != nil {
+			if !logged {
+				s.cfg.Logger.Error("Looking at a script; it is looked at again and again", "ticket", t.record.Ticket, "error", err)
+			}
 			logged = true
-			s.cfg.Logger.Error("Looking at a script; it is looked at again and again", "ticket", t.record.Ticket, "error", err)
-		case sight.State == process.Finished:
-			s.finish(t, sight.Result)
-			return true
-		case sight.State == process.Vanished:
-			s.finish(t, s.lose(t, *sight.Started))
-			return true
-		case sight.State == process.Unclaimed:
-			return false
-		default:
-			s.news(t, true)
+		} else if ended, over := s.see(t, sight); ended {
+			return over
 		}
 		select {
 		case <-ticker.C:
@@ -46,6 +38,22 @@ func (s *Store) watch(t *ticket) (over bool) {
 			return true
 		}
 	}
+}
+
+// see takes note of what a look saw. It says whether that ends the watch, and whether there is no more to do.
+func (s *Store) see(t *ticket, sight process.Sight) (ended, over bool) {
+	switch sight.State {
+	case process.Finished:
+		s.finish(t, sight.Result)
+	case process.Vanished:
+		s.finish(t, s.lose(t, *sight.Started))
+	case process.Unclaimed:
+		return true, false
+	case process.Running:
+		s.news(t, true)
+		return false, false
+	}
+	return true, true
 }
 
 func lookAt(t *ticket) (process.Sight, error) { return process.Look(t.dir) }
