@@ -37,7 +37,7 @@ func writeForEver(dir string) {
 func TestAKilledWriterLeavesALogThatHolds(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // instants, not secrets
+	random := rand.New(rand.NewPCG(seed, 0))
 	kills := 40
 	if testing.Short() {
 		kills = 5

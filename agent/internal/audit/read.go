@@ -43,20 +43,21 @@ func (r *Reader) Next(yield func(line []byte, e Entry) error) error {
 		}
 		r.Close()
 	}
+	return r.readFiles(yield)
+}
+
+// readFiles reads the files with lines that were not read yet, and keeps the last one open.
+func (r *Reader) readFiles(yield func(line []byte, e Entry) error) error {
 	_, files, err := snapshot(r.dir)
 	defer closeAll(files)
 	if err != nil && !errors.Is(err, errNoHead) {
 		return err
 	}
 	for i, f := range files {
-		if r.last > 0 && i+1 < len(files) {
-			if next, err := firstLine(filepath.Join(r.dir, files[i+1].name)); err == nil && next.Number <= r.last+1 {
-				continue
-			}
+		if i+1 < len(files) && r.past(files[i+1].name) {
+			continue
 		}
-		if r.file != nil {
-			r.file.Close()
-		}
+		r.Close()
 		if r.file, err = os.Open(filepath.Join(r.dir, f.name)); err != nil {
 			return fmt.Errorf("reading the audit log: %w", err)
 		}
@@ -66,6 +67,15 @@ func (r *Reader) Next(yield func(line []byte, e Entry) error) error {
 		}
 	}
 	return nil
+}
+
+// past tells whether all that comes before a file was read.
+func (r *Reader) past(name string) bool {
+	if r.last == 0 {
+		return false
+	}
+	next, err := firstLine(filepath.Join(r.dir, name))
+	return err == nil && next.Number <= r.last+1
 }
 
 // current tells whether the open file is the one that is written.

@@ -14,22 +14,13 @@ import (
 func (l *Log) flush(number int64) error {
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
-	l.mu.Lock()
-	if l.timer != nil {
-		l.timer.Stop()
-		l.timer = nil
-	}
-	if l.closed || l.file == nil || l.synced == l.last || number > 0 && l.synced.Count >= number {
-		l.mu.Unlock()
+	files, last, full := l.unsynced(number)
+	if len(files) == 0 {
 		return nil
 	}
-	file, last, full := l.file, l.last, l.size >= l.maxSize
-	stale := l.stale
-	l.stale = nil
-	l.mu.Unlock()
-	err := file.Sync()
-	for _, f := range stale {
-		err = errors.Join(err, f.Sync(), f.Close())
+	err := files[0].Sync()
+	for _, stale := range files[1:] {
+		err = errors.Join(err, stale.Sync(), stale.Close())
 	}
 	if err != nil {
 		return fmt.Errorf("syncing it: %w", err)
@@ -52,6 +43,23 @@ func (l *Log) flush(number int64) error {
 		}
 	}
 	return nil
+}
+
+// unsynced gives the file to sync, and behind it those that somebody replaced, which are to be closed too; how far
+// the chain goes by then; and whether the file is full. No file means that there is nothing to do.
+func (l *Log) unsynced(number int64) (files []*os.File, last Head, full bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	if l.closed || l.file == nil || l.synced == l.last || number > 0 && l.synced.Count >= number {
+		return nil, Head{}, false
+	}
+	files = append([]*os.File{l.file}, l.stale...)
+	l.stale = nil
+	return files, l.last, l.size >= l.maxSize
 }
 
 // rotate puts the full file aside and begins a new one. Who calls it holds syncing and mu and is exclusive.

@@ -18,14 +18,11 @@ func (l *Log) takeUp() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("looking at the audit log: %w", err)
 	}
-	if l.file != nil && there != nil {
-		mine, err := l.file.Stat()
-		if err == nil && os.SameFile(mine, there) {
-			if there.Size() == l.size {
-				return nil
-			}
-			return l.reconcile()
+	if l.isOpen(there) {
+		if there.Size() == l.size {
+			return nil
 		}
+		return l.reconcile()
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
@@ -46,6 +43,15 @@ func (l *Log) takeUp() error {
 	return l.reconcile()
 }
 
+// isOpen tells whether the open file is the one that is there.
+func (l *Log) isOpen(there os.FileInfo) bool {
+	if l.file == nil || there == nil {
+		return false
+	}
+	mine, err := l.file.Stat()
+	return err == nil && os.SameFile(mine, there)
+}
+
 // reconcile compares the file with what is known of the chain, and writes down what does not fit.
 func (l *Log) reconcile() error {
 	expected := l.last
@@ -61,22 +67,10 @@ func (l *Log) reconcile() error {
 		t.met = t.last == expected
 	}
 	l.last = t.last
-	switch {
-	case t.rest != nil && t.rest.before() == t.last:
-		n, err := l.file.WriteString("\n")
-		if err != nil {
-			l.size = -1
-			return err
-		}
-		l.size += int64(n)
-		l.last = t.restHead
-		t.met = t.met || l.last == expected
-	case t.torn > 0:
-		before, e := t.mark()
-		if err := l.put(before, e); err != nil {
-			return err
-		}
+	if err := l.mend(t); err != nil {
+		return err
 	}
+	t.met = t.met || l.last == expected
 	if !t.met && l.last.Count > expected.Count {
 		if t.met, err = holds(l.dir, expected); err != nil {
 			return err
@@ -99,5 +93,23 @@ func (l *Log) gap(reason string) error {
 		return err
 	}
 	l.synced = l.last
+	return nil
+}
+
+// mend ends a last line that is whole but for its end, and explains what else is torn.
+func (l *Log) mend(t tail) error {
+	switch {
+	case t.rest != nil && t.rest.before() == t.last:
+		n, err := l.file.WriteString("\n")
+		if err != nil {
+			l.size = -1
+			return err
+		}
+		l.size += int64(n)
+		l.last = t.restHead
+	case t.torn > 0:
+		before, e := t.mark()
+		return l.put(before, e)
+	}
 	return nil
 }

@@ -144,10 +144,9 @@ type verifier struct {
 	beginning Head   // what the oldest line was added to
 	removed   []Head // what Removed lines tell of
 
-	torn     int64 // unreadable bytes before the next line
-	tornAt   where
-	tornSum  hash.Hash
-	tornHash string
+	torn    int64 // unreadable bytes before the next line
+	tornAt  where
+	tornSum hash.Hash
 }
 
 func (v *verifier) find(file string, line int64, format string, args ...any) {
