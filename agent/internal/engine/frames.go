@@ -51,7 +51,7 @@ func (f *frameWriter) json(kind byte, v any) error {
 	return f.write(kind, data)
 }
 
-// stream is one stream of a script, in frames. It never fails: nobody who prints is to be ended by that.
+// frameStream is one stream of a script, in frames. It never fails: nobody who prints is to be ended by that.
 type frameStream struct {
 	f    *frameWriter
 	kind byte
