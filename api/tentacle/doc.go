@@ -84,5 +84,6 @@
 // GetCapabilities lists the services that are there, by name and in the order in which Octopus's Tentacles have
 // them, and facts about the Tentacle (Facts). The answer may be kept for as long as a connection lasts. A
 // Tentacle from before this service is answered for by the client, with the two services that such a one has
-// (halibut.md section 5.2).
+// (halibut.md section 5.2); Client.Facts tells it apart, and Client.For is the client that leaves it the pause
+// that its reader needs before data streams.
 package tentacle
