@@ -231,11 +231,26 @@ func (s *Store) openAs(text string, parts []string) (file *os.File, size int64, 
 	return file, size, err
 }
 
+// maxReplaced is how often a file may be replaced while it is being opened: each upload to its name does that.
+const maxReplaced = 20
+
+// errReplaced is a file that was replaced between the look at it and its opening.
+var errReplaced = fmt.Errorf("%w: it was replaced again and again while it was opened", errRefused)
+
 // open opens a regular file for reading; anything else is fs.ErrNotExist.
-func (s *Store) open(text string, parts []string) (*os.File, int64, error) {
+func (s *Store) open(text string, parts []string) (file *os.File, size int64, err error) {
 	if len(parts) == 0 {
 		return nil, 0, fs.ErrNotExist
 	}
+	for range maxReplaced {
+		if file, size, err = s.openOnce(text, parts); !errors.Is(err, errReplaced) {
+			break
+		}
+	}
+	return file, size, err
+}
+
+func (s *Store) openOnce(text string, parts []string) (*os.File, int64, error) {
 	p, err := s.walk(text, parts, false, true)
 	if err != nil {
 		return nil, 0, err
@@ -250,7 +265,7 @@ func (s *Store) open(text string, parts []string) (*os.File, int64, error) {
 	}
 	info, err := file.Stat()
 	if err == nil && !os.SameFile(info, p.info) {
-		err = refuse(text, "it was replaced while it was opened")
+		err = fmt.Errorf("path %.200q is %w", text, errReplaced)
 	}
 	if err != nil {
 		return nil, 0, errors.Join(err, file.Close())
