@@ -148,6 +148,7 @@ func (w *world) tmp() string {
 type tentacleProcess struct {
 	*process
 	world      *world
+	program    string
 	name, home string
 	address    string
 	thumbprint string
@@ -155,6 +156,12 @@ type tentacleProcess struct {
 
 // tentacle makes a home that trusts the operator, runs the daemon, and makes the DeploymentTarget.
 func (w *world) tentacle(name string) *tentacleProcess {
+	w.t.Helper()
+	return w.tentacleOf(name, kubetest.Binary(w.t, "tentacle"))
+}
+
+// tentacleOf is tentacle with a program of one's own.
+func (w *world) tentacleOf(name, program string) *tentacleProcess {
 	w.t.Helper()
 	address := w.listen
 	if address == "" {
@@ -166,7 +173,7 @@ func (w *world) tentacle(name string) *tentacleProcess {
 		_ = l.Close()
 	}
 	home := filepath.Join(w.dir, "homes", name)
-	m := &tentacleProcess{world: w, name: name, home: home, address: address}
+	m := &tentacleProcess{world: w, program: program, name: name, home: home, address: address}
 	m.run("init", "--listen", address, "--trust", w.thumbprint())
 	var shown struct {
 		Thumbprint struct{ SHA1, SHA256 string }
@@ -190,7 +197,7 @@ func (w *world) tentacle(name string) *tentacleProcess {
 func (m *tentacleProcess) run(args ...string) []byte {
 	m.world.t.Helper()
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(m.world.t.Context(), kubetest.Binary(m.world.t, "tentacle"), append(args, "--home", m.home)...)
+	cmd := exec.CommandContext(m.world.t.Context(), m.program, append(args, "--home", m.home)...)
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -202,7 +209,7 @@ func (m *tentacleProcess) run(args ...string) []byte {
 // start runs the daemon and waits until it listens.
 func (m *tentacleProcess) start() {
 	m.world.t.Helper()
-	command := append(slices.Clone(m.world.machine), kubetest.Binary(m.world.t, "tentacle"), "run", "--home", m.home)
+	command := append(slices.Clone(m.world.machine), m.program, "run", "--home", m.home)
 	m.process = start(m.world.t, m.home+".log", []string{"TMPDIR=" + m.world.tmp()}, command[0], command[1:]...)
 	m.world.eventually(m.name+" listens", 20*time.Second, func() (bool, string) {
 		c, err := net.DialTimeout("tcp", m.address, time.Second)
