@@ -56,9 +56,8 @@ func IsCall(c tentacle.StartScriptCommandV2, system string) (plan, secrets *hali
 		return nil, nil, false
 	}
 	for _, f := range c.Files {
-		encrypted := f.EncryptionPassword != nil && *f.EncryptionPassword != ""
 		switch {
-		case encrypted || f.Contents == nil:
+		case f.EncryptionPassword != nil || f.Contents == nil:
 			return nil, nil, false
 		case f.Name == PlanFile && plan == nil:
 			plan = f.Contents

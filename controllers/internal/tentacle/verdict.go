@@ -1,6 +1,7 @@
 package tentacle
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -107,12 +108,7 @@ func judgeResult(code int32, result step.Result) verdict {
 
 // judgeCode reads the exit codes that Tentacles give by themselves (api/tentacle); line is the end of stderr.
 func judgeCode(code int32, line string) verdict {
-	say := func(text string) string {
-		if line == "" {
-			return text
-		}
-		return line
-	}
+	say := func(text string) string { return cmp.Or(line, text) }
 	switch code {
 	case tentacle.ExitCanceled:
 		return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: say("cancelled")}
