@@ -57,11 +57,14 @@ type world struct {
 
 const operatorNamespace = "mantle-system"
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, change ...func(*world)) *world {
 	t.Helper()
 	cluster := kubetest.Start(t)
 	w := &world{t: t, cluster: cluster, client: cluster.Client(t), namespace: cluster.Namespace(t),
 		options: controllers.Options{Namespace: operatorNamespace, DataDir: t.TempDir()}}
+	for _, c := range change {
+		c(w)
+	}
 	w.start()
 	t.Cleanup(func() { w.stop() })
 	return w
