@@ -76,7 +76,7 @@ func open(plan, home string, began time.Time, o options) (*session, int, error) 
 		return nil, step.ExitPlanRefused, fmt.Errorf("finding the plan: %w", err)
 	}
 	folder := filepath.Dir(plan)
-	if err := claim(folder); err != nil && !(o.claims && errors.Is(err, errClaimed)) {
+	if err := claim(folder); err != nil && (!o.claims || !errors.Is(err, errClaimed)) {
 		code := step.ExitFailed
 		if errors.Is(err, errClaimed) {
 			code = step.ExitClaimed

@@ -85,7 +85,7 @@ func (p *program) digest() error {
 	if err != nil {
 		return err
 	}
-	long, short := sha256.New(), sha1.New() //nolint:gosec // SHA-1 is what Tentacles answer; it guards against accidents only
+	long, short := sha256.New(), sha1.New()
 	n, err := io.Copy(io.MultiWriter(long, short), f)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err

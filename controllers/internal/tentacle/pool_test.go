@@ -132,7 +132,7 @@ func steps(m machine) int {
 
 // stopping is what a Tentacle answers whose service ends (halibut.md section 8.1).
 func stopping(context.Context, net.Conn) error {
-	return errors.New("The Tentacle service is shutting down and cannot process this request.") //nolint:revive,staticcheck // Octopus's words
+	return errors.New("The Tentacle service is shutting down and cannot process this request.") //nolint:revive // Octopus's words
 }
 
 func TestAnActionRunsOnce(t *testing.T) {
