@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -300,7 +299,7 @@ func TestAuditFollowsWhatIsAdded(t *testing.T) {
 		for {
 			n, err := out.Read(buffer)
 			seen <- string(buffer[:n])
-			if err == io.EOF || err != nil { //nolint:errorlint // either ends it
+			if err != nil {
 				return
 			}
 		}

@@ -49,7 +49,7 @@ func TestTheDoctorTellsALivingDaemonFromADeadOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	states, exit = examine(t, home)
 	if exit != cli.ExitFailed || !strings.HasPrefix(states["daemon"], "fail: ") || !strings.HasPrefix(states["locks"], "warn: ") ||
 		!strings.HasPrefix(states["port"], "fail: ") || !strings.Contains(states["port"], "process ") {

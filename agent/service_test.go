@@ -103,7 +103,7 @@ func TestAServiceThatIsStoppedListsScriptsOrEndsThem(t *testing.T) {
 // of this program by that user, whose folder is dir.
 func unprivileged(t *testing.T) (run func(ctx context.Context, args ...string) *exec.Cmd, dir string, uid int) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "unprivileged-*") // t.TempDir is closed to other users
+	dir, err := os.MkdirTemp("", "unprivileged-*") //nolint:usetesting // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}

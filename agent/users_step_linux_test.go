@@ -103,7 +103,7 @@ func deployAndRun(t *testing.T, home string, o *tentacle.Client) {
 	if err := os.WriteFile(policy, []byte("operators:\n  \"*\": {requireEngine: true, users: [nobody, games, root]}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(policy)
+	defer func() { _ = os.Remove(policy) }()
 	p = runPlan("migrate", `id -un; id -G; pwd; echo "$PASSWORD $TentacleHome"; grep CapEff /proc/self/status; ls "$TentacleHome/.tentacle" 2>&1
 		cat "$TentacleHome"/Work/*/plan.json 2>/dev/null; echo "who=$(id -un)" >> "$MANTLE_OUTPUT"`)
 	p.Run.User, p.Run.WorkingDir = "games", "/"

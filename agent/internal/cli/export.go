@@ -95,6 +95,10 @@ func (e *export) settle() error {
 	if e.format == "" && e.withoutKey {
 		e.format = "pem"
 	}
+	return e.check()
+}
+
+func (e *export) check() error {
 	switch {
 	case e.format == "":
 		return fmt.Errorf("how %s ends does not tell its format; call it .pfx or .pem, or say --format", e.file)

@@ -17,7 +17,7 @@ import (
 const maxPassword = 4 << 10
 
 // passwordFlag is the help of every --password-file.
-const passwordFlag = "`file` whose first line is the password, or - for standard input; without it the password is asked for on a terminal"
+const passwordFlag = "`file` whose first line is the password, or - for standard input; without it the password is asked for on a terminal" // #nosec G101 -- a help text
 
 // errNoTerminal says that nobody can be asked.
 var errNoTerminal = usageError{errors.New("a password is needed, and there is no terminal to ask on; write it to a file that only you can read and name that with --password-file, or pipe it in with --password-file -")}

@@ -125,7 +125,7 @@ func TestWhoHoldsThePortIsFoundWithoutConnecting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	m := machine(t)
 	m.Root, m.Settings.Listen = "/", l.Addr().String()
 	m.Running, m.PID = true, os.Getpid()

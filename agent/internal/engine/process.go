@@ -25,7 +25,7 @@ func (s *session) start(ctx context.Context, command []string, dir string, envir
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx,gosec // running what the plan says is the purpose; its end is signalled to a whole group
+	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // running what the plan says is the purpose; its end is signalled to a whole group
 	cmd.Dir, cmd.Env = dir, environment
 	stdout, err := newPipe(s.out.stdout)
 	if err != nil {

@@ -124,8 +124,9 @@ func Exclusive(path string, f func() error) error {
 	return f()
 }
 
+// openLock follows no link: a lock is given to the owner of its folder, who must not choose another file for that.
 func openLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {
 		return nil, err
 	}

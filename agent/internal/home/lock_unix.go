@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// noFollow makes an open fail where the name is that of a link.
+const noFollow = syscall.O_NOFOLLOW
+
 // tryLock takes an exclusive lock that belongs to the open file: the system gives it back when the
 // process ends, however it ends.
 func tryLock(f *os.File) error {

@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// noFollow makes an open fail where the name is that of a link.
+const noFollow = 0 // who may make links there may do all else
+
 // lockedByte lies far behind any content: on Windows nobody else can read what is locked, and the
 // process id must stay readable.
 const lockedByte = 1 << 30

@@ -64,21 +64,11 @@ func (s *System) Install(ctx context.Context, o Options) (notes []string, err er
 	if err := checkUser(o); err != nil {
 		return nil, err
 	}
-	there, err := s.installed()
-	switch {
-	case err != nil:
+	note, err := s.place(o, text)
+	if err != nil {
 		return nil, err
-	case there != nil && there.Home != "" && there.Home != o.Home:
-		return nil, fmt.Errorf("%s serves the home %s already; a machine has one service: 'tentacle service uninstall' first, or write a unit of your own for a second home", there.Where, there.Home)
-	case there != nil && there.Packaged && s.same(there.Where, text):
-		notes = append(notes, fmt.Sprintf("The unit of the package, %s, is what is needed.", there.Where))
-	default:
-		path := filepath.Join(s.units, unitName)
-		if err := replaceFile(path, text); err != nil {
-			return nil, fmt.Errorf("writing the unit: %w", err)
-		}
-		notes = append(notes, "Wrote "+path+".")
 	}
+	notes = []string{note}
 	if !s.runs() {
 		return append(notes, "systemd does not run here, so the service was not enabled. Where it runs: systemctl daemon-reload && systemctl enable --now "+Name), nil
 	}
@@ -89,6 +79,24 @@ func (s *System) Install(ctx context.Context, o Options) (notes []string, err er
 		return notes, err
 	}
 	return append(notes, "It starts with the machine."), nil
+}
+
+// place puts the unit where it belongs, unless that of a package is as good. note says what was done.
+func (s *System) place(o Options, text string) (note string, err error) {
+	there, err := s.installed()
+	switch {
+	case err != nil:
+		return "", err
+	case there != nil && there.Home != "" && there.Home != o.Home:
+		return "", fmt.Errorf("%s serves the home %s already; a machine has one service: 'tentacle service uninstall' first, or write a unit of your own for a second home", there.Where, there.Home)
+	case there != nil && there.Packaged && s.same(there.Where, text):
+		return fmt.Sprintf("The unit of the package, %s, is what is needed.", there.Where), nil
+	}
+	path := filepath.Join(s.units, unitName)
+	if err := replaceFile(path, text); err != nil {
+		return "", fmt.Errorf("writing the unit: %w", err)
+	}
+	return "Wrote " + path + ".", nil
 }
 
 // Uninstall ends the daemon and removes the unit, or disables that of a package. Scripts that run go on, and

@@ -130,7 +130,7 @@ func TestAPasswordThatTakesForeverCanBeGivenUp(t *testing.T) {
 	if !bytes.Contains(data, rounds) {
 		t.Fatal("there are no rounds in it")
 	}
-	hostile := bytes.Replace(data, rounds, []byte{0x02, 0x03, 0x7f, 0xff, 0xff}, -1)
+	hostile := bytes.ReplaceAll(data, rounds, []byte{0x02, 0x03, 0x7f, 0xff, 0xff})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Decode(ctx, hostile, "password"); !errors.Is(err, context.Canceled) {

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// MachineIDFile and MachineKeyFile are where a Tentacle on Linux has its key from.
-	MachineIDFile  = "/etc/machine-id"
+	// MachineIDFile is where a Tentacle on Linux has its key from.
+	MachineIDFile = "/etc/machine-id"
+	// MachineKeyFile is the other place, of a key that was made for it.
 	MachineKeyFile = "/etc/octopus/machinekey"
 	// machineIDVector is the IV that goes with every machine id.
 	machineIDVector = "743677397A244326"

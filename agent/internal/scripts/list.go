@@ -105,17 +105,9 @@ func End(ctx context.Context, dir string) (over []Listed, err error) {
 	ticker := time.NewTicker(endPause)
 	defer ticker.Stop()
 	for {
-		var left []Listed
-		for _, l := range all {
-			now, found, err := listed(l.dir)
-			switch {
-			case err != nil:
-				return over, fmt.Errorf("looking at script %s: %w", l.Ticket, err)
-			case found && now.State == process.Running:
-				left = append(left, l)
-			case found:
-				over = append(over, now)
-			}
+		ended, left, err := parted(all)
+		if over = append(over, ended...); err != nil {
+			return over, err
 		}
 		if all = left; len(all) == 0 {
 			return over, nil
@@ -126,6 +118,22 @@ func End(ctx context.Context, dir string) (over []Listed, err error) {
 			return over, fmt.Errorf("waiting for scripts to end: %d still run, the first is %s: %w", len(all), all[0].Ticket, context.Cause(ctx))
 		}
 	}
+}
+
+// parted tells those that still run from those that do not.
+func parted(all []Listed) (ended, left []Listed, err error) {
+	for _, l := range all {
+		now, found, err := listed(l.dir)
+		switch {
+		case err != nil:
+			return ended, left, fmt.Errorf("looking at script %s: %w", l.Ticket, err)
+		case found && now.State == process.Running:
+			left = append(left, l)
+		case found:
+			ended = append(ended, now)
+		}
+	}
+	return ended, left, nil
 }
 
 // cancel makes a cancel durable and wakes the supervisor, if there is one. The folder may belong to another than
