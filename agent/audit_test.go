@@ -54,6 +54,47 @@ func try(t *testing.T, home string, args ...string) (exit int, printed string) {
 	return cmd.ProcessState.ExitCode(), string(out)
 }
 
+func TestABadTicketAndAChangedPolicyAreInTheAuditLog(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "home")
+	a, first := tentacletest.NewCertificate(t, "operator")
+	e := initialise(t, home, first)
+	start(t, home, e)
+	c := operator(t, e, a)
+	ask := func(id string) int32 {
+		t.Helper()
+		r, err := c.StartScript(t.Context(), tentacle.StartScriptCommandV2{ScriptTicket: ticket(id), ScriptBody: "true"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.ExitCode
+	}
+	if code := ask("../escape"); code != tentacle.ExitBadTicket {
+		t.Errorf("a bad ticket ends %d", code)
+	}
+	policy := filepath.Join(home, ".tentacle", "policy.yaml")
+	for content, code := range map[string]int32{"operators: {\"*\": {requireEngine: true}}\n": tentacle.ExitRefused, "nonsense": tentacle.ExitRefused} {
+		if err := os.WriteFile(policy, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := ask("x"); got != code {
+			t.Errorf("under %q a script ends %d", content, got)
+		}
+	}
+	if err := os.Remove(policy); err != nil {
+		t.Fatal(err)
+	}
+	ask("y")
+	lines := said(audited(t, home))
+	for _, want := range []string{"start refused;", "policy in force", "policy unusable", "policy gone", "start allowed y"} {
+		if !strings.Contains(lines+";", want) {
+			t.Errorf("the audit log lacks %q: %s", want, lines)
+		}
+	}
+	if strings.Contains(lines, "escape") {
+		t.Errorf("the log repeats a ticket that is none: %s", lines)
+	}
+}
+
 func TestWhatAnOperatorDoesIsInTheAuditLogAndNoSecretIs(t *testing.T) {
 	home := filepath.Join(t.TempDir(), "home")
 	a, first := tentacletest.NewCertificate(t, "operator")

@@ -65,8 +65,8 @@ var (
 
 // Services puts a Tentacle on the wire. The methods of t find the caller with halibut.PeerFrom; their context
 // ends when the caller goes away. A null ticket and a null body never reach t: they are answered with a final
-// error. Nor do tickets that are not valid: StartScript answers ExitBadTicket, the rest as for a ticket that
-// nobody started. The streams of a request are discarded once the method has returned, so t copies what
+// error. Tickets that are not valid reach StartScript alone, so that who asked is known; it answers RefusedTicket. The rest
+// answer as for a ticket that nobody started. The streams of a request are discarded once the method has returned, so t copies what
 // it keeps. An error of t is passed on as one that may pass, unless it wraps a halibut.FinalError. Where t is a
 // ScriptServiceV1 too, that is served with the same care.
 func Services(t Tentacle) []halibut.Service {
@@ -118,12 +118,13 @@ func (a adapter) start(ctx context.Context, w startOnWire) (ScriptStatusResponse
 	if err != nil {
 		return ScriptStatusResponseV2{}, err
 	}
-	c := w.command(id)
-	if !ValidTicket(id) {
-		return Refused(c.ScriptTicket, ExitBadTicket,
-			"the ticket is refused: it must be 1 to 100 letters, digits, dots, underscores and hyphens, and not . or .."), nil
-	}
-	return a.StartScript(ctx, c)
+	return a.StartScript(ctx, w.command(id))
+}
+
+// RefusedTicket is the answer to a StartScript whose ticket is not valid.
+func RefusedTicket(ticket ScriptTicket) ScriptStatusResponseV2 {
+	return Refused(ticket, ExitBadTicket,
+		"the ticket is refused: it must be 1 to 100 letters, digits, dots, underscores and hyphens, and not . or ..")
 }
 
 // checkBody fails where a command has no script that this system would run.

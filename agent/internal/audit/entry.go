@@ -26,6 +26,7 @@ const (
 	Download   = "download"   // DownloadFile
 	Trust      = "trust"      // the list of trusted operators was changed
 	Identity   = "identity"   // the machine's certificate was replaced
+	Policy     = "policy"     // another policy came into force, with its digest
 	// Opened begins a file, and names the head of the one before.
 	Opened = "opened"
 	// Removed says that lines up to a head are deleted, as they are old.
@@ -77,7 +78,7 @@ type Entry struct {
 	Size *int64 `json:"size,omitempty"`
 	// Count is how many refused connections, lost lines or torn bytes a line stands for.
 	Count int64 `json:"count,omitempty"`
-	// Digest is the SHA-256 of torn bytes.
+	// Digest is the SHA-256 of torn bytes, or of a policy.
 	Digest string `json:"digest,omitempty"`
 	// Head is that which Opened and Removed speak of, as COUNT:HASH.
 	Head string `json:"head,omitempty"`

@@ -114,7 +114,7 @@ func assemble(o Options) (p *parts, err error) {
 	if p.account, err = ScriptAccount(o.Home, p.config, o.Executable); err != nil {
 		return nil, err
 	}
-	p.policy = openPolicy(o, p.config, p.logger)
+	p.policy = p.openPolicy(o)
 	if err := emptySpool(o.Home); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}

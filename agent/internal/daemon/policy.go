@@ -1,10 +1,11 @@
 package daemon
 
 import (
-	"log/slog"
+	"crypto/sha256"
+	"encoding/hex"
 	"os/user"
 
-	"github.com/mantledeploy/mantle/agent/internal/config"
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/policy"
 )
 
@@ -17,16 +18,32 @@ func ownUser() string {
 	return u.Username
 }
 
-// openPolicy opens the policy of the home, and logs what is wrong with it.
-func openPolicy(o Options, c config.Config, logger *slog.Logger) *policy.List {
-	scriptUser := c.ScriptUser
+// openPolicy opens the policy of the home, logs what is wrong with it, and records what comes into force.
+func (p *parts) openPolicy(o Options) *policy.List {
+	scriptUser := p.config.ScriptUser
 	if scriptUser == "" {
 		scriptUser = ownUser()
 	}
-	apart, _ := ScriptsRunApart(o.Home, c)
-	list := policy.Open(policy.Config{Home: o.Home, User: scriptUser, Apart: apart, Logger: logger})
+	apart, _ := ScriptsRunApart(o.Home, p.config)
+	list := policy.Open(policy.Config{Home: o.Home, User: scriptUser, Apart: apart, Logger: p.logger, Changed: p.policyChanged})
 	_, _ = list.Policy() // which logs
 	return list
+}
+
+// policyChanged records that the owner's rules are others than before.
+func (p *parts) policyChanged(content []byte, problem error) {
+	e := audit.Entry{What: audit.Policy, Decision: "in force"}
+	if content != nil {
+		sum := sha256.Sum256(content)
+		e.Digest = hex.EncodeToString(sum[:])
+	}
+	switch {
+	case problem != nil:
+		e.Decision, e.Reason = "unusable", "nobody may run anything until it is mended"
+	case content == nil:
+		e.Decision, e.Reason = "gone", "trusted operators may do what the user of the scripts can"
+	}
+	p.audit.Note(e)
 }
 
 // allowed is whether a script may start: its operator is trusted, and the policy lets it.

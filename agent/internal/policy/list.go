@@ -22,6 +22,9 @@ type Config struct {
 	User string
 	// Apart says that this is another user than the daemon's, so that a script cannot change the policy.
 	Apart bool
+	// Changed is told what came into force, if it is set: the content of the file, nil where there is none, and why it
+	// cannot be used. It is called at the first question too, and must not ask the List.
+	Changed func(content []byte, problem error)
 	// Logger gets changes of the policy, and what is wrong with it. Now is the clock; nil is the machine's.
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -146,7 +149,7 @@ func (l *List) refresh() {
 		info, err = nil, nil
 	}
 	if err != nil {
-		l.settle(nil, fmt.Errorf("looking at %s: %w", path, err), nil)
+		l.settle(nil, nil, fmt.Errorf("looking at %s: %w", path, err), nil)
 		l.current = false
 		return
 	}
@@ -154,15 +157,15 @@ func (l *List) refresh() {
 		return
 	}
 	if info == nil {
-		l.settle(nil, nil, nil)
+		l.settle(nil, nil, nil, nil)
 		return
 	}
-	p, err := Load(path)
-	l.settle(p, err, info)
+	p, content, err := load(path)
+	l.settle(p, content, err, info)
 }
 
 // settle takes what was read into force, and says so where it is something else than before.
-func (l *List) settle(p *Policy, problem error, info os.FileInfo) {
+func (l *List) settle(p *Policy, content []byte, problem error, info os.FileInfo) {
 	before := l.problem
 	had := l.policy != nil || l.problem != nil
 	l.policy, l.problem, l.seen, l.current = p, problem, info, true
@@ -171,22 +174,26 @@ func (l *List) settle(p *Policy, problem error, info os.FileInfo) {
 		l.config.Logger.Error("the policy cannot be used; nobody may run anything until it is mended", "error", problem,
 			"remedy", "tentacle policy check "+l.config.Home.Policy())
 	case problem != nil:
+		return // nothing new
 	case p != nil:
 		l.config.Logger.Info("the policy is in force", "entries", len(p.Operators), "standing", Standing(true, l.config.Apart))
 	case had:
 		l.config.Logger.Info("the policy is gone: operators that are trusted may do what the user of the scripts can")
+	default:
+		return // there was none, and is none
+	}
+	if l.config.Changed != nil {
+		l.config.Changed(content, problem)
 	}
 }
 
-// Load reads the file at path, which must be there.
-func Load(path string) (*Policy, error) {
-	data, err := home.ReadFile(path, MaxFile)
-	if err != nil {
-		return nil, err
+// load reads the file at path, which must be there.
+func load(path string) (p *Policy, content []byte, err error) {
+	if content, err = home.ReadFile(path, MaxFile); err != nil {
+		return nil, nil, err
 	}
-	p, err := Parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
+	if p, err = Parse(content); err != nil {
+		return nil, content, fmt.Errorf("reading %s: %w", path, err)
 	}
-	return p, nil
+	return p, content, nil
 }

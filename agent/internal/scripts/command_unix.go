@@ -15,11 +15,11 @@ import (
 const bootstrapName = "Bootstrap.sh"
 
 // scriptBody chooses the script for this system: the one for Bash if there is one.
-func scriptBody(cmd tentacle.StartScriptCommandV2) (string, bool) {
+func scriptBody(cmd tentacle.StartScriptCommandV2) string {
 	if body, ok := cmd.Scripts["Bash"]; ok {
-		return body, true
+		return body
 	}
-	return cmd.ScriptBody, true // an empty script is one; a null one is refused where the message is read
+	return cmd.ScriptBody // an empty script is one; a null one is refused where the message is read
 }
 
 // bootstrap is the script as it is stored.

@@ -16,8 +16,8 @@ import (
 const bootstrapName = "Bootstrap.ps1"
 
 // scriptBody chooses the script for this system: always the body.
-func scriptBody(cmd tentacle.StartScriptCommandV2) (string, bool) {
-	return cmd.ScriptBody, true // an empty script is one; a null one is refused where the message is read
+func scriptBody(cmd tentacle.StartScriptCommandV2) string {
+	return cmd.ScriptBody // an empty script is one; a null one is refused where the message is read
 }
 
 // bootstrap is the script as it is stored: with the mark by which PowerShell knows UTF-8.

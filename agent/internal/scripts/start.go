@@ -9,7 +9,6 @@ import (
 
 	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/process"
-	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -35,9 +34,11 @@ func (s *Store) StartScript(ctx context.Context, operator string, cmd tentacle.S
 func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartScriptCommandV2, own bool) (tentacle.ScriptStatusResponseV2, error) {
 	none := tentacle.ScriptStatusResponseV2{}
 	id := cmd.ScriptTicket
-	key, body, refused, err := checkStart(cmd)
-	if refused != nil || err != nil {
-		return *cmp.Or(refused, &none), err
+	body := scriptBody(cmd)
+	key, refused := checkStart(cmd)
+	if refused != nil {
+		s.note(ctx, audit.Entry{What: audit.Start, Decision: audit.Refused, Operator: operator, Script: digest([]byte(body)), Reason: "its ticket is not one"})
+		return *refused, nil
 	}
 	t, fresh, answer, err := s.admit(key, operator, cmd)
 	if err != nil {
@@ -65,17 +66,14 @@ func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartSc
 	return s.status(t, id, 0)
 }
 
-// checkStart returns what a command's ticket is known by, and its script, or why it is none.
-func checkStart(cmd tentacle.StartScriptCommandV2) (key, body string, refused *tentacle.ScriptStatusResponseV2, err error) {
-	body, ok := scriptBody(cmd)
-	if cmd.ScriptTicket.TaskID == "" || !ok {
-		return "", "", nil, halibut.FinalError{Err: errors.New("the command has no ticket or no script")}
+// checkStart returns what a command's ticket is known by, or why it is not one.
+func checkStart(cmd tentacle.StartScriptCommandV2) (key string, refused *tentacle.ScriptStatusResponseV2) {
+	key, ok := ticketKey(cmd.ScriptTicket.TaskID)
+	if ok {
+		return key, nil
 	}
-	if key, ok = ticketKey(cmd.ScriptTicket.TaskID); !ok {
-		r := refusal(cmd.ScriptTicket, tentacle.ExitBadTicket, "The ticket is refused: it must be 1 to 100 of the characters A-Z a-z 0-9 . _ - without a dot at its end, and no name of a Windows device")
-		return "", "", &r, nil
-	}
-	return key, body, nil, nil
+	r := refusal(cmd.ScriptTicket, tentacle.ExitBadTicket, "The ticket is refused: it must be 1 to 100 of the characters A-Z a-z 0-9 . _ - without a dot at its end, and no name of a Windows device")
+	return "", &r
 }
 
 // settled waits until the ticket is recorded, or returns why it never will be.

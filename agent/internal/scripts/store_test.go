@@ -147,6 +147,7 @@ func TestWhatIsRefusedLeavesNothing(t *testing.T) {
 		"a folder with a space behind":   {file("sub /x"), "sub "},
 		"a file outside the folder":      {file("../x"), `"../x"`},
 		"an absolute file":               {file("/etc/x"), `"/etc/x"`},
+		"no ticket":                      {script("", "echo"), "ticket"},
 		"a file outside, with backslash": {file(`..\x`), `x`},
 		"a file without a name":          {file(""), `""`},
 		"a file with a line feed":        {file("a\nb"), "path"},
@@ -166,16 +167,6 @@ func TestWhatIsRefusedLeavesNothing(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestACommandThatIsNoneIsAFinalError(t *testing.T) {
-	r := newRig(t)
-	for _, cmd := range []tentacle.StartScriptCommandV2{script("", "echo")} {
-		_, err := r.StartScript(context.Background(), operator, cmd)
-		if final := (halibut.FinalError{}); !errors.As(err, &final) {
-			t.Errorf("got %v", err)
-		}
 	}
 }
 

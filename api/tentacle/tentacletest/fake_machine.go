@@ -81,6 +81,9 @@ func (m *machine) GetCapabilities(context.Context) (tentacle.CapabilitiesRespons
 }
 
 func (m *machine) StartScript(ctx context.Context, c tentacle.StartScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
+	if !tentacle.ValidTicket(c.ScriptTicket.TaskID) {
+		return tentacle.RefusedTicket(c.ScriptTicket), nil
+	}
 	k, refusal := m.claim(ctx, c)
 	if refusal != nil {
 		return *refusal, nil
