@@ -47,10 +47,14 @@ func (a *app) passwordFrom(file string) (string, error) {
 // leaves the terminal as it was.
 func (a *app) askPassword(ctx context.Context, prompt string, choose bool) (string, error) {
 	in, ok := a.in.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
+	if !ok {
 		return "", errNoTerminal
 	}
-	before, err := term.GetState(int(in.Fd()))
+	terminal := int(in.Fd())
+	if !term.IsTerminal(terminal) {
+		return "", errNoTerminal
+	}
+	before, err := term.GetState(terminal)
 	if err != nil {
 		return "", fmt.Errorf("preparing the terminal: %w", err)
 	}
@@ -62,7 +66,7 @@ func (a *app) askPassword(ctx context.Context, prompt string, choose bool) (stri
 		fmt.Fprintf(a.err, "%s: ", prompt)
 		done := make(chan answer, 1)
 		go func() { // a read of a terminal cannot be stopped; it ends with the command
-			text, err := term.ReadPassword(int(in.Fd()))
+			text, err := term.ReadPassword(terminal)
 			done <- answer{string(text), err}
 		}()
 		select {
@@ -71,7 +75,7 @@ func (a *app) askPassword(ctx context.Context, prompt string, choose bool) (stri
 			return got.text, got.err
 		case <-ctx.Done():
 			fmt.Fprintln(a.err)
-			return "", errors.Join(errInterrupted, term.Restore(int(in.Fd()), before))
+			return "", errors.Join(errInterrupted, term.Restore(terminal, before))
 		}
 	}
 	first, err := ask(prompt)
