@@ -41,7 +41,7 @@ func (t TimeSpan) String() string {
 }
 
 // ParseTimeSpan reads the "c" format, as .NET writes and reads it: hours below 24, minutes and seconds below
-// 60, at most seven digits of fraction.
+// 60, at most seven digits of fraction, and no more than 10675199.02:48:05.4775807 in all.
 func ParseTimeSpan(s string) (TimeSpan, error) {
 	bad := fmt.Errorf("TimeSpan %.60q is not of the form [-][d.]hh:mm:ss[.fffffff]", s)
 	rest, negative := strings.CutPrefix(s, "-")
@@ -72,7 +72,12 @@ func ParseTimeSpan(s string) (TimeSpan, error) {
 		}
 		ticks = f
 	}
-	ticks += (((d*24+h)*60+m)*60 + sec) * int64(time.Second/tick)
+	const perSecond = int64(time.Second / tick)
+	whole := ((d*24+h)*60+m)*60 + sec
+	if most := math.MaxInt64 / perSecond; whole > most || whole == most && ticks > math.MaxInt64%perSecond {
+		return 0, bad // more than .NET's own holds
+	}
+	ticks += whole * perSecond
 	if ticks > math.MaxInt64/int64(tick) {
 		ticks = math.MaxInt64 / int64(tick)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"regexp"
 	"strings"
@@ -285,6 +286,21 @@ func TestDeflateTail(t *testing.T) {
 		short, _ := io.ReadAll(flate.NewReader(bytes.NewReader(message[:len(message)-1])))
 		if len(short) >= len(e.out) {
 			t.Errorf("size %d: the document was whole before the last byte", len(e.out))
+		}
+	}
+}
+
+// TestTimeSpansThatAreTooLong refuses what .NET refuses, and never takes it for something else.
+func TestTimeSpansThatAreTooLong(t *testing.T) {
+	for _, s := range []string{"10675199.02:48:05.4775808", "10675199.02:48:06", "-10675199.02:48:05.4775808", "10675200.00:00:00", "80675199.02:45:00", "99999999.23:59:59.9999999"} {
+		if span, err := ParseTimeSpan(s); err == nil {
+			t.Errorf("%s became %s", s, span)
+		}
+	}
+	const longest = math.MaxInt64 / int64(tick) * int64(tick)
+	for s, want := range map[string]int64{"10675199.02:48:05.4775807": longest, "-10675199.02:48:05.4775807": -longest} {
+		if span, err := ParseTimeSpan(s); err != nil || int64(span) != want {
+			t.Errorf("%s became %s, %v", s, span, err)
 		}
 	}
 }
