@@ -72,19 +72,23 @@ func ParseTimeSpan(s string) (TimeSpan, error) {
 		}
 		ticks = f
 	}
-	const perSecond = int64(time.Second / tick)
-	whole := ((d*24+h)*60+m)*60 + sec
-	if most := math.MaxInt64 / perSecond; whole > most || whole == most && ticks > math.MaxInt64%perSecond {
-		return 0, bad // more than .NET's own holds
+	span, ok := spanOf(((d*24+h)*60+m)*60+sec, ticks)
+	switch {
+	case !ok:
+		return 0, bad
+	case negative:
+		return -span, nil
 	}
-	ticks += whole * perSecond
-	if ticks > math.MaxInt64/int64(tick) {
-		ticks = math.MaxInt64 / int64(tick)
+	return span, nil
+}
+
+// spanOf is false for more than .NET's own type holds.
+func spanOf(seconds, ticks int64) (TimeSpan, bool) {
+	const perSecond, most = int64(time.Second / tick), math.MaxInt64 / int64(tick)
+	if limit := math.MaxInt64 / perSecond; seconds > limit || seconds == limit && ticks > math.MaxInt64%perSecond {
+		return 0, false
 	}
-	if negative {
-		ticks = -ticks
-	}
-	return TimeSpan(ticks * int64(tick)), nil
+	return TimeSpan(min(seconds*perSecond+ticks, most) * int64(tick)), true
 }
 
 func digits(s string, maxLen int, limit int64) (int64, bool) {
