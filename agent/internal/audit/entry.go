@@ -129,12 +129,13 @@ func Decode(line []byte) (Entry, error) {
 }
 
 // head is the end of a chain whose last line this is.
-func (e Entry) head(line []byte) Head { return Head{Count: e.Number, Hash: digest(line)} }
+func (e Entry) head(line []byte) Head { return Head{Count: e.Number, Hash: Digest(line)} }
 
 // before is the end of the chain that e was added to.
 func (e Entry) before() Head { return Head{Count: e.Number - 1, Hash: e.Prev} }
 
-func digest(data []byte) string {
+// Digest is the SHA-256 of data in lower-case hex, as every digest of the log is written.
+func Digest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }

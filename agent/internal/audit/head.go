@@ -57,7 +57,7 @@ func readHead(dir string) (Head, error) {
 
 func parsePlace(line string) (Head, bool) {
 	text, sum, found := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-	if !found || len(text) < 20 || sum != digest([]byte(text))[:8] {
+	if !found || len(text) < 20 || sum != Digest([]byte(text))[:8] {
 		return Head{}, false
 	}
 	count := strings.TrimLeft(text[:20], "0")
@@ -92,5 +92,5 @@ func resetHead(dir string, head Head) error {
 
 func place(head Head) []byte {
 	text := fmt.Sprintf("%020d:%s", head.Count, head.Hash)
-	return fmt.Appendf(nil, "%s %s\n", text, digest([]byte(text))[:8])
+	return fmt.Appendf(nil, "%s %s\n", text, Digest([]byte(text))[:8])
 }

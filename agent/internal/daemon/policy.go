@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"os/user"
 
 	"github.com/mantledeploy/mantle/agent/internal/audit"
@@ -34,8 +32,7 @@ func (p *parts) openPolicy(o Options) *policy.List {
 func (p *parts) policyChanged(content []byte, problem error) {
 	e := audit.Entry{What: audit.Policy, Decision: "in force"}
 	if content != nil {
-		sum := sha256.Sum256(content)
-		e.Digest = hex.EncodeToString(sum[:])
+		e.Digest = audit.Digest(content)
 	}
 	switch {
 	case problem != nil:

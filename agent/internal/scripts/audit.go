@@ -2,8 +2,6 @@ package scripts
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime"
@@ -16,7 +14,7 @@ import (
 // digests are the SHA-256 of a script's text, and of the plan where it is a call of the engine. Neither says
 // anything of arguments and of other files, which may hold secrets too short for a digest to hide.
 func digests(cmd tentacle.StartScriptCommandV2, body string) (script, plan string, err error) {
-	script = digest([]byte(body))
+	script = audit.Digest([]byte(body))
 	stream, _, ok := step.IsCall(cmd, runtime.GOOS)
 	if !ok || stream.Len() > step.MaxPlanSize {
 		return script, "", nil
@@ -25,12 +23,7 @@ func digests(cmd tentacle.StartScriptCommandV2, body string) (script, plan strin
 	if err != nil {
 		return "", "", err
 	}
-	return script, digest(data), nil
-}
-
-func digest(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
+	return script, audit.Digest(data), nil
 }
 
 // entry is a line about the ticket.

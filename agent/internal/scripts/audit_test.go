@@ -68,14 +68,14 @@ func TestWhatBecomesOfAScriptIsRecorded(t *testing.T) {
 	r, b := audited(t)
 	r.run(script("One", "echo one"))
 	all := b.want(t, "start allowed One")
-	if e := all[0]; e.Operator != operator || e.Script != digest([]byte("echo one")) || e.Plan != "" {
+	if e := all[0]; e.Operator != operator || e.Script != audit.Digest([]byte("echo one")) || e.Plan != "" {
 		t.Errorf("%+v", e)
 	}
 	r.start(script("one", "echo one")) // sent again
 	b.want(t, "")
 	r.start(script("ONE", "echo two"))
 	all = b.want(t, "start differs One")
-	if all[0].Script != digest([]byte("echo two")) {
+	if all[0].Script != audit.Digest([]byte("echo two")) {
 		t.Errorf("%+v", all[0])
 	}
 	r.completeScript("One")
@@ -185,7 +185,7 @@ func TestNoSecretIsRecorded(t *testing.T) {
 	if err != nil || len(all) != 3 {
 		t.Fatalf("%d lines, %v", len(all), err)
 	}
-	for _, hidden := range []string{secret, digest([]byte(secret)), digest([]byte(secret + "\n"))} {
+	for _, hidden := range []string{secret, audit.Digest([]byte(secret)), audit.Digest([]byte(secret + "\n"))} {
 		if strings.Contains(string(text), hidden) {
 			t.Errorf("%s is in %s", hidden, text)
 		}

@@ -37,7 +37,7 @@ func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartSc
 	body := scriptBody(cmd)
 	key, refused := checkStart(cmd)
 	if refused != nil {
-		s.note(ctx, audit.Entry{What: audit.Start, Decision: audit.Refused, Operator: operator, Script: digest([]byte(body)), Reason: "its ticket is not one"})
+		s.note(ctx, audit.Entry{What: audit.Start, Decision: audit.Refused, Operator: operator, Script: audit.Digest([]byte(body)), Reason: "its ticket is not one"})
 		return *refused, nil
 	}
 	t, fresh, answer, err := s.admit(key, operator, cmd)
