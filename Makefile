@@ -25,6 +25,7 @@ KUBERNETES_VERSION     := v1.37.2
 CONTROLLER_GEN_VERSION := v0.23.0
 GOLANGCI_LINT_VERSION  := v2.15.0
 KUSTOMIZE_VERSION      := v5.8.2
+GOTESTSUM_VERSION      := v1.13.0
 HELM_VERSION           := v4.3.1
 
 KUBECTL        := $(BIN)/kubectl-$(KUBERNETES_VERSION)
@@ -32,6 +33,7 @@ CONTROLLER_GEN := $(BIN)/controller-gen-$(CONTROLLER_GEN_VERSION)
 # This one reads compiled packages, so it has to be built by the same Go that compiles them.
 GOLANGCI_LINT  := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 KUSTOMIZE      := $(BIN)/kustomize-$(KUSTOMIZE_VERSION)
+GOTESTSUM      := $(BIN)/gotestsum-$(GOTESTSUM_VERSION)
 HELM           := $(BIN)/helm-$(HELM_VERSION)
 
 # Where tests and the demo find the programs that they run (hack/kubetest).
@@ -69,11 +71,11 @@ demo: build $(BIN)/controlplane $(KUBECTL) ## watch a release reach three machin
 build: $(BIN)/operator $(BIN)/tentacle ## build bin/operator and bin/tentacle
 
 .PHONY: test
-test: build $(CONTROLPLANE) $(KUBECTL) $(HELM) ## run all tests, against a real Kubernetes API; with the race detector where a C compiler is found
+test: build $(CONTROLPLANE) $(KUBECTL) $(HELM) $(GOTESTSUM) ## run all tests, against a real Kubernetes API; with the race detector where a C compiler is found
 	@$(if $(CC_FOUND),echo 'race detector: on',echo 'race detector: OFF, as there is no C compiler (install gcc, or set CC)')
-	$(RACE) go test $(RACEFLAG) -vet=off -timeout=20m $(TESTFLAGS) $(PACKAGES)
-	cd hack/controlplane && go test -vet=off -timeout=10m $(TESTFLAGS) ./...
-	cd hack/packages && go test -vet=off -timeout=10m $(TESTFLAGS) ./...
+	$(RACE) hack/test.sh $(GOTESTSUM) $(RACEFLAG) -timeout=20m $(TESTFLAGS) $(PACKAGES)
+	cd hack/controlplane && ../test.sh $(ROOT)/$(GOTESTSUM) -timeout=10m $(TESTFLAGS) ./...
+	cd hack/packages && ../test.sh $(ROOT)/$(GOTESTSUM) -timeout=10m $(TESTFLAGS) ./...
 	hack/fuzz.sh 2s
 
 .PHONY: check
@@ -118,7 +120,7 @@ packages: ## build deb and rpm packages of the Tentacle, for amd64 and arm64, in
 	done
 
 .PHONY: tools
-tools: $(CONTROLPLANE) $(KUBECTL) $(HELM) $(CONTROLLER_GEN) $(GOLANGCI_LINT) $(KUSTOMIZE) ## build every program that the other targets use
+tools: $(CONTROLPLANE) $(KUBECTL) $(HELM) $(CONTROLLER_GEN) $(GOLANGCI_LINT) $(KUSTOMIZE) $(GOTESTSUM) ## build every program that the other targets use
 
 .PHONY: image
 image: ## build the operator's container image (needs docker)
@@ -159,3 +161,5 @@ $(GOLANGCI_LINT): hack/tools/golangci-lint/go.mod
 	$(call tool,hack/tools/golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
 $(KUSTOMIZE): hack/tools/kustomize/go.mod
 	$(call tool,hack/tools/kustomize,sigs.k8s.io/kustomize/kustomize/v5)
+$(GOTESTSUM): hack/tools/gotestsum/go.mod
+	$(call tool,hack/tools/gotestsum,gotest.tools/gotestsum)

@@ -142,16 +142,8 @@ func TestOctopusTentaclesAreDeployedTo(t *testing.T) {
 func (w *world) loggedAs(stream rune, text string) int {
 	w.t.Helper()
 	n := 0
-	files, err := filepath.Glob(filepath.Join(w.options.DataDir, "logs", "*", "*", "*", "*"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		for line := range strings.Lines(string(data)) {
+	for _, content := range w.kept() {
+		for line := range strings.Lines(string(content)) {
 			if strings.Contains(line, "\t"+string(stream)+"\t") && strings.Contains(line, text) {
 				n++
 			}

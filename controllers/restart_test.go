@@ -2,6 +2,8 @@ package controllers_test
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -89,16 +91,28 @@ func (w *world) expectOneRun(progress string) {
 func (w *world) logged(text string) int {
 	w.t.Helper()
 	n := 0
-	err := filepath.WalkDir(w.options.DataDir, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		content, err := os.ReadFile(path)
+	for _, content := range w.kept() {
 		n += bytes.Count(content, []byte(text))
+	}
+	return n
+}
+
+// kept is the content of every file that the operator has on its disk.
+func (w *world) kept() (contents [][]byte) {
+	w.t.Helper()
+	err := filepath.WalkDir(w.options.DataDir, func(path string, entry os.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			var content []byte
+			content, err = os.ReadFile(path)
+			contents = append(contents, content)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // it was removed meanwhile
+		}
 		return err
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return n
+	return contents
 }

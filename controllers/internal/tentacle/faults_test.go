@@ -156,7 +156,7 @@ func TestASilentScriptIsSeenToBegin(t *testing.T) {
 
 // A Tentacle that is replaced by one without WaitForStatus while it is followed is polled from then on.
 func TestCapabilitiesAreAskedAgainAfterAFailure(t *testing.T) {
-	m, p := newMachine(t, engine(0, "", "out")), newPool(t)
+	m, p := newMachine(t, tentacletest.Holds(make(chan struct{}), engine(0, ""))), newPool(t)
 	m.Inject(tentacletest.Before("WaitForStatus"), -1, tentacletest.Drop)
 	p.Dispatch(runAction(m, "t1"))
 	eventually(t, "the facts were asked for again", func() bool { return calls(m, "GetCapabilities") > 1 })
