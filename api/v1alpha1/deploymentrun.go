@@ -23,5 +23,15 @@ func (p StepPhase) IsTerminal() bool {
 // Begun tells whether anything may have been sent to a machine for an action in this phase.
 func (p StepPhase) Begun() bool { return p != "" && p != StepPending && p != StepSkipped }
 
+// Begun tells whether something began on the target, and may have left something there.
+func (r TargetResult) Begun() bool {
+	for _, s := range r.Steps {
+		if s.Phase.Begun() && s.StartTime != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Bad tells whether an action that ended in this phase counts as a failure.
 func (p StepPhase) Bad() bool { return p == StepFailed || p == StepLost || p == StepAbandoned }

@@ -56,6 +56,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, b *v1alpha1.ReleaseBinding) 
 		return ctrl.Result{}, err
 	}
 	d := decide(f)
+	if d.Make != nil { // a run that has just ended may not be in the cache's rows yet, which must not make another
+		if err := r.gatherNewest(ctx, r.Reader, &f); err != nil {
+			return ctrl.Result{}, err
+		}
+		d = decide(f)
+	}
 	if err := r.carryOut(ctx, f, d); err != nil {
 		return ctrl.Result{}, err
 	}

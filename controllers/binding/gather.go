@@ -37,7 +37,7 @@ func (r *Reconciler) gather(ctx context.Context, b *v1alpha1.ReleaseBinding, now
 	if f.Overlapping, err = r.overlapping(ctx, f); err != nil {
 		return f, err
 	}
-	return f, r.gatherNewest(ctx, &f)
+	return f, r.gatherNewest(ctx, r.Client, &f)
 }
 
 // get returns nil where the object is not there.
@@ -123,13 +123,13 @@ func older(a, b *v1alpha1.ReleaseBinding) bool {
 }
 
 // gatherNewest reads from the newest run's slices which targets began in it and which it left out.
-func (r *Reconciler) gatherNewest(ctx context.Context, f *facts) error {
+func (r *Reconciler) gatherNewest(ctx context.Context, from client.Reader, f *facts) error {
 	newest := f.Chain.Newest()
 	if newest == nil || !newest.Status.Phase.IsTerminal() {
 		return nil
 	}
 	var rows v1alpha1.DeploymentRunSliceList
-	if err := r.Client.List(ctx, &rows, client.InNamespace(newest.Namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(newest.UID)}); err != nil {
+	if err := from.List(ctx, &rows, client.InNamespace(newest.Namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(newest.UID)}); err != nil {
 		return fmt.Errorf("listing slices of run %s: %w", newest.Name, err)
 	}
 	f.Begun, f.Skipped = map[types.UID]bool{}, map[types.UID]bool{}
@@ -149,20 +149,11 @@ func (r *Reconciler) gatherNewest(ctx context.Context, f *facts) error {
 			if !known {
 				continue // another machine by now: the row says nothing of it
 			}
-			f.Begun[uid] = began(row)
-			f.Skipped[uid] = !began(row)
+			f.Begun[uid] = row.Begun()
+			f.Skipped[uid] = !row.Begun()
 		}
 	}
 	return nil
-}
-
-func began(row v1alpha1.TargetResult) bool {
-	for _, s := range row.Steps {
-		if s.Phase.Begun() && s.StartTime != nil {
-			return true
-		}
-	}
-	return false
 }
 
 // absentSince is when the binding's Ready condition turned to the missing of an object.

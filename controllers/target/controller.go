@@ -31,6 +31,8 @@ type Identities interface {
 type Reconciler struct {
 	// Client reads through the cache and writes.
 	Client client.Client
+	// Reader reads past the cache.
+	Reader client.Reader
 	// Recorder tells people what happened.
 	Recorder events.EventRecorder
 	// Identities tells who the operator is.
@@ -45,7 +47,7 @@ type Reconciler struct {
 
 // New makes a Reconciler for the manager. The notifier is the one that Unreached feeds.
 func New(mgr ctrl.Manager, machines Machines, identities Identities, notifier *notify.Notifier) *Reconciler {
-	return &Reconciler{Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("mantle"), Identities: identities, Notifier: notifier,
+	return &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("mantle"), Identities: identities, Notifier: notifier,
 		Now: time.Now, looks: newLooks(machines, notifier.Notify, time.Now)}
 }
 

@@ -145,6 +145,9 @@ func (r *Reconciler) rows(ctx context.Context, t *v1alpha1.DeploymentTarget) ([]
 		if err != nil || run.UID != owner.UID {
 			continue
 		}
+		if err := r.lastWord(ctx, slice, &run); err != nil {
+			return nil, err
+		}
 		for _, result := range slice.Status.Results {
 			if row := installed(&run, result); row != nil && result.Target == t.Name {
 				rows = append(rows, *row)
@@ -152,6 +155,24 @@ func (r *Reconciler) rows(ctx context.Context, t *v1alpha1.DeploymentTarget) ([]
 		}
 	}
 	return rows, nil
+}
+
+// lastWord reads a slice past the cache where its run has ended and its rows have not: the rows of a run are written
+// before its end, so the cache lags behind, and what is only in part on the machine by its word may be there whole.
+func (r *Reconciler) lastWord(ctx context.Context, slice *v1alpha1.DeploymentRunSlice, run *v1alpha1.DeploymentRun) error {
+	if !run.Status.Phase.IsTerminal() {
+		return nil
+	}
+	for _, result := range slice.Status.Results {
+		if !result.Phase.IsTerminal() {
+			err := r.Reader.Get(ctx, client.ObjectKeyFromObject(slice), slice)
+			if client.IgnoreNotFound(err) != nil {
+				return fmt.Errorf("reading slice %s: %w", slice.Name, err)
+			}
+			return nil
+		}
+	}
+	return nil
 }
 
 // holds tells whether the slice speaks of this machine and not of an earlier one of its name.
@@ -166,7 +187,7 @@ func holds(slice *v1alpha1.DeploymentRunSlice, t *v1alpha1.DeploymentTarget) boo
 
 // installed reads one result; nil where nothing began, or where it has not ended.
 func installed(run *v1alpha1.DeploymentRun, result v1alpha1.TargetResult) *v1alpha1.InstalledRelease {
-	if !result.Phase.IsTerminal() && !run.Status.Phase.IsTerminal() || !began(result) {
+	if !result.Phase.IsTerminal() && !run.Status.Phase.IsTerminal() || !result.Begun() {
 		return nil
 	}
 	row := &v1alpha1.InstalledRelease{Project: string(run.Spec.Project), Environment: string(run.Spec.Environment),
@@ -181,13 +202,4 @@ func installed(run *v1alpha1.DeploymentRun, result v1alpha1.TargetResult) *v1alp
 		row.Phase = v1alpha1.InstalledFailed
 	}
 	return row
-}
-
-func began(result v1alpha1.TargetResult) bool {
-	for _, s := range result.Steps {
-		if s.Phase.Begun() && s.StartTime != nil {
-			return true
-		}
-	}
-	return false
 }

@@ -1,0 +1,49 @@
+package target
+
+import (
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// view is what a client shows of a run of two steps that has ended, and of its row.
+func view(t *testing.T, row v1alpha1.StepPhase, steps ...v1alpha1.StepPhase) client.Client {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	run := &v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "run-1", UID: "u1"}}
+	run.Status.Phase = v1alpha1.RunSucceeded
+	slice := &v1alpha1.DeploymentRunSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "run-1-000",
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(run, v1alpha1.GroupVersion.WithKind("DeploymentRun"))}}}
+	slice.Spec.Targets = []v1alpha1.SliceTarget{{Name: "web-1", UID: "t1", Thumbprint: "pin"}}
+	result := v1alpha1.TargetResult{Target: "web-1", Phase: row}
+	now := metav1.Now()
+	for _, phase := range steps {
+		result.Steps = append(result.Steps, v1alpha1.ActionStatus{Phase: phase, StartTime: &now})
+	}
+	slice.Status.Results = []v1alpha1.TargetResult{result}
+	index := func(o client.Object) []string { return []string{o.(*v1alpha1.DeploymentRunSlice).Spec.Targets[0].Name} }
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(run, slice).WithIndex(&v1alpha1.DeploymentRunSlice{}, sliceTargets, index).Build()
+}
+
+// A cache may show that a run has ended before it shows the last rows of the run. What its rows say then is not what the
+// run did, and a binding would deploy again.
+func TestARunThatHasEndedIsJudgedByItsLastRows(t *testing.T) {
+	cached := view(t, v1alpha1.StepRunning, v1alpha1.StepSucceeded, v1alpha1.StepRunning)
+	live := view(t, v1alpha1.StepSucceeded, v1alpha1.StepSucceeded, v1alpha1.StepSucceeded)
+	target := &v1alpha1.DeploymentTarget{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1", UID: types.UID("t1")}}
+	target.Spec.Thumbprint = "pin"
+	r := &Reconciler{Client: cached, Reader: live}
+	rows, err := r.rows(t.Context(), target)
+	if err != nil || len(rows) != 1 || rows[0].Phase != v1alpha1.InstalledSucceeded {
+		t.Errorf("%+v, %v; want one row that succeeded", rows, err)
+	}
+}
