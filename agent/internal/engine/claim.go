@@ -15,8 +15,9 @@ import (
 // claimFile is made, once, by the engine that carries a folder's step out.
 const claimFile = "claimed"
 
-// claim makes the folder this process's own, on the disk, before anything is done.
-func claim(folder string) error {
+// claim makes the folder this process's own before anything is done: durably, so that it is not begun again after the
+// machine has lost its power, unless the Tentacle sees to that, as one does that seals its calls.
+func claim(folder string, durably bool) error {
 	f, err := os.OpenFile(filepath.Join(folder, claimFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return errClaimed
@@ -25,7 +26,10 @@ func claim(folder string) error {
 		return fmt.Errorf("claiming the step: %w", err)
 	}
 	_, err = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
-	if err := errors.Join(err, f.Sync(), f.Close(), syncFolder(folder)); err != nil {
+	if durably {
+		err = errors.Join(err, f.Sync(), syncFolder(folder))
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("claiming the step: %w", err)
 	}
 	return nil

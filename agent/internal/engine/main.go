@@ -76,7 +76,8 @@ func open(plan, home string, began time.Time, o options) (*session, int, error) 
 		return nil, step.ExitPlanRefused, fmt.Errorf("finding the plan: %w", err)
 	}
 	folder := filepath.Dir(plan)
-	if err := claim(folder); err != nil && (!o.claims || !errors.Is(err, errClaimed)) {
+	seal := os.Getenv(step.EnvSeal)
+	if err := claim(folder, seal == ""); err != nil && (!o.claims || !errors.Is(err, errClaimed)) {
 		code := step.ExitFailed
 		if errors.Is(err, errClaimed) {
 			code = step.ExitClaimed
@@ -84,7 +85,7 @@ func open(plan, home string, began time.Time, o options) (*session, int, error) 
 		return nil, code, err
 	}
 	o.reached("claimed")
-	p, secrets, err := readCall(plan, filepath.Join(folder, step.SecretsFile), os.Getenv(step.EnvSeal))
+	p, secrets, err := readCall(plan, filepath.Join(folder, step.SecretsFile), seal)
 	if err != nil {
 		return nil, step.ExitPlanRefused, err
 	}

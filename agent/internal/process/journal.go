@@ -25,9 +25,6 @@ const (
 // Version is that of the files in a ticket's folder. A program reads its own version and older ones.
 const Version = 1
 
-// maxStateFile bounds what is read of a state file; arguments may be long.
-const maxStateFile = 32 << 20
-
 // ErrNewer says that a file was written by a newer version of the program.
 var ErrNewer = errors.New("written by a newer version of tentacle")
 
@@ -187,7 +184,9 @@ func begin(dir string, started Started) (made bool, err error) {
 	if err != nil {
 		return false, errors.Join(err, file.Close())
 	}
-	return true, errors.Join(file.Sync(), file.Close(), SyncDir(dir))
+	folder := make(chan error, 1)
+	go func() { folder <- SyncDir(dir) }() // both at a time cost little more than one
+	return true, errors.Join(file.Sync(), file.Close(), <-folder)
 }
 
 // writeNew makes a file and leaves it open, to be synced.
@@ -210,74 +209,6 @@ func Finish(dir string, result Result) (*Result, error) {
 	}
 	result.Version, result.Entries, result.Ended = Version, entries, time.Now().UTC()
 	return &result, WriteState(dir, ResultFile, result, false)
-}
-
-// ReadState reads a state file into target. found is false where there is none, or no whole one: a power
-// cut may leave such a file where it was not synced. It fails with ErrNewer where the file is of another
-// shape and says that it is newer.
-func ReadState(dir, name string, target any) (found bool, err error) {
-	path := filepath.Join(dir, name)
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err == nil && info.Size() > maxStateFile {
-		err = fmt.Errorf("%d bytes are too many", info.Size())
-	}
-	var data []byte
-	if err == nil {
-		data, err = os.ReadFile(path) // #nosec G304 -- a file of the ticket's own folder
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("reading %s: %w", name, err)
-	}
-	if json.Unmarshal(data, target) == nil {
-		return true, nil
-	}
-	var only struct {
-		Version int `json:"version"`
-	}
-	if json.Unmarshal(data, &only) == nil && only.Version > Version {
-		return false, fmt.Errorf("reading %s: %w", name, ErrNewer)
-	}
-	return name == StartedFile, nil // whoever made it decided, even if they came no further
-}
-
-// WriteState writes a state file by rename; durable syncs it and its folder.
-func WriteState(dir, name string, value any, durable bool) error {
-	data, err := json.Marshal(value)
-	if err == nil {
-		err = replace(dir, name, append(data, '\n'), durable)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	return nil
-}
-
-func replace(dir, name string, data []byte, durable bool) error {
-	tmp := filepath.Join(dir, "."+name+".new")
-	file, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // #nosec G304 -- a file of the state folder
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err == nil && durable {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	if err := os.Rename(tmp, filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	if durable {
-		return SyncDir(dir)
-	}
-	return nil
 }
 
 // Mark makes an empty file durable: a cancel, or that a ticket is completed. Marking twice is well.

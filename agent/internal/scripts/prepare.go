@@ -1,6 +1,7 @@
 package scripts
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,9 +35,9 @@ func badName(name, reason string) error {
 	return badStartError{tentacle.ExitBadTicket, fmt.Sprintf("The file %q is refused: %s", name, reason)}
 }
 
-// prepare writes the script's folder and its journal but for the command, and syncs both. All is durable before
-// the command gets its name: a ticket without a command was never received.
-func (s *Store) prepare(t *ticket, cmd tentacle.StartScriptCommandV2, body string) error {
+// prepare writes the script's folder and its journal, and the start into the audit log, and syncs all at the same time.
+// All is durable before the command gets its name, which receive gives it: a ticket without a command was never received.
+func (s *Store) prepare(ctx context.Context, t *ticket, cmd tentacle.StartScriptCommandV2, body string) error {
 	if err := cmd.Isolation.Check(); err != nil {
 		return badStartError{tentacle.ExitFatal, "The script is refused: " + err.Error()}
 	}
@@ -59,10 +60,17 @@ func (s *Store) prepare(t *ticket, cmd tentacle.StartScriptCommandV2, body strin
 	if err := s.writeWork(batch, t.record.Ticket, names, cmd.Files, body); err != nil {
 		return errors.Join(err, batch.sync())
 	}
-	if err := batch.file(filepath.Join(t.dir, process.ClaimFile), 0o600, strings.NewReader("")); err != nil {
+	command, err := process.StageState(t.dir, process.CommandFile, t.record)
+	if err == nil {
+		batch.files = append(batch.files, command)
+		err = batch.file(filepath.Join(t.dir, process.ClaimFile), 0o600, strings.NewReader(""))
+	}
+	if err != nil {
 		return errors.Join(err, batch.sync())
 	}
-	return batch.sync()
+	audited := make(chan error, 1)
+	go func() { audited <- s.auditStart(ctx, t) }()
+	return errors.Join(batch.sync(), <-audited)
 }
 
 // writeWork writes the folder that the script sees, which belongs to the account of scripts. Others that run as

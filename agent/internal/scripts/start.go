@@ -142,15 +142,12 @@ func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScript
 	defer t.settle()
 	err := s.judge(ctx, t, cmd, body)
 	if err == nil {
-		err = s.prepare(t, cmd, body)
-	}
-	if err == nil {
-		err = s.auditStart(ctx, t)
-	} else {
-		s.auditRefusal(ctx, t, audit.Start, err)
+		err = s.prepare(ctx, t, cmd, body)
 	}
 	if err == nil { // from here on it is recorded, and will run
-		err = process.WriteState(t.dir, process.CommandFile, t.record, true)
+		err = process.CommitState(t.dir, process.CommandFile)
+	} else {
+		s.auditRefusal(ctx, t, audit.Start, err)
 	}
 	if err == nil {
 		t.change(func() { t.phase = recorded })
