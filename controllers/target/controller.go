@@ -56,7 +56,8 @@ func New(mgr ctrl.Manager, machines Machines, identities Identities, notifier *n
 // +kubebuilder:rbac:groups=mantle.dev,resources=targetpolicies;deploymentruns;deploymentrunslices,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get
-// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create;update
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create
+// +kubebuilder:rbac:groups="",resources=configmaps,resourceNames=mantle-identity,verbs=update
 // +kubebuilder:rbac:groups="",namespace=mantle-system,resources=secrets,verbs=get;create;update
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

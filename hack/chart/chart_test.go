@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +138,28 @@ func TestGivesTheOperatorTheRightsOfConfig(t *testing.T) {
 		kind, _ := o["kind"].(string)
 		if diff := cmp.Diff(rules(t, o), rules(t, rendered[kind+" mantle"])); diff != "" {
 			t.Errorf("the rules of the %s differ (-config +chart):\n%s", kind, diff)
+		}
+	}
+}
+
+// What the operator writes it may write there only: every other Secret and ConfigMap of the cluster is read at most.
+func TestOnlyTheOperatorsOwnSecretsAndConfigMapMayBeWritten(t *testing.T) {
+	for _, values := range [][]string{nil, {"watchNamespaces={shop}"}} {
+		for name, o := range render(t, values...) {
+			if !strings.HasPrefix(name, "ClusterRole mantle") && !strings.HasPrefix(name, "Role mantle") {
+				continue
+			}
+			own := name == "Role mantle" // in the operator's namespace
+			for _, rule := range rules(t, o) {
+				secret, configMap := slices.Contains(rule.Resources, "secrets"), slices.Contains(rule.Resources, "configmaps")
+				for _, verb := range rule.Verbs {
+					reads := verb == "get"
+					publishes := verb == "create" || verb == "update" && slices.Equal(rule.ResourceNames, []string{"mantle-identity"})
+					if secret && !own && !reads || configMap && !reads && !publishes {
+						t.Errorf("%v: the %s gives the right to %s any of %v", values, name, verb, rule.Resources)
+					}
+				}
+			}
 		}
 	}
 }
