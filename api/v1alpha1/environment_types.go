@@ -71,6 +71,9 @@ type EnvironmentStatus struct {
 	// +listMapKey=project
 	// +kubebuilder:validation:MaxItems=100
 	Current []CurrentRelease `json:"current,omitempty"`
+	// running is current in one line, as a column of kubectl shows it: "api 2.0.0 2/2, shop 1.1.0 3/3".
+	// +optional
+	Running string `json:"running,omitempty"`
 	// conditions: Ready, Reconciling, Stalled.
 	// +optional
 	// +listType=map
@@ -87,7 +90,7 @@ type EnvironmentStatus struct {
 // +kubebuilder:printcolumn:name="Order",type=integer,JSONPath=`.spec.order`
 // +kubebuilder:printcolumn:name="Targets",type=integer,JSONPath=`.status.targets.total`
 // +kubebuilder:printcolumn:name="Healthy",type=integer,JSONPath=`.status.targets.healthy`
-// +kubebuilder:printcolumn:name="Current",type=string,JSONPath=`.status.current[*].release`
+// +kubebuilder:printcolumn:name="Current",type=string,JSONPath=`.status.running`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name must have at most 63 characters"
 type Environment struct {

@@ -9,8 +9,12 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-// maxCurrent bounds status.current.
-const maxCurrent = 100
+const (
+	// maxCurrent bounds status.current.
+	maxCurrent = 100
+	// maxRunning bounds status.running, which has to stay readable as a column.
+	maxRunning = 120
+)
 
 // describe writes the counts into the environment's status; it is pure but for that.
 func describe(e *v1alpha1.Environment, targets []v1alpha1.DeploymentTarget, lost error) {
@@ -25,6 +29,7 @@ func describe(e *v1alpha1.Environment, targets []v1alpha1.DeploymentTarget, lost
 		}
 	}
 	s.Current = current(e.Name, mine)
+	s.Running = inLine(s.Current)
 	c := status.Conditions{List: &s.Conditions, Generation: e.Generation}
 	if lost != nil {
 		c.Stalled(v1alpha1.ReasonIdentityLost, lost.Error())
@@ -82,4 +87,23 @@ func current(environment string, targets []v1alpha1.DeploymentTarget) []v1alpha1
 		list = append(list, most)
 	}
 	return list
+}
+
+// inLine is the list for a column: the API server's own would print the first project only.
+func inLine(list []v1alpha1.CurrentRelease) string {
+	line := ""
+	for n, c := range list {
+		words := c.Project + " " + c.Targets
+		if c.Release != "" {
+			words = c.Project + " " + c.Release + " " + c.Targets
+		}
+		if n > 0 {
+			words = ", " + words
+		}
+		if n > 0 && len(line)+len(words) > maxRunning {
+			return fmt.Sprintf("%s and %d more", line, len(list)-n)
+		}
+		line += words
+	}
+	return line
 }

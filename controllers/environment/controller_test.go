@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +100,24 @@ func TestWhatRunsInAnEnvironment(t *testing.T) {
 	current := []v1alpha1.CurrentRelease{{Project: "bank", Targets: "0/1"}, {Project: "shop", Release: "1.1.0", Targets: "2/3"}}
 	if diff := cmp.Diff(current, e.Status.Current); diff != "" {
 		t.Error(diff)
+	}
+	if want := "bank 0/1, shop 1.1.0 2/3"; e.Status.Running != want {
+		t.Errorf("the column shows %q, not %q", e.Status.Running, want)
+	}
+}
+
+func TestTheColumnOfManyProjectsStaysShort(t *testing.T) {
+	var rows []v1alpha1.InstalledRelease
+	for n := range 32 {
+		rows = append(rows, has(fmt.Sprintf("project-%02d", n), "1.0.0", v1alpha1.InstalledSucceeded))
+	}
+	e, _, err := newFixture(t, aTarget("web-1", v1alpha1.HealthHealthy, rows...)).pass()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := e.Status.Running
+	if !strings.HasPrefix(shown, "project-00 1.0.0 1/1, project-01 1.0.0 1/1, ") || !strings.HasSuffix(shown, " and 27 more") || len(shown) > 140 {
+		t.Errorf("%d characters: %s", len(shown), shown)
 	}
 }
 
