@@ -21,11 +21,12 @@ func (r *Reconciler) packagesNeeded(f facts, l *live) obstacle {
 	return obstacle{}
 }
 
-// resume hands rows that an earlier process wrote as Running to the sessions, which ask the machines before they start
-// anything, and tells the machines again of results that are written.
+// resume hands rows that are written as Running, by an earlier process or by a pass that ended early, to the sessions,
+// which ask the machines before they start anything. It tells the machines, also again, of results that are written.
 func (r *Reconciler) resume(ctx context.Context, f facts, l *live) {
 	for k, row := range l.rows {
 		switch {
+		case !row.stored:
 		case row.Phase == v1alpha1.StepRunning && !row.sent:
 			action, err := r.compose(ctx, f, l, k)
 			if err != nil {
@@ -41,7 +42,8 @@ func (r *Reconciler) resume(ctx context.Context, f facts, l *live) {
 	}
 }
 
-// complete tells the machine that the result is written, once for this process.
+// complete tells the machine that the result is written, once for this process. It is not told of one that may yet be
+// lost: it would answer a next leader with nothing but the exit code.
 func (r *Reconciler) complete(ctx context.Context, f facts, l *live, k plan.Key) {
 	row := l.rows[k]
 	row.completed = true

@@ -47,11 +47,12 @@ func (r *Reconciler) decide(ctx context.Context, f facts, l *live) (time.Duratio
 		ctrl.LoggerFrom(ctx).V(1).Info("decided", "why", note)
 	}
 	actions := r.enter(ctx, f, l, decision)
-	again, err := r.write(ctx, f, l, len(actions) > 0 || decision.Outcome != nil)
+	again, err := r.write(ctx, f, l, l.begins() || decision.Outcome != nil)
 	if err != nil {
 		return 0, err
 	}
 	r.send(f, l, decision, actions)
+	r.resume(ctx, f, l)
 	describeProgress(f, plan.Summarize(planFacts(f, l)))
 	if decision.Outcome != nil && len(decision.Start) == len(actions) {
 		return 0, r.finish(ctx, f, *decision.Outcome)
@@ -60,6 +61,16 @@ func (r *Reconciler) decide(ctx context.Context, f facts, l *live) (time.Duratio
 		return time.Millisecond, nil // a start that could not be prepared has ended; decide again
 	}
 	return soonest(again, decision.Wake), nil
+}
+
+// begins tells whether an action waits for its row to be written before it is sent.
+func (l *live) begins() bool {
+	for _, row := range l.rows {
+		if row.Phase == v1alpha1.StepRunning && !row.sent && !row.stored {
+			return true
+		}
+	}
+	return false
 }
 
 // planFacts is what plan.Next goes by.

@@ -42,6 +42,8 @@ type row struct {
 	plan.Row
 	seconds string
 	log     *v1alpha1.LogRange
+	// stored is true while the slice says what is here: only then may a machine be told of it.
+	stored bool
 	// sent is true once this process has handed it to the sessions.
 	sent bool
 	// completed is true once the machine was told that the result is written.
@@ -60,6 +62,7 @@ func (l *live) touch(k plan.Key) *row {
 		r = &row{}
 		l.rows[k] = r
 	}
+	r.stored = false
 	l.dirty[l.targets[k.Target].slice] = true
 	return r
 }
@@ -172,7 +175,7 @@ func (l *live) load(s *v1alpha1.DeploymentRunSlice) {
 }
 
 func loaded(a v1alpha1.ActionStatus) *row {
-	r := &row{seconds: a.Seconds, log: a.Log, Row: plan.Row{Phase: a.Phase, Attempt: a.Attempt, Reason: a.Reason, Message: a.Message, ExitCode: a.ExitCode}}
+	r := &row{stored: true, seconds: a.Seconds, log: a.Log, Row: plan.Row{Phase: a.Phase, Attempt: a.Attempt, Reason: a.Reason, Message: a.Message, ExitCode: a.ExitCode}}
 	if a.StartTime != nil {
 		r.StartTime = a.StartTime.Time
 	}

@@ -27,7 +27,6 @@ const (
 // what comes within the next second. It answers when to come again for what waits.
 func (r *Reconciler) write(ctx context.Context, f facts, l *live, now bool) (time.Duration, error) {
 	if len(l.dirty) == 0 {
-		r.completeWritten(ctx, f, l)
 		return 0, nil
 	}
 	every := flushEvery
@@ -42,17 +41,18 @@ func (r *Reconciler) write(ctx context.Context, f facts, l *live, now bool) (tim
 		if err := r.writeSlice(ctx, f, l, i, summary); err != nil {
 			return 0, err
 		}
+		l.written(i)
 	}
-	l.dirty, l.flushed = map[int]bool{}, f.Now
-	r.completeWritten(ctx, f, l)
+	l.flushed = f.Now
 	return 0, nil
 }
 
-// completeWritten tells the machines of every result that is written by now.
-func (r *Reconciler) completeWritten(ctx context.Context, f facts, l *live) {
+// written notes that a slice says what the rows here say.
+func (l *live) written(i int) {
+	delete(l.dirty, i)
 	for k, row := range l.rows {
-		if row.Phase.IsTerminal() && row.Attempt > 0 && !row.completed {
-			r.complete(ctx, f, l, k)
+		if l.targets[k.Target].slice == i {
+			row.stored = true
 		}
 	}
 }

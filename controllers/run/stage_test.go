@@ -1,0 +1,239 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/packages"
+	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+)
+
+// stage is a run whose set is fixed, with doors that the test opens and closes. It is the machines, the identities, the
+// packages and the logs of the reconciler too.
+type stage struct {
+	t *testing.T
+	*Reconciler
+	client client.Client
+	clock  time.Time
+	// writes is asked before a slice is written, reads before an object is read past the cache.
+	writes func(slice string) error
+	reads  func(name string) error
+	// lost is what the identities answer.
+	lost error
+
+	dispatched map[string]tentacle.Action
+	reports    map[string]tentacle.Report
+	completed  map[string]bool
+	cancelled  map[string]bool
+	// packageState and packageErr are what the cache answers.
+	packageState packages.State
+	packageErr   error
+}
+
+const (
+	runUID   = "run-uid"
+	frozen = "shop-1.0.0-0123456789"
+)
+
+// newStage makes a run over targets, one slice for each list of them.
+func newStage(t *testing.T, steps []v1alpha1.Step, slices ...[]string) *stage {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, appsv1.AddToScheme, corev1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &stage{t: t, clock: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), writes: func(string) error { return nil },
+		reads: func(string) error { return nil }, reports: map[string]tentacle.Report{}, packageState: packages.Ready}
+	funcs := interceptor.Funcs{
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+			if _, slice := o.(*v1alpha1.DeploymentRunSlice); slice {
+				if err := s.writes(o.GetName()); err != nil {
+					return err
+				}
+			}
+			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+		},
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if err := s.reads(key.Name); err != nil {
+				return err
+			}
+			return c.Get(ctx, key, o, opts...)
+		},
+	}
+	objects := setting(t, steps, slices)
+	s.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
+		WithStatusSubresource(&v1alpha1.DeploymentRun{}, &v1alpha1.DeploymentRunSlice{}).WithInterceptorFuncs(funcs).Build()
+	s.newLeader()
+	return s
+}
+
+// setting is all that the run refers to.
+func setting(t *testing.T, steps []v1alpha1.Step, slices [][]string) []client.Object {
+	t.Helper()
+	process, err := json.Marshal(v1alpha1.ProjectSpec{Steps: steps})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonResolved}
+	began := metav1.NewTime(time.Date(2026, 1, 1, 11, 0, 0, 0, time.UTC))
+	run := &v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "run", UID: runUID, Finalizers: []string{v1alpha1.FinalizerRun}},
+		Spec: v1alpha1.DeploymentRunSpec{Project: "shop", Release: "1.0.0", Environment: "production"},
+		Status: v1alpha1.DeploymentRunStatus{Phase: v1alpha1.RunRunning, Snapshot: frozen, Slices: int32(len(slices)), StartTime: &began,
+			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionTargetsResolved, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTargetsResolved}}}}
+	objects := []client.Object{run, aRelease(ready),
+		&v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "production"}},
+		&appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: frozen}, Data: runtime.RawExtension{Raw: process}}}
+	for i, names := range slices {
+		slice := &v1alpha1.DeploymentRunSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: sliceName(run, i)}}
+		for _, name := range names {
+			target := &v1alpha1.DeploymentTarget{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name)},
+				Spec: v1alpha1.DeploymentTargetSpec{Address: name + ".example", Thumbprint: strings.Repeat("A", 40), Roles: []v1alpha1.Role{"web"}}}
+			slice.Spec.Targets = append(slice.Spec.Targets, v1alpha1.SliceTarget{Name: name, UID: target.UID, Thumbprint: target.Spec.Thumbprint})
+			objects = append(objects, target)
+		}
+		objects = append(objects, slice)
+	}
+	return objects
+}
+
+func aRelease(conditions ...metav1.Condition) *v1alpha1.Release {
+	return &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop-1.0.0"}, Spec: v1alpha1.ReleaseSpec{Project: "shop", Version: "1.0.0"},
+		Status: v1alpha1.ReleaseStatus{Snapshot: frozen, Conditions: conditions, Packages: []v1alpha1.ResolvedPackage{{Name: "web", Version: "1.0.0",
+			URL: "https://feed.example/web", Digest: "sha256:" + strings.Repeat("1", 64), ContentDigest: "sha256:" + strings.Repeat("2", 64), Format: "tar.gz", Size: 1}}}}
+}
+
+// script is a step that runs a script on every target.
+func script(name v1alpha1.StepName, change ...func(*v1alpha1.StepModifiers)) v1alpha1.Step {
+	s := v1alpha1.Step{Name: name, StepModifiers: v1alpha1.StepModifiers{Run: &v1alpha1.RunStep{Shell: v1alpha1.ShellBash, Script: "true"}}}
+	for _, c := range change {
+		c(&s.StepModifiers)
+	}
+	return s
+}
+
+// newLeader takes everything over: nothing is in memory, and no session knows of anything.
+func (s *stage) newLeader() {
+	s.dispatched, s.completed, s.cancelled = map[string]tentacle.Action{}, map[string]bool{}, map[string]bool{}
+	s.Reconciler = &Reconciler{Deps: Deps{Machines: s, Identities: s, Packages: s, Logs: s, Now: func() time.Time { return s.clock }},
+		Client: s.client, Reader: s.client, Recorder: events.NewFakeRecorder(100), lives: newLives()}
+}
+
+// pass is one pass; it gives the run as it is then, and when the next pass is.
+func (s *stage) pass() (*v1alpha1.DeploymentRun, time.Duration, error) {
+	s.t.Helper()
+	run := &v1alpha1.DeploymentRun{}
+	key := client.ObjectKey{Namespace: "shop", Name: "run"}
+	if err := s.client.Get(s.t.Context(), key, run); err != nil {
+		s.t.Fatal(err)
+	}
+	result, err := s.Reconcile(s.t.Context(), run)
+	if err := s.client.Get(s.t.Context(), key, run); err != nil {
+		s.t.Fatal(err)
+	}
+	return run, result.RequeueAfter, err
+}
+
+// passes has the run go on until it does not ask for another pass at once.
+func (s *stage) passes() *v1alpha1.DeploymentRun {
+	s.t.Helper()
+	for range 20 {
+		run, again, err := s.pass()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if again == 0 || again > time.Second {
+			return run
+		}
+		s.clock = s.clock.Add(again)
+	}
+	s.t.Fatal("the run never rests")
+	return nil
+}
+
+func (s *stage) ticket(target, path string) string { return step.Ticket(runUID, path, target, 1) }
+
+// ends has a script end on its machine.
+func (s *stage) ends(target, path string, outcome tentacle.Outcome) {
+	ticket := s.ticket(target, path)
+	s.reports[ticket] = tentacle.Report{Ticket: ticket, State: tentacle.Ended, Outcome: outcome, Begun: s.clock, Finished: s.clock}
+}
+
+// stored is what the slices say of a target.
+func (s *stage) stored(target string) v1alpha1.TargetResult {
+	s.t.Helper()
+	var list v1alpha1.DeploymentRunSliceList
+	if err := s.client.List(s.t.Context(), &list); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, slice := range list.Items {
+		for _, result := range slice.Status.Results {
+			if result.Target == target {
+				return result
+			}
+		}
+	}
+	return v1alpha1.TargetResult{}
+}
+
+// row is what the slices say of an action.
+func (s *stage) row(target, path string) v1alpha1.ActionStatus {
+	s.t.Helper()
+	for _, a := range s.stored(target).Steps {
+		if a.Name == path {
+			return a
+		}
+	}
+	return v1alpha1.ActionStatus{}
+}
+
+func waits(run *v1alpha1.DeploymentRun) string {
+	c := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionReconciling)
+	if c == nil {
+		return string(run.Status.Phase)
+	}
+	return fmt.Sprintf("%s %s: %s", run.Status.Phase, c.Reason, c.Message)
+}
+
+func (s *stage) Dispatch(a tentacle.Action) { s.dispatched[a.Ticket] = a }
+func (s *stage) Report(ticket string) (tentacle.Report, bool) {
+	_, known := s.dispatched[ticket]
+	return s.reports[ticket], known
+}
+func (s *stage) Cancel(ticket string)                       { s.cancelled[ticket] = true }
+func (s *stage) Complete(_ tentacle.Machine, ticket string) { s.completed[ticket] = true }
+func (s *stage) Forget(ticket string)                       { delete(s.dispatched, ticket) }
+func (s *stage) For(context.Context, string) (*tentacle.Identity, error) {
+	return &tentacle.Identity{}, s.lost
+}
+
+func (s *stage) Ensure(packages.Owner, packages.Ref) (packages.Package, packages.State, error) {
+	return packages.Package{}, s.packageState, s.packageErr
+}
+func (s *stage) RetryAt(packages.Ref) time.Time     { return time.Time{} }
+func (s *stage) Open(string) (io.ReadCloser, error) { return nil, io.EOF }
+func (s *stage) Sink(string, string, string, string, int32) tentacle.LogSink {
+	return nil
+}
+func (s *stage) Range(string, string, string, string, int32) (offset, size int64) { return 0, 0 }
+func (s *stage) Delete(string, string) error                                      { return nil }
+

@@ -1,0 +1,67 @@
+package run
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+)
+
+var errAway = errors.New("the API server is away")
+
+func TestAMachineIsToldOfAResultOnlyOnceItIsWritten(t *testing.T) {
+	s := newStage(t, []v1alpha1.Step{script("install"), script("smoke")}, []string{"web-1"}, []string{"web-2"})
+	s.passes()
+	s.ends("web-1", "install", tentacle.OutcomeSucceeded)
+	ticket := s.ticket("web-1", "install")
+	for range 3 { // the write is joined with what comes later
+		if _, _, err := s.pass(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.row("web-1", "install").Phase != v1alpha1.StepRunning || s.completed[ticket] || s.dispatched[ticket].Ticket == "" {
+		t.Fatalf("the row says %s; told of its end: %t", s.row("web-1", "install").Phase, s.completed[ticket])
+	}
+	s.writes = func(string) error { return errAway }
+	s.clock = s.clock.Add(time.Minute)
+	for range 3 {
+		if _, _, err := s.pass(); !errors.Is(err, errAway) {
+			t.Fatalf("a write that fails gives %v", err)
+		}
+	}
+	if s.completed[ticket] || s.dispatched[ticket].Ticket == "" {
+		t.Error("the machine was told of a result that could not be written")
+	}
+	s.writes = func(string) error { return nil }
+	s.passes()
+	if s.row("web-1", "install").Phase != v1alpha1.StepSucceeded || !s.completed[ticket] || s.dispatched[ticket].Ticket != "" {
+		t.Errorf("the row says %s; told of its end: %t", s.row("web-1", "install").Phase, s.completed[ticket])
+	}
+}
+
+func TestNothingStartsThatIsNotWritten(t *testing.T) {
+	s := newStage(t, []v1alpha1.Step{script("install")}, []string{"web-1"}, []string{"web-2"})
+	s.writes = func(slice string) error {
+		if slice == "run-001" {
+			return errAway
+		}
+		return nil
+	}
+	for range 3 {
+		if _, _, err := s.pass(); !errors.Is(err, errAway) {
+			t.Fatalf("a write that fails gives %v", err)
+		}
+		if _, sent := s.dispatched[s.ticket("web-2", "install")]; sent {
+			t.Fatal("web-2 was started, and no slice says so")
+		}
+	}
+	s.writes = func(string) error { return nil }
+	s.passes()
+	for _, target := range []string{"web-1", "web-2"} {
+		if _, sent := s.dispatched[s.ticket(target, "install")]; !sent || s.row(target, "install").Phase != v1alpha1.StepRunning {
+			t.Errorf("%s: sent %t, the row says %q", target, sent, s.row(target, "install").Phase)
+		}
+	}
+}
