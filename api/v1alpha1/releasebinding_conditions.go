@@ -25,7 +25,8 @@ const (
 	ReasonReleaseNotFound = "ReleaseNotFound"
 	// ReasonReleaseNotReady surfaces while the named Release is not Ready.
 	ReasonReleaseNotReady = "ReleaseNotReady"
-	// ReasonEnvironmentNotFound surfaces while the named Environment is not there.
+	// ReasonEnvironmentNotFound surfaces while the named Environment is not there; so it does on a DeploymentTarget, which
+	// stays Ready.
 	ReasonEnvironmentNotFound = "EnvironmentNotFound"
 	// ReasonNoTargets surfaces when no target is desired.
 	ReasonNoTargets = "NoTargets"

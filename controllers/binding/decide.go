@@ -1,6 +1,7 @@
 package binding
 
 import (
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -30,6 +31,8 @@ type facts struct {
 	Overlapping string
 	// Desired targets, by name.
 	Desired []v1alpha1.DeploymentTarget
+	// Strangers are the names in spec.targets.names that no target of the environment has.
+	Strangers []string
 	// NeverChecked holds the names of targets whose policy never looks at them.
 	NeverChecked map[string]bool
 	// Chain of this binding's runs.
@@ -88,6 +91,9 @@ func decide(f facts) decision {
 	rules := []rule{overlaps, noTargets, running, recording, held, unread, missing, settled}
 	for _, r := range rules {
 		if r(f, s, &d) {
+			if len(f.Strangers) > 0 {
+				d.Message += fmt.Sprintf("; spec.targets.names: %s is no DeploymentTarget of environment %s", few(f.Strangers), f.Binding.Spec.Environment)
+			}
 			return d
 		}
 	}

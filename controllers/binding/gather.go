@@ -3,6 +3,7 @@ package binding
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -89,11 +90,28 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 		never[v1alpha1.ObjectName(policies.Items[i].Name)] = policies.Items[i].HealthInterval() == 0
 	}
 	f.Desired = wish.Desired(f.Binding.Spec, f.Process.Steps, targets.Items)
+	f.Strangers = strangers(f.Binding.Spec, targets.Items)
 	f.NeverChecked = map[string]bool{}
 	for _, t := range f.Desired {
 		f.NeverChecked[t.Name] = never[t.Spec.Policy]
 	}
 	return nil
+}
+
+// strangers are the names in spec.targets.names that no target of the environment has.
+func strangers(spec v1alpha1.ReleaseBindingSpec, targets []v1alpha1.DeploymentTarget) []string {
+	if spec.Targets == nil {
+		return nil
+	}
+	var unknown []string
+	for _, name := range spec.Targets.Names {
+		if !slices.ContainsFunc(targets, func(t v1alpha1.DeploymentTarget) bool {
+			return t.Name == string(name) && slices.Contains(t.Spec.Environments, spec.Environment)
+		}) {
+			unknown = append(unknown, string(name))
+		}
+	}
+	return unknown
 }
 
 // overlapping finds an older binding that selects one of the desired targets for the same project and environment.

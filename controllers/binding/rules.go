@@ -200,13 +200,18 @@ func settled(_ facts, s survey, d *decision) bool {
 
 // names lists a few targets for people.
 func names(targets []*v1alpha1.DeploymentTarget) string {
-	const most = 5
-	var list []string
+	list := make([]string, len(targets))
 	for i, t := range targets {
-		if i == most {
-			return strings.Join(list, ", ") + fmt.Sprintf(" and %d more", len(targets)-most)
-		}
-		list = append(list, t.Name)
+		list[i] = t.Name
 	}
-	return strings.Join(list, ", ")
+	return few(list)
+}
+
+// few names are told, and how many more there are.
+func few(list []string) string {
+	const most = 5
+	if len(list) <= most {
+		return strings.Join(list, ", ")
+	}
+	return strings.Join(list[:most], ", ") + fmt.Sprintf(" and %d more", len(list)-most)
 }

@@ -32,6 +32,7 @@ func describe(f facts) {
 	c := status.Conditions{List: &s.Conditions, Generation: f.Target.Generation}
 	s.ObservedGeneration = f.Target.Generation
 	s.Environments, s.Roles = inLine(f.Target.Spec.Environments), inLine(f.Target.Spec.Roles)
+	forgetAbsent(&s.Conditions)
 	switch {
 	case f.Blocked != nil:
 		describeBlocked(s, c, f.Blocked)
@@ -40,6 +41,7 @@ func describe(f facts) {
 	default:
 		describeUnseen(f, s, c, before)
 	}
+	describeAbsent(f, c, before.Conditions)
 	s.Installed = merge(s.Installed, f.Rows)
 	describeLast(f, s, before)
 }

@@ -106,6 +106,41 @@ func TestAChangedSpecIsNotCalledHealthyUnseen(t *testing.T) {
 	}
 }
 
+// A machine of two environments stays healthy in the one while the other is waited for, and a person is asked after a minute.
+func TestAnEnvironmentThatIsNotThereIsToldOfAHealthyMachine(t *testing.T) {
+	dt, clock := aTarget(), noon
+	const absent = "spec.environments[1]: there is no Environment staging"
+	pass := func(absent string, found *finding) {
+		f := seen(dt, found)
+		f.Now, f.Absent, f.AbsentSince = clock, absent, missingSince(dt, v1alpha1.ReasonEnvironmentNotFound, clock)
+		describe(f)
+	}
+	healthy := &finding{At: noon, Probe: tentacle.Probe{Facts: able()}}
+	told := func(kind string) *metav1.Condition { return meta.FindStatusCondition(dt.Status.Conditions, kind) }
+	for range 3 { // a second operator has not looked yet
+		pass(absent, healthy)
+		pass(absent, nil)
+		clock = clock.Add(19 * time.Second)
+	}
+	if c := told(v1alpha1.ConditionReconciling); c == nil || c.Reason != v1alpha1.ReasonEnvironmentNotFound || c.Message != absent || told(v1alpha1.ConditionStalled) != nil {
+		t.Fatalf("it is not waited for: %+v", dt.Status.Conditions)
+	}
+	clock = clock.Add(5 * time.Second)
+	for range 2 {
+		pass(absent, healthy)
+		if c := told(v1alpha1.ConditionStalled); c == nil || c.Reason != v1alpha1.ReasonEnvironmentNotFound || told(v1alpha1.ConditionReconciling) != nil {
+			t.Fatalf("a minute has passed: %+v", dt.Status.Conditions)
+		}
+	}
+	if c := ready(t, dt); c.Status != metav1.ConditionTrue || dt.Status.Health != v1alpha1.HealthHealthy || c.Message != "reachable, trusted and healthy; "+absent {
+		t.Errorf("health %s, %+v", dt.Status.Health, c)
+	}
+	pass("", nil)
+	if c := ready(t, dt); told(v1alpha1.ConditionStalled) != nil || c.Message != "reachable, trusted and healthy" {
+		t.Errorf("it came, and still: %+v", dt.Status.Conditions)
+	}
+}
+
 func TestATentacleThatCannotCarryOutStepsIsUnhealthy(t *testing.T) {
 	old, none := able(), able()
 	old.Engine, none.Services = 0, nil
@@ -199,13 +234,13 @@ func TestAMissingPolicyIsWaitedForAMinute(t *testing.T) {
 	dt := aTarget()
 	hourAgo := metav1.NewTime(noon.Add(-time.Hour))
 	dt.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonConnectionRefused, LastTransitionTime: hourAgo, ObservedGeneration: 1}}
-	if since := missingSince(dt, noon); since != noon {
+	if since := missingSince(dt, v1alpha1.ReasonTargetPolicyNotFound, noon); since != noon {
 		t.Errorf("missed since %s", since)
 	}
 	f := seen(dt, nil)
 	f.Blocked = &blocked{reason: v1alpha1.ReasonTargetPolicyNotFound, message: "there is none"}
 	describe(f)
-	if since := missingSince(dt, noon.Add(time.Hour)); time.Since(since) > time.Minute {
+	if since := missingSince(dt, v1alpha1.ReasonTargetPolicyNotFound, noon.Add(time.Hour)); time.Since(since) > time.Minute {
 		t.Errorf("an absent machine makes its policy missing since %s", since)
 	}
 }

@@ -3,15 +3,18 @@ package target
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -53,7 +56,7 @@ func New(mgr ctrl.Manager, machines Machines, identities Identities, notifier *n
 
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymenttargets,verbs=get;list;watch
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymenttargets/status,verbs=patch
-// +kubebuilder:rbac:groups=mantle.dev,resources=targetpolicies;deploymentruns;deploymentrunslices,verbs=get;list;watch
+// +kubebuilder:rbac:groups=mantle.dev,resources=targetpolicies;environments;deploymentruns;deploymentrunslices,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create
@@ -80,6 +83,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 		f.Found, again = r.looks.see(t, f.Fingerprint, f.Policy.HealthInterval(), f.Want) //nolint:contextcheck // a look outlives the pass
 	default:
 		again = f.Blocked.Again
+	}
+	if left := f.absentLeft(); f.Absent != "" && left > 0 && (again == 0 || left < again) {
+		again = left
 	}
 	before := t.DeepCopy()
 	describe(f)
@@ -125,6 +131,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.DeploymentTarget{}).
 		Watches(&v1alpha1.DeploymentTarget{}, handler.Funcs{DeleteFunc: r.deleted}).
 		Watches(&v1alpha1.TargetPolicy{}, handler.EnqueueRequestsFromMapFunc(r.targetsOf)).
+		// Environments come and go; what is counted in their status is no news.
+		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.targetsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.DeploymentRunSlice{}, handler.EnqueueRequestsFromMapFunc(inSlice)).
 		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(r.inRun)).
 		WatchesRawSource(source.Channel(r.Notifier.Events(), &handler.EnqueueRequestForObject{})).
@@ -140,15 +148,19 @@ func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue
 	r.looks.forget(e.Object.GetUID())
 }
 
+// targetsOf are the targets that name the policy or the environment.
 func (r *Reconciler) targetsOf(ctx context.Context, o client.Object) []reconcile.Request {
 	var targets v1alpha1.DeploymentTargetList
 	if err := r.Client.List(ctx, &targets, client.InNamespace(o.GetNamespace())); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing targets")
 		return nil
 	}
+	name := v1alpha1.ObjectName(o.GetName())
+	_, isEnvironment := o.(*v1alpha1.Environment)
 	var requests []reconcile.Request
 	for i := range targets.Items {
-		if string(targets.Items[i].Spec.Policy) == o.GetName() {
+		spec := targets.Items[i].Spec
+		if isEnvironment && slices.Contains(spec.Environments, name) || !isEnvironment && spec.Policy == name {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&targets.Items[i])})
 		}
 	}
@@ -176,13 +188,13 @@ func (r *Reconciler) inRun(ctx context.Context, o client.Object) []reconcile.Req
 	if !ok || !run.Status.Phase.IsTerminal() {
 		return nil
 	}
-	var slices v1alpha1.DeploymentRunSliceList
-	if err := r.Client.List(ctx, &slices, client.InNamespace(run.Namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(run.UID)}); err != nil {
+	var filled v1alpha1.DeploymentRunSliceList
+	if err := r.Client.List(ctx, &filled, client.InNamespace(run.Namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(run.UID)}); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing slices")
 		return nil
 	}
 	var requests []reconcile.Request
-	for _, slice := range slices.Items {
+	for _, slice := range filled.Items {
 		for _, row := range slice.Status.Results {
 			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: slice.Namespace, Name: row.Target}})
 		}

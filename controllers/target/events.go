@@ -11,6 +11,10 @@ import (
 func (r *Reconciler) tell(before, after *v1alpha1.DeploymentTarget) {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
+	if stalled := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil && stalled.Reason == v1alpha1.ReasonEnvironmentNotFound &&
+		!meta.IsStatusConditionTrue(before.Status.Conditions, v1alpha1.ConditionStalled) {
+		r.Recorder.Eventf(after, nil, corev1.EventTypeWarning, stalled.Reason, "HealthCheck", "%s", stalled.Message)
+	}
 	if is == nil || is.Reason == v1alpha1.ReasonProgressing || was != nil && was.Reason == is.Reason {
 		return
 	}

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,6 +30,9 @@ type facts struct {
 	Found *finding
 	// Rows are what runs did to this machine.
 	Rows []v1alpha1.InstalledRelease
+	// Absent tells of an environment that is not there, since AbsentSince; empty where all are.
+	Absent      string
+	AbsentSince time.Time
 }
 
 // blocked keeps a target from being looked at.
@@ -40,7 +42,7 @@ type blocked struct {
 	Again           time.Duration
 }
 
-// absentFor is how long a policy that is not there is waited for.
+// absentFor is how long a policy or an environment that is not there is waited for.
 const absentFor = time.Minute
 
 func (r *Reconciler) gather(ctx context.Context, t *v1alpha1.DeploymentTarget) (facts, error) {
@@ -49,6 +51,10 @@ func (r *Reconciler) gather(ctx context.Context, t *v1alpha1.DeploymentTarget) (
 	if f.Rows, err = r.rows(ctx, t); err != nil {
 		return f, err
 	}
+	if f.Absent, err = r.absentEnvironment(ctx, t); err != nil {
+		return f, err
+	}
+	f.AbsentSince = missingSince(t, v1alpha1.ReasonEnvironmentNotFound, f.Now)
 	identity, err := r.Identities.For(ctx, t.Namespace)
 	if lostIdentity(err) {
 		f.Blocked = &blocked{reason: v1alpha1.ReasonIdentityLost, message: err.Error(), stalled: true, Again: firstRetry}
@@ -64,7 +70,7 @@ func (r *Reconciler) gather(ctx context.Context, t *v1alpha1.DeploymentTarget) (
 			return f, fmt.Errorf("reading policy: %w", err)
 		}
 		if err != nil {
-			left := absentFor - f.Now.Sub(missingSince(t, f.Now))
+			left := absentFor - f.Now.Sub(missingSince(t, v1alpha1.ReasonTargetPolicyNotFound, f.Now))
 			f.Blocked = &blocked{reason: v1alpha1.ReasonTargetPolicyNotFound, stalled: left <= 0, Again: max(left, time.Second),
 				message: "spec.policy: there is no TargetPolicy " + string(t.Spec.Policy) + " in this namespace; create it, or leave the field out"}
 			f.Policy = nil
@@ -81,21 +87,6 @@ func (r *Reconciler) gather(ctx context.Context, t *v1alpha1.DeploymentTarget) (
 		f.Fingerprint += fmt.Sprintf("/%s/%d", f.Policy.UID, f.Policy.Generation)
 	}
 	return f, nil
-}
-
-// missingSince is when the policy was first missed: since then the target is Reconciling for it, and later Stalled.
-func missingSince(t *v1alpha1.DeploymentTarget, now time.Time) time.Time {
-	for _, kind := range []string{v1alpha1.ConditionStalled, v1alpha1.ConditionReconciling} {
-		c := meta.FindStatusCondition(t.Status.Conditions, kind)
-		switch {
-		case c == nil || c.Reason != v1alpha1.ReasonTargetPolicyNotFound || c.ObservedGeneration != t.Generation:
-		case kind == v1alpha1.ConditionStalled:
-			return time.Time{}
-		default:
-			return c.LastTransitionTime.Time
-		}
-	}
-	return now
 }
 
 // want says what a look at the target is to do.

@@ -1,0 +1,53 @@
+package controllers_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+func TestAMisspeltEnvironmentIsToldAndHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.target("web-1", func(t *v1alpha1.DeploymentTarget) {
+		t.Spec.Environments = []v1alpha1.ObjectName{"production", "staging"}
+	})
+	w.project()
+	w.release("1.0.0")
+	w.wish("1.0.0")
+	w.readyWith(v1alpha1.ReasonUpToDate)
+
+	target := &v1alpha1.DeploymentTarget{}
+	waiting := w.reasonOf(target, "web-1", v1alpha1.ConditionReconciling, v1alpha1.ReasonEnvironmentNotFound)
+	if !strings.HasPrefix(waiting.Message, "spec.environments[1]: there is no Environment staging") {
+		t.Errorf("it is told as %q", waiting.Message)
+	}
+	if ready := w.reasonOf(target, "web-1", v1alpha1.ConditionReady, v1alpha1.ReasonHealthy); ready.Status != metav1.ConditionTrue || !strings.Contains(ready.Message, waiting.Message) {
+		t.Errorf("the machine is no longer ready, or does not say why not quite: %+v", ready)
+	}
+	w.create(&v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Name: "staging"}})
+	w.eventually("the environment came", func() (bool, string) {
+		err := w.client.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: "web-1"}, target)
+		return err == nil && meta.FindStatusCondition(target.Status.Conditions, v1alpha1.ConditionReconciling) == nil, fmt.Sprint(target.Status.Conditions, err)
+	})
+}
+
+func TestAMisspeltTargetOfABindingIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.target("web-1")
+	w.project()
+	w.release("1.0.0")
+	w.create(&v1alpha1.ReleaseBinding{ObjectMeta: metav1.ObjectMeta{Name: "shop-production"}, Spec: v1alpha1.ReleaseBindingSpec{Project: "shop", Environment: "production", Release: "1.0.0",
+		Targets: &v1alpha1.BindingTargets{Names: []v1alpha1.ObjectName{"web-1", "wbe-2"}}}})
+	told := w.reasonOf(&v1alpha1.ReleaseBinding{}, "shop-production", v1alpha1.ConditionReady, v1alpha1.ReasonUpToDate)
+	if want := "1 of 1 targets have the release; spec.targets.names: wbe-2 is no DeploymentTarget of environment production"; told.Message != want {
+		t.Errorf("it says %q", told.Message)
+	}
+}
