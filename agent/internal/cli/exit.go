@@ -82,6 +82,9 @@ func remedy(err error, dir string) string {
 	if _, usage := errors.AsType[usageError](err); usage {
 		return "'tentacle help' lists the commands, 'tentacle COMMAND --help' explains one"
 	}
+	if unusable, ok := errors.AsType[*home.UnusableError](err); ok {
+		return "give the daemon its file: " + unusable.Remedy()
+	}
 	switch {
 	case errors.Is(err, home.ErrNotInitialised):
 		return "make a Tentacle there with 'tentacle init --home " + dir + "', or name the right home with --home or TENTACLE_HOME"

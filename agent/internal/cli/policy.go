@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -76,6 +77,11 @@ func (a *app) policyCheck(path string, sources config.Sources) error {
 		return err
 	}
 	fmt.Fprintf(a.out, "%s\n", p.Describe())
+	return a.policyHere(path, sources)
+}
+
+// policyHere says what a policy would be worth on this machine, and whether the daemon could read it.
+func (a *app) policyHere(path string, sources config.Sources) error {
 	h, err := home.Open(a.home)
 	if err != nil {
 		fmt.Fprintf(a.out, "Whether a policy is enforced on this machine is not known: there is no Tentacle in %s.\n", a.home)
@@ -87,7 +93,37 @@ func (a *app) policyCheck(path string, sources config.Sources) error {
 	}
 	apart, _ := daemon.ScriptsRunApart(h, settings)
 	fmt.Fprintf(a.out, "On this machine it is %s.\n", policy.Explain(policy.Standing(true, apart)))
+	if !inPlace(h, path) {
+		fmt.Fprintf(a.out, "To put it in place: %s\n", putInPlace(h, path))
+		return nil
+	}
+	if err := h.CheckReadable(path); err != nil {
+		return fmt.Errorf("%w: as it is in place, it forbids everything to everybody: %w", daemon.ErrConfig, err)
+	}
 	return nil
+}
+
+// putInPlace is how a file becomes the policy of h at once, so that no request finds half of it or none.
+func putInPlace(h home.Home, path string) string {
+	owner, known := h.OwnerName()
+	move := fmt.Sprintf("mv %s %s", path, h.Policy())
+	switch {
+	case !known:
+		return fmt.Sprintf("move it to %s", h.Policy())
+	case os.Geteuid() == 0:
+		move = fmt.Sprintf("chown %s %s && chmod 0600 %[2]s && %s", owner, path, move)
+	}
+	return move
+}
+
+// inPlace says whether a file is the policy of h.
+func inPlace(h home.Home, path string) bool {
+	given, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	own, err := os.Stat(h.Policy())
+	return err == nil && os.SameFile(given, own)
 }
 
 func problems(n int) string {

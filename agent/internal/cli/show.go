@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -41,7 +42,8 @@ type shown struct {
 	// Pending is how many operators were refused, and neither approved nor ignored.
 	Pending int `json:"pending"`
 
-	rules *policy.Policy
+	rules      *policy.Policy
+	mendPolicy string
 }
 
 func (a *app) showCommand() *cobra.Command {
@@ -114,12 +116,27 @@ func (a *app) gather(sources config.Sources) (shown, error) {
 	if err := s.records(h); err != nil {
 		return shown{}, err
 	}
-	inForce := policy.Open(policy.Config{Home: h, Apart: apart})
-	s.Policy = inForce.Standing()
-	if s.rules, err = inForce.Policy(); err != nil {
-		s.PolicyProblem = err.Error()
-	}
+	s.readPolicy(h, a.at())
 	return s, nil
+}
+
+// readPolicy adds the policy as the daemon finds it, which may not be able to read what root can.
+func (s *shown) readPolicy(h home.Home, at string) {
+	inForce := policy.Open(policy.Config{Home: h, Apart: s.Apart})
+	s.Policy = inForce.Standing()
+	rules, err := inForce.Policy()
+	if unusable := h.CheckReadable(h.Policy()); unusable != nil {
+		rules, err = nil, unusable
+	}
+	s.rules = rules
+	if err == nil {
+		return
+	}
+	s.PolicyProblem = err.Error()
+	s.mendPolicy = "'tentacle policy check " + h.Policy() + at + "' says what is wrong with it"
+	if unusable, ok := errors.AsType[*home.UnusableError](err); ok {
+		s.mendPolicy = unusable.Remedy()
+	}
 }
 
 // records adds what the daemon remembers for the owner.
@@ -174,7 +191,7 @@ func (a *app) print(s shown) {
 func (s shown) next(at string) string {
 	switch {
 	case s.PolicyProblem != "":
-		return "mend the policy; 'tentacle policy check FILE" + at + "' says what is wrong with it."
+		return "mend the policy: " + s.mendPolicy
 	case len(s.Operators) == 0:
 		return "say whom it obeys: tentacle trust add THUMBPRINT" + at
 	case !s.Running:

@@ -24,7 +24,7 @@ func lookAtHome(_ context.Context, m Machine) []Finding {
 	if runtime.GOOS == "windows" {
 		return well("%s is there; who may open .tentacle is told by its access list (icacls)", m.Home.Dir())
 	}
-	var all []Finding
+	all := unusable(m)
 	for _, path := range []string{m.Home.Key(), m.Home.Trust(), m.Home.Config()} {
 		info, err := os.Lstat(path)
 		if err == nil && info.Mode().Perm()&0o077 != 0 {
@@ -39,7 +39,7 @@ func lookAtHome(_ context.Context, m Machine) []Finding {
 		all = append(all, bad(Fail, "chmod go-w "+m.Home.Dir(), "others on this machine can write to %s (mode %04o), and so put another .tentacle in its place", m.Home.Dir(), info.Mode().Perm())...)
 	}
 	if len(all) == 0 {
-		return well("%s and its state are closed to others", m.Home.Dir())
+		return well("%s and its state are closed to others, and the daemon's user can use them", m.Home.Dir())
 	}
 	return all
 }
@@ -82,8 +82,11 @@ func lookAtTrust(_ context.Context, m Machine) []Finding {
 func lookAtPolicy(_ context.Context, m Machine) []Finding {
 	apart, why := daemon.ScriptsRunApart(m.Home, m.Settings)
 	list := policy.Open(policy.Config{Home: m.Home, Apart: apart})
+	if err := m.Home.CheckReadable(m.Home.Policy()); err != nil {
+		return bad(Fail, remedyOf(err), "nobody may do anything: %v", err)
+	}
 	if _, err := list.Policy(); err != nil {
-		return bad(Fail, "mend it; 'tentacle policy check FILE' says what is wrong, and until then nobody may do anything", "%v", err)
+		return bad(Fail, "mend it; 'tentacle policy check "+m.Home.Policy()+m.At+"' says what is wrong, and until then nobody may do anything", "%v", err)
 	}
 	standing := list.Standing()
 	if standing == tentacle.PolicyAdvisory {

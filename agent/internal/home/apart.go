@@ -26,6 +26,15 @@ func (h Home) StateOwner() (uid uint32, known bool) {
 	return uid, known
 }
 
+// OwnerName is the name of that account, or its number where it has none.
+func (h Home) OwnerName() (name string, known bool) {
+	uid, known := h.StateOwner()
+	if !known {
+		return "", false
+	}
+	return userName(uid), true
+}
+
 // CheckApart tells what would let scripts that run as account uid take over what belongs to the daemon, or keep
 // them from their own folders. what calls the account in messages.
 func (h Home) CheckApart(uid uint32, what string) error {

@@ -131,7 +131,7 @@ func (l *List) rules(operator, sha1 halibut.Thumbprint) (*Rules, error) {
 	p, err := l.Policy()
 	switch {
 	case err != nil:
-		return nil, refuse(RulePolicy, "the policy of this machine cannot be read, so that nothing is allowed; its owner finds why with 'tentacle policy check'")
+		return nil, refuse(RulePolicy, "the policy of this machine cannot be read, so that nothing is allowed; its owner finds why with 'tentacle doctor'")
 	case p == nil:
 		return nil, nil //nolint:nilnil // no rules is an answer here, not an error
 	}
@@ -161,7 +161,11 @@ func (l *List) refresh() {
 		return
 	}
 	p, content, err := load(path)
+	if why := l.config.Home.CheckReadable(path); why != nil && content == nil {
+		err = why
+	}
 	l.settle(p, content, err, info)
+	l.current = content != nil // what keeps it from being read may change while the file stays as it is
 }
 
 // settle takes what was read into force, and says so where it is something else than before.
@@ -171,8 +175,11 @@ func (l *List) settle(p *Policy, content []byte, problem error, info os.FileInfo
 	l.policy, l.problem, l.seen, l.current = p, problem, info, true
 	switch {
 	case problem != nil && (before == nil || before.Error() != problem.Error()):
-		l.config.Logger.Error("the policy cannot be used; nobody may run anything until it is mended", "error", problem,
-			"remedy", "tentacle policy check "+l.config.Home.Policy())
+		remedy := "tentacle policy check " + l.config.Home.Policy()
+		if unusable, ok := errors.AsType[*home.UnusableError](problem); ok {
+			remedy = unusable.Remedy()
+		}
+		l.config.Logger.Error("the policy cannot be used; nobody may run anything until it is mended", "error", problem, "remedy", remedy)
 	case problem != nil:
 		return // nothing new
 	case p != nil:
