@@ -170,6 +170,57 @@ func TestWhatAnOperatorDoesIsInTheAuditLogAndNoSecretIs(t *testing.T) {
 	}
 }
 
+// A trusted operator must not be able to push its trail out of the audit log by what changes nothing.
+func TestAnOperatorCannotFloodTheAuditLogWithWhatChangesNothing(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "home")
+	a, first := tentacletest.NewCertificate(t, "operator")
+	e := initialise(t, home, first)
+	p := start(t, home, e)
+	c := operator(t, e, a)
+	startScript(t, c, "ended", "true")
+	finish(t, c, "ended")
+	const times = 50
+	for range times {
+		_, err := c.CancelScript(t.Context(), tentacle.CancelScriptCommandV2{Ticket: ticket("ended")})
+		if err == nil {
+			err = c.CompleteScript(t.Context(), tentacle.CompleteScriptCommandV2{Ticket: ticket("never")})
+		}
+		if err == nil {
+			_, err = c.StartScript(t.Context(), tentacle.StartScriptCommandV2{ScriptTicket: ticket(".."), ScriptBody: "true"})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.DownloadFile(t.Context(), ".tentacle/trust.json"); err == nil {
+			t.Fatal("the trust was read")
+		}
+		if _, err := operator(t, e, a).GetCapabilities(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.ended
+	all := audited(t, home)
+	if len(all) > 40 { // one line a minute for each
+		t.Errorf("%d lines tell of %d calls that changed nothing", len(all), 5*times)
+	}
+	sums := map[string]int64{}
+	for _, line := range all {
+		sums[line.What+" "+line.Decision] += max(line.Count, 1)
+	}
+	for what, want := range map[string]int64{"start allowed": 1, "cancel allowed": times, "complete allowed": times, "start refused": times, "download refused": times} {
+		if sums[what] != want {
+			t.Errorf("%s: the lines stand for %d, want %d", what, sums[what], want)
+		}
+	}
+	if sums["connection allowed"] <= times {
+		t.Errorf("the lines stand for %d connections", sums["connection allowed"])
+	}
+	ask(t, home, "audit", "verify")
+}
+
 func TestAnEditedAuditLogIsFoundByCommand(t *testing.T) {
 	home := filepath.Join(t.TempDir(), "home")
 	_, first := tentacletest.NewCertificate(t, "operator")

@@ -14,6 +14,9 @@
 // head, so that a power cut never makes the head name a line that the disk does not have. There is no
 // ticker.
 //
+// A Recorder is a Log for what operators do: what they ask for in vain is counted, so that nobody can push older
+// lines out of the log by it.
+//
 // What a writer finds at the end of the file is never repaired in silence. A last line that is torn stays where it
 // is, with a line behind it that gives its length and digest (What is "torn"). A head that is behind the
 // file, as after a kill, is caught up. A file that is shorter than its head gets a line that says what is

@@ -76,7 +76,7 @@ type Entry struct {
 	// Path and Size are those of a transferred file.
 	Path string `json:"path,omitempty"`
 	Size *int64 `json:"size,omitempty"`
-	// Count is how many refused connections, lost lines or torn bytes a line stands for.
+	// Count is how many refused connections, repeated lines, lost lines or torn bytes a line stands for.
 	Count int64 `json:"count,omitempty"`
 	// Digest is the SHA-256 of torn bytes, or of a policy.
 	Digest string `json:"digest,omitempty"`

@@ -84,7 +84,7 @@ type parts struct {
 	files    *files.Store
 	scripts  *scripts.Store
 	server   *server.Server
-	audit    *audit.Log
+	audit    *audit.Recorder
 	pending  *pending.List
 }
 

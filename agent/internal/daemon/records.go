@@ -13,10 +13,12 @@ import (
 )
 
 // openRecords opens what the daemon remembers of others for the owner of the machine.
-func (p *parts) openRecords(o Options) (err error) {
-	if p.audit, err = audit.Open(o.Home.Audit(), p.logger); err != nil {
+func (p *parts) openRecords(o Options) error {
+	log, err := audit.Open(o.Home.Audit(), p.logger)
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrState, err)
 	}
+	p.audit = audit.Record(log)
 	p.pending = pending.Open(o.Home, p.logger)
 	p.trust.OnBound(func(sha1, sha256 halibut.Thumbprint) {
 		p.audit.Note(audit.Entry{What: audit.Trust, Decision: "bound", Operator: string(sha256), User: audit.LocalUser(os.LookupEnv),

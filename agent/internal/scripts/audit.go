@@ -80,11 +80,16 @@ func (s *Store) auditKnown(ctx context.Context, t *ticket, cmd tentacle.StartScr
 	s.note(ctx, e)
 }
 
-// auditEnd records a cancel or a completion; of a ticket that is not there t is nil.
+// auditEnd records a cancel or a completion; of a ticket that is not there t is nil. A reason says that nothing comes of it.
 func (s *Store) auditEnd(ctx context.Context, what, operator, id string, t *ticket) {
 	e := audit.Entry{What: what, Decision: audit.Allowed, Operator: operator, Ticket: id}
-	if t == nil {
+	switch {
+	case t == nil:
 		e.Reason = "the operator has no such ticket"
+	case t.newer:
+		e.Reason = "a newer Tentacle made it; it is left as it is"
+	case what == audit.Cancel && t.exitCode() != nil:
+		e.Reason = "it had ended already"
 	}
 	s.note(ctx, e)
 }
