@@ -5,29 +5,39 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers"
 )
 
+// version is set by the build: -ldflags "-X main.version=1.2.3".
+var version = "unknown"
+
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "mantle:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string) error {
+func run(args []string, out io.Writer) error {
 	f, err := controllers.ParseFlags(flag.CommandLine, args) // where controller-runtime has put --kubeconfig
 	if err != nil {
+		return err
+	}
+	if f.Version {
+		_, err := fmt.Fprintln(out, version)
 		return err
 	}
 	level := zapcore.InfoLevel
@@ -36,6 +46,9 @@ func run(args []string) error {
 	}
 	ctrl.SetLogger(zap.New(zap.UseDevMode(false), zap.Level(level)))
 	f.Logger = ctrl.Log.WithName("machines")
+	if err := tellVersion(); err != nil {
+		return err
+	}
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("finding the Kubernetes API (--kubeconfig, or in a pod): %w", err)
@@ -58,6 +71,17 @@ func run(args []string) error {
 	}
 	if err := mgr.Start(ctrl.SetupSignalHandler()); err != nil {
 		return fmt.Errorf("running: %w", err)
+	}
+	return nil
+}
+
+// tellVersion puts the version into the log and the metrics.
+func tellVersion() error {
+	ctrl.Log.Info("starting Mantle", "version", version)
+	built := prometheus.NewGauge(prometheus.GaugeOpts{Name: "mantle_build_info", Help: "1, with the operator's version.", ConstLabels: prometheus.Labels{"version": version}})
+	built.Set(1)
+	if err := metrics.Registry.Register(built); err != nil {
+		return fmt.Errorf("adding the version to the metrics: %w", err)
 	}
 	return nil
 }

@@ -36,6 +36,8 @@ type Flags struct {
 	elect                      bool
 	// Verbose logs decisions, too.
 	Verbose bool
+	// Version asks for the version, and for nothing else.
+	Version bool
 }
 
 // ParseFlags reads the command line. The error names the flag and the remedy.
@@ -56,8 +58,12 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	set.StringVar(&f.leaseName, "leader-election-id", "mantle.mantle.dev", "the name of the lease")
 	set.DurationVar(&f.LeaseDuration, "lease-duration", 15*time.Second, "how long a leader may be silent before another takes over")
 	set.BoolVar(&f.Verbose, "v", false, "log decisions, too")
+	set.BoolVar(&f.Version, "version", false, "print the version and exit")
 	if err := set.Parse(args); err != nil {
 		return f, fmt.Errorf("reading the flags: %w", err)
+	}
+	if f.Version {
+		return f, nil
 	}
 	if f.Namespace == "" {
 		return f, errors.New("--namespace is missing: name the operator's own namespace, or set POD_NAMESPACE")
