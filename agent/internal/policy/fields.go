@@ -52,7 +52,7 @@ func (r *reader) rules(n *yaml.Node, key, operator string) Rules {
 }
 
 func (r *reader) hours(n *yaml.Node, key string) *Hours {
-	h := &Hours{}
+	h, before := &Hours{}, r.mark()
 	r.mapping(n, key, "timeZone, allow", map[string]field{
 		"timeZone": func(n *yaml.Node, key string) {
 			zone, err := parseZone(n.Value)
@@ -72,7 +72,7 @@ func (r *reader) hours(n *yaml.Node, key string) *Hours {
 			}
 		},
 	}, nil)
-	if len(h.Windows) == 0 && len(r.problems) == 0 {
+	if len(h.Windows) == 0 && r.mark() == before {
 		r.bad(n, key, "allow names no time at all; %s", errWindow)
 	}
 	return h
@@ -96,14 +96,14 @@ func (r *reader) interpreters(n *yaml.Node, key string) []step.Shell {
 }
 
 func (r *reader) users(n *yaml.Node, key string) []string {
-	all := []string{}
+	all, before := []string{}, r.mark()
 	for _, entry := range r.list(n, key) {
 		if err := step.CheckUser(entry.Value); err != nil {
 			r.bad(entry, key, "the name of a user %s", err)
 		}
 		all = append(all, entry.Value)
 	}
-	if len(all) == 0 && len(r.problems) == 0 {
+	if len(all) == 0 && r.mark() == before {
 		r.bad(n, key, "names nobody, so that no script could run; name the users that scripts may run as")
 	}
 	return all
@@ -130,13 +130,15 @@ func (r *reader) list(n *yaml.Node, key string) []*yaml.Node {
 		r.bad(n, key, "has %d entries; at most %d are allowed", len(n.Content), maxEntries)
 		return nil
 	}
+	var texts []*yaml.Node
 	for _, entry := range n.Content {
 		if entry.Kind != yaml.ScalarNode || entry.Tag == "!!null" || entry.Anchor != "" {
 			r.bad(entry, key, "has an entry that is no plain text; write texts only")
-			return nil
+			continue
 		}
+		texts = append(texts, entry)
 	}
-	return n.Content
+	return texts
 }
 
 func (r *reader) number(n *yaml.Node, key string) int {

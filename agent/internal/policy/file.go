@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -74,6 +75,7 @@ func Parse(data []byte) (*Policy, error) {
 	r := &reader{}
 	p := r.policy(document.Content[0])
 	if len(r.problems) > 0 {
+		slices.SortStableFunc(r.problems, func(a, b Problem) int { return a.Line - b.Line })
 		return nil, &FileError{r.problems}
 	}
 	return p, nil
@@ -95,6 +97,9 @@ func (r *reader) bad(n *yaml.Node, key, format string, args ...any) {
 		r.problems = append(r.problems, Problem{Line: n.Line, Key: key, Text: fmt.Sprintf(format, args...)})
 	}
 }
+
+// mark is how much is wrong so far. A value that is empty for what is wrong in it is not called empty as well.
+func (r *reader) mark() int { return len(r.problems) }
 
 // field reads the value of a key; key is its path.
 type field func(n *yaml.Node, key string)
@@ -143,14 +148,14 @@ func (r *reader) policy(n *yaml.Node) *Policy {
 		found = true
 		r.operators(n, key, p)
 	}}, nil)
-	if !found && len(r.problems) == 0 {
+	if !found && n.Kind == yaml.MappingNode {
 		r.bad(n, "operators", "is missing; write the rules of each operator below it")
 	}
 	return p
 }
 
 func (r *reader) operators(n *yaml.Node, key string, p *Policy) {
-	seen := map[string]bool{}
+	seen, before := map[string]bool{}, r.mark()
 	r.mapping(n, key, `the operators' thumbprints, or "*" for all others`, nil, func(name, value *yaml.Node) {
 		path := join(key, name.Value)
 		operator := name.Value
@@ -158,6 +163,7 @@ func (r *reader) operators(n *yaml.Node, key string, p *Policy) {
 			t, err := halibut.ParseThumbprint(operator)
 			if err != nil {
 				r.bad(name, path, `%s; name an operator by its thumbprint as 'tentacle trust list' prints it, or write "*" for all others`, err)
+				r.rules(value, path, operator) // what is wrong there is told, too
 				return
 			}
 			operator = string(t)
@@ -172,7 +178,7 @@ func (r *reader) operators(n *yaml.Node, key string, p *Policy) {
 		}
 		seen[operator] = true
 	})
-	if len(p.Operators) == 0 && len(r.problems) == 0 {
+	if len(p.Operators) == 0 && r.mark() == before {
 		r.bad(n, key, "names no operator, which would forbid everything; name one, or remove the file")
 	}
 }

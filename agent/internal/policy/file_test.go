@@ -118,6 +118,58 @@ func TestAllProblemsAreToldAtOnceAndBounded(t *testing.T) {
 	}
 }
 
+// What is wrong in one place does not hide what is wrong in another.
+func TestEveryProblemOfAFileIsTold(t *testing.T) {
+	_, err := Parse([]byte(`operators:
+  alice:
+    maxScript: 1
+  "*":
+    users: []
+    hours: {}
+    requireEngine: true
+    folders: [srv, {}, etc]
+  ` + sha256A + `:
+    hours: {allow: []}
+    requireEngine: true
+    users: []
+other: 1
+`))
+	file, ok := errors.AsType[*FileError](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, p := range file.Problems {
+		told = append(told, p.String())
+	}
+	for i, want := range []string{
+		"line 2: operators.alice: ",
+		"line 3: operators.alice.maxScript: is no known key",
+		"line 5: operators.*.users: names nobody",
+		"line 6: operators.*.hours: allow names no time at all",
+		"line 8: operators.*.folders: has an entry that is no plain text",
+		`line 8: operators.*.folders: "srv" is not the absolute path`,
+		`line 8: operators.*.folders: "etc" is not the absolute path`,
+		"line 10: operators." + sha256A + ".hours: allow names no time at all",
+		"line 12: operators." + sha256A + ".users: names nobody",
+		"line 13: other: is no known key",
+	} {
+		if i >= len(told) || !strings.HasPrefix(told[i], want) {
+			t.Errorf("problem %d is not %q:\n%s", i, want, strings.Join(told, "\n"))
+			return
+		}
+	}
+}
+
+func TestAFileWithoutOperatorsIsToldAlsoBesideOtherProblems(t *testing.T) {
+	for _, content := range []string{"other: 1\n", "other: 1\noperators: {}\n"} {
+		_, err := Parse([]byte(content))
+		if err == nil || !strings.Contains(err.Error(), "other: is no known key") || !strings.Contains(err.Error(), "; line ") {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+}
+
 func TestTheExampleOfTheManualIsOne(t *testing.T) {
 	manual, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
