@@ -9,8 +9,9 @@ import (
 	"path/filepath"
 )
 
-// maxStateFile bounds what is read of a state file; arguments may be long.
-const maxStateFile = 32 << 20
+// maxStateFile bounds what is read of a state file. The longest has a script's arguments, which may take six times their
+// bytes there.
+const maxStateFile = 1 << 20
 
 // ReadState reads a state file into target. found is false where there is none, or no whole one: a power
 // cut may leave such a file where it was not synced. It fails with ErrNewer where the file is of another

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 
 	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/agent/internal/process"
@@ -42,6 +43,9 @@ func refusedWith(err error) (code int32, line string) {
 
 // judge finds out what a start asks for, keeps it with the ticket, and asks whether it is allowed.
 func (s *Store) judge(ctx context.Context, t *ticket, cmd tentacle.StartScriptCommandV2, body string) (err error) {
+	if err := checkSize(cmd); err != nil {
+		return err
+	}
 	if t.record.Script, t.record.Plan, err = digests(cmd, body); err != nil {
 		return err
 	}
@@ -85,6 +89,9 @@ func (s *Store) readCall(t *ticket, cmd tentacle.StartScriptCommandV2) error {
 		return err
 	}
 	t.record.Call = policy.CallOf(data)
+	if problem := t.record.Call.Problem; len(problem) > maxProblem {
+		t.record.Call.Problem = strings.ToValidUTF8(problem[:maxProblem], "")
+	}
 	if user := t.record.Call.User; user != t.record.Process.User && len(s.cfg.Engine) > 0 && process.Privileged() {
 		t.record.Process.StepUser = user // whom the engine has no right to become
 	}

@@ -5,6 +5,7 @@ package scripts
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,7 +84,10 @@ func (r *rig) restart() {
 
 // stop leaves no process behind.
 func (r *rig) stop() {
-	for key, t := range r.known {
+	r.mu.Lock()
+	known := maps.Clone(r.known)
+	r.mu.Unlock()
+	for key, t := range known {
 		if phase, _, _ := t.snapshot(); phase != finished && !t.newer {
 			_ = r.cancel(t)
 			r.end1(key)

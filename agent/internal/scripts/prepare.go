@@ -32,7 +32,7 @@ func (e badStartError) Error() string { return e.why }
 
 // badName refuses a file for its name.
 func badName(name, reason string) error {
-	return badStartError{tentacle.ExitBadTicket, fmt.Sprintf("The file %q is refused: %s", name, reason)}
+	return badStartError{tentacle.ExitBadTicket, fmt.Sprintf("The file %.200q is refused: %s", name, reason)}
 }
 
 // prepare writes the script's folder and its journal, and the start into the audit log, and syncs all at the same time.
@@ -105,7 +105,7 @@ func writeScriptFile(b *batch, target string, f tentacle.ScriptFile) error {
 	}
 	content, err := f.Contents.Open()
 	if err != nil {
-		return fmt.Errorf("reading file %q: %w", f.Name, err)
+		return fmt.Errorf("reading file %.200q: %w", f.Name, err)
 	}
 	defer content.Close()
 	if f.EncryptionPassword == nil || *f.EncryptionPassword == "" {
@@ -113,14 +113,14 @@ func writeScriptFile(b *batch, target string, f tentacle.ScriptFile) error {
 	}
 	plain, err := io.ReadAll(io.LimitReader(content, maxEncrypted+1))
 	if err != nil {
-		return fmt.Errorf("reading file %q: %w", f.Name, err)
+		return fmt.Errorf("reading file %.200q: %w", f.Name, err)
 	}
 	if len(plain) > maxEncrypted {
 		return badName(f.Name, "a file with a password has at most 64 MiB")
 	}
 	secret, err := encrypt(plain, *f.EncryptionPassword)
 	if err != nil {
-		return fmt.Errorf("encrypting file %q: %w", f.Name, err)
+		return fmt.Errorf("encrypting file %.200q: %w", f.Name, err)
 	}
 	return b.workFile(target, strings.NewReader(string(secret)))
 }
@@ -137,7 +137,7 @@ func fileNames(files []tentacle.ScriptFile) ([]string, error) {
 		}
 		name = path.Clean(name)
 		if part := otherwiseNamed(name); part != "" {
-			return nil, badName(f.Name, fmt.Sprintf("Windows would make something else of the name %q", part))
+			return nil, badName(f.Name, fmt.Sprintf("Windows would make something else of the name %.200q", part))
 		}
 		key := strings.ToLower(name)
 		if name == "." || taken[key] {

@@ -71,6 +71,7 @@ func (s *Store) take(key string) *ticket {
 		return nil
 	}
 	r, err := s.readRecord(key)
+	r.Process = process.Spec{} // for the supervisor, who reads it in the journal
 	t := s.newTicket(key, r)
 	close(t.ready)
 	if errors.Is(err, process.ErrNewer) {

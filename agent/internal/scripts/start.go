@@ -41,6 +41,10 @@ func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartSc
 		return *refused, nil
 	}
 	t, fresh, answer, err := s.admit(key, operator, cmd)
+	if errors.Is(err, errTooMany) {
+		s.note(ctx, audit.Entry{What: audit.Start, Decision: audit.Refused, Operator: operator, Ticket: id.TaskID, Script: audit.Digest([]byte(body)), Reason: errTooMany.Error()})
+		s.sweep() // so that it passes even where nothing else sweeps
+	}
 	if err != nil {
 		return none, err
 	}
@@ -111,6 +115,9 @@ func (s *Store) admit(key, operator string, cmd tentacle.StartScriptCommandV2) (
 	if s.life.Err() != nil {
 		return nil, false, nil, errShuttingDown
 	}
+	if err := s.checkCount(operator); err != nil {
+		return nil, false, nil, err
+	}
 	t = s.newTicket(key, s.newRecord(operator, cmd))
 	t.fresh = true
 	s.known[key] = t
@@ -118,7 +125,11 @@ func (s *Store) admit(key, operator string, cmd tentacle.StartScriptCommandV2) (
 	return t, true, nil, nil
 }
 
+// newRecord is what is kept of a command. One that asks for too much will be refused, so nothing is kept of it.
 func (s *Store) newRecord(operator string, cmd tentacle.StartScriptCommandV2) record {
+	if checkSize(cmd) != nil {
+		cmd = tentacle.StartScriptCommandV2{ScriptTicket: cmd.ScriptTicket}
+	}
 	r := record{
 		Version: process.Version, Ticket: cmd.ScriptTicket.TaskID, Operator: operator, TaskID: cmd.TaskID,
 		Arrived: time.Now().UTC(), Mutex: defaultMutex, Exclusive: cmd.Isolation == tentacle.FullIsolation,
@@ -150,6 +161,7 @@ func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScript
 		s.auditRefusal(ctx, t, audit.Start, err)
 	}
 	if err == nil {
+		t.record.Process = process.Spec{} // for the supervisor, who reads it in the journal
 		t.change(func() { t.phase = recorded })
 		s.follow(t, s.mutexes.join(t.record.Mutex, t.record.Exclusive))
 		return

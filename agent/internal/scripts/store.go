@@ -52,6 +52,8 @@ type Config struct {
 	FinishedAge  time.Duration // when a finished ticket that nobody completed is swept; 7 days
 	SweepPause   time.Duration // the least time between two sweeps; 1 h
 
+	MaxTickets int // how many scripts of one operator are known at a time, whether they wait, run or have ended; 1,000
+
 	MinFree  int64         // free bytes in the home below which no script is started; 500 MB
 	MaxReply int64         // output in one response, text and 64 bytes for each line; 4 MiB
 	Output   output.Limits // what is kept of a script's output
@@ -68,6 +70,9 @@ func (c Config) withDefaults() Config {
 		if *field == 0 {
 			*field = value
 		}
+	}
+	if c.MaxTickets == 0 {
+		c.MaxTickets = maxTickets
 	}
 	if c.MinFree == 0 {
 		c.MinFree = MinFree

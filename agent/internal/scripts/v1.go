@@ -50,6 +50,7 @@ func (s *Store) recordRefusal(t *ticket, code int32, why string) error {
 	if err := process.WriteState(t.dir, process.CommandFile, t.record, true); err != nil {
 		return err
 	}
+	t.record.Process = process.Spec{}
 	t.change(func() { t.phase, t.result = finished, result })
 	return nil
 }

@@ -1,0 +1,60 @@
+package scripts
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// What one start may ask for. All but the files is kept in the ticket's journal and in memory, and read at every
+// start of the daemon, so it is bounded far below what a request can carry.
+const (
+	maxName      = 200       // bytes of a TaskId or of a mutex' name
+	maxArguments = 128 << 10 // bytes of all arguments, with a space between them
+	maxProblem   = 1 << 10   // bytes of what is wrong with a plan, which may quote all of it
+)
+
+// maxTickets is how many scripts an operator has on a machine where Config says nothing else.
+const maxTickets = 1000
+
+// errTooMany says that an operator has as many scripts on this machine as it may. It may pass.
+var errTooMany = errors.New("too many scripts of this operator are on this machine")
+
+// checkSize refuses a start that asks for too much.
+func checkSize(cmd tentacle.StartScriptCommandV2) error {
+	if len(cmd.TaskID) > maxName {
+		return tooLarge("TaskId", len(cmd.TaskID), maxName)
+	}
+	if name := cmd.IsolationMutexName; name != nil && len(*name) > maxName {
+		return tooLarge("IsolationMutexName", len(*name), maxName)
+	}
+	size := len(cmd.Arguments)
+	for _, a := range cmd.Arguments {
+		size += len(a)
+	}
+	if size > maxArguments {
+		return tooLarge("Arguments", size, maxArguments)
+	}
+	return nil
+}
+
+func tooLarge(field string, size, most int) error {
+	return badStartError{tentacle.ExitBadTicket, fmt.Sprintf("The script is refused: %s has %d bytes; at most %d are allowed", field, size, most)}
+}
+
+// checkCount refuses a new ticket of an operator that has as many as it may have; s.mu is held.
+func (s *Store) checkCount(operator string) error {
+	n := 0
+	for _, t := range s.known {
+		if t.record.Operator == operator {
+			n++
+		}
+	}
+	if n < s.cfg.MaxTickets {
+		return nil
+	}
+	return fmt.Errorf("%w (%d, which is the most): complete those that have ended and try again, or wait until they are forgotten, %d days after their end",
+		errTooMany, n, s.cfg.FinishedAge/(24*time.Hour))
+}
