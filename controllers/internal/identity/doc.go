@@ -1,6 +1,7 @@
 // Package identity keeps the operator's identities: one for each namespace, as consent must not leak from one tenant
 // to another. The key is in Secret mantle-identity-<namespace> in the operator's namespace; ConfigMap mantle-identity
-// in the tenant's namespace publishes its thumbprints for people to put into Tentacles.
+// in the tenant's namespace publishes its thumbprints for people to put into Tentacles. An administrator can make the
+// Secret instead, with another certificate and key as PEM or PFX.
 //
 // For makes an identity at first need and answers from memory for a short time after. It never makes a second one by
 // itself: where the Secret is gone, or was made for an earlier namespace of the same name, it answers ErrLost with what

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -46,6 +45,8 @@ type Store struct {
 
 	mu    sync.Mutex
 	known map[string]remembered
+	// opened are the PFX of imported identities, by namespace.
+	opened map[string]opened
 }
 
 type remembered struct {
@@ -55,7 +56,7 @@ type remembered struct {
 
 // New makes a Store whose Secrets are in the operator's namespace. reader reads past the cache.
 func New(reader client.Reader, writer client.Client, operatorNamespace string) *Store {
-	return &Store{reader: reader, writer: writer, namespace: operatorNamespace, known: map[string]remembered{}}
+	return &Store{reader: reader, writer: writer, namespace: operatorNamespace, known: map[string]remembered{}, opened: map[string]opened{}}
 }
 
 // For is the operator's identity in a namespace.
@@ -91,7 +92,7 @@ func (s *Store) load(ctx context.Context, namespace string) (*tentacle.Identity,
 	if secret, err = s.settle(ctx, &ns, secret, published); err != nil {
 		return nil, err
 	}
-	identity, leaf, err := parse(namespace, secret)
+	identity, leaf, err := s.parse(namespace, secret)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +144,7 @@ func (s *Store) settle(ctx context.Context, ns *corev1.Namespace, secret *corev1
 
 // adopt takes an imported Secret, once it is seen to hold a certificate and its key.
 func (s *Store) adopt(ctx context.Context, ns *corev1.Namespace, secret *corev1.Secret) (*corev1.Secret, error) {
-	if _, _, err := parse(ns.Name, secret); err != nil {
+	if _, _, err := s.parse(ns.Name, secret); err != nil {
 		return nil, err
 	}
 	return s.update(ctx, ns, secret, nil)
@@ -188,11 +189,10 @@ func (s *Store) update(ctx context.Context, ns *corev1.Namespace, secret *corev1
 	return secret, nil
 }
 
-func parse(namespace string, secret *corev1.Secret) (*tentacle.Identity, *x509.Certificate, error) {
-	pair, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
+func (s *Store) parse(namespace string, secret *corev1.Secret) (*tentacle.Identity, *x509.Certificate, error) {
+	pair, err := s.pair(namespace, secret)
 	if err != nil {
-		// The error of the library tells nothing of the key.
-		return nil, nil, fmt.Errorf("%w: Secret %s does not hold a certificate and its key as PEM in tls.crt and tls.key: %w", ErrLost, secret.Name, err)
+		return nil, nil, fmt.Errorf("%w: Secret %s: %w", ErrLost, secret.Name, err)
 	}
 	leaf, err := x509.ParseCertificate(pair.Certificate[0])
 	if err != nil {
