@@ -13,6 +13,8 @@ import (
 const (
 	maxName      = 200       // bytes of a TaskId or of a mutex' name
 	maxArguments = 128 << 10 // bytes of all arguments, with a space between them
+	maxFiles     = 1000      // files, and as many folders for them
+	maxPath      = 1 << 10   // bytes of a file's name
 	maxProblem   = 1 << 10   // bytes of what is wrong with a plan, which may quote all of it
 )
 
@@ -38,6 +40,10 @@ func checkSize(cmd tentacle.StartScriptCommandV2) error {
 		return tooLarge("Arguments", size, maxArguments)
 	}
 	return nil
+}
+
+func tooMany(field, what string, n int) error {
+	return badStartError{tentacle.ExitBadTicket, fmt.Sprintf("The script is refused: %s has %d %s; at most %d are allowed", field, n, what, maxFiles)}
 }
 
 func tooLarge(field string, size, most int) error {

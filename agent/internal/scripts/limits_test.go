@@ -24,12 +24,25 @@ func tooLargeStarts(id string) map[string]tentacle.StartScriptCommandV2 {
 	mutex.IsolationMutexName = &name
 	arguments.Arguments = []string{"a", strings.Repeat("b", 128<<10)}
 	many.Arguments = make([]string, 128<<10+1)
+	files, folders := script(id, "echo"), script(id, "echo")
+	files.Files, folders.Files = emptyFiles(1001, "%d"), emptyFiles(501, "%d/x/y")
 	return map[string]tentacle.StartScriptCommandV2{
 		"TaskId has 201 bytes; at most 200 are allowed":             task,
 		"IsolationMutexName has 201 bytes; at most 200 are allowed": mutex,
 		"Arguments has 131075 bytes; at most 131072 are allowed":    arguments,
 		"Arguments has 131073 bytes; at most 131072 are allowed":    many,
+		"Files has 1001 files; at most 1000 are allowed":            files,
+		"Files has 1002 folders; at most 1000 are allowed":          folders,
 	}
+}
+
+// emptyFiles are so many files without content, named by a pattern.
+func emptyFiles(n int, pattern string) []tentacle.ScriptFile {
+	files := make([]tentacle.ScriptFile, n)
+	for i := range files {
+		files[i].Name = fmt.Sprintf(pattern, i)
+	}
+	return files
 }
 
 func TestAStartThatAsksForTooMuchIsRefusedAndLeavesNothing(t *testing.T) {

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/mantledeploy/mantle/agent/internal/account"
 	"github.com/mantledeploy/mantle/agent/internal/process"
@@ -126,12 +124,19 @@ func writeScriptFile(b *batch, target string, f tentacle.ScriptFile) error {
 }
 
 // fileNames returns the names of the files with slashes, or a badStartError for the first that leaves the
-// folder, takes the script's place, or comes twice.
+// folder, takes the script's place, or comes twice, or for too many.
 func fileNames(files []tentacle.ScriptFile) ([]string, error) {
+	if len(files) > maxFiles {
+		return nil, tooMany("Files", "files", len(files))
+	}
 	taken := map[string]bool{strings.ToLower(bootstrapName): true}
 	names := make([]string, len(files))
+	folders := map[string]bool{".": true}
 	for i, f := range files {
 		name := strings.ReplaceAll(f.Name, `\`, "/")
+		if len(name) > maxPath {
+			return nil, badName(f.Name, fmt.Sprintf("a name has at most %d bytes", maxPath))
+		}
 		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) || !filepath.IsLocal(filepath.FromSlash(name)) {
 			return nil, badName(f.Name, "a name must be a path inside the script's folder")
 		}
@@ -145,6 +150,12 @@ func fileNames(files []tentacle.ScriptFile) ([]string, error) {
 		}
 		taken[key] = true
 		names[i] = name
+		for dir := path.Dir(name); !folders[dir]; dir = path.Dir(dir) {
+			folders[dir] = true
+		}
+		if n := len(folders) - 1; n > maxFiles {
+			return nil, tooMany("Files", "folders", n)
+		}
 	}
 	return names, nil
 }
@@ -176,83 +187,6 @@ func (s *Store) checkSpace(files []tentacle.ScriptFile) error {
 		return fmt.Errorf("low disk space on this machine: %d MiB are free at %s, and starting the script needs %d MiB; make room and try again", free>>20, s.cfg.Home, need>>20)
 	}
 	return nil
-}
-
-// batch writes new files and syncs them together, as syncs that run at the same time cost little more than
-// one.
-type batch struct {
-	account *account.Account // of scripts
-	files   []*os.File
-	dirs    map[string]*account.Account // and who may open them; nil for the daemon
-}
-
-func (b *batch) dir(name string) { b.add(name, nil) }
-
-// workDir is dir for a folder of scripts.
-func (b *batch) workDir(name string) { b.add(name, b.account) }
-
-func (b *batch) add(name string, who *account.Account) {
-	if b.dirs == nil {
-		b.dirs = map[string]*account.Account{}
-	}
-	b.dirs[name] = who
-}
-
-// folders makes the folders of a relative slash path below root.
-func (b *batch) folders(root, name string) error {
-	if name == "." {
-		return nil
-	}
-	if err := b.folders(root, path.Dir(name)); err != nil {
-		return err
-	}
-	dir := filepath.Join(root, filepath.FromSlash(name))
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return folderError(name, err)
-	}
-	b.workDir(dir)
-	return nil
-}
-
-// workFile writes a file of the script's folder. Its content may come from where only the daemon may read, so
-// it was opened before.
-func (b *batch) workFile(name string, content io.Reader) error {
-	return account.As(b.account, func() error { return b.file(name, 0o600, content) })
-}
-
-func (b *batch) file(name string, mode fs.FileMode, content io.Reader) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) // #nosec G304 -- confined by fileNames, in a folder made by prepare
-	if err != nil {
-		return folderError(filepath.Base(name), err)
-	}
-	b.files = append(b.files, f)
-	_, err = io.Copy(f, content)
-	return err
-}
-
-// folderError tells a name that is both a file and a folder from a disk that fails.
-func folderError(name string, err error) error {
-	if errors.Is(err, fs.ErrExist) || isNotFolder(err) {
-		return badName(name, "the name is taken")
-	}
-	return err
-}
-
-// sync makes all durable and closes the files.
-func (b *batch) sync() error {
-	errs := make([]error, len(b.files)+len(b.dirs))
-	var all sync.WaitGroup
-	for i, f := range b.files {
-		all.Go(func() { errs[i] = errors.Join(f.Sync(), f.Close()) })
-	}
-	next := len(b.files)
-	for name, who := range b.dirs {
-		at := next
-		all.Go(func() { errs[at] = account.As(who, func() error { return process.SyncDir(name) }) })
-		next++
-	}
-	all.Wait()
-	return errors.Join(errs...)
 }
 
 func (s *Store) workFolder(id string) string { return filepath.Join(s.work, id) }
