@@ -51,3 +51,42 @@ func TestAMisspeltTargetOfABindingIsTold(t *testing.T) {
 		t.Errorf("it says %q", told.Message)
 	}
 }
+
+func TestOutputThatStayedInAnotherPodIsToldToBeUnavailable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.target("web-1")
+	letGo := m.holds("web/smoke")
+	defer letGo()
+	w.project()
+	w.release("1.0.0")
+	w.wish("1.0.0")
+	w.began(m, "1.0.0 web/smoke")
+	logOf := func(step int) *v1alpha1.ActionLog {
+		var rows v1alpha1.DeploymentRunSliceList
+		if err := w.client.List(t.Context(), &rows, client.InNamespace(w.namespace)); err != nil {
+			t.Fatal(err)
+		}
+		if len(rows.Items) != 1 || len(rows.Items[0].Status.Results) != 1 || len(rows.Items[0].Status.Results[0].Steps) <= step {
+			return nil
+		}
+		return rows.Items[0].Status.Results[0].Steps[step].Log
+	}
+	size := int64(len("step web/install of 1.0.0\n"))
+	w.eventually("the size of the text is told", func() (bool, string) {
+		log := logOf(0)
+		return log != nil && *log == (v1alpha1.ActionLog{Size: size}), fmt.Sprintf("%+v", log)
+	})
+	w.stop()
+	w.options.DataDir = t.TempDir() // the next pod
+	w.start()
+	w.eventually("the output is told to be gone", func() (bool, string) {
+		log := logOf(0)
+		return log != nil && *log == (v1alpha1.ActionLog{Size: size, Reason: v1alpha1.ReasonLogUnavailable}), fmt.Sprintf("%+v", log)
+	})
+	letGo()
+	w.readyWith(v1alpha1.ReasonUpToDate)
+	if log := logOf(1); log == nil || log.Size == 0 || log.Reason != "" {
+		t.Errorf("the output that came afterwards: %+v", log)
+	}
+}

@@ -75,6 +75,6 @@ const (
 	ReasonTransferFailed = "TransferFailed"
 	// ReasonEngineFailed surfaces when the engine on the machine could not carry the step out.
 	ReasonEngineFailed = "EngineFailed"
-	// ReasonLogUnavailable surfaces when the output was kept by an operator pod that is gone.
+	// ReasonLogUnavailable surfaces in the log of an action when its output was kept by an operator pod that is gone.
 	ReasonLogUnavailable = "LogUnavailable"
 )

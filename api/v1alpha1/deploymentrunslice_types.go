@@ -42,12 +42,13 @@ const (
 	StepLost      StepPhase = "Lost"
 )
 
-// LogRange says where in the run's log an action's output is.
-type LogRange struct {
-	// offset in bytes.
-	Offset int64 `json:"offset"`
-	// size in bytes.
+// ActionLog tells of an action's output, which the operator serves at /logs/<namespace>/<run>/<target>/<step>.
+type ActionLog struct {
+	// size of that text in bytes.
 	Size int64 `json:"size"`
+	// reason is LogUnavailable where the operator that goes on with the run does not have the output.
+	// +optional
+	Reason string `json:"reason,omitempty"`
 }
 
 // ActionStatus is one step on one target.
@@ -75,9 +76,9 @@ type ActionStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
-	// log says where its output is.
+	// log tells of its output.
 	// +optional
-	Log *LogRange `json:"log,omitempty"`
+	Log *ActionLog `json:"log,omitempty"`
 }
 
 // TargetResult is what happened on one target.

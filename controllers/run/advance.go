@@ -167,8 +167,8 @@ func (r *Reconciler) settleRow(f facts, l *live, k plan.Key, report tentacle.Rep
 	}
 	row.ExitCode, row.Reason, row.Message = report.ExitCode, report.Reason, cut(report.Message, maxMessage)
 	row.seconds = strconv.FormatFloat(report.Seconds, 'f', 1, 64)
-	offset, size := r.Logs.Range(f.Run.Namespace, f.Run.Name, k.Target, k.Step, row.Attempt)
-	row.log = &v1alpha1.LogRange{Offset: offset, Size: size}
+	size, _ := r.Logs.Size(f.Run.Namespace, f.Run.Name, k.Target, k.Step, row.Attempt)
+	row.log = &v1alpha1.ActionLog{Size: size}
 	switch report.Outcome {
 	case tentacle.OutcomeSucceeded:
 		row.Phase, row.Reason, row.Message = v1alpha1.StepSucceeded, "", ""

@@ -41,7 +41,7 @@ type place struct {
 type row struct {
 	plan.Row
 	seconds string
-	log     *v1alpha1.LogRange
+	log     *v1alpha1.ActionLog
 	// stored is true while the slice says what is here: only then may a machine be told of it.
 	stored bool
 	// sent is true once this process has handed it to the sessions.
@@ -153,6 +153,7 @@ func (r *Reconciler) take(ctx context.Context, f facts) (*live, error) {
 		}
 		l.load(&s)
 	}
+	r.missLogs(f.Run, l)
 	r.lives.put(f.Run, l)
 	return l, nil
 }
@@ -170,6 +171,19 @@ func (l *live) load(s *v1alpha1.DeploymentRunSlice) {
 		}
 		for _, a := range result.Steps {
 			l.rows[plan.Key{Target: result.Target, Step: a.Name}] = loaded(a)
+		}
+	}
+}
+
+// missLogs says of output that another operator kept, and this one does not have, that it is gone.
+func (r *Reconciler) missLogs(run *v1alpha1.DeploymentRun, l *live) {
+	for k, row := range l.rows {
+		if row.log == nil || row.log.Size == 0 || row.log.Reason != "" {
+			continue
+		}
+		if _, kept := r.Logs.Size(run.Namespace, run.Name, k.Target, k.Step, row.Attempt); !kept {
+			row.log = &v1alpha1.ActionLog{Size: row.log.Size, Reason: v1alpha1.ReasonLogUnavailable}
+			l.dirty[l.targets[k.Target].slice] = true
 		}
 	}
 }

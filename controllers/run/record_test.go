@@ -57,7 +57,7 @@ func fill(l *live, slice v1alpha1.DeploymentRunSlice) {
 	for _, target := range slice.Spec.Targets {
 		l.outputs[target.Name] = map[string]string{"step.output": strings.Repeat("\x01", 32<<10)}
 		for _, leaf := range v1alpha1.Leaves(l.process.Steps) {
-			l.rows[plan.Key{Target: target.Name, Step: leaf.Path}] = &row{seconds: "604800.0", log: &v1alpha1.LogRange{Size: 64 << 20},
+			l.rows[plan.Key{Target: target.Name, Step: leaf.Path}] = &row{seconds: "604800.0", log: &v1alpha1.ActionLog{Size: 64 << 20, Reason: v1alpha1.ReasonLogUnavailable},
 				Row: plan.Row{Phase: v1alpha1.StepSucceeded, Attempt: 1, StartTime: time.Now(), ExitCode: &exit, Reason: v1alpha1.ReasonMutexTimedOut, Message: strings.Repeat("\x01", maxMessage)}}
 		}
 	}

@@ -234,6 +234,6 @@ func (s *stage) Open(string) (io.ReadCloser, error) { return nil, io.EOF }
 func (s *stage) Sink(string, string, string, string, int32) tentacle.LogSink {
 	return nil
 }
-func (s *stage) Range(string, string, string, string, int32) (offset, size int64) { return 0, 0 }
+func (s *stage) Size(string, string, string, string, int32) (size int64, kept bool) { return 0, true }
 func (s *stage) Delete(string, string) error                                      { return nil }
 

@@ -2,9 +2,11 @@ package logs
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -101,16 +103,23 @@ func (s *Store) copyTo(w http.ResponseWriter, namespace, run, target, step strin
 		return fmt.Errorf("opening a log: %w", ErrNotKept)
 	}
 	defer file.Close()
+	copyText(w, file)
+	return nil
+}
+
+// copyText writes the text of a log and answers how long it is. It ends early where the reader goes away.
+func copyText(w io.Writer, file io.Reader) (size int64) {
 	lines := bufio.NewReaderSize(file, maxTail)
 	for {
-		line, err := lines.ReadString('\n')
-		if parts := strings.SplitN(line, "\t", 4); len(parts) == 4 {
-			if _, err := w.Write([]byte(parts[3])); err != nil {
-				return nil // the reader went away
+		line, err := lines.ReadSlice('\n') // no line is longer than maxTail
+		if parts := bytes.SplitN(line, []byte("\t"), 4); len(parts) == 4 {
+			n, err := w.Write(parts[3])
+			if size += int64(n); err != nil {
+				return size
 			}
 		}
 		if err != nil {
-			return nil // the end
+			return size
 		}
 	}
 }

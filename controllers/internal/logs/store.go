@@ -79,16 +79,18 @@ func (s *Store) Sink(namespace, run, target, step string, attempt int32) operato
 	return &sink{store: s, path: path, err: err, last: -1}
 }
 
-// Range says where that output is: offset and size in bytes of the file. Both are zero where there is none.
-func (s *Store) Range(namespace, run, target, step string, attempt int32) (offset, size int64) {
+// Size tells how long the text of that output is, in bytes, and whether it is here.
+func (s *Store) Size(namespace, run, target, step string, attempt int32) (size int64, kept bool) {
 	path, err := s.path(namespace, run, target, step, attempt)
 	if err != nil {
-		return 0, 0
+		return 0, false
 	}
-	if info, err := os.Stat(path); err == nil {
-		return 0, info.Size()
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, false
 	}
-	return 0, 0
+	defer file.Close()
+	return copyText(io.Discard, file), true
 }
 
 // Delete drops the output of a whole run.

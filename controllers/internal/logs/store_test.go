@@ -75,10 +75,10 @@ func TestTheOldestRunsGo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, size := s.Range("shop", "one", "web-1", "step", 1); size != 0 {
+	if _, kept := s.Size("shop", "one", "web-1", "step", 1); kept {
 		t.Error("the oldest run is still there")
 	}
-	if _, size := s.Range("shop", "three", "web-1", "step", 1); size == 0 {
+	if size, kept := s.Size("shop", "three", "web-1", "step", 1); !kept || size != 701 {
 		t.Error("the newest run is gone")
 	}
 }
@@ -118,10 +118,15 @@ func TestALogThatIsTooLargeStaysCut(t *testing.T) {
 		}
 	}
 	s, _ := Open(dir, 0)
-	if _, size := s.Range("shop", "run", "web-1", "web/install", 1); size > maxAction+1<<10 {
-		t.Errorf("%d bytes are kept", size)
+	path, _ := s.path("shop", "run", "web-1", "web/install", 1)
+	if info, err := os.Stat(path); err != nil || info.Size() > maxAction+1<<10 {
+		t.Errorf("%v: %v", info, err)
 	}
-	if got := read(t, s); strings.Count(got, notice) != 1 || !strings.HasSuffix(got, notice+"\n") {
+	got := read(t, s)
+	if size, kept := s.Size("shop", "run", "web-1", "web/install", 1); !kept || size != int64(len(got)) {
+		t.Errorf("%d bytes are told and %d are given", size, len(got))
+	}
+	if strings.Count(got, notice) != 1 || !strings.HasSuffix(got, notice+"\n") {
 		t.Error("it does not end by saying that it was cut")
 	}
 }
