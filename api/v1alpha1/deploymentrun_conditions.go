@@ -34,6 +34,8 @@ const (
 	ReasonNothingToDo = "NothingToDo"
 	// ReasonTooManyProjects surfaces when a target would hold more than 32 pairs of project and environment.
 	ReasonTooManyProjects = "TooManyProjects"
+	// ReasonNotPrepared surfaces while a step cannot begin, as the API server does not give what it needs.
+	ReasonNotPrepared = "NotPrepared"
 	// ReasonDeleted surfaces while a run that was deleted ends its scripts.
 	ReasonDeleted = "Deleted"
 )

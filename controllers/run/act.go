@@ -2,77 +2,161 @@ package run
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	identities "github.com/mantledeploy/mantle/controllers/internal/identity"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
 	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
-// packagesNeeded keeps a run from sending what the cache has lost.
-func (r *Reconciler) packagesNeeded(f facts, l *live) obstacle {
-	for _, leaf := range l.leaves {
-		if leaf.Deploy != nil && f.Release != nil {
-			return r.packagesReady(f)
-		}
-	}
-	return obstacle{}
-}
+// pauses before what could not be prepared is tried again, where no event tells when.
+const (
+	retryPrepare = 2 * time.Second
+	retryResume  = 5 * time.Second
+)
 
 // resume hands rows that are written as Running, by an earlier process or by a pass that ended early, to the sessions,
 // which ask the machines before they start anything. It tells the machines, also again, of results that are written.
-func (r *Reconciler) resume(ctx context.Context, f facts, l *live) {
+// The answer is when to come again for what cannot be taken up yet.
+func (r *Reconciler) resume(ctx context.Context, f facts, l *live) (again time.Duration) {
 	for k, row := range l.rows {
 		switch {
 		case !row.stored:
 		case row.Phase == v1alpha1.StepRunning && !row.sent:
-			action, err := r.compose(ctx, f, l, k)
-			if err != nil {
-				// The values may come back; until then the plan's deadline bounds the wait.
+			if err := r.takeUp(ctx, f, l, k); err != nil {
 				ctrl.LoggerFrom(ctx).Info("cannot take up an action yet", "target", k.Target, "step", k.Step, "why", err.Error())
-				continue
+				again = retryResume
 			}
-			action.Resume, row.sent = true, true
-			r.Machines.Dispatch(action)
 		case row.Phase.IsTerminal() && row.Attempt > 0 && !row.completed:
 			r.complete(ctx, f, l, k)
 		}
+	}
+	return again
+}
+
+// takeUp has the machine asked about one action. Where it could not be started now, the machine is asked all the same.
+func (r *Reconciler) takeUp(ctx context.Context, f facts, l *live, k plan.Key) error {
+	row := l.rows[k]
+	action, err := r.compose(ctx, f, l, plan.Start{Key: k, Attempt: row.Attempt, Final: row.final})
+	if err != nil {
+		action.Barred = barred(err, f.Stop)
+	}
+	if err != nil && (action.Barred == nil || action.Machine.Address == "") {
+		return err
+	}
+	action.Resume, row.sent = true, true
+	r.Machines.Dispatch(action)
+	if row.CancelSent {
+		r.Machines.Cancel(action.Ticket)
+	}
+	return nil
+}
+
+// barred says why an action is not started where its machine does not know it; nil where the error may soon pass.
+func barred(err error, stop plan.Stop) *tentacle.Barred {
+	var never *endError
+	var wait *waitError
+	switch {
+	case errors.As(err, &never):
+		return &tentacle.Barred{Reason: never.reason, Message: err.Error()}
+	case errors.As(err, &wait):
+		return &tentacle.Barred{Reason: wait.Reason, Message: err.Error()}
+	case stop == plan.Cancel:
+		return &tentacle.Barred{Reason: v1alpha1.ReasonNotPrepared, Message: err.Error()}
+	default:
+		return nil
 	}
 }
 
 // complete tells the machine that the result is written, once for this process. It is not told of one that may yet be
 // lost: it would answer a next leader with nothing but the exit code.
 func (r *Reconciler) complete(ctx context.Context, f facts, l *live, k plan.Key) {
-	row := l.rows[k]
-	row.completed = true
-	if m, err := r.machine(ctx, f, l, k.Target); err == nil {
-		r.Machines.Complete(m, l.ticket(f.Run, k))
+	ticket := l.ticket(f.Run, k)
+	m, err := r.machine(ctx, f, l, k.Target)
+	var never *endError
+	switch {
+	case err == nil:
+		r.Machines.Complete(m, ticket)
+	case !errors.As(err, &never):
+		return // a later pass can
 	}
-	r.Machines.Forget(l.ticket(f.Run, k))
+	l.rows[k].completed = true
+	r.Machines.Forget(ticket)
 }
 
-// enter writes the decision into the rows and prepares what starts. An action that cannot be prepared ends at once.
-func (r *Reconciler) enter(ctx context.Context, f facts, l *live, d plan.Decision) []tentacle.Action {
+// prepared is what enter made of a decision.
+type prepared struct {
+	actions []tentacle.Action
+	// ended says that a start has ended already, as it can never be made.
+	ended bool
+	// held is why a start has to wait; the zero value means that none has.
+	held obstacle
+}
+
+// enter writes the decision into the rows and prepares what starts. An action that can never be prepared ends at once; one
+// that cannot be prepared yet has no row, so that the plan asks for it again.
+func (r *Reconciler) enter(ctx context.Context, f facts, l *live, d plan.Decision) prepared {
 	for _, end := range d.End {
 		row := l.touch(end.Key)
 		row.Phase, row.Reason, row.Message, row.EndTime = end.Phase, end.Reason, cut(end.Message, maxMessage), f.Now
 	}
-	var actions []tentacle.Action
+	var p prepared
 	for _, start := range d.Start {
-		row := l.touch(start.Key)
-		row.Attempt, row.final = start.Attempt, start.Final
-		action, err := r.compose(ctx, f, l, start.Key)
-		if err != nil {
-			row.Attempt = 0
-			row.Phase, row.Reason, row.Message, row.EndTime = v1alpha1.StepFailed, v1alpha1.ReasonVariableMissing, cut(err.Error(), maxMessage), f.Now
-			continue
+		action, err := r.prepare(ctx, f, l, start)
+		var never *endError
+		switch {
+		case err == nil:
+			row := l.touch(start.Key)
+			row.Attempt, row.final = start.Attempt, start.Final
+			row.Phase, row.StartTime = v1alpha1.StepRunning, f.Now
+			p.actions = append(p.actions, action)
+		case errors.As(err, &never):
+			row := l.touch(start.Key)
+			row.Phase, row.Reason, row.Message, row.EndTime = v1alpha1.StepFailed, never.reason, cut(never.Error(), maxMessage), f.Now
+			p.ended = true
+		default:
+			ctrl.LoggerFrom(ctx).Info("cannot begin an action yet", "target", start.Target, "step", start.Step, "why", err.Error())
+			p.held = firstHeld(p.held, start, err)
 		}
-		row.Phase, row.StartTime = v1alpha1.StepRunning, f.Now
-		actions = append(actions, action)
 	}
-	return actions
+	return p
+}
+
+// firstHeld keeps the first of the reasons for which starts wait, and the shortest pause.
+func firstHeld(before obstacle, start plan.Start, err error) obstacle {
+	o := waitFor(v1alpha1.ReasonNotPrepared, "%s cannot begin on %s yet: %v", start.Step, start.Target, err)
+	var wait *waitError
+	if errors.As(err, &wait) {
+		o = wait.obstacle
+	}
+	if o.Again == 0 {
+		o.Again = retryPrepare
+	}
+	if before.Phase == "" {
+		return o
+	}
+	before.Again = min(before.Again, o.Again)
+	return before
+}
+
+// prepare composes an action that has never been sent, once its package is there.
+func (r *Reconciler) prepare(ctx context.Context, f facts, l *live, start plan.Start) (tentacle.Action, error) {
+	if leaf := l.leaves[start.Step]; leaf.Deploy != nil {
+		p, err := l.packageOf(f, leaf)
+		if err != nil {
+			return tentacle.Action{}, err
+		}
+		if o := r.packageReady(f, p); o.Phase != "" {
+			return tentacle.Action{}, o.asError()
+		}
+	}
+	return r.compose(ctx, f, l, start)
 }
 
 // send hands out what the slices now say: starts, cancels, and results that are written.
@@ -90,15 +174,22 @@ func (r *Reconciler) send(f facts, l *live, d plan.Decision, actions []tentacle.
 
 // machine is how the target is reached now.
 func (r *Reconciler) machine(ctx context.Context, f facts, l *live, name string) (tentacle.Machine, error) {
-	t := f.Targets[name]
-	if t == nil || t.UID != l.targets[name].UID {
-		return tentacle.Machine{}, errGone
+	t, was := f.Targets[name], l.targets[name]
+	if t == nil || t.UID != was.UID {
+		return tentacle.Machine{}, &endError{v1alpha1.ReasonTargetDeleted, errGone}
 	}
 	identity, err := r.Identities.For(ctx, f.Run.Namespace)
-	if err != nil {
-		return tentacle.Machine{}, err
+	if errors.Is(err, identities.ErrLost) {
+		return tentacle.Machine{}, &endError{v1alpha1.ReasonIdentityLost, err}
 	}
-	return machineOf(t, f.policy(t), identity)
+	if err != nil {
+		return tentacle.Machine{}, fmt.Errorf("finding the operator's identity: %w", err)
+	}
+	m, err := machineOf(t, f.policy(t), identity)
+	if err != nil {
+		return tentacle.Machine{}, &endError{v1alpha1.ReasonInvalidAddress, err}
+	}
+	return m, nil
 }
 
 func owner(run *v1alpha1.DeploymentRun) types.NamespacedName {

@@ -31,10 +31,7 @@ func (r *Reconciler) advance(ctx context.Context, f facts) (time.Duration, error
 	if err != nil {
 		return 0, err
 	}
-	if o := r.packagesNeeded(f, l); o.Phase != "" && f.Stop != plan.Cancel {
-		describeObstacle(f, o)
-		return max(o.Again, time.Second), nil
-	}
+	l.learnPackages(f)
 	r.resume(ctx, f, l)
 	r.ingest(f, l)
 	return r.decide(ctx, f, l)
@@ -46,21 +43,22 @@ func (r *Reconciler) decide(ctx context.Context, f facts, l *live) (time.Duratio
 	for _, note := range decision.Notes {
 		ctrl.LoggerFrom(ctx).V(1).Info("decided", "why", note)
 	}
-	actions := r.enter(ctx, f, l, decision)
+	p := r.enter(ctx, f, l, decision)
 	again, err := r.write(ctx, f, l, l.begins() || decision.Outcome != nil)
 	if err != nil {
 		return 0, err
 	}
-	r.send(f, l, decision, actions)
-	r.resume(ctx, f, l)
-	describeProgress(f, plan.Summarize(planFacts(f, l)))
-	if decision.Outcome != nil && len(decision.Start) == len(actions) {
+	r.send(f, l, decision, p.actions)
+	again = soonest(again, r.resume(ctx, f, l))
+	describeProgress(f, plan.Summarize(planFacts(f, l)), p.held)
+	switch {
+	case decision.Outcome != nil:
 		return 0, r.finish(ctx, f, *decision.Outcome)
+	case p.ended:
+		return time.Millisecond, nil // the plan has not seen yet that it has
+	default:
+		return soonest(soonest(again, p.held.Again), decision.Wake), nil
 	}
-	if len(decision.Start) != len(actions) {
-		return time.Millisecond, nil // a start that could not be prepared has ended; decide again
-	}
-	return soonest(again, decision.Wake), nil
 }
 
 // begins tells whether an action waits for its row to be written before it is sent.

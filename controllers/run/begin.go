@@ -2,18 +2,14 @@ package run
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/feed"
-	"github.com/mantledeploy/mantle/controllers/internal/packages"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
@@ -149,37 +145,4 @@ func goesFirst(a, b *v1alpha1.DeploymentRun) bool {
 		return a.CreationTimestamp.Before(&b.CreationTimestamp)
 	}
 	return a.Name < b.Name
-}
-
-// packagesReady sees that every package of the release is in the cache.
-func (r *Reconciler) packagesReady(f facts) obstacle {
-	owner := packages.Owner{Kind: OwnerKind, NamespacedName: types.NamespacedName{Namespace: f.Run.Namespace, Name: f.Run.Name}}
-	for _, p := range f.Release.Status.Packages {
-		ref := packages.Ref{URL: p.URL, Digest: p.Digest}
-		_, state, err := r.Packages.Ensure(owner, ref)
-		switch state {
-		case packages.Ready:
-		case packages.Pending:
-			return waitFor(v1alpha1.ReasonPackagePending, "package %s %s is being fetched", p.Name, p.Version)
-		case packages.Failed:
-			return r.packageFailed(p, ref, err)
-		}
-	}
-	return obstacle{}
-}
-
-func (r *Reconciler) packageFailed(p v1alpha1.ResolvedPackage, ref packages.Ref, err error) obstacle {
-	o := waitFor(v1alpha1.ReasonPackageUnavailable, "package %s %s: %v", p.Name, p.Version, err)
-	var refused *feed.RefusedError
-	switch {
-	case errors.Is(err, packages.ErrChanged):
-		o.Phase, o.Reason = v1alpha1.RunFailed, v1alpha1.ReasonPackageChanged
-	case errors.As(err, &refused):
-		o.Phase, o.Reason = v1alpha1.RunFailed, v1alpha1.ReasonPackageRefused
-	default:
-		if at := r.Packages.RetryAt(ref); !at.IsZero() {
-			o.Again = max(at.Sub(r.Now()), 0) + time.Millisecond
-		}
-	}
-	return o
 }

@@ -8,9 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -20,6 +17,28 @@ import (
 )
 
 var errGone = errors.New("the DeploymentTarget is gone")
+
+// endError is why an action can never begin. Any other error may pass, and the action begins then.
+type endError struct {
+	reason string
+	error
+}
+
+func (e *endError) Unwrap() error { return e.error }
+
+// readError is that of an API server which did not answer: it says nothing about the object.
+type readError struct{ error }
+
+func (e *readError) Unwrap() error { return e.error }
+
+// missing tells that a value is not there or cannot be worked out, unless it could not even be read.
+func missing(err error) error {
+	var unread *readError
+	if err == nil || errors.As(err, &unread) {
+		return err
+	}
+	return &endError{v1alpha1.ReasonVariableMissing, err}
+}
 
 // machineOf reads what is needed to reach a target.
 func machineOf(t *v1alpha1.DeploymentTarget, policy *v1alpha1.TargetPolicy, identity *tentacle.Identity) (tentacle.Machine, error) {
@@ -39,34 +58,36 @@ func machineOf(t *v1alpha1.DeploymentTarget, policy *v1alpha1.TargetPolicy, iden
 	return m, nil
 }
 
-// compose builds the action of a row: the plan with its values as they are now. The row's attempt is set already.
-func (r *Reconciler) compose(ctx context.Context, f facts, l *live, k plan.Key) (tentacle.Action, error) {
+// compose builds an action: the plan with its values as they are now. With an error, the action is still good for asking
+// the machine about it, where it says how that is reached.
+func (r *Reconciler) compose(ctx context.Context, f facts, l *live, start plan.Start) (tentacle.Action, error) {
+	k := start.Key
 	m, err := r.machine(ctx, f, l, k.Target)
 	if err != nil {
 		return tentacle.Action{}, err
 	}
 	leaf, t := l.leaves[k.Step], f.Targets[k.Target]
+	ticket := step.Ticket(string(f.Run.UID), k.Step, string(t.UID), int(start.Attempt))
+	a := tentacle.Action{Ticket: ticket, Machine: m, Timeout: leaf.GetTimeout(), Owner: owner(f.Run),
+		Log: r.Logs.Sink(f.Run.Namespace, f.Run.Name, k.Target, k.Step, start.Attempt)}
+	a.Plan = step.Plan{Version: step.Version, Ticket: ticket, Nonce: step.Nonce(ticket), Namespace: f.Run.Namespace,
+		Environment: string(f.Run.Spec.Environment), Project: string(f.Run.Spec.Project), Release: string(f.Run.Spec.Release),
+		Snapshot: f.Run.Status.Snapshot, RunName: f.Run.Name, RunUID: string(f.Run.UID), Step: k.Step, Target: k.Target,
+		Final: start.Final, TimeoutSeconds: int64(leaf.GetTimeout().Seconds()), Variables: map[string]step.Value{}}
+	for _, name := range leaf.Outputs {
+		a.Plan.Outputs = append(a.Plan.Outputs, string(name))
+	}
 	in := scope.Input{Variables: l.process.Variables, Environment: string(f.Run.Spec.Environment), Target: t.Name,
 		TargetRoles: t.Spec.Roles, Outputs: l.outputs, Lookup: r.lookup(ctx, f.Run.Namespace), System: system(f.Run, t.Name)}
 	variables, err := scope.Resolve(in)
 	if err != nil {
-		return tentacle.Action{}, err
+		return a, missing(err)
 	}
-	ticket := l.ticket(f.Run, k)
-	a := tentacle.Action{Ticket: ticket, Machine: m, Timeout: leaf.GetTimeout(), Owner: owner(f.Run),
-		Log: r.Logs.Sink(f.Run.Namespace, f.Run.Name, k.Target, k.Step, l.rows[k].Attempt)}
 	values := &vault{}
-	a.Plan = step.Plan{Version: step.Version, Ticket: ticket, Nonce: step.Nonce(ticket), Namespace: f.Run.Namespace,
-		Environment: string(f.Run.Spec.Environment), Project: string(f.Run.Spec.Project), Release: string(f.Run.Spec.Release),
-		Snapshot: f.Run.Status.Snapshot, RunName: f.Run.Name, RunUID: string(f.Run.UID), Step: k.Step, Target: k.Target,
-		Final: l.rows[k].final, TimeoutSeconds: int64(leaf.GetTimeout().Seconds()), Variables: map[string]step.Value{}}
-	for _, name := range leaf.Outputs {
-		a.Plan.Outputs = append(a.Plan.Outputs, string(name))
-	}
 	if leaf.Deploy != nil {
 		err = r.composeDeploy(f, l, leaf, variables, values, &a)
 	} else {
-		err = composeRun(in, leaf, variables, values, &a)
+		err = missing(composeRun(in, leaf, variables, values, &a))
 	}
 	a.Secrets = values.secrets
 	return a, err
@@ -127,23 +148,19 @@ func (r *Reconciler) composeDeploy(f facts, l *live, leaf v1alpha1.Leaf, variabl
 	for _, name := range sortedNames(variables) {
 		a.Plan.Variables[name] = values.put(variables[name])
 	}
-	if f.Release == nil {
-		return fmt.Errorf("release %s was deleted", f.Run.Spec.Release)
+	p, err := l.packageOf(f, leaf)
+	if err != nil {
+		return err
 	}
-	for _, p := range f.Release.Status.Packages {
-		if p.Name != string(leaf.Deploy.Package) {
-			continue
-		}
-		content := strings.TrimPrefix(p.ContentDigest, "sha256:")
-		path := step.ContentPath(content, p.Format)
-		a.Plan.Deploy = &step.Deploy{Package: p.Name, ID: p.Name, Version: p.Version, PublishedDigest: p.Digest,
-			Content: step.Content{SHA256: content, Path: path, Format: p.Format, Size: p.Size}}
-		a.Plan.StepDigest = step.DigestStep(a.Plan)
-		a.Content = &tentacle.Content{SHA256: content, Format: p.Format, Size: p.Size, Path: path,
-			Open: func() (io.ReadCloser, error) { return r.Packages.Open(p.Digest) }}
-		return nil
-	}
-	return fmt.Errorf("release %s has no package %s", f.Run.Spec.Release, leaf.Deploy.Package)
+	content := strings.TrimPrefix(p.ContentDigest, "sha256:")
+	path := step.ContentPath(content, p.Format)
+	a.Plan.Deploy = &step.Deploy{Package: p.Name, ID: p.Name, Version: p.Version, PublishedDigest: p.Digest,
+		Content: step.Content{SHA256: content, Path: path, Format: p.Format, Size: p.Size}}
+	a.Plan.StepDigest = step.DigestStep(a.Plan)
+	a.Content = &tentacle.Content{SHA256: content, Format: p.Format, Size: p.Size, Path: path,
+		Ready: func() error { return r.fetched(f, p) },
+		Open:  func() (io.ReadCloser, error) { return r.Packages.Open(p.Digest) }}
+	return nil
 }
 
 func sortedNames(variables map[string]scope.Value) []string {
@@ -170,36 +187,4 @@ func (v *vault) put(value scope.Value) step.Value {
 		v.secrets = append(v.secrets, value.Text)
 	}
 	return step.SecretRef(at)
-}
-
-// lookup reads values from Secrets and ConfigMaps past the cache, each object once for this action.
-func (r *Reconciler) lookup(ctx context.Context, namespace string) func(v1alpha1.ValueSource) (string, error) {
-	secrets, configs := map[string]*corev1.Secret{}, map[string]*corev1.ConfigMap{}
-	return func(from v1alpha1.ValueSource) (string, error) {
-		if ref := from.SecretKeyRef; ref != nil {
-			if secrets[ref.Name] == nil {
-				secrets[ref.Name] = &corev1.Secret{}
-				if err := r.Reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, secrets[ref.Name]); err != nil {
-					return "", fmt.Errorf("reading Secret %s: %w", ref.Name, err)
-				}
-			}
-			value, found := secrets[ref.Name].Data[ref.Key]
-			if !found {
-				return "", fmt.Errorf("secret %s has no key %s", ref.Name, ref.Key)
-			}
-			return string(value), nil
-		}
-		ref := from.ConfigMapKeyRef
-		if configs[ref.Name] == nil {
-			configs[ref.Name] = &corev1.ConfigMap{}
-			if err := r.Reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, configs[ref.Name]); err != nil {
-				return "", fmt.Errorf("reading ConfigMap %s: %w", ref.Name, err)
-			}
-		}
-		value, found := configs[ref.Name].Data[ref.Key]
-		if !found {
-			return "", fmt.Errorf("ConfigMap %s has no key %s", ref.Name, ref.Key)
-		}
-		return value, nil
-	}
 }

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,10 +21,7 @@ func conditionsOf(run *v1alpha1.DeploymentRun) status.Conditions {
 func describeObstacle(f facts, o obstacle) {
 	f.Run.Status.Phase = o.Phase
 	c := conditionsOf(f.Run)
-	switch o.Reason {
-	case v1alpha1.ReasonPackagePending, v1alpha1.ReasonPackageUnavailable:
-		c.Set(v1alpha1.ConditionPackagesReady, metav1.ConditionFalse, o.Reason, o.Message)
-	}
+	describePackages(c, o)
 	if o.Stalled {
 		c.Stalled(o.Reason, o.Message)
 		return
@@ -31,10 +29,20 @@ func describeObstacle(f facts, o obstacle) {
 	c.Reconciling(o.Reason, o.Message)
 }
 
-// describeProgress says how far the run is.
-func describeProgress(f facts, summary plan.Summary) {
+// describePackages says whether a package is waited for; the zero obstacle means none.
+func describePackages(c status.Conditions, o obstacle) {
+	switch o.Reason {
+	case "":
+		c.Set(v1alpha1.ConditionPackagesReady, metav1.ConditionTrue, v1alpha1.ReasonPackagesReady, "every package is in the operator's cache")
+	case v1alpha1.ReasonPackagePending, v1alpha1.ReasonPackageUnavailable:
+		c.Set(v1alpha1.ConditionPackagesReady, metav1.ConditionFalse, o.Reason, o.Message)
+	}
+}
+
+// describeProgress says how far the run is, and what keeps it from starting more.
+func describeProgress(f facts, summary plan.Summary, held obstacle) {
 	s := &f.Run.Status
-	s.Phase = v1alpha1.RunRunning
+	s.Phase = cmp.Or(held.Phase, v1alpha1.RunRunning)
 	if f.Stop == plan.Cancel {
 		s.Phase = v1alpha1.RunCancelling
 		if s.CancelTime == nil {
@@ -44,10 +52,13 @@ func describeProgress(f facts, summary plan.Summary) {
 	s.Targets, s.Steps, s.Failures = summary.Targets, summary.Steps, summary.Failures
 	s.Progress, s.CurrentStep = summary.Progress, summary.CurrentStep
 	c := conditionsOf(f.Run)
-	c.Set(v1alpha1.ConditionPackagesReady, metav1.ConditionTrue, v1alpha1.ReasonPackagesReady, "every package is in the operator's cache")
+	describePackages(c, held)
 	message := summary.Progress + " targets"
 	if s.CurrentStep != "" {
 		message += ", step " + s.CurrentStep
+	}
+	if held.Message != "" {
+		message += "; " + held.Message
 	}
 	switch f.Stop {
 	case plan.Cancel:
@@ -55,7 +66,7 @@ func describeProgress(f facts, summary plan.Summary) {
 	case plan.Supersede:
 		c.Reconciling(v1alpha1.ReasonSuperseded, "is being superseded: "+message)
 	default:
-		c.Reconciling(v1alpha1.ReasonRunning, message)
+		c.Reconciling(cmp.Or(held.Reason, v1alpha1.ReasonRunning), message)
 	}
 }
 

@@ -24,6 +24,8 @@ type live struct {
 	rows    map[plan.Key]*row
 	// outputs by target, each as "<step>.<name>".
 	outputs map[string]map[string]string
+	// packages of the release, nil where this process has not seen them.
+	packages []v1alpha1.ResolvedPackage
 	// dirty are the slices whose rows changed since they were written.
 	dirty   map[int]bool
 	flushed time.Time

@@ -49,12 +49,12 @@ type stage struct {
 }
 
 const (
-	runUID   = "run-uid"
+	runUID = "run-uid"
 	frozen = "shop-1.0.0-0123456789"
 )
 
 // newStage makes a run over targets, one slice for each list of them.
-func newStage(t *testing.T, steps []v1alpha1.Step, slices ...[]string) *stage {
+func newStage(t *testing.T, process v1alpha1.ProjectSpec, slices ...[]string) *stage {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, appsv1.AddToScheme, corev1.AddToScheme} {
@@ -80,7 +80,7 @@ func newStage(t *testing.T, steps []v1alpha1.Step, slices ...[]string) *stage {
 			return c.Get(ctx, key, o, opts...)
 		},
 	}
-	objects := setting(t, steps, slices)
+	objects := setting(t, process, slices)
 	s.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&v1alpha1.DeploymentRun{}, &v1alpha1.DeploymentRunSlice{}).WithInterceptorFuncs(funcs).Build()
 	s.newLeader()
@@ -88,19 +88,18 @@ func newStage(t *testing.T, steps []v1alpha1.Step, slices ...[]string) *stage {
 }
 
 // setting is all that the run refers to.
-func setting(t *testing.T, steps []v1alpha1.Step, slices [][]string) []client.Object {
+func setting(t *testing.T, spec v1alpha1.ProjectSpec, slices [][]string) []client.Object {
 	t.Helper()
-	process, err := json.Marshal(v1alpha1.ProjectSpec{Steps: steps})
+	process, err := json.Marshal(spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonResolved}
 	began := metav1.NewTime(time.Date(2026, 1, 1, 11, 0, 0, 0, time.UTC))
 	run := &v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "run", UID: runUID, Finalizers: []string{v1alpha1.FinalizerRun}},
 		Spec: v1alpha1.DeploymentRunSpec{Project: "shop", Release: "1.0.0", Environment: "production"},
 		Status: v1alpha1.DeploymentRunStatus{Phase: v1alpha1.RunRunning, Snapshot: frozen, Slices: int32(len(slices)), StartTime: &began,
 			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionTargetsResolved, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTargetsResolved}}}}
-	objects := []client.Object{run, aRelease(ready),
+	objects := []client.Object{run, aRelease(),
 		&v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "production"}},
 		&appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: frozen}, Data: runtime.RawExtension{Raw: process}}}
 	for i, names := range slices {
@@ -116,10 +115,18 @@ func setting(t *testing.T, steps []v1alpha1.Step, slices [][]string) []client.Ob
 	return objects
 }
 
-func aRelease(conditions ...metav1.Condition) *v1alpha1.Release {
+func aRelease() *v1alpha1.Release {
+	conditions := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonResolved}}
 	return &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop-1.0.0"}, Spec: v1alpha1.ReleaseSpec{Project: "shop", Version: "1.0.0"},
 		Status: v1alpha1.ReleaseStatus{Snapshot: frozen, Conditions: conditions, Packages: []v1alpha1.ResolvedPackage{{Name: "web", Version: "1.0.0",
 			URL: "https://feed.example/web", Digest: "sha256:" + strings.Repeat("1", 64), ContentDigest: "sha256:" + strings.Repeat("2", 64), Format: "tar.gz", Size: 1}}}}
+}
+
+func process(steps ...v1alpha1.Step) v1alpha1.ProjectSpec { return v1alpha1.ProjectSpec{Steps: steps} }
+
+// deploy is a step that deploys the package.
+func deploy(name v1alpha1.StepName) v1alpha1.Step {
+	return v1alpha1.Step{Name: name, StepModifiers: v1alpha1.StepModifiers{Deploy: &v1alpha1.DeployStep{Package: "web"}}}
 }
 
 // script is a step that runs a script on every target.
@@ -236,4 +243,3 @@ func (s *stage) Sink(string, string, string, string, int32) tentacle.LogSink {
 }
 func (s *stage) Size(string, string, string, string, int32) (size int64, kept bool) { return 0, true }
 func (s *stage) Delete(string, string) error                                      { return nil }
-

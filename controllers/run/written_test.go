@@ -12,7 +12,7 @@ import (
 var errAway = errors.New("the API server is away")
 
 func TestAMachineIsToldOfAResultOnlyOnceItIsWritten(t *testing.T) {
-	s := newStage(t, []v1alpha1.Step{script("install"), script("smoke")}, []string{"web-1"}, []string{"web-2"})
+	s := newStage(t, process(script("install"), script("smoke")), []string{"web-1"}, []string{"web-2"})
 	s.passes()
 	s.ends("web-1", "install", tentacle.OutcomeSucceeded)
 	ticket := s.ticket("web-1", "install")
@@ -42,7 +42,7 @@ func TestAMachineIsToldOfAResultOnlyOnceItIsWritten(t *testing.T) {
 }
 
 func TestNothingStartsThatIsNotWritten(t *testing.T) {
-	s := newStage(t, []v1alpha1.Step{script("install")}, []string{"web-1"}, []string{"web-2"})
+	s := newStage(t, process(script("install")), []string{"web-1"}, []string{"web-2"})
 	s.writes = func(slice string) error {
 		if slice == "run-001" {
 			return errAway

@@ -128,7 +128,11 @@ func (p *Pool) carryOut(act *action) {
 	if act.Resume {
 		v, started = f.takeUp(ctx)
 	}
-	if !started && v.outcome == "" {
+	switch {
+	case started || v.outcome != "":
+	case act.Barred != nil:
+		v = f.barred(*act.Barred)
+	default:
 		v, started = p.send(ctx, act, f)
 	}
 	if started {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mantledeploy/mantle/api/tentacle"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
 // start starts the script, and takes the machine's first word of it.
@@ -54,6 +55,18 @@ func (f *follower) takeUp(ctx context.Context) (verdict, bool) {
 		if time.Now().After(until) || !f.pool.sleep(ctx, pause) {
 			return lost("the machine did not answer: " + err.Error()), false
 		}
+	}
+}
+
+// barred is the verdict on an action that the machine does not know and that must not be started any more.
+func (f *follower) barred(b Barred) verdict {
+	switch {
+	case f.again:
+		return lost("the machine forgets what it started, and it cannot be started again: " + b.Message)
+	case f.isCancelled():
+		return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: "cancelled before it began"}
+	default:
+		return failed(b.Reason, b.Message)
 	}
 }
 

@@ -84,15 +84,21 @@ func (t *tries) failed(ctx context.Context, err error) (verdict, bool) {
 // maxTransfers bounds how often a package is sent again to a machine that can be reached.
 const maxTransfers = 3
 
+// ErrNotFetched is in the error of a package that cannot be sent yet.
+var ErrNotFetched = errors.New("the package is not in the cache")
+
 // excuses tells whether the time that went by was not spent on reaching the machine: it went into a transfer that broke
-// off, or into waiting for other machines.
+// off, or into waiting for other machines or for the package.
 func (t *tries) excuses(err error) bool {
+	if errors.Is(err, ErrBusy) || errors.Is(err, ErrNotFetched) {
+		return true
+	}
 	var transfer *transferError
 	if errors.As(err, &transfer) && t.transfers < maxTransfers {
 		t.transfers++
 		return true
 	}
-	return errors.Is(err, ErrBusy)
+	return false
 }
 
 // end is the verdict where the action's own time is over.
@@ -243,6 +249,11 @@ func (p *Pool) bring(ctx context.Context, act *action, s *session) error {
 	}
 	if s.holds(c.SHA256) {
 		return nil
+	}
+	if c.Ready != nil {
+		if err := c.Ready(); err != nil {
+			return &transferError{err}
+		}
 	}
 	r, err := s.UploadFile(ctx, c.Path, halibut.NewDataStream(c.Size, c.Open))
 	if err != nil {

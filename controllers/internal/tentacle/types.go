@@ -38,10 +38,17 @@ type Content struct {
 	SHA256, Format string
 	// Size of the archive as it is sent, in bytes.
 	Size int64
+	// Ready tells, where it is set, whether Open can give it by now. An error that wraps ErrNotFetched is waited for.
+	Ready func() error
 	// Path on the machine, relative to its home (step.ContentPath).
 	Path string
 	// Open gives the archive as it is sent.
 	Open func() (io.ReadCloser, error)
+}
+
+// Barred says why an action must not be started any more.
+type Barred struct {
+	Reason, Message string
 }
 
 // LogSink takes an action's output. Append may be called again with entries that it holds already: they are
@@ -62,6 +69,8 @@ type Action struct {
 	Log     LogSink
 	// Resume says that an earlier process may have started it: the machine is asked before anything is started.
 	Resume bool
+	// Barred is set, together with Resume, where the machine is only asked how the action ended.
+	Barred *Barred
 	// Owner is the run that is enqueued when the report changes.
 	Owner types.NamespacedName
 }

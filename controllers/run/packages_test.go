@@ -1,0 +1,89 @@
+package run
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/packages"
+	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+)
+
+func TestARunIsLookedAfterWhileItsPackageIsFetchedAgain(t *testing.T) {
+	s := newStage(t, process(script("prepare"), deploy("install"), script("smoke")), []string{"web-1"}, []string{"web-2"})
+	s.passes()
+	s.packageState = packages.Pending
+	s.ends("web-1", "prepare", tentacle.OutcomeSucceeded)
+	s.passes()
+	if row := s.row("web-1", "prepare"); row.Phase != v1alpha1.StepSucceeded {
+		t.Errorf("the row of what has ended says %s", row.Phase)
+	}
+	s.clock = s.clock.Add(3 * time.Hour)
+	s.passes()
+	if !s.cancelled[s.ticket("web-2", "prepare")] {
+		t.Error("what takes too long is not cancelled")
+	}
+	s.ends("web-2", "prepare", tentacle.OutcomeSucceeded)
+	run := s.passes()
+	if got := waits(run); !strings.HasPrefix(got, "Waiting PackagePending: ") || !strings.Contains(got, "package web 1.0.0 is being fetched") {
+		t.Errorf("the run says %s", got)
+	}
+	s.packageState = packages.Ready
+	s.passes()
+	for _, target := range []string{"web-1", "web-2"} {
+		if _, sent := s.dispatched[s.ticket(target, "install")]; !sent {
+			t.Errorf("%s did not get the package when it was there", target)
+		}
+	}
+}
+
+func TestNoPackageIsFetchedWhereNoStepIsLeftThatDeploys(t *testing.T) {
+	s := newStage(t, process(deploy("install"), script("smoke")), []string{"web-1"})
+	s.passes()
+	s.packageState, s.packageErr = packages.Failed, errAway
+	s.ends("web-1", "install", tentacle.OutcomeSucceeded)
+	s.passes()
+	s.ends("web-1", "smoke", tentacle.OutcomeSucceeded)
+	if run := s.passes(); run.Status.Phase != v1alpha1.RunSucceeded {
+		t.Errorf("the run says %s", waits(run))
+	}
+}
+
+func TestAPackageThatIsAnotherOneFailsTheActionThatNeedsIt(t *testing.T) {
+	tell := script("tell", func(m *v1alpha1.StepModifiers) { m.Condition = v1alpha1.ConditionAlways })
+	s := newStage(t, process(script("prepare"), deploy("install"), tell), []string{"web-1"})
+	s.passes()
+	s.packageState, s.packageErr = packages.Failed, packages.ErrChanged
+	run := s.passes()
+	if run.Status.Phase != v1alpha1.RunRunning || run.Status.FinishTime != nil {
+		t.Fatalf("the run ended while a script runs: %s", waits(run))
+	}
+	s.ends("web-1", "prepare", tentacle.OutcomeSucceeded)
+	s.passes()
+	if row := s.row("web-1", "install"); row.Phase != v1alpha1.StepFailed || row.Reason != v1alpha1.ReasonPackageChanged {
+		t.Errorf("the row says %s (%s)", row.Phase, row.Reason)
+	}
+	s.ends("web-1", "tell", tentacle.OutcomeSucceeded)
+	run = s.passes()
+	if run.Status.Phase != v1alpha1.RunFailed || run.Status.FinishTime == nil || len(run.Status.Failures) != 1 {
+		t.Errorf("the run says %s, failures %+v", waits(run), run.Status.Failures)
+	}
+}
+
+func TestAnActionThatIsTakenUpWaitsForItsPackageOnTheWay(t *testing.T) {
+	s := newStage(t, process(deploy("install")), []string{"web-1"})
+	s.passes()
+	s.newLeader()
+	s.packageState = packages.Pending
+	s.passes()
+	a := s.dispatched[s.ticket("web-1", "install")]
+	if !a.Resume || a.Content == nil || !errors.Is(a.Content.Ready(), tentacle.ErrNotFetched) {
+		t.Fatalf("the machine is not asked, or the package is taken for there: %+v", a)
+	}
+	s.packageState = packages.Ready
+	if err := a.Content.Ready(); err != nil {
+		t.Errorf("a package that is there: %v", err)
+	}
+}

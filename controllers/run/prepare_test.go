@@ -1,0 +1,139 @@
+package run
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+)
+
+// secretive is a process whose script takes a value from a Secret on web-1, and a plain one elsewhere.
+func secretive() v1alpha1.ProjectSpec {
+	plain := "plain"
+	p := process(script("install", func(m *v1alpha1.StepModifiers) {
+		m.Run.Env = []v1alpha1.EnvVar{{Name: "PASSWORD", Value: "$(password)"}}
+	}))
+	p.Variables = []v1alpha1.Variable{{Name: "password", Values: []v1alpha1.VariableValue{{Value: &plain},
+		{ValueFrom: &v1alpha1.ValueSource{SecretKeyRef: &v1alpha1.KeySelector{Name: "db", Key: "password"}}, Scope: &v1alpha1.VariableScope{Targets: []v1alpha1.ObjectName{"web-1"}}}}}}
+	return p
+}
+
+func theSecret() *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "db"}, Data: map[string][]byte{"password": []byte("p")}}
+}
+
+// away makes the reads of one object fail as they do when the API server does not answer.
+func away(name string) func(string) error {
+	return func(read string) error {
+		if read == name {
+			return errAway
+		}
+		return nil
+	}
+}
+
+func TestAnAPIServerThatIsAwayFailsNoStep(t *testing.T) {
+	s := newStage(t, secretive(), []string{"web-1", "web-2"})
+	if err := s.client.Create(t.Context(), theSecret()); err != nil {
+		t.Fatal(err)
+	}
+	s.reads = away("db")
+	run, again, err := s.pass()
+	if err != nil || again <= 0 || again > 5*time.Second {
+		t.Errorf("the next pass is in %s, %v", again, err)
+	}
+	if _, sent := s.dispatched[s.ticket("web-2", "install")]; !sent {
+		t.Error("web-2, which needs no secret, had to wait too")
+	}
+	if row := s.row("web-1", "install"); row.Phase != "" {
+		t.Errorf("web-1 has a row that says %s: %s", row.Phase, row.Message)
+	}
+	if got := waits(run); !strings.HasPrefix(got, "Waiting NotPrepared: ") || !strings.Contains(got, "install cannot begin on web-1 yet: ") {
+		t.Errorf("the run does not say what it waits for: %s", got)
+	}
+	s.reads = away("")
+	run, _, err = s.pass()
+	if _, sent := s.dispatched[s.ticket("web-1", "install")]; !sent || err != nil {
+		t.Errorf("web-1 did not begin when the API server was back: %v", err)
+	}
+	if got := waits(run); !strings.HasPrefix(got, "Running Running: ") {
+		t.Errorf("the run says %s", got)
+	}
+}
+
+func TestAValueThatIsNotThereFailsTheStep(t *testing.T) {
+	s := newStage(t, secretive(), []string{"web-1"})
+	run := s.passes()
+	if row := s.row("web-1", "install"); row.Phase != v1alpha1.StepFailed || row.Reason != v1alpha1.ReasonVariableMissing || run.Status.Phase != v1alpha1.RunFailed {
+		t.Errorf("the row says %s (%s), the run %s", row.Phase, row.Reason, run.Status.Phase)
+	}
+}
+
+func TestANewLeaderAsksTheMachineThoughAValueIsGone(t *testing.T) {
+	s := newStage(t, secretive(), []string{"web-1"})
+	if err := s.client.Create(t.Context(), theSecret()); err != nil {
+		t.Fatal(err)
+	}
+	s.passes()
+	s.newLeader()
+	s.reads = away("db")
+	ticket := s.ticket("web-1", "install")
+	if _, again, err := s.pass(); err != nil || again <= 0 || again > 10*time.Second {
+		t.Errorf("the next pass is in %s, %v", again, err)
+	}
+	s.reads = away("")
+	if err := s.client.Delete(t.Context(), theSecret()); err != nil {
+		t.Fatal(err)
+	}
+	s.passes()
+	a, asked := s.dispatched[ticket]
+	if !asked || !a.Resume || a.Barred == nil || a.Barred.Reason != v1alpha1.ReasonVariableMissing {
+		t.Fatalf("the machine is not asked how the script ended: %+v", a)
+	}
+	s.ends("web-1", "install", tentacle.OutcomeSucceeded)
+	if run := s.passes(); run.Status.Phase != v1alpha1.RunSucceeded {
+		t.Errorf("the run is %s", run.Status.Phase)
+	}
+}
+
+func TestARunGoesOnThoughItsReleaseIsDeleted(t *testing.T) {
+	s := newStage(t, process(script("prepare"), deploy("install")), []string{"web-1"})
+	s.passes()
+	if err := s.client.Delete(t.Context(), aRelease()); err != nil {
+		t.Fatal(err)
+	}
+	s.ends("web-1", "prepare", tentacle.OutcomeSucceeded)
+	s.passes()
+	if a := s.dispatched[s.ticket("web-1", "install")]; a.Content == nil {
+		t.Fatalf("the package was not sent; the row says %+v", s.row("web-1", "install"))
+	}
+}
+
+func TestANewLeaderWaitsForAReleaseThatIsDeleted(t *testing.T) {
+	s := newStage(t, process(script("prepare"), deploy("install")), []string{"web-1"})
+	s.passes()
+	s.newLeader()
+	if err := s.client.Delete(t.Context(), aRelease()); err != nil {
+		t.Fatal(err)
+	}
+	s.passes()
+	s.ends("web-1", "prepare", tentacle.OutcomeSucceeded)
+	if got := waits(s.passes()); !strings.HasPrefix(got, "Waiting ReleaseNotFound: ") {
+		t.Errorf("the run says %s", got)
+	}
+	if row := s.row("web-1", "prepare"); row.Phase != v1alpha1.StepSucceeded {
+		t.Errorf("the row of what has ended says %s", row.Phase)
+	}
+	if err := s.client.Create(t.Context(), aRelease()); err != nil {
+		t.Fatal(err)
+	}
+	s.passes()
+	if _, sent := s.dispatched[s.ticket("web-1", "install")]; !sent {
+		t.Error("the package was not sent when the release was there again")
+	}
+}
