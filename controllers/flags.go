@@ -47,7 +47,7 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	set.StringVar(&f.namespaces, "namespaces", "", "comma-separated namespaces to watch; empty is all")
 	set.StringVar(&f.DataDir, "data-dir", "/var/lib/mantle", "the folder for logs and packages")
 	set.StringVar(&f.PackageRoot, "package-root", "", "the folder that file: package URLs are confined to; empty turns them off")
-	set.StringVar(&f.allowCIDRs, "package-allow-cidr", "", "comma-separated ranges that packages are fetched from although they are loopback, link-local or the API server's")
+	set.StringVar(&f.allowCIDRs, "package-allow-cidr", "", "comma-separated ranges that packages are fetched from although they are loopback, link-local, the API server's or of a name inside the cluster")
 	set.Int64Var(&f.PackageMaxBytes, "package-max-bytes", 0, "how large a package may be, in bytes; 0 is 4 GiB")
 	set.StringVar(&f.EngineDir, "engine-dir", "/usr/lib/mantle", "the folder with the engines for machines without one, as tentacle-<os>-<arch>[.exe]; make cross builds them")
 	set.IntVar(&f.MaxDials, "max-dials", 64, "how many connections to machines are dialled at once")

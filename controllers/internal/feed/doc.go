@@ -3,7 +3,7 @@
 //
 // URLs come from resources that any tenant may write, so they are hostile: only https is fetched, credentials in a
 // URL are refused, a redirect may not leave https, and every address that is dialled is checked after name
-// resolution. Loopback and link-local addresses, the API server's, and names under .svc and .cluster.local are
+// resolution, of the name as it is written and by no search list. Loopback and link-local addresses, the API server's, and names under .svc and .cluster.local are
 // refused unless the operator's owner allows their range. `file:` works only below a root that the owner gives.
 // Size and time are bounded. A Fetcher is safe for concurrent use.
 package feed

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -55,8 +56,9 @@ type Config struct {
 
 // Fetcher fetches packages.
 type Fetcher struct {
-	config Config
-	client *http.Client
+	config   Config
+	client   *http.Client
+	resolver *net.Resolver
 }
 
 // New makes a Fetcher.
@@ -67,7 +69,7 @@ func New(config Config) *Fetcher {
 	if config.Timeout == 0 {
 		config.Timeout = DefaultTimeout
 	}
-	f := &Fetcher{config: config}
+	f := &Fetcher{config: config, resolver: &net.Resolver{PreferGo: true}} // the same on every system
 	f.client = &http.Client{Transport: f.transport(), CheckRedirect: f.redirect}
 	return f
 }

@@ -28,7 +28,7 @@ func TestRefused(t *testing.T) {
 		"https://10.96.0.1/api":                    "API server",
 		"https://localhost:9/a":                    "loopback",
 		"https://kubernetes.default.svc/a":         "inside the cluster",
-		"https://x.y.svc.cluster.local./a":         "inside the cluster",
+		"https://x.y.svc.cluster.local./a":         "--package-allow-cidr",
 		"ftp://example.com/a":                      "only https",
 		"https:///a":                               "no host",
 	} {

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -30,8 +31,8 @@ func (f *Fetcher) check(u *url.URL) error {
 	if host == "" {
 		return refuse("it names no host")
 	}
-	if inCluster(host) {
-		return refuse("names inside the cluster are not fetched from")
+	if inCluster(host) && len(f.config.AllowCIDRs) == 0 { // else its address decides
+		return refuse("names inside the cluster are not fetched from, unless --package-allow-cidr names their addresses")
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		if why := f.deny(ip); why != "" {
@@ -60,15 +61,18 @@ func inCluster(host string) bool {
 		slices.ContainsFunc([]string{".svc", ".cluster.local"}, func(suffix string) bool { return strings.HasSuffix(host, suffix) })
 }
 
+const remedy = " is not fetched from, unless --package-allow-cidr names it"
+
+func (f *Fetcher) allowed(ip netip.Addr) bool {
+	return slices.ContainsFunc(f.config.AllowCIDRs, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) })
+}
+
 // deny says why an address is not dialled, or nothing.
 func (f *Fetcher) deny(ip netip.Addr) string {
 	ip = ip.Unmap()
-	for _, allowed := range f.config.AllowCIDRs {
-		if allowed.Contains(ip) {
-			return ""
-		}
+	if f.allowed(ip) {
+		return ""
 	}
-	const remedy = " is not fetched from, unless --package-allow-cidr names it"
 	switch {
 	case ip.IsLoopback(), ip.IsUnspecified():
 		return "the loopback address " + ip.String() + remedy
@@ -81,21 +85,48 @@ func (f *Fetcher) deny(ip netip.Addr) string {
 	}
 }
 
-// transport checks every address just before it is dialled: what a name resolves to is the name owner's choice.
-// It uses no proxy, as a proxy would dial in its place.
-func (f *Fetcher) transport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 30 * time.Second, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
+// dial checks every address just before it is dialled: what a name resolves to is the name owner's choice. A name is
+// taken as it is written: a pod's search list would find `db.shop` inside the cluster.
+func (f *Fetcher) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("parsing the address %s: %w", address, err)
+	}
+	inside := inCluster(strings.ToLower(strings.TrimSuffix(host, ".")))
+	dialer := &net.Dialer{Timeout: 30 * time.Second, Resolver: f.resolver, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
 		peer, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return fmt.Errorf("parsing the address %s: %w", address, err)
 		}
-		if why := f.deny(peer.Addr()); why != "" {
+		why := f.deny(peer.Addr())
+		if inside && !f.allowed(peer.Addr()) {
+			why = "the address " + peer.Addr().String() + " of a name inside the cluster" + remedy
+		}
+		if why != "" {
 			return &RefusedError{URL: address, Why: why}
 		}
 		return nil
 	}}
+	conn, err := dialer.DialContext(ctx, network, net.JoinHostPort(absolute(host), port))
+	var unknown *net.DNSError
+	if errors.As(err, &unknown) && unknown.IsNotFound {
+		return nil, fmt.Errorf("%w; no search list is asked, so write the whole name", err)
+	}
+	return conn, err
+}
+
+// absolute is a name that no search list is asked for. The one name that is in no DNS stays as it is.
+func absolute(host string) string {
+	if _, err := netip.ParseAddr(host); err == nil || host == "localhost" {
+		return host
+	}
+	return strings.TrimSuffix(host, ".") + "."
+}
+
+// transport uses no proxy, as a proxy would dial in its place.
+func (f *Fetcher) transport() *http.Transport {
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext:            f.dial,
 		TLSHandshakeTimeout:    30 * time.Second,
 		ResponseHeaderTimeout:  time.Minute,
 		IdleConnTimeout:        time.Minute,
