@@ -44,6 +44,9 @@ func (r *Reconciler) decide(ctx context.Context, f facts, l *live) (time.Duratio
 		ctrl.LoggerFrom(ctx).V(1).Info("decided", "why", note)
 	}
 	p := r.enter(ctx, f, l, decision)
+	if decision.Outcome != nil {
+		l.close(plan.Summarize(planFacts(f, l)))
+	}
 	again, err := r.write(ctx, f, l, l.begins() || decision.Outcome != nil)
 	if err != nil {
 		return 0, err

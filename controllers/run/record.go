@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -55,6 +56,26 @@ func (l *live) written(i int) {
 			row.stored = true
 		}
 	}
+}
+
+// close has every slice written that does not say yet how its targets ended: that may have changed without a change of
+// their rows, as when no step for a failure can come any more.
+func (l *live) close(summary plan.Summary) {
+	for i, s := range l.slices {
+		if !same(s.Status.Results, l.results(s.Spec.Targets, summary)) {
+			l.dirty[i] = true
+		}
+	}
+}
+
+// same compares results as they are stored, with times in seconds.
+func same(a, b []v1alpha1.TargetResult) bool {
+	left, err := json.Marshal(a)
+	if err != nil {
+		return false
+	}
+	right, err := json.Marshal(b)
+	return err == nil && bytes.Equal(left, right)
 }
 
 // writeSlice patches one slice; a conflict means that another process has it, too.

@@ -242,4 +242,4 @@ func (s *stage) Sink(string, string, string, string, int32) tentacle.LogSink {
 	return nil
 }
 func (s *stage) Size(string, string, string, string, int32) (size int64, kept bool) { return 0, true }
-func (s *stage) Delete(string, string) error                                      { return nil }
+func (s *stage) Delete(string, string) error                                        { return nil }
