@@ -47,7 +47,7 @@ func (j *judgement) turns() []policy.Start {
 	return all
 }
 
-func stepCall(t *testing.T, id string, secrets ...string) tentacle.StartScriptCommandV2 {
+func stepCall(t testing.TB, id string, secrets ...string) tentacle.StartScriptCommandV2 {
 	t.Helper()
 	c, err := step.Command(step.Plan{Ticket: id, Kind: step.KindRun, Namespace: "n", Environment: "e", Project: "p", RunUID: "u", Step: "s",
 		Run: &step.Run{Shell: step.Python, Script: "pass", WorkingDir: "/srv"}}, secrets)

@@ -124,7 +124,11 @@ func (s *Store) settle(t *ticket) *ticket {
 	if t.phase == running && t.cancelled {
 		t.poke <- struct{}{}
 	}
-	if t.phase != finished || !t.completed {
+	if t.phase != finished {
+		return t
+	}
+	if !t.completed {
+		s.clear(t, t.result)
 		return t
 	}
 	if err := s.setTombstone(t.key, tombstone{Ticket: t.record.Ticket, Operator: t.record.Operator, ExitCode: &t.result.ExitCode}); err != nil {

@@ -95,12 +95,25 @@ func (s *Store) lose(t *ticket, started process.Started) *process.Result {
 // finish takes note of the end of a ticket.
 func (s *Store) finish(t *ticket, result *process.Result) {
 	t.change(func() { t.phase, t.result = finished, result })
-	if !t.isCompleted() {
-		return
-	}
+	completed := t.isCompleted()
 	t.occupied.Lock()
 	defer t.occupied.Unlock()
+	if !completed {
+		s.clear(t, result)
+		return
+	}
 	if err := s.bury(t); err != nil {
 		s.cfg.Logger.Error("Forgetting a completed script; the next start tries again", "ticket", t.record.Ticket, "error", err)
+	}
+}
+
+// clear removes the folder of a script that never began, or whose supervisor died: its secrets, which an engine
+// would have removed, would lie there until somebody completes the ticket. The journal has all that is told of it.
+func (s *Store) clear(t *ticket, result *process.Result) {
+	if result.Line == "" || result.ExitCode == tentacle.ExitAbandoned || t.isCompleted() {
+		return
+	}
+	if err := s.removeWork(t.record.Ticket); err != nil {
+		s.cfg.Logger.Warn("Removing the folder of a script that did not run; it stays until the script is completed", "ticket", t.record.Ticket, "error", err)
 	}
 }
