@@ -53,6 +53,8 @@ func (d *DataStream) Open() (io.ReadCloser, error) {
 		return nil, errors.New("the data stream's content was discarded")
 	case d.path != "":
 		return os.Open(d.path)
+	case int64(len(d.data)) != d.length:
+		return nil, errors.New("the data stream's content has not arrived")
 	default:
 		return io.NopCloser(bytes.NewReader(d.data)), nil
 	}

@@ -9,13 +9,15 @@ import (
 	"runtime/debug"
 )
 
-// invocation is a request that was read and decoded: either failure is set, or method and arguments are.
+// invocation is a request that was read and decoded: either failure is set, or method and arguments are. With unwanted
+// the method is called without its streams.
 type invocation struct {
 	id        *string
 	service   string
 	method    *Method
 	arguments []reflect.Value
 	streams   []*DataStream
+	unwanted  bool
 	failure   *ServerError
 }
 
@@ -30,15 +32,11 @@ func (c *session) serve(wire *conn) error {
 	if err != nil {
 		return fmt.Errorf("decoding request: %w", err)
 	}
-	if err := c.receive(wire, call); err != nil {
-		return err
-	}
+	defer c.admit(call)()
 	defer discardAll(call.streams)
-	var result any
-	if call.failure == nil {
-		if result, call.failure, err = c.invoke(wire, call); err != nil {
-			return fmt.Errorf("peer went away during %s: %w", call.method.name, err)
-		}
+	result, err := c.carryOut(wire, call)
+	if err != nil {
+		return err
 	}
 	answer, err := encodeResponse(call.id, result, call.failure)
 	if err != nil {
@@ -101,7 +99,7 @@ func (c *session) find(call *invocation, method string) *ServerError {
 	case found == nil:
 		return typedError(methodNotFoundType, fmt.Sprintf("Method %s::%sAsync not found", service.Name, method))
 	}
-	call.method = found
+	call.service, call.method = service.Name, found
 	return nil
 }
 
@@ -111,26 +109,62 @@ func ambiguous(call *invocation) *ServerError {
 		call.service, call.method.name, len(call.method.params)))
 }
 
-// receive reads the data streams of a call, or throws them away where the call is refused.
+// admit asks whether a call may send its data streams. The caller calls release when it is answered.
+func (c *session) admit(call *invocation) (release func()) {
+	release = func() {}
+	ask := c.server.config.Admit
+	if len(call.streams) == 0 || call.failure != nil || ask == nil {
+		return release
+	}
+	a := Arrival{Service: call.service, Method: call.method.name, StreamBytes: totalLength(call.streams)}
+	for _, argument := range call.arguments {
+		a.Arguments = append(a.Arguments, argument.Interface())
+	}
+	_, call.failure = c.protect(call, func() (any, error) {
+		given, err := ask(WithPeer(c.server.ctx, c.peer), a)
+		if err == nil && given != nil {
+			release = given
+		}
+		if call.unwanted = errors.Is(err, ErrUnwanted); call.unwanted {
+			err = nil
+		}
+		return nil, err
+	})
+	return release
+}
+
+// carryOut reads the data streams of a call and calls the method. One whose streams are unwanted is called first, as
+// they may be more than are read.
+func (c *session) carryOut(wire *conn, call *invocation) (result any, err error) {
+	if !call.unwanted {
+		err = c.receive(wire, call)
+	}
+	if err == nil && call.failure == nil {
+		if result, call.failure, err = c.invoke(wire, call); err != nil {
+			err = fmt.Errorf("peer went away during %s: %w", call.method.name, err)
+		}
+	}
+	if err == nil && call.unwanted {
+		err = c.receive(wire, call)
+	}
+	return result, err
+}
+
+// receive reads the data streams of a call, or throws them away where they are refused.
 func (c *session) receive(wire *conn, call *invocation) error {
 	if len(call.streams) == 0 {
 		return nil
 	}
 	config := &c.server.config
-	if call.failure == nil && config.Admit != nil {
-		if err := config.Admit(c.peer, call.service, call.method.name, totalLength(call.streams)); err != nil {
-			call.failure = asServerError(err)
-		}
-	}
 	store := newSpool(config.SpoolDir, config.Limits.MaxRefused)
-	if call.failure != nil {
+	if call.failure != nil || call.unwanted {
 		store.failed = errRefused
 	}
 	err := readStreams(wire, call.streams, store)
 	if err == nil || !store.inStep {
 		return err
 	}
-	if call.failure == nil {
+	if call.failure == nil && !call.unwanted {
 		config.Logger.Warn("upload refused", "service", call.service, "error", err)
 		call.failure = passingError(errSpool.Error())
 	}
@@ -153,12 +187,12 @@ func (c *session) invoke(wire *conn, call *invocation) (any, *ServerError, error
 	ctx, cancel := context.WithCancel(WithPeer(c.server.ctx, c.peer))
 	defer cancel()
 	stop := wire.watch(cancel)
-	result, failure := c.protect(ctx, call)
+	result, failure := c.protect(call, func() (any, error) { return call.method.invoke(ctx, call.arguments) })
 	return result, failure, stop()
 }
 
-// protect calls the method and turns its error, or its panic, into an answer.
-func (c *session) protect(ctx context.Context, call *invocation) (result any, failure *ServerError) {
+// protect does something for a call, and turns its error, or its panic, into an answer.
+func (c *session) protect(call *invocation, do func() (any, error)) (result any, failure *ServerError) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.server.config.Logger.Error("method panicked",
@@ -166,7 +200,7 @@ func (c *session) protect(ctx context.Context, call *invocation) (result any, fa
 			result, failure = nil, finalError("internal error in "+call.method.name)
 		}
 	}()
-	result, err := call.method.invoke(ctx, call.arguments)
+	result, err := do()
 	if err != nil {
 		return nil, asServerError(err)
 	}

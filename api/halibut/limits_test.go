@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -275,11 +276,11 @@ func TestRefusedUploads(t *testing.T) {
 	l := start(t, func(c *ServerConfig) {
 		c.Limits.MaxRefused = 1 << 20
 		c.SpoolDir = spool
-		c.Admit = func(_ Peer, _, method string, streamBytes int64) error {
+		c.Admit = func(_ context.Context, a Arrival) (func(), error) {
 			if refuse.Load() {
-				return fmt.Errorf("no room for %d bytes of %s", streamBytes, method)
+				return nil, fmt.Errorf("no room for %d bytes of %s", a.StreamBytes, a.Method)
 			}
-			return nil
+			return nil, nil
 		}
 	})
 	tap := &tapped{}
@@ -309,6 +310,64 @@ func TestRefusedUploads(t *testing.T) {
 	if err := upload(1000); err != nil || tap.count() > before+1 {
 		t.Errorf("small upload on the same connection: %v", err)
 	}
+}
+
+// TestUnwantedStreams are judged by the arguments before they arrive, and refused by the method itself in its own form.
+func TestUnwantedStreams(t *testing.T) {
+	var called, released atomic.Int32
+	l := start(t, func(c *ServerConfig) {
+		c.Limits.MaxRefused = 1 << 20
+		c.SpoolDir = filepath.Join(t.TempDir(), "missing") // so that nothing can be spooled
+		c.Admit = func(ctx context.Context, a Arrival) (func(), error) {
+			if p, ok := PeerFrom(ctx); !ok || p.Certificate == nil || a.Service != "IFiles" || a.Method != "Put" {
+				return nil, fmt.Errorf("who and what? %+v %+v", p, a)
+			}
+			if content := a.Arguments[1].(*DataStream); content.Len() > 0 {
+				if _, err := content.Open(); err == nil {
+					return nil, errors.New("content that did not arrive can be read")
+				}
+			}
+			if a.Arguments[0] == "closed" {
+				return nil, fmt.Errorf("%w: it is closed", ErrUnwanted)
+			}
+			if a.Arguments[0] == "panic" {
+				panic("secret")
+			}
+			return func() { released.Add(1) }, nil
+		}
+		c.Services = append(c.Services, Service{Name: "IFiles", Methods: []Method{
+			Method2("Put", func(_ context.Context, path string, content *DataStream) (string, error) {
+				called.Add(1)
+				if path == "closed" {
+					return "", FinalError{Err: errors.New("closed is refused")}
+				}
+				return digest(content)
+			}),
+		}})
+	})
+	c := l.dial(t, nil)
+	put := func(path string, n int) error {
+		return c.Call(t.Context(), l.endpoint, Call{Service: "ifiles", Method: "put", Params: []any{path, streamOf(make([]byte, n))}, Result: new(string)})
+	}
+	for range 2 {
+		err := put("closed", 1<<20)
+		if failure, ok := errors.AsType[*ServerError](err); !ok || failure.Message != "closed is refused" || failure.Retryable() {
+			t.Errorf("unwanted streams: %v", err)
+		}
+	}
+	if _, ok := errors.AsType[*TransferError](put("closed", 1<<20+1)); !ok || called.Load() != 3 {
+		t.Errorf("unwanted streams above the bound must end the connection, after the method was told: %d calls", called.Load())
+	}
+	if failure, ok := errors.AsType[*ServerError](put("panic", 1)); !ok || strings.Contains(failure.Error(), "secret") {
+		t.Errorf("a panic while a call is admitted: %v", failure)
+	}
+	if released.Load() != 0 {
+		t.Error("what was not admitted was released")
+	}
+	if err := put("open", 1000); err != nil {
+		t.Errorf("after all that: %v", err)
+	}
+	eventually(t, "what was admitted is released", func() bool { return released.Load() == 1 })
 }
 
 // TestShutdown lets a method end and answers it, closes the idle, and cancels at its deadline.

@@ -50,9 +50,11 @@ type ServerConfig struct {
 	// Refused is told of every peer that Authorise refused, with its error, of those that came when there were too
 	// many, and of connections that ended before their peer was known, which has no certificate (may be nil).
 	Refused func(Peer, error)
-	// Admit is asked before the data streams of a request are read; an error refuses it: they are thrown
-	// away and the error is answered (may be nil). It must be safe for concurrent use.
-	Admit func(peer Peer, service, method string, streamBytes int64) error
+	// Admit is asked before the data streams of a request are read (may be nil); ctx is that of its method. An error
+	// refuses the request: the streams are thrown away and the error is answered, or with ErrUnwanted what the method
+	// says. Otherwise release, if there is one, is called when the request was answered. It must be safe for
+	// concurrent use.
+	Admit func(ctx context.Context, a Arrival) (release func(), err error)
 	// Services are what is offered.
 	Services []Service
 	// Page is the HTML that browsers get. Without it they are closed.
@@ -70,6 +72,20 @@ type ServerConfig struct {
 // ErrNoPeer is what Refused is told of a connection that ended before its peer was known: in the handshake, by
 // its time-out or to make room, or because it did not begin as a Halibut client does.
 var ErrNoPeer = errors.New("the connection ended before its peer was known")
+
+// ErrUnwanted is what Admit returns of a request that its method will refuse: the method is called without its data
+// streams, to record the refusal and to put it in its own form.
+var ErrUnwanted = errors.New("the data streams are not wanted")
+
+// Arrival is a request whose data streams are still to be read.
+type Arrival struct {
+	// Service and Method are the names under which they are offered.
+	Service, Method string
+	// Arguments are what the method will get; data streams in them have a length, and no content yet.
+	Arguments []any
+	// StreamBytes is the length of all data streams together.
+	StreamBytes int64
+}
 
 // Server answers calls on connections from listeners.
 type Server struct {

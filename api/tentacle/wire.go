@@ -55,6 +55,23 @@ func (w startOnWire) command(id string) StartScriptCommandV2 {
 	return c
 }
 
+// Starting is the script that a request is about to start, by either script service, while its files are still to
+// arrive. Of one of V1, which has no ticket yet, the ticket is empty, and so is one that is null.
+func Starting(a halibut.Arrival) (c StartScriptCommandV2, ok bool) {
+	if len(a.Arguments) == 0 {
+		return c, false
+	}
+	switch w := a.Arguments[0].(type) {
+	case startOnWire:
+		id, _ := w.ScriptTicket.id() // which is judged when it is called
+		return w.command(id), true
+	case startV1OnWire:
+		return w.command().Under(ScriptTicket{}), true
+	default:
+		return c, false
+	}
+}
+
 type statusOnWire struct {
 	Ticket          *ticketOnWire `bson:"Ticket"`
 	LastLogSequence int64         `bson:"LastLogSequence"`

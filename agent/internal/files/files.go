@@ -99,10 +99,7 @@ func (s *Store) sweep() error {
 // are halibut.FinalError.
 func (s *Store) UploadFile(ctx context.Context, remotePath string, content *halibut.DataStream) (result tentacle.UploadResult, err error) {
 	defer func() { s.noteRefusal(ctx, audit.Upload, remotePath, err) }()
-	parts, err := s.spelling.parse(remotePath)
-	if err == nil && len(parts) == 0 {
-		err = refuse(remotePath, "it names no file")
-	}
+	parts, err := s.target(remotePath)
 	if err != nil {
 		return tentacle.UploadResult{}, classify(err)
 	}
@@ -125,6 +122,21 @@ func (s *Store) UploadFile(ctx context.Context, remotePath string, content *hali
 	}
 	result.Hash, result.Length = &hash, content.Len()
 	return result, nil
+}
+
+// CheckUpload tells whether UploadFile is going to refuse a path by what it names, whatever is there.
+func (s *Store) CheckUpload(remotePath string) error {
+	_, err := s.target(remotePath)
+	return err
+}
+
+// target takes apart the path of a file that is to be written.
+func (s *Store) target(remotePath string) ([]string, error) {
+	parts, err := s.spelling.parse(remotePath)
+	if err == nil && len(parts) == 0 {
+		err = refuse(remotePath, "it names no file")
+	}
+	return parts, err
 }
 
 // write writes a file where parts lead.

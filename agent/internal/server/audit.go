@@ -69,10 +69,10 @@ func (m *machine) noteRefusal(ctx context.Context, what, path string, err error)
 }
 
 // noteNoRoom records streams that were refused before they were read, as the disk has no room.
-func noteNoRoom(log Audit, p halibut.Peer, method string, size int64) {
+func (m *machine) noteNoRoom(ctx context.Context, method string, size int64) {
 	what := audit.Upload
 	if method == "StartScript" {
 		what = audit.Start
 	}
-	log.Note(by(p, audit.Entry{What: what, Decision: audit.Refused, Size: &size, Reason: "the disk has too little room for what was sent with it"}))
+	m.audit.Note(By(ctx, audit.Entry{What: what, Decision: audit.Refused, Size: &size, Reason: "the disk has too little room for what was sent with it"}))
 }

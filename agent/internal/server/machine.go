@@ -37,7 +37,7 @@ var errNobody = errors.New("the caller is not known")
 // call with the operator from its context.
 type machine struct {
 	*files.Store
-	room    room
+	room    *room
 	scripts Scripts
 	v1      ScriptsV1
 	policy  *policy.List

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/audit"
-	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/agent/internal/trust"
 	"github.com/mantledeploy/mantle/api/halibut"
 )
@@ -111,37 +110,5 @@ func TestManyRefusedPeersFillNeitherLogNorMemory(t *testing.T) {
 	}
 	if r.flush(); sheet.total() != 10*maxRefusals+2 {
 		t.Errorf("the lines stand for %d connections", sheet.total())
-	}
-}
-
-func TestATransferThatTheDiskHasNoRoomForIsRefusedForNow(t *testing.T) {
-	h, err := home.Create(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	free, err := h.Free()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := room{home: h, reserve: 500 << 20}
-	if err := r.admit("UploadFile", 1000); err != nil {
-		t.Errorf("a small one: %v", err)
-	}
-	if low := r.low(); low != nil {
-		t.Errorf("%d MiB are called low", *low)
-	}
-	r.reserve = free + 1<<30
-	if err := r.admit("StartScript", 1000); err == nil || !strings.Contains(err.Error(), "low disk space") {
-		t.Errorf("a file of a script that could not be started: %v", err)
-	}
-	if low := r.low(); low == nil || *low > free>>20+100 {
-		t.Errorf("that it is too little is told as %v", low)
-	}
-	err = r.admit("UploadFile", 1<<60)
-	if err == nil || !strings.Contains(err.Error(), "low disk space") {
-		t.Errorf("an enormous one: %v", err)
-	}
-	if _, final := errors.AsType[halibut.FinalError](err); final {
-		t.Error("low disk passes, so the refusal must not be final")
 	}
 }

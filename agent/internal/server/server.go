@@ -66,9 +66,8 @@ type Server struct {
 // New wires a server. It opens nothing and starts nothing.
 func New(c Config) (*Server, error) {
 	closing, closeAll := context.WithCancel(context.Background())
-	r := room{home: c.Home, reserve: c.StartReserve}
 	m := &machine{
-		room: r, scripts: c.Scripts, policy: c.Policy, v1: c.ScriptsV1, Store: c.Files, facts: c.Facts, audit: c.Audit, closing: closing,
+		room: &room{home: c.Home, reserve: c.StartReserve}, scripts: c.Scripts, policy: c.Policy, v1: c.ScriptsV1, Store: c.Files, facts: c.Facts, audit: c.Audit, closing: closing,
 	}
 	c.Files.Record(recordTransfer(c.Audit))
 	services := tentacle.Services(m)
@@ -80,14 +79,8 @@ func New(c Config) (*Server, error) {
 		Accepted: func(p halibut.Peer) {
 			c.Audit.Note(by(p, audit.Entry{What: audit.Connection, Decision: audit.Allowed}))
 		},
-		Refused: func(p halibut.Peer, err error) { refused.record(p, err, time.Now()) },
-		Admit: func(p halibut.Peer, _, method string, size int64) error {
-			err := r.admit(method, size)
-			if err != nil {
-				noteNoRoom(c.Audit, p, method, size)
-			}
-			return err
-		},
+		Refused:  func(p halibut.Peer, err error) { refused.record(p, err, time.Now()) },
+		Admit:    m.admit,
 		Services: services,
 		SpoolDir: c.Home.Spool(),
 		Logger:   c.Logger,
