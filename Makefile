@@ -75,7 +75,7 @@ build: $(BIN)/operator $(BIN)/tentacle ## build bin/operator and bin/tentacle
 .PHONY: test
 test: build $(CONTROLPLANE) $(KUBECTL) $(HELM) $(GOTESTSUM) ## run all tests, against a real Kubernetes API; with the race detector where a C compiler is found
 	@$(if $(CC_FOUND),echo 'race detector: on',echo 'race detector: OFF, as there is no C compiler (install gcc, or set CC)')
-	$(RACE) hack/test.sh $(GOTESTSUM) $(RACEFLAG) -timeout=20m $(TESTFLAGS) $(PACKAGES)
+	$(RACE) hack/test.sh $(GOTESTSUM) $(RACEFLAG) -timeout=60m $(TESTFLAGS) $(PACKAGES)
 	cd hack/controlplane && ../test.sh $(ROOT)/$(GOTESTSUM) -timeout=10m $(TESTFLAGS) ./...
 	cd hack/packages && ../test.sh $(ROOT)/$(GOTESTSUM) -timeout=10m $(TESTFLAGS) ./...
 	hack/fuzz.sh 2s

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/cli"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle/tentacletest"
 )
@@ -42,7 +43,7 @@ func daemon(t *testing.T, home string, operators ...halibut.Thumbprint) halibut.
 // initialise makes a Tentacle that will listen on a free port of the loopback.
 func initialise(t *testing.T, home string, operators ...halibut.Thumbprint) halibut.Endpoint {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", tentacletest.Loopback())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,36 +99,62 @@ func spawn(t *testing.T, cmd *exec.Cmd, path string) *running {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	p := &running{cmd: cmd, log: log.Name(), ended: make(chan struct{})}
-	p.cmd.Stderr = log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		_ = p.cmd.Wait()
-		close(p.ended)
-	}()
-	t.Cleanup(p.kill)
+	p := &running{log: log.Name()}
+	cmd.Stderr = log
+	p.begin(t, cmd)
+	t.Cleanup(func() { p.kill() })
 	return p
 }
 
-// serves returns when the daemon listens.
+func (p *running) begin(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	p.cmd, p.ended = cmd, ended
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+}
+
+// serves returns when the daemon listens. One that finds its port taken is started again, as a service manager does: a
+// supervisor that is just being started may hold the port of the daemon before.
 func (p *running) serves(t *testing.T, e halibut.Endpoint) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if c, err := net.DialTimeout("tcp", e.Address, time.Second); err == nil {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		c, err := net.DialTimeout("tcp", e.Address, time.Second)
+		if err == nil {
 			_ = c.Close()
-			select {
-			case <-p.ended: // it was another program that answered
+		}
+		select {
+		case <-p.ended: // if anything answered, it was another program
+			if p.cmd.ProcessState.ExitCode() != cli.ExitListen {
 				t.Fatalf("the daemon ended: %s", p.logged())
-			default:
-				return
 			}
+			p.restart(t)
+			continue
+		default:
+		}
+		if err == nil {
+			return
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("the daemon does not listen: %s", p.logged())
 		}
 	}
+}
+
+// restart runs the daemon anew that has ended.
+func (p *running) restart(t *testing.T) {
+	t.Helper()
+	log, err := os.OpenFile(p.log, os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	p.begin(t, &exec.Cmd{Path: p.cmd.Path, Args: p.cmd.Args, Env: p.cmd.Env, Dir: p.cmd.Dir, SysProcAttr: p.cmd.SysProcAttr, Stderr: log})
 }
 
 // kill ends the daemon as a power cut would.

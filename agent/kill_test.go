@@ -249,6 +249,7 @@ func TestKilledDaemonsLoseNothing(t *testing.T) {
 				m.daemon.kill()
 				m.revive()
 			}
+			m.daemon.serves(t, m.e)
 			close(m.over)
 			followers.Wait()
 			for id, n := range m.ran() {
@@ -319,6 +320,7 @@ func TestKilledSupervisorsAreToldAsLost(t *testing.T) {
 				}
 				m.revive()
 			}
+			m.daemon.serves(t, m.e)
 			close(m.over)
 			followers.Wait()
 			for id, n := range m.ran() {

@@ -24,10 +24,11 @@ func TestAnOperatorThatIsReplacedGoesOnWithWhatRuns(t *testing.T) {
 	w.wish("1.0.0")
 	w.began(a, "1.0.0 web/install")
 	began := time.Now()
-	w.restart()
-	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("stopping and starting took %s", took)
+	w.stop()
+	if took := time.Since(began); took > 25*time.Second {
+		t.Errorf("stopping took %s, which is the manager's patience and not the operator's", took)
 	}
+	w.start()
 	w.run("the run goes on", ended("1.0.0", v1alpha1.RunRunning))
 	letGo()
 	w.readyWith(v1alpha1.ReasonUpToDate)

@@ -133,7 +133,7 @@ func said1(s string) string {
 
 // TestHandshakeDeadline closes who is silent before authorisation, in TLS and after it.
 func TestHandshakeDeadline(t *testing.T) {
-	l := start(t, func(c *ServerConfig) { c.Limits.Handshake = 50 * time.Millisecond })
+	l := start(t, func(c *ServerConfig) { c.Limits.Handshake = time.Second })
 	plain, err := net.Dial("tcp", l.endpoint.Address)
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestHandshakeDeadline(t *testing.T) {
 // TestDrippingPeersAreClosed has peers say a byte now and then, so that no read ever takes long: what counts before
 // authorisation is the time in all.
 func TestDrippingPeersAreClosed(t *testing.T) {
-	const patience = 300 * time.Millisecond
+	const patience = 1500 * time.Millisecond
 	l := start(t, func(c *ServerConfig) { c.Limits.Handshake = patience })
 	for name, drips := range map[string]struct {
 		secured bool

@@ -158,7 +158,7 @@ func serve(t testing.TB, s *Server) (address string) {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(socket) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("shutting down: %v", err)
@@ -211,10 +211,10 @@ func readAll(t testing.TB, d *DataStream) []byte {
 	return content
 }
 
-// eventually polls until ok, for at most five seconds.
+// eventually polls until ok, for at most half a minute.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never happened: %s", what)
 		}

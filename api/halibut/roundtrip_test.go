@@ -128,7 +128,9 @@ func TestLargeStreams(t *testing.T) {
 // TestManyAtOnce makes calls from 500 goroutines.
 func TestManyAtOnce(t *testing.T) {
 	const callers = 500
-	l := start(t, func(c *ServerConfig) { c.Limits = Limits{UnauthorisedPerAddress: 1000, Unauthorised: 1000} })
+	l := start(t, func(c *ServerConfig) {
+		c.Limits = Limits{UnauthorisedPerAddress: 1000, Unauthorised: 1000, Handshake: time.Minute}
+	})
 	c := l.dial(t, func(config *ClientConfig) {
 		config.ConnectTimeout, config.TLSTimeout, config.AnswerTimeout = time.Minute, time.Minute, time.Minute
 	})

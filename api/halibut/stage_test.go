@@ -112,7 +112,7 @@ func TestStages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			config := ClientConfig{
 				Certificate: identity(t, ECDSA), ConnectTimeout: time.Second, TLSTimeout: 300 * time.Millisecond,
-				AnswerTimeout: 300 * time.Millisecond, RetryInterval: time.Millisecond,
+				AnswerTimeout: 2 * time.Second, RetryInterval: time.Millisecond,
 			}
 			count := &atomic.Int32{}
 			if test.handle != nil {

@@ -81,8 +81,8 @@ func (p *process) wantEnd(t *testing.T) {
 		if err != nil {
 			t.Errorf("the command ended with %v", err)
 		}
-	case <-time.After(5 * time.Second):
-		t.Error("the command did not stop within 5 seconds")
+	case <-time.After(20 * time.Second):
+		t.Error("the command did not stop within 20 seconds")
 	}
 }
 

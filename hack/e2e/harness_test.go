@@ -25,6 +25,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/mantledeploy/mantle/api/tentacle/tentacletest"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/hack/kubetest"
 )
@@ -124,7 +125,7 @@ func newWorld(t *testing.T) *world {
 	})
 	w.args = []string{"--kubeconfig", kubetest.KubeconfigFor(t, access), "--namespace", operatorNamespace, "--namespaces", w.namespace,
 		"--data-dir", filepath.Join(w.dir, "operator"), "--package-root", w.packages, "--metrics-bind-address", "0",
-		"--health-probe-bind-address", "0", "--leader-elect", "--lease-duration", "3s", "--leader-election-id", "e2e-" + w.namespace}
+		"--health-probe-bind-address", "0", "--leader-elect", "--lease-duration", "5s", "--leader-election-id", "e2e-" + w.namespace}
 	w.startOperator()
 	w.create(&v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Name: "production"}})
 	return w
@@ -165,7 +166,7 @@ func (w *world) tentacleOf(name, program string) *tentacleProcess {
 	w.t.Helper()
 	address := w.listen
 	if address == "" {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", tentacletest.Loopback())
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -210,8 +211,17 @@ func (m *tentacleProcess) run(args ...string) []byte {
 func (m *tentacleProcess) start() {
 	m.world.t.Helper()
 	command := append(slices.Clone(m.world.machine), m.program, "run", "--home", m.home)
-	m.process = start(m.world.t, m.home+".log", []string{"TMPDIR=" + m.world.tmp()}, command[0], command[1:]...)
-	m.world.eventually(m.name+" listens", 20*time.Second, func() (bool, string) {
+	run := func() {
+		m.process = start(m.world.t, m.home+".log", []string{"TMPDIR=" + m.world.tmp()}, command[0], command[1:]...)
+	}
+	run()
+	m.world.eventually(m.name+" listens", time.Minute, func() (bool, string) {
+		select {
+		case <-m.done: // its port may be held by a supervisor that is just being started
+			run()
+			return false, "it ended"
+		default:
+		}
 		c, err := net.DialTimeout("tcp", m.address, time.Second)
 		if err != nil {
 			return false, err.Error()

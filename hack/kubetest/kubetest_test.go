@@ -55,8 +55,8 @@ func TestKindsAreServedAndOwnedObjectsGo(t *testing.T) {
 	}
 	began := time.Now()
 	for !apierrors.IsNotFound(cl.Get(t.Context(), client.ObjectKeyFromObject(owned), owned)) {
-		if time.Since(began) > 20*time.Second {
-			t.Fatal("the owned object is still there after 20 seconds")
+		if time.Since(began) > 90*time.Second {
+			t.Fatal("the owned object is still there after 90 seconds")
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

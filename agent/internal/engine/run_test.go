@@ -167,7 +167,7 @@ echo "o=<$P>" >> "$MANTLE_OUTPUT"; echo "$P=x" >> "$MANTLE_OUTPUT"; exit 4`,
 func TestAStepWhoseTimeIsOverIsEndedWithAllItStarted(t *testing.T) {
 	m := newMachine(t)
 	p := script(step.Bash, `trap 'echo asked; exit 0' TERM; (trap '' TERM; while :; do sleep 0.1; done) & echo $! > `+m.home+`/child; wait`)
-	p.TimeoutSeconds = 1
+	p.TimeoutSeconds = 5
 	r := m.step(p).failed(t, step.ExitTimedOut, step.ReasonTimedOut)
 	if !strings.Contains(r.shown, "asked") || !strings.Contains(r.result.Tail, "time is over") {
 		t.Errorf("shown %q, tail %q", r.shown, r.result.Tail)
@@ -221,7 +221,7 @@ func TestACancelledStepEndsItsScript(t *testing.T) {
 
 func TestWhatAScriptLeavesRunningLivesOn(t *testing.T) {
 	m := newMachine(t)
-	r := m.step(script(step.Bash, `(sleep 3; for i in 1 2 3; do echo late; done; echo wrote > `+m.home+`/late) & echo begun`)).ok(t)
+	r := m.step(script(step.Bash, `(sleep 6; for i in 1 2 3; do echo late; done; echo wrote > `+m.home+`/late) & echo begun`)).ok(t)
 	if r.shown != "begun\n" {
 		t.Errorf("shown %q", r.shown)
 	}

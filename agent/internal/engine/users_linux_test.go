@@ -98,7 +98,7 @@ func TestAStepOfAnotherUserIsEndedWhenItsTimeIsOver(t *testing.T) {
 	m := rootMachine(t)
 	mark := filepath.Join(m.home, "mark")
 	p := scriptAs("nobody", `trap '' TERM; echo $$ > "$MARK"; sleep 300 & sleep 300; sleep 300`, step.EnvVar{Name: "MARK", Value: step.Text(mark)})
-	p.TimeoutSeconds = 2
+	p.TimeoutSeconds = 8
 	if err := errors.Join(os.WriteFile(mark, nil, 0o600), os.Chown(mark, nobody, nobody)); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 func folder(t *testing.T, body string) string {
 	t.Helper()
 	dir := t.TempDir()
-	spec := Spec{Path: "/bin/bash", Args: []string{"-c", body}, Dir: dir, Grace: time.Second, Abandon: time.Second, Drain: 10 * time.Second}
+	spec := Spec{Path: "/bin/bash", Args: []string{"-c", body}, Dir: dir, Grace: time.Second, Abandon: 20 * time.Second, Drain: 10 * time.Second}
 	if err := WriteState(dir, CommandFile, map[string]any{"version": Version, "process": spec}, false); err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func (i *immortal) survivors() []int { return []int{4711, 4712} }
 
 func TestWhatCannotBeEndedIsAbandoned(t *testing.T) {
 	group := &immortal{}
-	s := &supervision{spec: Spec{Grace: 20 * time.Millisecond, Abandon: 50 * time.Millisecond}, group: group, exited: make(chan struct{}), drained: make(chan struct{})}
+	s := &supervision{spec: Spec{Grace: 20 * time.Millisecond, Abandon: 500 * time.Millisecond}, group: group, exited: make(chan struct{}), drained: make(chan struct{})}
 	got := s.cancel()
 	if got.ExitCode != tentacle.ExitAbandoned || !strings.Contains(got.Line, "4711 4712") || group.kills < 2 {
 		t.Errorf("%+v after %d kills", got, group.kills)

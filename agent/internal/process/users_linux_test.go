@@ -38,7 +38,7 @@ func folderAs(t *testing.T, user, body string) string {
 	if err := os.Chown(work, int(a.UID), int(a.GID)); err != nil {
 		t.Fatal(err)
 	}
-	spec := Spec{Path: "/bin/bash", Args: []string{"-c", body}, Dir: work, User: user, Grace: time.Second, Abandon: time.Second, Drain: 10 * time.Second}
+	spec := Spec{Path: "/bin/bash", Args: []string{"-c", body}, Dir: work, User: user, Grace: time.Second, Abandon: 20 * time.Second, Drain: 10 * time.Second}
 	if err := WriteState(dir, CommandFile, map[string]any{"version": Version, "process": spec}, false); err != nil {
 		t.Fatal(err)
 	}

@@ -119,6 +119,7 @@ func TestARefusalIsRecordedWithItsRule(t *testing.T) {
 	}
 	r.start(exclusive("first", "sleep 300"))
 	r.start(exclusive("second", "true"))
+	until(t, "the first one runs", func() bool { return r.status("first", 0).State == tentacle.Running })
 	refuse(errors.New("not trusted"))
 	r.cancelScript("first")
 	if got := r.await("second", 0); got.ExitCode != tentacle.ExitRefused {

@@ -44,13 +44,13 @@ func (r *rig) pidFile(expression, name string) string {
 }
 
 func TestACancelEndsTheScriptAndWhatItStarted(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, func(c *Config) { c.Grace = time.Minute })
 	r.start(script("a", "echo begun\nsleep 300 & "+r.pidFile("$!", "child")+"set -m; sleep 300 & "+r.pidFile("$!", "other")+"wait"))
 	child, other := r.pid("child"), r.pid("other")
 	before := time.Now()
 	r.cancelScript("a")
 	r.want(r.await("a", 0), tentacle.ExitCanceled, "begun\n")
-	if took := time.Since(before); took > 1500*time.Millisecond {
+	if took := time.Since(before); took > 20*time.Second {
 		t.Errorf("it took %s although nothing resisted", took)
 	}
 	if alive(child) || alive(other) {
@@ -92,17 +92,19 @@ func TestACancelBeforeTheStartArrives(t *testing.T) {
 
 func TestABackgroundChildThatHoldsTheOutputDoesNotHoldTheResult(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Drain = 300 * time.Millisecond })
-	r.start(script("a", "(trap '' PIPE; for i in $(seq 200); do echo late || touch "+r.inHome("broken")+"; sleep 0.02; done; touch "+r.inHome("whole")+") & "+r.pidFile("$!", "child")+"echo done; exit 3"))
-	before := time.Now()
+	r.start(script("a", "(trap '' PIPE; until test -e "+r.inHome("go")+"; do echo late || touch "+r.inHome("broken")+"; sleep 0.02; done; touch "+r.inHome("whole")+") & "+r.pidFile("$!", "child")+"echo done; exit 3"))
 	got := r.await("a", 0)
-	if got.ExitCode != 3 || got.Logs[0].Text != "done" && got.Logs[0].Text != "late" || time.Since(before) > 3*time.Second {
-		t.Errorf("after %s: %d, %q", time.Since(before), got.ExitCode, lines(got.Logs))
+	if got.ExitCode != 3 || got.Logs[0].Text != "done" && got.Logs[0].Text != "late" {
+		t.Errorf("%d, %q", got.ExitCode, lines(got.Logs))
 	}
 	child := r.pid("child")
 	if !alive(child) {
 		t.Error("the child was ended")
 	}
 	r.completeScript("a")
+	if err := os.WriteFile(r.inHome("go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	until(t, "the child's end", func() bool { return !alive(child) })
 	if !exists(r.inHome("whole")) || exists(r.inHome("broken")) {
 		t.Error("the child's output was broken by the end of its script")
@@ -110,15 +112,11 @@ func TestABackgroundChildThatHoldsTheOutputDoesNotHoldTheResult(t *testing.T) {
 }
 
 func TestAScriptThatForksAndExits(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, func(c *Config) { c.Drain = 5 * time.Minute })
 	r.start(script("a", "sleep 300 > /dev/null 2>&1 & "+r.pidFile("$!", "child")+"echo done"))
 	child := r.pid("child")
 	defer syscall.Kill(child, syscall.SIGKILL) //nolint:errcheck // the end of the test
-	before := time.Now()
-	r.want(r.await("a", 0), 0, "done\n")
-	if time.Since(before) > 5*time.Second {
-		t.Errorf("it took %s although nobody holds the output", time.Since(before))
-	}
+	r.want(r.await("a", 0), 0, "done\n")       // long before Drain, as nobody holds the output
 	r.cancelScript("a")
 	r.completeScript("a")
 	if !alive(child) {

@@ -198,7 +198,7 @@ func TestOfALargeOutputTheBeginningAndTheEndAreKept(t *testing.T) {
 }
 
 func TestAWaitAnswersSoonAfterTheFirstLineAndAtOnceAfterTheLast(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, func(c *Config) { c.Settle = 2 * time.Second })
 	r.start(script("a", r.gate("a")+"; echo first; echo second; "+r.gate("b")))
 	r.began("a")
 	wait := func(after int64) (tentacle.ScriptStatusResponseV2, time.Duration) {

@@ -46,7 +46,7 @@ type rig struct {
 }
 
 func testConfig(home string) Config {
-	return Config{Home: home, Supervisor: []string{os.Args[0], "supervise"}, MinFree: 1, Grace: 2 * time.Second, Abandon: 2 * time.Second}
+	return Config{Home: home, Supervisor: []string{os.Args[0], "supervise"}, MinFree: 1, Grace: 2 * time.Second, Abandon: 20 * time.Second}
 }
 
 // newRig opens a Store on a new home. When the test ends it cancels what still runs.

@@ -126,7 +126,7 @@ func TestThousandsOfTicketsAreTakenUpByANewDaemon(t *testing.T) {
 	used = cpu(t) - used
 	t.Logf("%d finished and %d running tickets: ready after %s, with %d KiB (%d bytes each); watching takes %.1f%% of a CPU",
 		ended, live, took.Round(time.Millisecond), grown>>10, grown/(ended+live), 100*used.Seconds()/watching.Seconds())
-	if took > 20*time.Second || grown > 50<<20 {
+	if took > 2*time.Minute || grown > 50<<20 {
 		t.Errorf("ready after %s with %d KiB more", took, grown>>10)
 	}
 	if err := r.Close(); err != nil {

@@ -31,7 +31,7 @@ type Options struct {
 	WithoutWait bool
 	// Generation is whose Tentacle it plays; the zero value is Mantle's.
 	Generation Generation
-	// Address is where it listens; without one that is a free port of 127.0.0.1.
+	// Address is where it listens; without one it is Loopback.
 	Address string
 }
 
@@ -70,7 +70,7 @@ func StartFake(t testing.TB, o Options) *Fake {
 		o.Root = t.TempDir()
 	}
 	if o.Address == "" {
-		o.Address = "127.0.0.1:0"
+		o.Address = Loopback()
 	}
 	f := &Fake{
 		t: t, certificate: o.Certificate, address: o.Address,

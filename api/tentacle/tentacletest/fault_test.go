@@ -131,7 +131,7 @@ func TestFaultsAtEveryOtherCall(t *testing.T) {
 				t.Errorf("%+v: wanted an error that may pass, got %v", p, e)
 			}
 			f.Inject(p, 1, Stall)
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second) // in which the call has to arrive
 			if err := call(ctx); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%+v: wanted to wait in vain, got %v", p, err)
 			}

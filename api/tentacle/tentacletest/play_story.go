@@ -76,7 +76,10 @@ func (s *story) say(step recordedStep) {
 	record := s.bytes(step)
 	if root, message, ok := request(record); ok {
 		s.asked = message
-		if message.member("method").text == "CompleteScript" {
+		switch message.member("method").text {
+		case "CancelScript":
+			s.catchUp(message)
+		case "CompleteScript":
 			s.finish(message)
 		}
 		record = s.adapt(root, message, record)
@@ -175,8 +178,22 @@ func (s *story) finish(message element) {
 	}
 }
 
+// catchUp polls until the script that is about to be cancelled has printed what it had in the recording.
+func (s *story) catchUp(message element) {
+	s.Helper()
+	ticket := ticketOf(message)
+	deadline := time.Now().Add(patience)
+	for len(s.heard.script(ticket).own(tentacle.StdOut)) < len(s.told.script(ticket).own(tentacle.StdOut)) {
+		if time.Now().After(deadline) {
+			s.Fatalf("the script of %s prints too little", ticket)
+		}
+		time.Sleep(20 * time.Millisecond)
+		s.poll(message, ticket)
+	}
+}
+
 // poll asks for a status that the recorded client did not ask for, by the service that it is about to ask to
-// complete the script, between its NEXT and that request.
+// cancel or complete the script, between its NEXT and that request.
 func (s *story) poll(complete element, ticket string) {
 	s.Helper()
 	service := complete.member("service").text

@@ -30,7 +30,7 @@ type Subject struct {
 
 const (
 	// caseTime bounds each case of the suite.
-	caseTime = 90 * time.Second
+	caseTime = 4 * time.Minute
 	// atOnce is how many cases run beside one another: a Tentacle bounds the connections of one address.
 	atOnce = 6
 )
@@ -270,6 +270,11 @@ func printed(line string) func(tentacle.ScriptStatusResponseV2) bool {
 	return func(r tentacle.ScriptStatusResponseV2) bool {
 		return slices.ContainsFunc(r.Logs, func(o tentacle.ProcessOutput) bool { return o.Text == line })
 	}
+}
+
+// begun is printed where the state has followed: a line may be told before the state turns to Running.
+func begun(line string) func(tentacle.ScriptStatusResponseV2) bool {
+	return func(r tentacle.ScriptStatusResponseV2) bool { return r.State != tentacle.Pending && printed(line)(r) }
 }
 
 // refused checks a script that a Tentacle itself ended, or never began, and told why.

@@ -122,11 +122,11 @@ func waitTimesOut(h *harness) {
 	h.holder(tentacle.FullIsolation)
 	mark, count := h.marker()
 	c := h.exclusive(mark)
-	c.ScriptIsolationMutexTimeout = halibut.TimeSpan(time.Second)
+	c.ScriptIsolationMutexTimeout = halibut.TimeSpan(5 * time.Second)
 	began := time.Now()
 	k := h.waiting(c)
 	r := h.follow(k)
-	if took := time.Since(began); took < 900*time.Millisecond {
+	if took := time.Since(began); took < 4900*time.Millisecond {
 		h.Errorf("timed out after %v already", took)
 	}
 	if r.exitCode != tentacle.ExitTimeout || !slices.Contains(r.lines(tentacle.StdOut), tentacle.TimedOutLine) || count() != 0 {

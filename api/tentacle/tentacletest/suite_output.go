@@ -64,7 +64,7 @@ func progress(h *harness) {
 	gate := h.scratch() + "/gate"
 	c := h.command(`printf '10%%\r20%%\r'; until test -e '` + gate + `'; do sleep 0.1; done; printf '\ndone\r\nend\r\r'`)
 	h.start(c)
-	if r := h.until(c.ScriptTicket, printed("20%")); r.State != tentacle.Running {
+	if r := h.until(c.ScriptTicket, begun("20%")); r.State != tentacle.Running {
 		h.Errorf("its state is %d", r.State)
 	}
 	h.run(h.free("touch '" + gate + "'"))
@@ -103,7 +103,7 @@ func longLines(h *harness) {
 func outputWhileRunning(h *harness) {
 	c := h.command("echo early; echo soon >&2; sleep 30")
 	h.start(c)
-	r := h.until(c.ScriptTicket, func(r tentacle.ScriptStatusResponseV2) bool { return len(r.Logs) == 2 })
+	r := h.until(c.ScriptTicket, func(r tentacle.ScriptStatusResponseV2) bool { return begun("early")(r) && len(r.Logs) == 2 })
 	if r.State != tentacle.Running || r.ExitCode != 0 || !printed("early")(r) || !printed("soon")(r) {
 		h.Fatalf("while it runs: %+v", r)
 	}

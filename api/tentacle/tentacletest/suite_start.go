@@ -235,8 +235,11 @@ func badFileNames(h *harness) {
 
 func manyScripts(h *harness) {
 	var all sync.WaitGroup
+	few := make(chan struct{}, 8) // connections beside those of other cases, as an address has few before it is known
 	for i := range 20 {
 		all.Go(func() {
+			few <- struct{}{}
+			defer func() { <-few }()
 			c := h.command("echo " + itoa(i) + "; exit " + itoa(i))
 			c.DurationToWaitForScriptToFinish = seconds(60)
 			var r tentacle.ScriptStatusResponseV2

@@ -71,7 +71,7 @@ func waitComplete(h *harness) {
 func waitForEndOfScript(h *harness) {
 	c := h.command("echo ready; sleep 1; exit 3")
 	h.start(c)
-	h.until(c.ScriptTicket, printed("ready"))
+	h.until(c.ScriptTicket, begun("ready"))
 	r, took := h.wait(c.ScriptTicket, 1, 45)
 	h.promptly(took)
 	if r.State != tentacle.Complete || r.ExitCode != 3 || len(r.Logs) != 0 {
@@ -104,13 +104,10 @@ func waitForBegin(h *harness) {
 
 // waitGathers lets the script print two lines at once, the second with the time in nanoseconds.
 func waitGathers(h *harness) {
-	c := h.command("echo ready; sleep 1; date +%s%N; echo b; sleep 60")
+	c := h.command("echo ready; sleep 1; t=$(date +%s%N); echo $t; echo b; sleep 60")
 	h.start(c)
-	h.until(c.ScriptTicket, printed("ready"))
+	h.until(c.ScriptTicket, begun("ready"))
 	r, took := h.wait(c.ScriptTicket, 1, 45)
-	if len(r.Logs) == 0 { // the first line may be told before the state turns to Running, which ends a wait, too
-		r, took = h.wait(c.ScriptTicket, 1, 45)
-	}
 	answered := time.Now()
 	h.promptly(took)
 	if r.State != tentacle.Running || len(r.Logs) != 2 || r.Logs[1].Text != "b" {
@@ -128,7 +125,7 @@ func waitGathers(h *harness) {
 func waitOldOutput(h *harness) {
 	c := h.command("echo old; sleep 60")
 	h.start(c)
-	h.until(c.ScriptTicket, printed("old"))
+	h.until(c.ScriptTicket, begun("old"))
 	r, took := h.wait(c.ScriptTicket, 0, 45)
 	h.promptly(took)
 	if !printed("old")(r) || r.State != tentacle.Running {
@@ -139,7 +136,7 @@ func waitOldOutput(h *harness) {
 func waitLongest(h *harness) {
 	c := h.command("echo ready; sleep 60")
 	h.start(c)
-	h.until(c.ScriptTicket, printed("ready"))
+	h.until(c.ScriptTicket, begun("ready"))
 	r, took := h.wait(c.ScriptTicket, 1, 1.5)
 	h.promptly(took)
 	if took < 1400*time.Millisecond || r.State != tentacle.Running || len(r.Logs) != 0 {
@@ -150,7 +147,7 @@ func waitLongest(h *harness) {
 func waitOfNothing(h *harness) {
 	c := h.command("echo ready; sleep 60")
 	h.start(c)
-	h.until(c.ScriptTicket, printed("ready"))
+	h.until(c.ScriptTicket, begun("ready"))
 	for _, longest := range []float64{0, -5} {
 		r, took := h.wait(c.ScriptTicket, 1, longest)
 		h.promptly(took)
@@ -163,7 +160,7 @@ func waitOfNothing(h *harness) {
 func waitCompleted(h *harness) {
 	c := h.command("echo ready; sleep 3")
 	h.start(c)
-	h.until(c.ScriptTicket, printed("ready"))
+	h.until(c.ScriptTicket, begun("ready"))
 	completed := make(chan error, 1)
 	go func() {
 		completed <- h.a.CompleteScript(h.ctx, tentacle.CompleteScriptCommandV2{Ticket: c.ScriptTicket})

@@ -109,7 +109,7 @@ func engine(exit int, reason string, lines ...string) tentacletest.Script {
 
 func await(t *testing.T, p *tentacle.Pool, ticket string, want tentacle.State) tentacle.Report {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if r, known := p.Report(ticket); known && r.State == want {
 			return r
 		}
