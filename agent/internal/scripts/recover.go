@@ -42,17 +42,19 @@ func (s *Store) recover() error {
 		s.known[t.key] = t
 	}
 	slices.SortFunc(live, func(a, b *ticket) int { return a.record.Arrived.Compare(b.record.Arrived) })
+	var waiting []*ticket
 	for _, t := range live {
-		if t.newer {
+		switch {
+		case t.newer:
 			s.guard(t)
-		} else if t.phase == running {
+		case t.phase == running:
 			s.follow(t, s.mutexes.hold(t.record.Mutex, t.record.Exclusive))
+		case t.phase == recorded:
+			waiting = append(waiting, t)
 		}
 	}
-	for _, t := range live {
-		if t.phase == recorded && !t.newer {
-			s.follow(t, s.mutexes.join(t.record.Mutex, t.record.Exclusive))
-		}
+	for _, t := range waiting {
+		s.follow(t, s.mutexes.join(t.record.Mutex, t.record.Exclusive))
 	}
 	return nil
 }
