@@ -222,6 +222,12 @@ func (m *fakeMachine) engine(ctx context.Context, e *tentacletest.Execution) int
 		}
 		return m.result(e, p, 0)
 	}
+	if p.Kind == step.KindHealth {
+		m.mu.Lock()
+		exit := m.exit["health"]
+		m.mu.Unlock()
+		return m.result(e, p, exit)
+	}
 	m.mu.Lock()
 	hold, exit := m.hold[p.Step], m.exit[p.Step]
 	m.ran = append(m.ran, p.Release+" "+p.Step)

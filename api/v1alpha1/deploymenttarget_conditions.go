@@ -42,6 +42,8 @@ const (
 	ReasonIdentityLost = "IdentityLost"
 	// ReasonHealthScriptFailed surfaces when the policy's health script ended with a non-zero exit code.
 	ReasonHealthScriptFailed = "HealthScriptFailed"
+	// ReasonHealthScriptMissing surfaces when the policy has no health script for the machine's system.
+	ReasonHealthScriptMissing = "HealthScriptMissing"
 	// ReasonLowDisk surfaces when the machine says that it has too little free disk space to start a script.
 	ReasonLowDisk = "LowDisk"
 	// ReasonHealthCheckError surfaces when the health or inventory step could not be run to its end.

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/scope"
 )
 
 // patience is how long a release waits for what may come in the same commit before it is Stalled.
@@ -33,7 +34,11 @@ type verdict struct {
 // judge decides without I/O whether the process can be frozen.
 func judge(f facts) verdict {
 	if f.Frozen != nil {
-		return packagesOf(f, verdict{Process: f.Frozen, Snapshot: f.FrozenName, Digest: f.Release.Status.ProcessDigest})
+		digest := f.Release.Status.ProcessDigest
+		if digest == "" { // the status was never written, or is lost
+			digest = scope.Digest(*f.Frozen)
+		}
+		return packagesOf(f, verdict{Process: f.Frozen, Snapshot: f.FrozenName, Digest: digest})
 	}
 	name := string(f.Release.Spec.Project)
 	if f.Release.Status.Snapshot != "" && f.Project != nil && f.Project.Status.ProcessDigest != f.Release.Status.ProcessDigest {

@@ -11,6 +11,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/feed"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
+	"github.com/mantledeploy/mantle/controllers/internal/scope"
 )
 
 var now = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -73,6 +74,15 @@ func TestAFrozenReleaseDoesNotLookAtTheProject(t *testing.T) {
 	v := judge(facts{Now: now, Release: release(), Frozen: &project().Spec, FrozenName: "shop-1.0.0-aa"})
 	if v.Process == nil || v.Freeze != nil || v.Snapshot != "shop-1.0.0-aa" {
 		t.Errorf("got %+v", v)
+	}
+}
+
+// An operator that ends between the two writes leaves a snapshot of which the status says nothing.
+func TestWhatWasFrozenBeforeACrashIsTold(t *testing.T) {
+	f := facts{Now: now, Release: release(), Frozen: &project().Spec, FrozenName: "shop-1.0.0-aa"}
+	describe(f, judge(f))
+	if s := f.Release.Status; s.Snapshot != "shop-1.0.0-aa" || s.ProcessDigest != scope.Digest(project().Spec) {
+		t.Errorf("snapshot %q, digest %q", s.Snapshot, s.ProcessDigest)
 	}
 }
 

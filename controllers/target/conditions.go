@@ -155,6 +155,11 @@ func describeHealth(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condit
 		unhealthy(v1alpha1.ReasonHealthCheckError, "the health script could not be run: "+found.HealthErr.Error())
 	case found.Health != nil && found.Health.Outcome != tentacle.OutcomeSucceeded:
 		unhealthy(healthReason(found.Health), healthMessage(found.Health))
+	case found.NoScript != "":
+		s.Health = v1alpha1.HealthHasWarnings
+		message := fmt.Sprintf("no health script ran: %s of TargetPolicy %s is missing, and this machine's system is %s; add the script", found.NoScript, f.Target.Spec.Policy, s.Tentacle.OS)
+		c.Set(v1alpha1.ConditionHealthCheckPassed, metav1.ConditionUnknown, v1alpha1.ReasonHealthScriptMissing, message)
+		c.Ready(v1alpha1.ReasonHealthScriptMissing, "reachable and trusted; "+message)
 	default:
 		s.Health = v1alpha1.HealthHealthy
 		c.Set(v1alpha1.ConditionHealthCheckPassed, metav1.ConditionTrue, v1alpha1.ReasonHealthy, "the health check passed")

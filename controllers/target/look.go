@@ -48,6 +48,8 @@ type finding struct {
 	// Health is how the health script ended; nil where there is none for this machine.
 	Health    *tentacle.Done
 	HealthErr error
+	// NoScript is the field of the policy that has no script for this machine, where it has one for others.
+	NoScript string
 }
 
 // presented is the certificate that the machine showed, also where it was not the pinned one.
@@ -203,7 +205,7 @@ func (ls *looks) find(ctx context.Context, w wanted) *finding {
 			found.Inventory = &inventory
 		}
 	}
-	if w.health != nil {
+	if found.NoScript = noScript(w.health, found.Probe.Facts.OS); w.health != nil && found.NoScript == "" {
 		done, err := ls.machines.RunStep(ctx, w.machine, step.Plan{Kind: step.KindHealth, Namespace: w.machine.Namespace,
 			Target: w.machine.Name, TimeoutSeconds: int64(w.timeout.Seconds()), Health: w.health})
 		found.HealthErr = err
@@ -212,6 +214,20 @@ func (ls *looks) find(ctx context.Context, w wanted) *finding {
 		}
 	}
 	return found
+}
+
+// noScript is the field that would have the script for the system; empty where it has.
+func noScript(health *step.Health, system string) string {
+	switch {
+	case health == nil:
+		return ""
+	case system == "windows" && health.PowerShell == "":
+		return "spec.healthCheck.powershell"
+	case system != "windows" && health.Bash == "":
+		return "spec.healthCheck.bash"
+	default:
+		return ""
+	}
 }
 
 func (f *finding) healthy() bool {
