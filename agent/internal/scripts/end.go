@@ -31,6 +31,7 @@ func (s *Store) CancelScript(ctx context.Context, operator string, cmd tentacle.
 		}
 		appeared, err := s.cancelUnknown(operator, cmd.Ticket.TaskID)
 		if err != nil {
+			s.sweep() // which may help where too many were cancelled
 			return tentacle.ScriptStatusResponseV2{}, err
 		}
 		if !appeared {
@@ -83,12 +84,17 @@ func (s *Store) cancelUnknown(operator, id string) (appeared bool, err error) {
 		s.mu.Unlock()
 		return false, err
 	}
+	if err := s.admitCancel(operator); err != nil {
+		s.mu.Unlock()
+		return false, err
+	}
 	stone := tombstone{Ticket: id, Operator: operator, Cancelled: true}
 	t := s.newTicket(key, record{Ticket: id, Operator: operator})
 	s.known[key] = t
 	s.mu.Unlock()
 	defer t.settle()
 	if err = s.setTombstone(key, stone); err != nil {
+		s.dropCancel(operator)
 		t.failure = fmt.Errorf("cancelling script %s: %w", id, err)
 	} else {
 		t.refusal = stone.answer(tentacle.ScriptTicket{TaskID: id}, operator)

@@ -49,10 +49,12 @@ type Config struct {
 	Settle  time.Duration // how long WaitForStatus gathers output after the first new line; 200 ms
 
 	TombstoneAge time.Duration // how long a completed ticket is remembered; 30 days
+	CancelledAge time.Duration // how long a ticket is remembered that was cancelled and never arrived; 1 day
 	FinishedAge  time.Duration // when a finished ticket that nobody completed is swept; 7 days
 	SweepPause   time.Duration // the least time between two sweeps; 1 h
 
 	MaxTickets int // how many scripts of one operator are known at a time, whether they wait, run or have ended; 1,000
+	MaxCancels int // how many tickets of one operator are remembered that were cancelled and never arrived; 10,000
 
 	MinFree  int64         // free bytes in the home below which no script is started; 500 MB
 	MaxReply int64         // output in one response, text and 64 bytes for each line; 4 MiB
@@ -65,7 +67,7 @@ func (c Config) withDefaults() Config {
 	for field, value := range map[*time.Duration]time.Duration{
 		&c.Grace: 10 * time.Second, &c.Abandon: 5 * time.Second, &c.Drain: 10 * time.Second,
 		&c.Notice: 100 * time.Millisecond, &c.Poll: 100 * time.Millisecond, &c.Settle: 200 * time.Millisecond,
-		&c.TombstoneAge: 30 * 24 * time.Hour, &c.FinishedAge: 7 * 24 * time.Hour, &c.SweepPause: time.Hour,
+		&c.TombstoneAge: 30 * 24 * time.Hour, &c.CancelledAge: 24 * time.Hour, &c.FinishedAge: 7 * 24 * time.Hour, &c.SweepPause: time.Hour,
 	} {
 		if *field == 0 {
 			*field = value
@@ -73,6 +75,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxTickets == 0 {
 		c.MaxTickets = maxTickets
+	}
+	if c.MaxCancels == 0 {
+		c.MaxCancels = maxCancels
 	}
 	if c.MinFree == 0 {
 		c.MinFree = MinFree
@@ -97,6 +102,7 @@ type Store struct {
 	cfg        Config
 	tickets    string // the folder of the tickets' journals
 	tombstones string
+	cancelled  string // the folder of the tombstones of tickets that never arrived
 	work       string
 	mutexes    mutexTable
 	entering   sync.Mutex // held while a ticket whose turn has come is judged and counted
@@ -104,6 +110,8 @@ type Store struct {
 	mu    sync.Mutex
 	known map[string]*ticket // by the ticket in lower case
 	swept time.Time
+	// cancels is how many tombstones of tickets that never arrived each operator has.
+	cancels map[string]int
 
 	made atomic.Int64 // how many tickets V1 made
 
@@ -121,12 +129,12 @@ func Open(cfg Config) (*Store, error) {
 	state := filepath.Join(cfg.Home, ".tentacle")
 	s := &Store{
 		cfg:     cfg,
-		tickets: filepath.Join(state, "tickets"), tombstones: filepath.Join(state, "tombstones"),
+		tickets: filepath.Join(state, "tickets"), tombstones: filepath.Join(state, "tombstones"), cancelled: filepath.Join(state, "cancelled"),
 		work:  filepath.Join(cfg.Home, "Work"),
 		known: map[string]*ticket{},
 	}
 	s.life, s.end = context.WithCancel(context.Background())
-	for _, dir := range []string{state, s.tickets, s.tombstones} {
+	for _, dir := range []string{state, s.tickets, s.tombstones, s.cancelled} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("making the folders of the scripts: %w", err)
 		}
@@ -139,7 +147,11 @@ func Open(cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("making the folders of the scripts durable: %w", err)
 		}
 	}
-	if err := s.recover(); err != nil {
+	err := s.countCancels()
+	if err == nil {
+		err = s.recover()
+	}
+	if err != nil {
 		s.end()
 		return nil, fmt.Errorf("finding scripts of an earlier start: %w", err)
 	}

@@ -3,6 +3,8 @@ package scripts
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,7 +14,8 @@ import (
 )
 
 // tombstone remembers a ticket that is over, so that a start of it that comes late runs nothing. It is a
-// file named after the ticket in lower case; its age is the file's own.
+// file named after the ticket in lower case; its age is the file's own. Those of tickets that were cancelled before
+// they arrived lie in a folder of their own, as an operator makes them at no cost.
 type tombstone struct {
 	Version   int    `json:"version"`
 	Ticket    string `json:"ticket"`
@@ -35,12 +38,21 @@ func (t tombstone) answer(id tentacle.ScriptTicket, operator string) *tentacle.S
 
 // tombstone reads the tombstone of a ticket; nil where there is none.
 func (s *Store) tombstone(key string) (*tombstone, error) {
+	for _, dir := range []string{s.tombstones, s.cancelled} {
+		if stone, err := readStone(dir, key); stone != nil || err != nil {
+			return stone, err
+		}
+	}
+	return nil, nil //nolint:nilnil // none is an answer here, not an error
+}
+
+func readStone(dir, key string) (*tombstone, error) {
 	var t tombstone
-	found, err := process.ReadState(s.tombstones, stoneName(key), &t)
+	found, err := process.ReadState(dir, stoneName(key), &t)
 	if err != nil && !errors.Is(err, process.ErrNewer) {
 		return nil, fmt.Errorf("looking for a tombstone: %w", err)
 	}
-	if !found && process.Marked(s.tombstones, stoneName(key)) {
+	if !found && process.Marked(dir, stoneName(key)) {
 		return &tombstone{Ticket: key}, nil // nobody knows what it said, but the ticket is over
 	}
 	if !found {
@@ -51,7 +63,11 @@ func (s *Store) tombstone(key string) (*tombstone, error) {
 
 func (s *Store) setTombstone(key string, t tombstone) error {
 	t.Version = process.Version
-	return process.WriteState(s.tombstones, stoneName(key), t, true)
+	dir := s.tombstones
+	if t.Cancelled {
+		dir = s.cancelled
+	}
+	return process.WriteState(dir, stoneName(key), t, true)
 }
 
 // stoneName keeps tombstones apart from files that are being written beside them, whatever a ticket is called.
@@ -95,18 +111,47 @@ func (s *Store) sweepTicket(t *ticket) error {
 }
 
 func (s *Store) sweepTombstones(now time.Time) {
-	files, err := os.ReadDir(s.tombstones)
-	if err != nil {
-		s.cfg.Logger.Error("Sweeping tombstones", "error", err)
-		return
-	}
-	for _, f := range files {
-		info, err := f.Info()
-		if err != nil || now.Sub(info.ModTime()) < s.cfg.TombstoneAge {
-			continue
+	for dir, age := range map[string]time.Duration{s.tombstones: s.cfg.TombstoneAge, s.cancelled: s.cfg.CancelledAge} {
+		err := eachFile(dir, func(f fs.DirEntry) {
+			info, err := f.Info()
+			if err != nil || now.Sub(info.ModTime()) < age {
+				return
+			}
+			operator := s.cancelledBy(f.Name())
+			err = os.Remove(filepath.Join(dir, f.Name()))
+			switch {
+			case err != nil:
+				s.cfg.Logger.Error("Sweeping a tombstone", "name", f.Name(), "error", err)
+			case dir == s.cancelled:
+				s.dropCancel(operator)
+			}
+		})
+		if err != nil {
+			s.cfg.Logger.Error("Sweeping tombstones", "error", err)
 		}
-		if err := os.Remove(filepath.Join(s.tombstones, f.Name())); err != nil {
-			s.cfg.Logger.Error("Sweeping a tombstone", "name", f.Name(), "error", err)
+	}
+}
+
+// atATime is how many names of a folder of tombstones are in memory at a time.
+const atATime = 500
+
+// eachFile calls f with the files of a folder, of which there may be very many.
+func eachFile(dir string, f func(fs.DirEntry)) error {
+	folder, err := os.Open(dir) // #nosec G304 -- a folder of the home
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	for {
+		files, err := folder.ReadDir(atATime)
+		for _, file := range files {
+			f(file)
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

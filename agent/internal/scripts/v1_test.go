@@ -119,7 +119,7 @@ func TestACancelOfV1ForNobodysTicketLeavesNothing(t *testing.T) {
 	r := newRig(t)
 	got, err := r.CancelScriptV1(context.Background(), operator, tentacle.CancelScriptCommand{Ticket: tentacle.ScriptTicket{TaskID: "nobody"}})
 	r.want(tentacle.ScriptStatusResponseV2(got), 0, "")
-	if err != nil || exists(r.inHome(".tentacle", "tombstones", stoneName("nobody"))) {
+	if err != nil || exists(r.inHome(".tentacle", "cancelled", stoneName("nobody"))) {
 		t.Errorf("it left a tombstone, or failed: %v", err)
 	}
 }

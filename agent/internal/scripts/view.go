@@ -64,11 +64,13 @@ func View(h home.Home, completed int) ([]Seen, error) {
 			all = append(all, s)
 		}
 	}
-	over, err := viewTombstones(h.State("tombstones"), completed)
-	if err != nil {
-		return nil, err
+	if completed > 0 {
+		over, err := viewTombstones(h, completed)
+		if err != nil {
+			return nil, err
+		}
+		all = append(over, all...)
 	}
-	all = append(over, all...)
 	slices.SortStableFunc(all, func(a, b Seen) int { return a.Since.Compare(b.Since) })
 	return all, nil
 }
@@ -93,34 +95,56 @@ func look(dir, key string) (s Seen, ok bool) {
 	return s, found
 }
 
-// viewTombstones sees the last so many completed scripts.
-func viewTombstones(dir string, most int) ([]Seen, error) {
-	files, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("listing completed scripts: %w", err)
-	}
-	var infos []fs.FileInfo
-	for _, f := range files {
-		if info, err := f.Info(); err == nil && strings.HasSuffix(f.Name(), stoneName("")) && !strings.HasPrefix(f.Name(), "..") {
-			infos = append(infos, info)
+// viewTombstones sees the last so many completed scripts, and those that were cancelled before they arrived.
+func viewTombstones(h home.Home, most int) ([]Seen, error) {
+	var last []stone
+	for _, dir := range []string{h.State("tombstones"), h.State("cancelled")} {
+		err := eachFile(dir, func(f fs.DirEntry) {
+			info, err := f.Info()
+			if err != nil || !strings.HasSuffix(f.Name(), stoneName("")) || strings.HasPrefix(f.Name(), "..") {
+				return
+			}
+			if last = append(last, stone{dir, info}); len(last) >= 2*most+atATime {
+				last = newest(last, most)
+			}
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("listing completed scripts: %w", err)
 		}
 	}
-	slices.SortFunc(infos, func(a, b fs.FileInfo) int {
-		return cmp.Or(b.ModTime().Compare(a.ModTime()), strings.Compare(a.Name(), b.Name()))
-	})
 	var all []Seen
-	for _, info := range infos[:min(len(infos), max(most, 0))] {
-		var t tombstone
-		if found, err := process.ReadState(dir, info.Name(), &t); err != nil || !found || t.Ticket == "" {
-			continue
+	for _, file := range newest(last, most) {
+		if s, ok := file.look(); ok {
+			all = append(all, s)
 		}
-		s := Seen{Ticket: t.Ticket, Operator: t.Operator, State: SeenCompleted, Since: info.ModTime().UTC(), ExitCode: t.ExitCode}
-		if t.Cancelled {
-			s.Why = "It was cancelled before it arrived."
-		}
-		all = append(all, s)
 	}
 	return all, nil
+}
+
+// stone is the file of a tombstone.
+type stone struct {
+	dir  string
+	info fs.FileInfo
+}
+
+// newest cuts a list to its last so many.
+func newest(all []stone, most int) []stone {
+	slices.SortFunc(all, func(a, b stone) int {
+		return cmp.Or(b.info.ModTime().Compare(a.info.ModTime()), strings.Compare(a.info.Name(), b.info.Name()))
+	})
+	return all[:min(len(all), max(most, 0))]
+}
+
+func (f stone) look() (s Seen, ok bool) {
+	var t tombstone
+	if found, err := process.ReadState(f.dir, f.info.Name(), &t); err != nil || !found || t.Ticket == "" {
+		return s, false
+	}
+	s = Seen{Ticket: t.Ticket, Operator: t.Operator, State: SeenCompleted, Since: f.info.ModTime().UTC(), ExitCode: t.ExitCode}
+	if t.Cancelled {
+		s.Why = "It was cancelled before it arrived."
+	}
+	return s, true
 }
 
 // Log reads the output of one script as it comes. It is for one goroutine.
