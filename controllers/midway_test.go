@@ -61,7 +61,7 @@ func TestAMachineThatStopsTrustingUsFailsTheRun(t *testing.T) {
 	w.release("1.0.0")
 	w.wish("1.0.0")
 	failed := w.run("the run failed", ended("1.0.0", v1alpha1.RunFailed))
-	if f := failed.Status.Failures; len(f) != 1 || f[0].Reason != v1alpha1.ReasonUntrusted ||
+	if f := failed.Status.Failures; len(f) != 1 || f[0].Reason != v1alpha1.ReasonOperatorNotTrusted ||
 		!strings.HasPrefix(f[0].Message, "the target is not trusted: OperatorNotTrusted: ") {
 		t.Errorf("its failures do not say why: %+v", f)
 	}

@@ -54,7 +54,7 @@ const (
 	ReasonUnavailable = "Unavailable"
 	// ReasonCordoned surfaces when the target was cordoned at its turn.
 	ReasonCordoned = "Cordoned"
-	// ReasonUntrusted surfaces when trust between operator and machine does not hold.
+	// ReasonUntrusted surfaces when trust between operator and machine does not hold, and the target does not say why.
 	ReasonUntrusted = "Untrusted"
 	// ReasonTargetDeleted surfaces when the target was deleted, or made again, during the run.
 	ReasonTargetDeleted = "TargetDeleted"

@@ -106,9 +106,6 @@ func planTarget(f facts, name string, was v1alpha1.SliceTarget) plan.Target {
 	switch {
 	case t.Spec.Thumbprint != was.Thumbprint:
 		pt.Availability = plan.Changed
-	case tooMany(t, f.Run.Spec.Project, f.Run.Spec.Environment):
-		pt.Availability, pt.Reason = plan.Untrusted, v1alpha1.ReasonTooManyProjects
-		pt.Message = fmt.Sprintf("it has %d pairs of project and environment already", maxInstalled)
 	case t.Spec.Cordoned:
 		pt.Availability, pt.Reason, pt.Message = plan.Cordoned, v1alpha1.ReasonCordoned, t.Spec.CordonReason
 	case t.Status.Health == v1alpha1.HealthUnavailable:
@@ -117,6 +114,9 @@ func planTarget(f facts, name string, was v1alpha1.SliceTarget) plan.Target {
 	case t.Status.Health == v1alpha1.HealthUntrusted:
 		pt.Availability = plan.Untrusted
 		pt.Reason, pt.Message = readyReason(t)
+	case tooMany(t, f.Run.Spec.Project, f.Run.Spec.Environment):
+		pt.Availability = plan.Full
+		pt.Message = fmt.Sprintf("it has %d pairs of project and environment already", maxInstalled)
 	}
 	return pt
 }
@@ -139,7 +139,7 @@ func readyReason(t *v1alpha1.DeploymentTarget) (reason, message string) {
 			return c.Reason, c.Message
 		}
 	}
-	return v1alpha1.ReasonUnavailable, ""
+	return "", ""
 }
 
 // ingest takes what the sessions report into the rows.

@@ -29,7 +29,7 @@
 // settings.unavailableTargets, failed or left out of the whole run, which is only possible while nothing has been
 // sent to it: one that has begun fails. Between the children of a rolling step a target that is away is not given up
 // at once, as a reboot may be what the children are about: its next child is sent, and fails if that does not succeed
-// within the policy's retry duration. Untrusted targets fail always. A target that was deleted or given another pin is no
+// within the policy's retry duration. Untrusted targets and those that hold too many projects fail always, each with its own reason. A target that was deleted or given another pin is no
 // longer the run's: its action in flight ends as Cancelled with reason TargetDeleted or TargetChanged, which names the
 // host, and the rest is skipped; neither is a failure.
 //

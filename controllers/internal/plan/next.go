@@ -1,6 +1,10 @@
 package plan
 
-import "github.com/mantledeploy/mantle/api/v1alpha1"
+import (
+	"cmp"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
 
 // Next decides what happens now. It is a function of the facts alone and changes none of them. With the decision
 // written into the rows it decides nothing further on the same facts, but for a cancel that is not marked as sent.
@@ -66,7 +70,7 @@ func (p *pass) mayBegin(s *step) bool {
 func (p *pass) begin(s *step, m *machine, flying int) place {
 	first := s.leaves[0].path
 	switch m.Availability {
-	case "", Available, Untrusted, Deleted, Changed: // walk treats the last three, as they matter between children too
+	case "", Available, Untrusted, Full, Deleted, Changed: // walk treats the last four, as they matter between children too
 	default:
 		if m.Availability == Cordoned {
 			p.miss(m, first, v1alpha1.ReasonCordoned, "the target is cordoned"+because(m.Message))
@@ -131,13 +135,21 @@ func (p *pass) due(s *step, m *machine, l leaf, failedHere bool, flying int) (Ro
 		reason, message := m.goneReason()
 		p.end(m, l.path, v1alpha1.StepSkipped, reason, message)
 		return Row{}, finished
-	case m.Availability == Untrusted:
-		message := "the target is not trusted" + because(explain(m.Reason, m.Message))
-		return p.end(m, l.path, v1alpha1.StepFailed, v1alpha1.ReasonUntrusted, message), notBegun
+	case m.Availability == Untrusted || m.Availability == Full:
+		reason, message := m.refusal()
+		return p.end(m, l.path, v1alpha1.StepFailed, reason, message), notBegun
 	default:
 		p.start(s, m, l, flying)
 		return Row{}, inFlight
 	}
+}
+
+// refusal says why nothing may be sent to a target, whatever the settings say.
+func (m *machine) refusal() (reason, message string) {
+	if m.Availability == Full {
+		return v1alpha1.ReasonTooManyProjects, "the target takes no further project" + because(m.Message)
+	}
+	return cmp.Or(m.Reason, v1alpha1.ReasonUntrusted), "the target is not trusted" + because(explain(m.Reason, m.Message))
 }
 
 // completes tells whether an action, when it goes well, completes the release on the target.

@@ -217,10 +217,10 @@ func sent(row Row) bool {
 		return false
 	}
 	switch row.Reason {
-	case v1alpha1.ReasonUnavailable, v1alpha1.ReasonCordoned, v1alpha1.ReasonUntrusted, v1alpha1.ReasonVariableMissing,
-		v1alpha1.ReasonTransferFailed, v1alpha1.ReasonNotPrepared, v1alpha1.ReasonReleaseNotFound, v1alpha1.ReasonReleaseNotReady:
+	case v1alpha1.ReasonUnavailable, v1alpha1.ReasonCordoned, v1alpha1.ReasonVariableMissing, v1alpha1.ReasonTransferFailed,
+		v1alpha1.ReasonNotPrepared, v1alpha1.ReasonReleaseNotFound, v1alpha1.ReasonReleaseNotReady:
 		return false
 	default:
-		return true
+		return !untrusted(row.Reason)
 	}
 }

@@ -157,7 +157,7 @@ func randomScript(r *rand.Rand) script {
 		if len(names) > 0 && r.IntN(4) == 0 {
 			e.Roles = pick(r, names...) + "=" + pick(r, "", "web")
 		} else if len(names) > 0 {
-			e.Set = pick(r, names...) + "=" + string(pick(r, Available, Unavailable, Cordoned, Untrusted, Deleted, Changed))
+			e.Set = pick(r, names...) + "=" + string(pick(r, Available, Unavailable, Cordoned, Untrusted, Full, Deleted, Changed))
 		}
 		sc.Events = append(sc.Events, e)
 	}

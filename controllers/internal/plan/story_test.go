@@ -48,7 +48,7 @@ type behaviour struct {
 // happening is something that changes from outside.
 type happening struct {
 	At string `json:"at"`
-	// Set is "target=Availability".
+	// Set is "target=Availability", and a reason where the target gives one.
 	Set string `json:"set"`
 	// Roles are "target=role role".
 	Roles string `json:"roles"`
@@ -167,9 +167,10 @@ func (s *stage) happen(e happening) {
 	if !ok {
 		return
 	}
+	state, reason, _ := strings.Cut(availability, " ")
 	for i := range s.f.Targets {
 		if s.f.Targets[i].Name == name {
-			s.f.Targets[i].Availability = Availability(availability)
+			s.f.Targets[i].Availability, s.f.Targets[i].Reason = Availability(state), reason
 		}
 	}
 	s.say("! %s is now %s", name, availability)

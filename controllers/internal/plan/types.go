@@ -36,6 +36,8 @@ const (
 	Cordoned Availability = "Cordoned"
 	// Untrusted targets presented another certificate, have no pin, or do not trust the operator.
 	Untrusted Availability = "Untrusted"
+	// Full targets hold as many projects as a target can.
+	Full Availability = "Full"
 	// Deleted targets are gone, or were made again under another UID.
 	Deleted Availability = "Deleted"
 	// Changed targets have another pin than when the run began.

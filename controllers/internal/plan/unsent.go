@@ -19,7 +19,7 @@ func Unsent(f Facts, k Key, reason, message string) End {
 	end := End{Phase: v1alpha1.StepFailed, Reason: reason, Message: message}
 	switch {
 	case untrusted(reason):
-		end.Reason, end.Message = v1alpha1.ReasonUntrusted, "the target is not trusted"+because(explain(reason, message))
+		end.Message = "the target is not trusted" + because(explain(reason, message))
 	case unreachable(reason):
 		text := "the target cannot be reached" + because(explain(reason, message))
 		if tried := retryDuration(f, k.Target); tried > 0 {
