@@ -2,17 +2,13 @@ package config
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // separateUsers says whether this system lets scripts run as another user than the daemon's.
@@ -66,7 +62,7 @@ func Keys() []Key {
 		{
 			"page", "page", "TENTACLE_PAGE",
 			"Whether a browser that opens the port gets a short page that says what this is.",
-			func(c *Config, v string) (err error) { c.Page, err = strconv.ParseBool(v); return err },
+			func(c *Config, v string) (err error) { c.Page, err = parseBool(v); return err },
 			func(c Config) string { return strconv.FormatBool(c.Page) },
 		},
 		{
@@ -120,6 +116,8 @@ func (c Config) Level() (slog.Level, error) {
 type Sources struct {
 	// File is the content of the configuration file; nil where there is none.
 	File []byte
+	// Path is that file's, for messages.
+	Path string
 	// Env looks up an environment variable.
 	Env func(string) (string, bool)
 	// Flags holds the flags that were given, by name.
@@ -131,7 +129,7 @@ type Sources struct {
 func Load(s Sources) (Config, error) {
 	c := Default()
 	if err := c.parse(s.File); err != nil {
-		return Config{}, err
+		return Config{}, fmt.Errorf("%s: %w", strings.TrimSpace("configuration file "+s.Path), err)
 	}
 	for _, k := range Keys() {
 		if s.Env != nil {
@@ -173,35 +171,6 @@ func (c Config) Port() uint16 {
 	_, port, _ := split(c.Listen)
 	n, _ := strconv.ParseUint(port, 10, 16)
 	return uint16(n)
-}
-
-// parse reads the file's keys into c, and refuses unknown ones and a second document.
-func (c *Config) parse(file []byte) error {
-	d := yaml.NewDecoder(bytes.NewReader(file))
-	d.KnownFields(true)
-	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("configuration file: %w (known keys: %s)", err, strings.Join(names(), ", "))
-	}
-	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return errors.New("configuration file: more than one document; keep one")
-	}
-	for _, check := range []struct {
-		key string
-		err error
-	}{
-		{"listen", checkListen(c.Listen)},
-		{"address", checkAddress(c.Address)},
-		{"scriptUser", checkScriptUser(c.ScriptUser)},
-		{"logFormat", checkFormat(c.LogFormat)},
-	} {
-		if check.err != nil {
-			return fmt.Errorf("configuration file: key %s: %w", check.key, check.err)
-		}
-	}
-	if _, err := c.Level(); err != nil {
-		return fmt.Errorf("configuration file: key logLevel: %w", err)
-	}
-	return nil
 }
 
 // Format is the text of a configuration file that says c, with a comment for each key.
@@ -255,6 +224,14 @@ func checkScriptUser(v string) error {
 		return fmt.Errorf("%q: scripts run as another user only on Linux; leave it empty, and run the daemon itself as the account that scripts are to have", v)
 	}
 	return nil
+}
+
+func parseBool(v string) (bool, error) {
+	b, err := strconv.ParseBool(v)
+	if err != nil {
+		return false, fmt.Errorf("%q is neither true nor false", v)
+	}
+	return b, nil
 }
 
 func checkFormat(v string) error {

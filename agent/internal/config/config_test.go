@@ -79,8 +79,12 @@ func TestAWrongSettingIsNamedWithItsSourceAndARemedy(t *testing.T) {
 		from Sources
 		want []string
 	}{
-		"unknown key":     {Sources{File: []byte("listn: :1\n")}, []string{"listn", "known keys: listen"}},
-		"no yaml":         {Sources{File: []byte("listen: [\n")}, []string{"configuration file"}},
+		"unknown key": {Sources{File: []byte("# first\nlistn: :1\n")},
+			[]string{"configuration file: line 2: listn: is no known key; remove it, or correct it to one of: listen, address, page, scriptUser, logLevel, logFormat"}},
+		"several": {Sources{File: []byte("listen: x\npage: [true]\npage: false\nlogLevel: loud\n")}, []string{
+			"line 1: key listen: ", "line 2: key page: is no plain text", "line 3: key page: comes twice", "line 4: key logLevel: "}},
+		"no mapping":      {Sources{File: []byte("listen\n")}, []string{"configuration file: line 1: it is no mapping", "key: value"}},
+		"no yaml":         {Sources{File: []byte("listen: [\n")}, []string{"configuration file: line 1: did not find"}},
 		"two documents":   {Sources{File: []byte("page: true\n---\npage: false\n")}, []string{"more than one document"}},
 		"no port":         {Sources{File: []byte("listen: 127.0.0.1\n")}, []string{"key listen", "write 127.0.0.1:10933"}},
 		"port too large":  {Sources{Flags: map[string]string{"listen": ":65536"}}, []string{"flag --listen", "1 to 65535"}},
@@ -89,7 +93,9 @@ func TestAWrongSettingIsNamedWithItsSourceAndARemedy(t *testing.T) {
 		"address no host": {Sources{Env: env("TENTACLE_ADDRESS", ":1")}, []string{"TENTACLE_ADDRESS", "host:port"}},
 		"level":           {Sources{File: []byte("logLevel: loud\n")}, []string{"key logLevel", "debug, info, warn or error"}},
 		"format":          {Sources{Flags: map[string]string{"log-format": "xml"}}, []string{"flag --log-format", "text or json"}},
-		"page":            {Sources{Env: env("TENTACLE_PAGE", "perhaps")}, []string{"TENTACLE_PAGE"}},
+		"page":            {Sources{Env: env("TENTACLE_PAGE", "perhaps")}, []string{`TENTACLE_PAGE: "perhaps" is neither true nor false`}},
+		"page in a file":  {Sources{File: []byte("page: 7\n")}, []string{`line 1: key page: "7" is neither true nor false`}},
+		"page, empty":     {Sources{File: []byte("page:\n")}, []string{`line 1: key page: "" is neither true nor false`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(c.from)
@@ -106,7 +112,7 @@ func TestAWrongSettingIsNamedWithItsSourceAndARemedy(t *testing.T) {
 }
 
 func TestAnEmptyFileMeansTheDefaults(t *testing.T) {
-	for _, file := range []string{"", "# nothing\n", "{}\n"} {
+	for _, file := range []string{"", "# nothing\n", "{}\n", "address:\n", "---\n"} {
 		got, err := Load(Sources{File: []byte(file)})
 		if err != nil {
 			t.Fatal(err)

@@ -37,10 +37,10 @@ func Settings(h home.Home, s config.Sources) (config.Config, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return config.Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	s.File = file
+	s.File, s.Path = file, h.Config()
 	c, err := config.Load(s)
 	if err != nil {
-		return config.Config{}, fmt.Errorf("%w: %w (the file is %s)", ErrConfig, err, h.Config())
+		return config.Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return c, nil
 }
