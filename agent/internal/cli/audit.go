@@ -34,7 +34,7 @@ is added, until it is interrupted. With --json it prints the lines as they are k
 
 'tentacle audit verify' checks that nothing in it was changed or taken away.`,
 		Example: "  tentacle audit -n 50\n  tentacle audit -f\n  tentacle audit --json | jq 'select(.decision==\"refused\")'",
-		Args:    exactly(0),
+		Args:    noCommand,
 		RunE: func(c *cobra.Command, _ []string) error {
 			h, err := home.Open(a.home)
 			if err != nil {
@@ -147,7 +147,7 @@ func (a *app) verifyAudit(h home.Home, given string, asJSON bool) error {
 	if given != "" {
 		parsed, err := audit.ParseHead(given)
 		if err != nil {
-			return usageError{err}
+			return usageError{fmt.Errorf("--head: %w", err)}
 		}
 		head = &parsed
 	}

@@ -104,10 +104,10 @@ former identity until it is started again; the former identity is kept.`,
 
 // readIdentity reads an identity of a file, and asks for its password if it has one.
 func (a *app) readIdentity(ctx context.Context, file, keyFile, passwordFile string) (identity.Pair, error) {
-	data, err := home.ReadFile(file, identity.MaxFile)
+	data, err := readGiven("", file, identity.MaxFile)
 	if err == nil && keyFile != "" {
 		var key []byte
-		key, err = home.ReadFile(keyFile, identity.MaxFile/2)
+		key, err = readGiven("--key", keyFile, identity.MaxFile/2)
 		data = bytes.Join([][]byte{data, key}, []byte("\n"))
 	}
 	if err != nil {

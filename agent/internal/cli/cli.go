@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/mantledeploy/mantle/agent/internal/config"
+	"github.com/mantledeploy/mantle/agent/internal/engine"
 	"github.com/mantledeploy/mantle/agent/internal/home"
 )
 
@@ -51,12 +54,16 @@ func run(ctx context.Context, args []string, a *app) int {
 	root.SetArgs(args)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	_, err := root.ExecuteContextC(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return ExitOK
 	}
 	fmt.Fprintf(a.err, "tentacle: %v\n", err)
-	if what := remedy(err, a.home); what != "" {
+	what := remedy(err, a.home)
+	if _, usage := errors.AsType[usageError](err); usage && what == "" {
+		what = whereToRead(c)
+	}
+	if what != "" {
 		fmt.Fprintf(a.err, "  %s\n", what)
 	}
 	return code(err)
@@ -86,16 +93,12 @@ the environment variable TENTACLE_HOME names another.`,
   tentacle service install --start
   tentacle doctor`,
 		SilenceUsage: true, SilenceErrors: true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("there is no command %q", args[0])}
-			}
-			return nil
-		},
+		Args: noCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.CompletionOptions.DisableDefaultCmd = true
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
+	c.SetHelpCommand(helpCommand(c))
 	c.PersistentFlags().StringVar(&a.home, "home", a.defaultHome(), "`folder` of the Tentacle (also TENTACLE_HOME)")
 	c.AddCommand(
 		a.initCommand(),
@@ -112,7 +115,8 @@ the environment variable TENTACLE_HOME names another.`,
 		a.doctorCommand(),
 		a.versionCommand(),
 		program("supervise DIR", "Run the script whose ticket is in DIR", superviseHelp, "  tentacle supervise /var/lib/tentacle/.tentacle/tickets/run-1"),
-		program("step --plan FILE", "Carry out one step of a deployment", stepHelp, "  \"$MANTLE_ENGINE\" step --plan plan.json"),
+		program("step --plan FILE [--home DIR] [--claims]", "Carry out one step of a deployment", stepHelp,
+			"  \"$MANTLE_ENGINE\" step --plan plan.json\n  \"$MANTLE_ENGINE\" step --plan plan.json --claims --home \"$TentacleHome\"", engine.Flags()),
 	)
 	explain(c)
 	return c
@@ -143,18 +147,23 @@ as it was when the daemon was started. Its log names it, and operators are told 
 const (
 	superviseHelp = `Run the script whose ticket is in the folder DIR, to its end and not longer. The daemon
 calls this for every script, so that scripts outlive it. It is not meant for people: a
-ticket that has begun is not begun again.`
+ticket that has begun is not begun again. It takes no flags.`
 	stepHelp = `Carry out one step of a deployment, as the plan in FILE says: run a script, deploy
 packages, tell of the machine's health or of what it holds. A script that an operator
-sends calls this. It is not meant for people: it runs once for each ticket, and exits
-with the code of the script that it runs.`
+sends calls this. It is not meant for people: a plan that has begun is not begun again,
+and it exits with the code of the script that it runs.
+
+What is deployed, and the journal of it, are in the home that --home names, or else the
+environment variable TentacleHome, which a Tentacle sets for its scripts. A Tentacle that
+forgets its tickets, such as Octopus's, may be sent the same step again in another folder:
+with --claims the ticket is claimed in that home, and runs once.`
 )
 
 // program lists a word that package main answers. It is reached only when it was called wrongly.
-func program(use, short, long, example string) *cobra.Command {
-	return &cobra.Command{
+func program(use, short, long, example string, flags ...*flag.FlagSet) *cobra.Command {
+	c := &cobra.Command{
 		Use: use, Short: short, Long: long, Example: example,
-		DisableFlagParsing: true,
+		DisableFlagParsing: true, DisableFlagsInUseLine: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			for _, arg := range args {
 				if arg == "--help" || arg == "-h" {
@@ -164,26 +173,17 @@ func program(use, short, long, example string) *cobra.Command {
 			return usageError{fmt.Errorf("it is called as: tentacle %s", use)}
 		},
 	}
-}
-
-// exactly demands n arguments.
-func exactly(n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) != n {
-			return usageError{fmt.Errorf("%s takes %d arguments and was given %d", c.CommandPath(), n, len(args))}
-		}
-		return nil
+	for _, f := range flags {
+		c.Flags().AddGoFlagSet(f)
 	}
+	return c
 }
 
 // settingFlags gives c a flag for every setting. Their defaults are shown by words, as what is not
 // given comes from the environment or the file.
 func settingFlags(c *cobra.Command) {
 	for _, k := range config.Keys() {
-		f := c.Flags().VarPF(&setting{}, k.Flag, "", k.Help+" (also "+k.Env+")")
-		if k.Flag == "page" {
-			f.NoOptDefVal = "true"
-		}
+		c.Flags().Var(&setting{}, k.Flag, k.Help+" (also "+k.Env+")")
 	}
 }
 

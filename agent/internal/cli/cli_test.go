@@ -2,8 +2,10 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -36,8 +38,14 @@ func newRig(t *testing.T) *rig {
 // call runs a command and returns its exit code and what it printed.
 func (r *rig) call(args ...string) (exit int, out, stderr string) {
 	r.t.Helper()
+	return r.callWithin(r.t.Context(), args...)
+}
+
+// callWithin is call until ctx ends.
+func (r *rig) callWithin(ctx context.Context, args ...string) (exit int, out, stderr string) {
+	r.t.Helper()
 	var o, e bytes.Buffer
-	exit = run(r.t.Context(), args, &app{
+	exit = run(ctx, args, &app{
 		in: r.in, out: &o, err: &e, version: "1.2.3",
 		env: func(k string) (string, bool) { v, ok := r.env[k]; return v, ok },
 	})
@@ -176,7 +184,7 @@ func TestEveryMistakeHasItsExitCodeAndARemedy(t *testing.T) {
 	}{
 		"no such command":  {args: []string{"deploy"}, exit: ExitUsage, want: []string{"deploy", "tentacle help"}},
 		"no such flag":     {args: []string{"run", "--port", "1"}, exit: ExitUsage, want: []string{"--port"}},
-		"too much":         {args: []string{"show", "x"}, exit: ExitUsage, want: []string{"takes 0 arguments"}},
+		"too much":         {args: []string{"show", "x"}, exit: ExitUsage, want: []string{"\"x\" is too much", "called as: tentacle show"}},
 		"no thumbprint":    {args: []string{"trust", "add"}, exit: ExitUsage, want: []string{"needs a thumbprint"}},
 		"bad thumbprint":   {args: []string{"trust", "add", "36:F3"}, exit: ExitUsage, want: []string{"without separators"}},
 		"supervise":        {args: []string{"supervise"}, exit: ExitUsage, want: []string{"supervise DIR"}},
@@ -187,7 +195,7 @@ func TestEveryMistakeHasItsExitCodeAndARemedy(t *testing.T) {
 		"bad flag for run": {args: []string{"run", "--log-level", "loud"}, exit: ExitConfig, want: []string{"--log-level", "debug, info"}},
 		"unknown key": {
 			damage: func(t *testing.T, h home.Home) { overwrite(t, h.Config(), "listn: 1\n") },
-			args:   []string{"run"}, exit: ExitConfig, want: []string{"listn", "known keys", "config.yaml"},
+			args:   []string{"run"}, exit: ExitConfig, want: []string{"line 1: listn: is no known key", "listen, address", "config.yaml"},
 		},
 		"damaged trust": {
 			damage: func(t *testing.T, h home.Home) { overwrite(t, h.Trust(), "{") },
@@ -219,6 +227,21 @@ func TestEveryMistakeHasItsExitCodeAndARemedy(t *testing.T) {
 			contains(t, stderr, c.want...)
 		})
 	}
+}
+
+func TestAPortThatIsTakenIsLeftToTheDoctor(t *testing.T) {
+	r := newRig(t)
+	r.must("init")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	exit, _, stderr := r.call("run", "--listen", l.Addr().String())
+	if exit != ExitListen {
+		t.Errorf("exit code %d", exit)
+	}
+	contains(t, stderr, "cannot listen on "+l.Addr().String(), "'tentacle doctor' says what holds the port")
 }
 
 func overwrite(t *testing.T, path, text string) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"io/fs"
+	"syscall"
 
 	"github.com/mantledeploy/mantle/agent/internal/daemon"
 	"github.com/mantledeploy/mantle/agent/internal/home"
@@ -74,13 +75,33 @@ func code(err error) int {
 	return ExitFailed
 }
 
+// noAddress and inUse are what Windows calls the errors that others know by their names.
+const (
+	noAddress = syscall.Errno(10049)
+	inUse     = syscall.Errno(10048)
+)
+
+// freePort is what to do about a port that cannot be opened.
+func freePort(err error) string {
+	const set = "'listen' in the configuration, --listen or TENTACLE_LISTEN"
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, noAddress):
+		return "that address is none of this machine's: set one that is, or ':PORT' for all of them, with " + set
+	case errors.Is(err, fs.ErrPermission):
+		return "this user may not open that port, as below 1024: set a higher one with " + set
+	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, inUse):
+		return "'tentacle doctor' says what holds the port; end that, or set another with " + set
+	}
+	return "set another address and port with " + set
+}
+
 // remedy is what to do about an error that does not say so itself; empty where there is nothing to add.
 func remedy(err error, dir string) string {
 	if _, running := errors.AsType[*home.RunningError](err); running {
 		return "a home has one daemon; end that one first, or give this one a home of its own (--home)"
 	}
-	if _, usage := errors.AsType[usageError](err); usage {
-		return "'tentacle help' lists the commands, 'tentacle COMMAND --help' explains one"
+	if file, ok := errors.AsType[fileError](err); ok {
+		return file.remedy
 	}
 	if unusable, ok := errors.AsType[*home.UnusableError](err); ok {
 		return "give the daemon its file: " + unusable.Remedy()
@@ -90,12 +111,12 @@ func remedy(err error, dir string) string {
 		return "make a Tentacle there with 'tentacle init --home " + dir + "', or name the right home with --home or TENTACLE_HOME"
 	case errors.Is(err, home.ErrUnsafe):
 		return "the folder .tentacle holds the private key and must belong to the Tentacle's user alone: chmod 0700 it"
+	case errors.Is(err, daemon.ErrListen):
+		return freePort(err)
 	case errors.Is(err, hostservice.ErrNotRunning):
 		return "run the daemon yourself, 'tentacle run --home " + dir + "', or start the service where systemd runs"
 	case errors.Is(err, fs.ErrPermission):
 		return "run this as the user to whom the home belongs, root for a machine's own Tentacle"
-	case errors.Is(err, daemon.ErrListen):
-		return "'tentacle doctor' says what holds the port; end that, or set another with 'listen' in the configuration or --listen"
 	default:
 		return ""
 	}

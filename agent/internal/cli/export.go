@@ -157,7 +157,7 @@ func ownPair(ctx context.Context, h home.Home) (identity.Pair, error) {
 }
 
 func existsError(file string) error {
-	return fmt.Errorf("writing %s: it is there already, and nothing is overwritten; name another file, or move that one away: %w", file, fs.ErrExist)
+	return fmt.Errorf("writing %s: it is there already, and nothing is overwritten; name another file, or move that one away", file)
 }
 
 // writeNew writes a file that only its owner can read, and never over another.
@@ -167,11 +167,11 @@ func writeNew(file string, data []byte) error {
 		return existsError(file)
 	}
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", file, err)
+		return cannotWrite(file, err)
 	}
 	_, err = f.Write(data)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(fmt.Errorf("writing %s: %w", file, err), os.Remove(file))
+		return errors.Join(cannotWrite(file, err), os.Remove(file))
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func (a *app) firewall(c config.Config, rule firewall.Rule, format firewall.Form
 		var why string
 		var ok bool
 		if format, why, ok = firewall.Detect(runtime.GOOS, os.DirFS("/")); format == "" {
-			return usageError{fmt.Errorf("which firewall this machine has cannot be told; say --format, one of %v", firewall.Formats())}
+			return usageError{fmt.Errorf("which firewall this machine has cannot be told; say --format, one of %s", firewall.Names())}
 		}
 		guess := "This is for " + string(format) + ", as " + why + "."
 		if !ok {

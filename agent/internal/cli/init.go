@@ -40,7 +40,7 @@ understand. Choose --rsa for an operator on an old Windows (.NET Framework).`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			thumbprints, err := parseAll(trusted)
 			if err != nil {
-				return err
+				return fmt.Errorf("--trust: %w", err)
 			}
 			return a.initialise(a.sources(c), thumbprints, rsa)
 		},

@@ -57,13 +57,15 @@ func printManual(w io.Writer, c *cobra.Command) {
 }
 
 func usageLine(c *cobra.Command) string {
-	if c.HasAvailableSubCommands() && !c.Flags().HasAvailableFlags() {
+	own := false
+	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { own = own || f.Name != "help" })
+	if c.HasAvailableSubCommands() && !own {
 		return c.CommandPath() + " COMMAND"
 	}
 	return c.UseLine()
 }
 
-// ownFlags are those of the command and --home, without --help, which every command has.
+// ownFlags are those of the command and --home, where it has that, without --help, which every command has.
 func ownFlags(c *cobra.Command) *pflag.FlagSet {
 	flags := pflag.NewFlagSet(c.Name(), pflag.ContinueOnError)
 	add := func(f *pflag.Flag) {
@@ -72,7 +74,9 @@ func ownFlags(c *cobra.Command) *pflag.FlagSet {
 		}
 	}
 	c.LocalFlags().VisitAll(add)
-	c.InheritedFlags().VisitAll(add)
+	if manuals()[c.CommandPath()].group != programs { // which take none but their own
+		c.InheritedFlags().VisitAll(add)
+	}
 	return flags
 }
 

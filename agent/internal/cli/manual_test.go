@@ -64,15 +64,15 @@ func TestHelpIsWhatIsInTestdata(t *testing.T) {
 		name := strings.ReplaceAll(c.CommandPath(), " ", "-") + ".txt"
 		known[name] = true
 		path := filepath.Join("testdata", "help", name)
-		var b strings.Builder
-		printManual(&b, c)
+		r := &rig{t: t, env: map[string]string{"TENTACLE_HOME": "/var/lib/tentacle"}}
+		got := r.must(append(strings.Fields(c.CommandPath())[1:], "--help")...)
 		if *update {
-			overwriteText(t, path, b.String())
+			overwriteText(t, path, got)
 			return
 		}
 		want, err := os.ReadFile(path)
-		if err != nil || string(want) != b.String() {
-			t.Errorf("the help of '%s' is not what %s says (%v); if it is meant: go test ./agent/internal/cli -run Help -update\n%s", c.CommandPath(), path, err, b.String())
+		if err != nil || string(want) != got {
+			t.Errorf("the help of '%s' is not what %s says (%v); if it is meant: go test ./agent/internal/cli -run Help -update\n%s", c.CommandPath(), path, err, got)
 		}
 	})
 	files, err := os.ReadDir(filepath.Join("testdata", "help"))

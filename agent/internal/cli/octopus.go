@@ -101,7 +101,7 @@ func (a *app) takeOver(ctx context.Context, t takeover) error {
 
 // read reads the configuration and opens its certificate, with whichever key of a machine is there.
 func (t takeover) read(ctx context.Context) (octopus.Config, identity.Pair, error) {
-	data, err := home.ReadFile(t.file, octopus.MaxFile)
+	data, err := readGiven("--octopus", t.file, octopus.MaxFile)
 	if err != nil {
 		return octopus.Config{}, identity.Pair{}, err
 	}

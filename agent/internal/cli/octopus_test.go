@@ -70,7 +70,7 @@ func TestATakeoverThatFailsChangesNothingAndSaysWhy(t *testing.T) {
 		exit       int
 		want       []string
 	}{
-		"no file":          {"", octopustest.MachineID, ExitFailed, []string{"tentacle.config"}},
+		"no file":          {"", octopustest.MachineID, ExitUsage, []string{"tentacle.config"}},
 		"another machine":  {whole, strings.Repeat("f", 32), ExitFailed, []string{"does not fit", "--machine-id-file"}},
 		"no id":            {whole, "", ExitFailed, []string{"no key of the machine", "has 0 characters"}},
 		"not XML":          {"Octopus", octopustest.MachineID, ExitFailed, []string{"not the XML", "list-instances"}},

@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"golang.org/x/term"
-
-	"github.com/mantledeploy/mantle/agent/internal/home"
 )
 
 // maxPassword bounds a password file, in bytes.
@@ -33,11 +31,11 @@ func (a *app) passwordFrom(file string) (string, error) {
 		if data, err = io.ReadAll(io.LimitReader(a.in, maxPassword+1)); err == nil && len(data) > maxPassword {
 			err = fmt.Errorf("longer than %d bytes", maxPassword)
 		}
-	} else {
-		data, err = home.ReadFile(file, maxPassword)
-	}
-	if err != nil {
-		return "", fmt.Errorf("reading the password (--password-file %s): %w", file, err)
+		if err != nil {
+			return "", fmt.Errorf("reading the password (--password-file %s): %w", file, err)
+		}
+	} else if data, err = readGiven("--password-file", file, maxPassword); err != nil {
+		return "", err
 	}
 	line, _, _ := strings.Cut(string(data), "\n")
 	return strings.TrimSuffix(line, "\r"), nil

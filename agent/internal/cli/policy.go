@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -41,7 +40,7 @@ Every rule may be left out, and then restricts nothing. A change takes effect at
 next request, without a restart. A file that has an error forbids everything to
 everybody: check a new one before you put it in place.`,
 		Example: "  tentacle policy check new-policy.yaml",
-		Args:    exactly(0),
+		Args:    noCommand,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(&cobra.Command{
@@ -59,10 +58,7 @@ in place yet.`,
 
 // policyCheck prints what a policy allows. What it would be worth on this machine is said where there is a Tentacle.
 func (a *app) policyCheck(path string, sources config.Sources) error {
-	data, err := home.ReadFile(path, policy.MaxFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return usageError{err}
-	}
+	data, err := readGiven("", path, policy.MaxFile)
 	if err != nil {
 		return err
 	}

@@ -31,14 +31,6 @@ Where --home is not given, the home of the installed service is meant.`,
 	return c
 }
 
-// noCommand refuses words where only a command could stand.
-func noCommand(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("%s has no command %q", c.CommandPath(), args[0])}
-	}
-	return nil
-}
-
 func (a *app) serviceInstallCommand() *cobra.Command {
 	var account string
 	var start, replace bool

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -60,7 +61,7 @@ connects for the first time.`,
 
 func thumbprints(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return usageError{fmt.Errorf("%s needs a thumbprint", c.CommandPath())}
+		return usageError{fmt.Errorf("%s needs a thumbprint; it is called as: %s", c.CommandPath(), calledAs(c))}
 	}
 	return nil
 }
@@ -69,6 +70,9 @@ func parseAll(texts []string) ([]halibut.Thumbprint, error) {
 	var all []halibut.Thumbprint
 	for _, text := range texts {
 		t, err := halibut.ParseThumbprint(text)
+		if err != nil && !strings.Contains(err.Error(), "sha256:") {
+			err = fmt.Errorf("%w, or sha256: and 64", err)
+		}
 		if err != nil {
 			return nil, usageError{err}
 		}

@@ -106,7 +106,7 @@ func pendingByName(h home.Home, args []string) ([]pending.Operator, error) {
 		if number, err := strconv.Atoi(arg); err != nil || number < 1 || len(arg) > 9 {
 			t, err := halibut.ParseThumbprint(arg)
 			if err != nil {
-				return nil, usageError{fmt.Errorf("%.100q is neither a number of 'tentacle trust pending' nor a thumbprint", arg)}
+				return nil, usageError{fmt.Errorf("%.100q is neither a number nor a thumbprint; 'tentacle trust pending' lists both", arg)}
 			}
 			is = func(o pending.Operator) bool { return o.Is(t) }
 		}

@@ -7,7 +7,6 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/config"
 	"github.com/mantledeploy/mantle/agent/internal/daemon"
 	"github.com/mantledeploy/mantle/agent/internal/home"
-	"github.com/mantledeploy/mantle/agent/internal/process"
 )
 
 // handOver gives the folders of scripts to their account, where that is another than the daemon's.
@@ -15,9 +14,9 @@ func (a *app) handOver(h home.Home, c config.Config) error {
 	if c.ScriptUser == "" {
 		return nil
 	}
-	who, err := process.LookupAccount(c.ScriptUser)
+	who, err := daemon.LookupScriptUser(c)
 	if err != nil {
-		return fmt.Errorf("%w: key scriptUser: %w; make that account ('useradd --system --user-group NAME'), or name another", daemon.ErrConfig, err)
+		return err
 	}
 	if who.IsSelf() {
 		return nil

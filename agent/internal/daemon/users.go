@@ -11,6 +11,18 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/process"
 )
 
+// LookupScriptUser asks the system for the account of the setting scriptUser. Errors match ErrConfig and name the remedy.
+func LookupScriptUser(c config.Config) (*account.Account, error) {
+	a, err := process.LookupAccount(c.ScriptUser)
+	switch {
+	case errors.Is(err, process.ErrNoAccount):
+		return nil, scriptUserError("%w; make it ('useradd --system --user-group %s'), or name another", err, c.ScriptUser)
+	case err != nil:
+		return nil, scriptUserError("%w; name another account", err)
+	}
+	return a, nil
+}
+
 // ScriptAccount looks up the account of the setting scriptUser, and makes sure that this process can start
 // scripts as it, that they find what they need, and that they could not take over what belongs to the daemon.
 // It is nil where scripts run as the daemon's own user. executable is this program, which scripts call.
@@ -19,9 +31,9 @@ func ScriptAccount(h home.Home, c config.Config, executable string) (*account.Ac
 	if c.ScriptUser == "" {
 		return nil, nil //nolint:nilnil // no other account
 	}
-	a, err := process.LookupAccount(c.ScriptUser)
+	a, err := LookupScriptUser(c)
 	if err != nil {
-		return nil, scriptUserError("%w; make that account ('useradd --system --user-group NAME'), or name another", err)
+		return nil, err
 	}
 	if a.IsSelf() {
 		return nil, nil //nolint:nilnil // the same
@@ -49,7 +61,7 @@ func ScriptAccount(h home.Home, c config.Config, executable string) (*account.Ac
 }
 
 func scriptUserError(format string, args ...any) error {
-	return fmt.Errorf("%w: key scriptUser: %w", ErrConfig, fmt.Errorf(format, args...))
+	return fmt.Errorf("%w: key scriptUser (--script-user, TENTACLE_SCRIPT_USER): %w", ErrConfig, fmt.Errorf(format, args...))
 }
 
 // ScriptsRunApart says whether the scripts of a home run as another user than its daemon, so that policy and

@@ -138,6 +138,8 @@ func TestWhoHoldsThePortIsFoundWithoutConnecting(t *testing.T) {
 	want(t, one(t, lookAtPort(t.Context(), m)), Fail, "nothing listens", "tentacle run --home X")
 	m.Running = true
 	want(t, one(t, lookAtPort(t.Context(), m)), Fail, "start the daemon again")
+	m.Settings.Listen = "192.0.2.1:10933" // of documentation, nobody's
+	want(t, one(t, lookAtPort(t.Context(), m)), Fail, "192.0.2.1:10933, is none of this machine's", "':10933' for all")
 }
 
 func TestOnlySocketsThatListenOnThePortCount(t *testing.T) {

@@ -3,7 +3,9 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"runtime"
+	"slices"
 
 	"github.com/mantledeploy/mantle/agent/internal/server"
 )
@@ -14,7 +16,18 @@ func lookAtPort(ctx context.Context, m Machine) []Finding {
 	if err != nil {
 		return bad(Warn, "run this as root or as the daemon's user", "who listens on port %d cannot be told: %v", m.Settings.Port(), err)
 	}
+	if own, err := ownAddresses(); err == nil && len(holders) == 0 && foreign(m.Settings.Listen, own) {
+		return bad(Fail, fmt.Sprintf("set 'listen' to an address of this machine, or to ':%d' for all of them, and start the daemon again", m.Settings.Port()),
+			"the address of 'listen', %s, is none of this machine's, so the daemon cannot open it", m.Settings.Listen)
+	}
 	return judgePort(m, holders)
+}
+
+// foreign says whether a daemon that is to listen there would need an address that the machine does not have.
+func foreign(listen string, own []netip.Addr) bool {
+	to, err := netip.ParseAddrPort(listen)
+	a := to.Addr().Unmap()
+	return err == nil && !a.IsUnspecified() && !a.IsLoopback() && a.Zone() == "" && !slices.Contains(own, a)
 }
 
 // holder is a process that listens on the port. PID is 0 where it cannot be told, as for one of another user.

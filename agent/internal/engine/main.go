@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -29,6 +30,22 @@ func (o options) reached(point string) {
 	}
 }
 
+// The flags of `tentacle step` for those who call it.
+const (
+	planFlag   = "plan"
+	homeFlag   = "home"
+	claimsFlag = "claims"
+)
+
+// Flags are those flags, as its manual shows them.
+func Flags() *flag.FlagSet {
+	flags := flag.NewFlagSet("tentacle step", flag.ContinueOnError)
+	flags.String(planFlag, "", "`file` with the plan to carry out; its folder is the step's")
+	flags.String(homeFlag, "", "`folder` of the Tentacle; unless given, the one that $"+step.EnvTentacleHome+" names, or none")
+	flags.Bool(claimsFlag, false, "claim the plan's ticket in the home and run it once, for a Tentacle that forgets its tickets")
+	return flags
+}
+
 // Main is `tentacle step` with the arguments that follow these words; it returns the process's exit
 // code. `--plan FILE` names the plan, whose folder is the step's; `--home DIR` goes before the
 // environment's TentacleHome; `--claims` lets the plan's ticket run once in that home, in whatever folders
@@ -37,13 +54,11 @@ func Main(args []string) int { return execute(args, options{}) }
 
 func execute(args []string, o options) int {
 	began := time.Now()
-	flags := flag.NewFlagSet("tentacle step", flag.ContinueOnError)
-	plan := flags.String("plan", "", "the plan to carry out")
-	home := flags.String("home", os.Getenv(step.EnvTentacleHome), "the Tentacle's home")
-	flags.BoolVar(&o.claims, "claims", false, "claim the plan's ticket in the home, for a Tentacle that forgets its tickets")
+	flags := Flags()
 	drain := flags.Bool("drain", false, "read the input to its end and discard it; for the engine's own use")
 	worker := flags.Bool("worker", false, "run a script as another user; for the engine's own use")
 	inherited := inheritWorker()
+	text := func(name string) string { return flags.Lookup(name).Value.String() }
 	switch err := flags.Parse(args); {
 	case err != nil:
 		return step.ExitPlanRefused
@@ -52,11 +67,12 @@ func execute(args []string, o options) int {
 		return 0
 	case *worker:
 		return work(os.Stdin, os.Stdout)
-	case *plan == "" || flags.NArg() > 0:
+	case text(planFlag) == "" || flags.NArg() > 0:
 		fmt.Fprintln(os.Stderr, "tentacle step needs --plan FILE and takes nothing else; a Tentacle calls it, not a person")
 		return step.ExitPlanRefused
 	}
-	s, code, err := open(*plan, *home, began, o)
+	o.claims = text(claimsFlag) == "true"
+	s, code, err := open(text(planFlag), cmp.Or(text(homeFlag), os.Getenv(step.EnvTentacleHome)), began, o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tentacle step: "+err.Error())
 		return code

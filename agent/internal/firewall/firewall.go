@@ -23,6 +23,15 @@ const (
 // Formats lists them all.
 func Formats() []Format { return []Format{NFT, IPTables, UFW, FirewallD, Netsh} }
 
+// Names are the formats, for messages.
+func Names() string {
+	var names []string
+	for _, f := range Formats() {
+		names = append(names, string(f))
+	}
+	return strings.Join(names, ", ")
+}
+
 // maxFrom is how many sources a rule has at most.
 const maxFrom = 100
 
@@ -106,7 +115,7 @@ func (r Rule) Lines(f Format) ([]string, error) {
 		add(append(four, six...), `netsh advfirewall firewall add rule name="Mantle Tentacle" dir=in action=allow protocol=TCP localport=%d remoteip=%s`,
 			r.Port, strings.Join(append(four, six...), ","))
 	default:
-		return nil, fmt.Errorf("--format %q is unknown; there is %s", f, strings.Trim(fmt.Sprint(Formats()), "[]"))
+		return nil, fmt.Errorf("--format %q is unknown; write one of %s", f, Names())
 	}
 	return lines, nil
 }

@@ -46,7 +46,7 @@ func TestTheRuleIsWrittenInTheWordsOfEveryFirewall(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", format, diff)
 		}
 	}
-	if _, err := rule.Lines("pf"); err == nil || !strings.Contains(err.Error(), "nft iptables ufw firewalld netsh") {
+	if _, err := rule.Lines("pf"); err == nil || !strings.Contains(err.Error(), "nft, iptables, ufw, firewalld, netsh") {
 		t.Errorf("an unknown format: %v", err)
 	}
 	if lines, err := (Rule{Port: 1, From: from[2:]}).Lines(NFT); err != nil || len(lines) != 1 {

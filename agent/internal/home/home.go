@@ -62,7 +62,7 @@ func Create(dir string) (Home, error) {
 	}
 	for _, name := range []string{"", WorkFolder, ApplicationsFolder, FilesFolder} {
 		if err := os.MkdirAll(filepath.Join(abs, name), 0o755); err != nil { // #nosec G301 -- what is deployed must be readable by those who run it
-			return Home{}, fmt.Errorf("making the home's folders: %w", err)
+			return Home{}, fmt.Errorf("making the home's folders: %w; make the folder above by hand, or name another home with --home", err)
 		}
 	}
 	state := filepath.Join(abs, StateFolder)

@@ -1,8 +1,10 @@
 package home
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -66,17 +68,25 @@ func SyncFolder(dir string) error {
 func ReadFile(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
+		return nil, fmt.Errorf("reading %s: %w", path, cause(err))
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
+		return nil, fmt.Errorf("reading %s: %w", path, cause(err))
 	}
 	if int64(len(data)) > limit {
 		return nil, fmt.Errorf("reading %s: longer than %d bytes", path, limit)
 	}
 	return data, nil
+}
+
+// cause is what went wrong with a file that the message names already.
+func cause(err error) error {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return path.Err
+	}
+	return err
 }
 
 // Unchanged tells whether two looks at a state file saw the same one; nil is a file that is not there. It takes a file that

@@ -58,7 +58,7 @@ func Decode(ctx context.Context, data []byte, password string) (Pair, error) {
 		text := strings.Join(strings.Fields(strings.TrimPrefix(string(data), "\ufeff")), "")
 		der, err := base64.StdEncoding.DecodeString(text)
 		if err != nil || len(der) == 0 || der[0] != 0x30 {
-			return Pair{}, errors.New("it is neither PFX (PKCS #12) nor PEM")
+			return Pair{}, errors.New("it is neither PFX (PKCS #12) nor PEM; save it in one of these forms where it is in use, with its key")
 		}
 		data = der
 	}

@@ -103,6 +103,9 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	}}
 	lc.SetMultipathTCP(false) // one plain port, as firewalls and administrators see it
 	l, err := lc.Listen(ctx, "tcp", address)
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err // who asks names the address
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the port: %w", err)
 	}
