@@ -91,7 +91,7 @@ generate: $(CONTROLLER_GEN) ## write deepcopy, CRDs, RBAC, the chart and the lis
 ##@ Now and then
 
 .PHONY: bench
-bench: build $(CONTROLPLANE) $(KUBECTL) ## run every benchmark
+bench: build $(CONTROLPLANE) $(KUBECTL) ## run every benchmark, and measure an idle Tentacle
 	hack/bench.sh
 
 .PHONY: fuzz

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,9 +51,22 @@ func spent(t *testing.T, pid int) (ticks, wakes int) {
 	return ticks, wakes
 }
 
-// TestAnIdleDaemonCostsNothing lets a daemon that has worked wait for ten seconds. hack/idle.sh measures longer.
+// secondsVariable says for how long the idle daemon is measured, in seconds: hack/idle.sh lets it wait for a minute.
+const secondsVariable = "TENTACLE_TEST_IDLE"
+
+func idleTime(t *testing.T) time.Duration {
+	t.Helper()
+	seconds, err := strconv.Atoi(cmp.Or(os.Getenv(secondsVariable), "10"))
+	if err != nil || seconds < 1 {
+		t.Fatalf("%s is %q; write a number of seconds", secondsVariable, os.Getenv(secondsVariable))
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// TestAnIdleDaemonCostsNothing lets a daemon that has worked wait.
 func TestAnIdleDaemonCostsNothing(t *testing.T) {
-	const idle = 10 * time.Second
+	idle := idleTime(t)
+	few := max(2*int(idle/time.Second), 20) // wake-ups of a runtime that has nothing to do
 	home := filepath.Join(t.TempDir(), "home")
 	a, first := tentacletest.NewCertificate(t, "operator")
 	e := initialise(t, home, first)
@@ -75,15 +89,16 @@ func TestAnIdleDaemonCostsNothing(t *testing.T) {
 		time.Sleep(idle) // this is what is measured
 		ticks2, wakes2 := spent(t, pid)
 		quietest, best = min(quietest, ticks2-ticks), min(best, wakes2-wakes)
-		if quietest == 0 && best < 20 {
+		if quietest == 0 && best < few {
 			break
 		}
 	}
-	t.Logf("%d ticks and %d wake-ups in %s, %d KiB in memory", quietest, best, idle, memory(t, pid, "VmRSS"))
-	if quietest > 0 || best >= 20 {
+	open := sockets(t, pid)
+	t.Logf("IdleDaemon %s: %d ticks, %d wake-ups, %d sockets, %d KiB in memory", idle, quietest, best, len(open), memory(t, pid, "VmRSS"))
+	if quietest > 0 || best >= few {
 		t.Errorf("%d ticks and %d wake-ups in %s in which nothing was asked for", quietest, best, idle)
 	}
-	if open := sockets(t, pid); len(open) != 1 {
+	if len(open) != 1 {
 		t.Errorf("open sockets: %v", open)
 	}
 }
