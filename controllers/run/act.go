@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,7 @@ func (r *Reconciler) resume(ctx context.Context, f facts, l *live) (again time.D
 // takeUp has the machine asked about one action. Where it could not be started now, the machine is asked all the same.
 func (r *Reconciler) takeUp(ctx context.Context, f facts, l *live, k plan.Key) error {
 	row := l.rows[k]
+	row.Host = cmp.Or(row.Host, l.host(f, k.Target))
 	action, err := r.compose(ctx, f, l, plan.Start{Key: k, Attempt: row.Attempt, Final: row.final})
 	if err != nil {
 		action.Barred = barred(err, f.Stop)
@@ -114,7 +116,7 @@ func (r *Reconciler) enter(ctx context.Context, f facts, l *live, d plan.Decisio
 		case err == nil:
 			row := l.touch(start.Key)
 			row.Attempt, row.final = start.Attempt, start.Final
-			row.Phase, row.StartTime = v1alpha1.StepRunning, f.Now
+			row.Phase, row.StartTime, row.Host = v1alpha1.StepRunning, f.Now, action.Machine.Address
 			p.actions = append(p.actions, action)
 		case errors.As(err, &never):
 			row := l.touch(start.Key)
@@ -178,6 +180,9 @@ func (r *Reconciler) machine(ctx context.Context, f facts, l *live, name string)
 	if t == nil || t.UID != was.UID {
 		return tentacle.Machine{}, &endError{v1alpha1.ReasonTargetDeleted, errGone}
 	}
+	if t.Spec.Thumbprint != was.Thumbprint {
+		return tentacle.Machine{}, &endError{v1alpha1.ReasonTargetChanged, errOther}
+	}
 	identity, err := r.Identities.For(ctx, f.Run.Namespace)
 	if errors.Is(err, identities.ErrLost) {
 		return tentacle.Machine{}, &endError{v1alpha1.ReasonIdentityLost, err}
@@ -190,6 +195,19 @@ func (r *Reconciler) machine(ctx context.Context, f facts, l *live, name string)
 		return tentacle.Machine{}, &endError{v1alpha1.ReasonInvalidAddress, err}
 	}
 	return m, nil
+}
+
+// host is the address of a target, as far as it is known.
+func (l *live) host(f facts, name string) string {
+	t := f.Targets[name]
+	if t == nil || t.UID != l.targets[name].UID {
+		return ""
+	}
+	address, err := t.Spec.HostPort()
+	if err != nil {
+		return t.Spec.Address
+	}
+	return address
 }
 
 func owner(run *v1alpha1.DeploymentRun) types.NamespacedName {

@@ -178,11 +178,11 @@ func (r *Reconciler) settleRow(f facts, l *live, k plan.Key, report tentacle.Rep
 		end := plan.Unsent(planFacts(f, l), k, report.Reason, report.Message)
 		row.Phase, row.Reason, row.Message = end.Phase, end.Reason, cut(end.Message, maxMessage)
 	case tentacle.OutcomeLost:
-		row.Phase = v1alpha1.StepLost
+		row.Phase, row.Message = v1alpha1.StepLost, cut(report.Message+": "+plan.Where(k.Target, row.Row), maxMessage)
 	case tentacle.OutcomeCancelled:
 		row.Phase = v1alpha1.StepCancelled
 	case tentacle.OutcomeAbandoned:
-		row.Phase = v1alpha1.StepAbandoned
+		row.Phase, row.Message = v1alpha1.StepAbandoned, cut(report.Message+": "+plan.Where(k.Target, row.Row), maxMessage)
 	default:
 		row.Phase = v1alpha1.StepFailed
 	}

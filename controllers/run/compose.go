@@ -16,7 +16,10 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
-var errGone = errors.New("the DeploymentTarget is gone")
+var (
+	errGone  = errors.New("the DeploymentTarget is gone")
+	errOther = errors.New("the DeploymentTarget was given another thumbprint")
+)
 
 // endError is why an action can never begin. Any other error may pass, and the action begins then.
 type endError struct {

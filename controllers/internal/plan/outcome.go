@@ -64,7 +64,7 @@ func (p *pass) cancelled() *Outcome {
 			names = append(names, fmt.Sprintf("and %d more", len(left)-3))
 			break
 		}
-		names = append(names, fmt.Sprintf("%s, %s", at.Step, where(p.byName[at.Target], at.row)))
+		names = append(names, fmt.Sprintf("%s, %s", at.Step, Where(at.Target, at.row)))
 	}
 	return &Outcome{v1alpha1.RunAbandoned, v1alpha1.ReasonAbandoned,
 		"the run was cancelled, but something may still be running: " + strings.Join(names, "; ") + "; " + p.tally()}

@@ -24,7 +24,7 @@ func (p *pass) lookAtRunning() {
 		p.running++
 		if fl.m.Availability == Deleted || fl.m.Availability == Changed {
 			reason, message := fl.m.goneReason()
-			message = fmt.Sprintf("%s while %s ran; what it does is no longer followed: %s", message, fl.l.path, where(fl.m, fl.row))
+			message = fmt.Sprintf("%s while %s ran; what it does is no longer followed: %s", message, fl.l.path, Where(fl.m.Name, fl.row))
 			p.end(fl.m, fl.l.path, v1alpha1.StepCancelled, reason, message)
 			continue
 		}
@@ -78,11 +78,11 @@ func (p *pass) watch(fl flight) {
 	}
 	if fl.m.Availability == Unavailable || fl.m.Availability == Untrusted {
 		p.end(fl.m, fl.l.path, v1alpha1.StepLost, v1alpha1.ReasonLost,
-			fmt.Sprintf("%s; the machine stays away, and nobody can tell how it ended: %s", why, where(fl.m, fl.row)))
+			fmt.Sprintf("%s; the machine stays away, and nobody can tell how it ended: %s", why, Where(fl.m.Name, fl.row)))
 		return
 	}
 	p.end(fl.m, fl.l.path, v1alpha1.StepAbandoned, v1alpha1.ReasonAbandoned,
-		fmt.Sprintf("%s, and it did not end within %s of being cancelled: %s", why, p.f.CancelDeadline, where(fl.m, fl.row)))
+		fmt.Sprintf("%s, and it did not end within %s of being cancelled: %s", why, p.f.CancelDeadline, Where(fl.m.Name, fl.row)))
 }
 
 // dueToEnd is when an action shall be cancelled, and why.
@@ -102,11 +102,11 @@ func (p *pass) dueToEnd(fl flight) (time.Time, string) {
 	return due, why
 }
 
-// where names the machine and the process, for a person who has to look there.
-func where(m *machine, row Row) string {
-	host := m.Name
+// Where names the machine and the process, for a person who has to look there.
+func Where(target string, row Row) string {
+	host := target
 	if row.Host != "" {
-		host = fmt.Sprintf("%s (%s)", m.Name, row.Host)
+		host = fmt.Sprintf("%s (%s)", target, row.Host)
 	}
 	if row.Pid > 0 {
 		return fmt.Sprintf("process %d on %s", row.Pid, host)
