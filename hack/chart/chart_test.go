@@ -91,8 +91,11 @@ func TestInstallsAgainstARealAPIAndLeavesTheDefinitions(t *testing.T) {
 	}
 	chart := repository(t, "charts", "mantle")
 
-	if out := run("install", "mantle", chart, "--create-namespace"); !strings.Contains(out, "tentacle trust add") {
-		t.Errorf("the notes do not say how a machine comes to trust the operator:\n%s", out)
+	out := run("install", "mantle", chart, "--create-namespace")
+	for _, told := range []string{"tentacle trust add", "mantle.dev/retry=", "port-forward -n mantle-system service/mantle 8443", "/logs/shop/<run>/<target>/<step>"} {
+		if !strings.Contains(out, told) {
+			t.Errorf("the notes do not say %q:\n%s", told, out)
+		}
 	}
 	for _, look := range [][]string{
 		{"get", "deployment", "mantle", "--namespace", "mantle-system"},
