@@ -94,6 +94,25 @@ func TestASuspendedBindingLeavesTheEnvironmentToPeople(t *testing.T) {
 	w.expectDid(m, versions("1.0.0", "2.0.0", "1.0.0")...)
 }
 
+func TestARunThatCannotBeginDoesNotKeepTheBindingFromDeploying(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.target("web-1")
+	w.project()
+	w.release("1.0.0")
+	w.release("2.0.0")
+	w.release("3.0.0")
+	w.wish("1.0.0")
+	w.readyWith(v1alpha1.ReasonUpToDate)
+	w.person("bound", "2.0.0")
+	w.reasonOf(&v1alpha1.DeploymentRun{}, "bound", v1alpha1.ConditionStalled, v1alpha1.ReasonBound)
+	w.person("absent", "9.9.9")
+	w.reasonOf(&v1alpha1.DeploymentRun{}, "absent", v1alpha1.ConditionReady, v1alpha1.ReasonReleaseNotFound)
+	w.wish("3.0.0")
+	w.readyWith(v1alpha1.ReasonUpToDate)
+	w.expectDid(m, versions("1.0.0", "3.0.0")...)
+}
+
 func TestPeoplesRunsQueue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

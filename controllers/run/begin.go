@@ -31,8 +31,13 @@ func waitFor(reason, format string, args ...any) obstacle {
 	return obstacle{Phase: v1alpha1.RunWaiting, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }
 
-// begin takes a run to the point where its set of targets is fixed.
-func (r *Reconciler) begin(ctx context.Context, f facts) (time.Duration, error) {
+// begin takes a run to the point where its set of targets is fixed. While it does not get there, others may.
+func (r *Reconciler) begin(ctx context.Context, f facts) (again time.Duration, err error) {
+	defer func() {
+		if err != nil {
+			r.lives.release(f.Run)
+		}
+	}()
 	switch f.Stop {
 	case plan.Cancel:
 		return 0, r.finish(ctx, f, plan.Outcome{Phase: v1alpha1.RunCancelled, Reason: v1alpha1.ReasonCancelled, Message: "cancelled before anything began"})
@@ -47,6 +52,7 @@ func (r *Reconciler) begin(ctx context.Context, f facts) (time.Duration, error) 
 		return 0, r.finish(ctx, f, plan.Outcome{Phase: o.Phase, Reason: o.Reason, Message: o.Message})
 	}
 	if o.Phase != "" {
+		r.lives.release(f.Run)
 		describeObstacle(f, o)
 		return o.Again, nil
 	}
@@ -116,33 +122,4 @@ func (r *Reconciler) bound(ctx context.Context, f facts) (obstacle, error) {
 		}
 	}
 	return obstacle{}, nil
-}
-
-// queued lets one run at a time go on for a project in an environment: one that has begun, else the oldest.
-func (r *Reconciler) queued(ctx context.Context, f facts) (obstacle, error) {
-	var runs v1alpha1.DeploymentRunList
-	if err := r.Client.List(ctx, &runs, client.InNamespace(f.Run.Namespace)); err != nil {
-		return obstacle{}, fmt.Errorf("listing runs: %w", err)
-	}
-	for i := range runs.Items {
-		other := &runs.Items[i]
-		same := other.Spec.Project == f.Run.Spec.Project && other.Spec.Environment == f.Run.Spec.Environment
-		if same && other.UID != f.Run.UID && !other.Status.Phase.IsTerminal() && goesFirst(other, f.Run) {
-			return obstacle{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "run " + other.Name + " goes first"}, nil
-		}
-	}
-	if holder := r.lives.claim(f.Run); holder != f.Run.UID {
-		return obstacle{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "another run goes first", Again: time.Second}, nil
-	}
-	return obstacle{}, nil
-}
-
-func goesFirst(a, b *v1alpha1.DeploymentRun) bool {
-	if begun := a.Status.StartTime != nil; begun != (b.Status.StartTime != nil) {
-		return begun
-	}
-	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-		return a.CreationTimestamp.Before(&b.CreationTimestamp)
-	}
-	return a.Name < b.Name
 }

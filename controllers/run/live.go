@@ -89,11 +89,12 @@ func keyOf(run *v1alpha1.DeploymentRun) claimKey {
 	return claimKey{run.Namespace, run.Spec.Project, run.Spec.Environment}
 }
 
-// claim answers who holds the project in the environment, after the run has tried to.
-func (ls *lives) claim(run *v1alpha1.DeploymentRun) types.UID {
+// claim answers who holds the project in the environment, after the run has tried to. A claim holds while its run is
+// among the unfinished: a run may vanish without a word.
+func (ls *lives) claim(run *v1alpha1.DeploymentRun, unfinished map[types.UID]bool) types.UID {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if holder, held := ls.claims[keyOf(run)]; held {
+	if holder, held := ls.claims[keyOf(run)]; held && unfinished[holder] {
 		return holder
 	}
 	ls.claims[keyOf(run)] = run.UID

@@ -1,0 +1,61 @@
+package run
+
+import (
+	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// A run that waits for its package has no finalizer, so it vanishes at once when it is deleted.
+func TestARunThatIsDeletedWhileItWaitsLetsTheNextOneGo(t *testing.T) {
+	s := newStub(t, aTarget("web-1"), aRun("first"))
+	s.fetched = false
+	s.turns("the first run waits for its package", s.in("first", v1alpha1.RunWaiting), "first")
+	if err := s.Client.Delete(t.Context(), aRun("first")); err != nil {
+		t.Fatal(err)
+	}
+	s.fetched = true
+	if err := s.Client.Create(t.Context(), aRun("second")); err != nil {
+		t.Fatal(err)
+	}
+	s.turns("the second run begins", s.in("second", v1alpha1.RunRunning), "second")
+}
+
+// A run that holds the environment may be gone although nobody saw it go.
+func TestARunThatIsGoneHoldsNothing(t *testing.T) {
+	s := newStub(t, aTarget("web-1"), aRun("second"))
+	s.lives.put(aRun("first"), &live{})
+	s.turns("the second run begins", s.in("second", v1alpha1.RunRunning), "second")
+}
+
+// Creation times have seconds: of two runs of one second the name decides, and the first to be looked at may be the
+// second to go.
+func TestRunsOfOneSecondDoNotWaitForEachOther(t *testing.T) {
+	s := newStub(t, aTarget("web-1"), aRun("z"))
+	s.fetched = false
+	s.turns("z waits for its package", s.in("z", v1alpha1.RunWaiting), "z")
+	if err := s.Client.Create(t.Context(), aRun("a")); err != nil {
+		t.Fatal(err)
+	}
+	s.pass("z")
+	s.fetched = true
+	s.turns("a begins", s.in("a", v1alpha1.RunRunning), "z", "a")
+	s.turns("z waits for a", s.in("z", v1alpha1.RunQueued), "z")
+}
+
+// What a run waits for must not keep others from going: it may never come.
+func TestARunThatLacksSomethingOfItsOwnLetsOthersGo(t *testing.T) {
+	absent := aRun("absent", func(r *v1alpha1.DeploymentRun) { r.Spec.Release = "9.9.9" })
+	s := newStub(t, aTarget("web-1"), absent)
+	s.pass("absent")
+	later := aRun("later")
+	if err := s.Client.Create(t.Context(), later); err != nil {
+		t.Fatal(err)
+	}
+	s.turns("the later run begins", s.in("later", v1alpha1.RunRunning), "absent", "later")
+	if err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(absent), absent); err != nil || absent.Status.Phase != v1alpha1.RunWaiting {
+		t.Errorf("%s, %v", absent.Status.Phase, err)
+	}
+}
