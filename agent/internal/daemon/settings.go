@@ -33,7 +33,7 @@ const (
 // Settings reads the configuration of h and puts the environment and the flags of s over it. A missing
 // file means the defaults. Errors match ErrConfig.
 func Settings(h home.Home, s config.Sources) (config.Config, error) {
-	file, err := home.ReadFile(h.Config(), maxConfig)
+	file, err := h.ReadState(h.Config(), maxConfig)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return config.Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
@@ -55,11 +55,11 @@ type Identity struct {
 
 // LoadIdentity reads the identity of h. Errors match ErrState and name the remedy.
 func LoadIdentity(h home.Home) (*Identity, error) {
-	certPEM, err := home.ReadFile(h.Certificate(), maxPEM)
+	certPEM, err := h.ReadState(h.Certificate(), maxPEM)
 	if err != nil {
 		return nil, identityError(err)
 	}
-	keyPEM, err := home.ReadFile(h.Key(), maxPEM)
+	keyPEM, err := h.ReadState(h.Key(), maxPEM)
 	if err != nil {
 		return nil, identityError(err)
 	}
@@ -80,6 +80,9 @@ func LoadIdentity(h home.Home) (*Identity, error) {
 func identityError(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w; 'tentacle init' makes what is missing", ErrState, err)
+	}
+	if _, unusable := errors.AsType[*home.UnusableError](err); unusable || errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: %w", ErrState, err)
 	}
 	return fmt.Errorf("%w: %w; put the pair back from a backup with 'tentacle certificate import FILE' "+
 		"(former ones of this machine are in the folder identities beside it), or make a new one with 'tentacle certificate new'", ErrState, err)

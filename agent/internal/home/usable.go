@@ -52,6 +52,17 @@ func (h Home) CheckReadable(path string) error { return h.checkUsable(path, mayR
 // CheckChangeable is CheckReadable for a folder, or a file that the daemon writes to.
 func (h Home) CheckChangeable(path string) error { return h.checkUsable(path, mayChange) }
 
+// ReadState is ReadFile for a state file, whose error is *UnusableError where the daemon's user cannot read it.
+func (h Home) ReadState(path string, limit int64) ([]byte, error) {
+	data, err := ReadFile(path, limit)
+	if errors.Is(err, fs.ErrPermission) {
+		if unusable, ok := errors.AsType[*UnusableError](h.CheckReadable(path)); ok {
+			return nil, unusable
+		}
+	}
+	return data, err
+}
+
 func (h Home) checkUsable(path string, need fs.FileMode) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -160,10 +160,7 @@ func (l *List) refresh() {
 		l.settle(nil, nil, nil, nil)
 		return
 	}
-	p, content, err := load(path)
-	if why := l.config.Home.CheckReadable(path); why != nil && content == nil {
-		err = why
-	}
+	p, content, err := l.load(path)
 	l.settle(p, content, err, info)
 	l.current = content != nil // what keeps it from being read may change while the file stays as it is
 }
@@ -195,8 +192,8 @@ func (l *List) settle(p *Policy, content []byte, problem error, info os.FileInfo
 }
 
 // load reads the file at path, which must be there.
-func load(path string) (p *Policy, content []byte, err error) {
-	if content, err = home.ReadFile(path, MaxFile); err != nil {
+func (l *List) load(path string) (p *Policy, content []byte, err error) {
+	if content, err = l.config.Home.ReadState(path, MaxFile); err != nil {
 		return nil, nil, err
 	}
 	if p, err = Parse(content); err != nil {

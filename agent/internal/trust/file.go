@@ -51,8 +51,9 @@ type content struct {
 	Operators []Operator `json:"operators"`
 }
 
-func read(path string) ([]Operator, error) {
-	data, err := home.ReadFile(path, maxFile)
+func read(h home.Home) ([]Operator, error) {
+	path := h.Trust()
+	data, err := h.ReadState(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

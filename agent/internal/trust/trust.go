@@ -131,7 +131,7 @@ func (l *List) refresh() error {
 	if l.current && home.Unchanged(l.seen, info) {
 		return nil
 	}
-	operators, err := read(l.home.Trust())
+	operators, err := read(l.home)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (l *List) change(f func([]Operator) ([]Operator, error)) error {
 	defer l.mu.Unlock()
 	l.current = false
 	return l.home.Change(func() error {
-		before, err := read(l.home.Trust())
+		before, err := read(l.home)
 		if err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func (l *List) upgrade(sha1, sha256 halibut.Thumbprint) error {
 		}
 	}
 	err := l.home.Change(func() error {
-		operators, err := read(l.home.Trust())
+		operators, err := read(l.home)
 		if err != nil {
 			return err
 		}
