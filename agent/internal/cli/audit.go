@@ -50,7 +50,7 @@ is added, until it is interrupted. With --json it prints the lines as they are k
 		},
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is added")
-	c.Flags().IntVarP(&last, "lines", "n", 0, "print only so many of the last lines (0 is all; with -f, 10 unless it is given)")
+	c.Flags().IntVarP(&last, "lines", "n", 0, "print only this `number` of the last lines (0 is all; with -f, 10 unless it is given)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the lines as they are kept, as JSON")
 	c.AddCommand(a.auditVerifyCommand())
 	return c
@@ -137,7 +137,7 @@ prints it, and Mantle's operator keeps it with the machine
 			return a.verifyAudit(h, given, asJSON)
 		},
 	}
-	c.Flags().StringVar(&given, "head", "", "a head from elsewhere, as COUNT:HASH, that the log must contain")
+	c.Flags().StringVar(&given, "head", "", "a `head` from elsewhere, as COUNT:HASH, that the log must contain")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

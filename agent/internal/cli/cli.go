@@ -179,11 +179,15 @@ func program(use, short, long, example string, flags ...*flag.FlagSet) *cobra.Co
 	return c
 }
 
-// settingFlags gives c a flag for every setting. Their defaults are shown by words, as what is not
-// given comes from the environment or the file.
-func settingFlags(c *cobra.Command) {
+// settingFlags gives c a flag for every setting, with note behind its help. Defaults are told by words, as what is
+// not given comes from elsewhere.
+func settingFlags(c *cobra.Command, note func(config.Key) string) {
 	for _, k := range config.Keys() {
-		c.Flags().Var(&setting{}, k.Flag, k.Help+" (also "+k.Env+")")
+		remarks := []string{note(k)}
+		if k.Default() != "" {
+			remarks = append(remarks, "default "+k.Default())
+		}
+		c.Flags().Var(&setting{}, k.Flag, k.Help+" ("+strings.Join(remarks, "; ")+")")
 	}
 }
 

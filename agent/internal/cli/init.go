@@ -30,12 +30,13 @@ thumbprint by which operators know the machine.
 
 It can be repeated, as a machine's automation does: a key and certificate that are
 there stay, settings given as flags are changed, operators given by --trust are
-added, and nothing is ever taken away.
+added, and nothing is ever taken away. Settings of the environment are not written.
 
 The key is ECDSA P-256, which every operator on .NET 8 or later and Mantle
 understand. Choose --rsa for an operator on an old Windows (.NET Framework).`,
 		Example: `  tentacle init --trust 36F35047CE8B000CF4C671819A2DD1AFCDE3403D
-  tentacle init --home /srv/tentacle --listen 10.0.0.5:10933 --address web-1.example.com:10933`,
+  tentacle init --home /srv/tentacle --listen 10.0.0.5:10933 --address web-1.example.com:10933
+  useradd --system --user-group deploy && tentacle init --script-user deploy`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			thumbprints, err := parseAll(trusted)
@@ -45,7 +46,7 @@ understand. Choose --rsa for an operator on an old Windows (.NET Framework).`,
 			return a.initialise(a.sources(c), thumbprints, rsa)
 		},
 	}
-	settingFlags(c)
+	settingFlags(c, func(k config.Key) string { return "key " + k.Name })
 	c.Flags().StringArrayVar(&trusted, "trust", nil, "`thumbprint` of an operator to trust: 40 hex digits, or sha256: and 64; may be repeated")
 	c.Flags().BoolVar(&rsa, "rsa", false, "make an RSA-2048 key, for operators on .NET Framework")
 	return c

@@ -62,7 +62,7 @@ func manuals() map[string]manual {
 		"tentacle trust ignore":  {owner, "'tentacle trust pending' lists the others.", []string{pendingFile}, ofState},
 
 		"tentacle policy":       {owner, "", []string{policyFile}, []int{ExitOK, ExitFailed, ExitUsage, ExitConfig}},
-		"tentacle policy check": {owner, "Put the file in place as <home>/.tentacle/policy.yaml, with mode 0600 and the owner of the\nfolder. It takes effect at the next request.", []string{policyFile}, []int{ExitOK, ExitFailed, ExitUsage, ExitConfig}},
+		"tentacle policy check": {owner, "Put the file in place with the command that is printed: as <home>/.tentacle/policy.yaml, with\nmode 0600 and the owner of the folder. It takes effect at the next request.", []string{policyFile}, []int{ExitOK, ExitFailed, ExitUsage, ExitConfig}},
 
 		"tentacle audit":        {watch, "'tentacle audit verify' says whether a line was changed.", []string{auditFiles}, ofState},
 		"tentacle audit verify": {watch, "Keep the head that it prints elsewhere: with it a cut tail is found, too.", []string{auditFiles}, append(slices.Clone(ofState), ExitTampered)},

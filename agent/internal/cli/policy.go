@@ -36,9 +36,11 @@ the evening, and every other operator nothing:
       users: [deploy]
       folders: [/srv/shop]
 
-Every rule may be left out, and then restricts nothing. A change takes effect at the
-next request, without a restart. A file that has an error forbids everything to
-everybody: check a new one before you put it in place.`,
+Every rule may be left out, and then restricts nothing; but where scripts have a user of
+their own (scriptUser), a step may run as another only if users lists that one. A change
+takes effect at the next request, without a restart. A file that has an error, or that
+the daemon's user cannot read, forbids everything to everybody: check a new one before
+you put it in place.`,
 		Example: "  tentacle policy check new-policy.yaml",
 		Args:    noCommand,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -48,7 +50,8 @@ everybody: check a new one before you put it in place.`,
 		Short: "Say in words what a policy allows, or what is wrong with it",
 		Long: `Say in words what a policy allows to whom, and whether this machine enforces it; or name
 everything that is wrong with it, by line, with what to write instead. FILE need not be
-in place yet.`,
+in place yet: how to put it there, so that the daemon's user can read it, is printed. Of
+the file in place it is checked that the daemon's user can.`,
 		Example: "  tentacle policy check new-policy.yaml\n  tentacle policy check /var/lib/tentacle/.tentacle/policy.yaml",
 		Args:    exactly(1),
 		RunE:    func(c *cobra.Command, args []string) error { return a.policyCheck(args[0], a.sources(c)) },

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mantledeploy/mantle/agent/internal/config"
 	"github.com/mantledeploy/mantle/agent/internal/daemon"
 	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/agent/internal/hostservice"
@@ -54,7 +55,7 @@ somebody to act first; 'tentacle service install' sets it up so.`,
 			return daemon.Run(c.Context(), options)
 		},
 	}
-	settingFlags(c)
+	settingFlags(c, func(k config.Key) string { return "also " + k.Env })
 	return c
 }
 

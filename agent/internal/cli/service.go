@@ -44,14 +44,16 @@ On Linux it writes /etc/systemd/system/tentacle.service. Nothing in it restricts
 what the daemon may do, as every script would inherit that. Where systemd does not
 run, as in an image that is being built, it writes the unit and says what is left.
 
-With --user the daemon runs as that account, to which the home must belong. On
-Linux it may then still run scripts as other users; on Windows the account must be
-one without a password, such as NT SERVICE\tentacle.
+With --user the daemon runs as that account, to which the home must belong: also what
+is put there later, such as a policy ('tentacle doctor' finds what does not). On Linux
+it may then still run scripts as other users; on Windows the account must be one
+without a password, such as NT SERVICE\tentacle.
 
 With --replace this program takes the place of the installed one, and the daemon is
 started again if it ran. Scripts that run go on. Packages of a distribution do
 this by themselves.`,
 		Example: `  tentacle service install --start
+  chown -R tentacle: /srv/tentacle
   tentacle service install --home /srv/tentacle --user tentacle
   ./tentacle-1.5.0 service install --replace`,
 		Args: exactly(0),
@@ -67,7 +69,7 @@ this by themselves.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&account, "user", "", "account of the daemon; root or LocalSystem unless given")
+	c.Flags().StringVar(&account, "user", "", "`account` of the daemon; root or LocalSystem unless given")
 	c.Flags().BoolVar(&start, "start", false, "start the service, too")
 	c.Flags().BoolVar(&replace, "replace", false, "put this program into the place of the installed one")
 	return c

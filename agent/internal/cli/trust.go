@@ -24,7 +24,9 @@ func (a *app) trustCommand() *cobra.Command {
 		Use:   "trust",
 		Short: "Say whom this machine obeys",
 		Long: `Say whom this machine obeys. An operator is known by the thumbprint of its certificate:
-40 hex digits (SHA-1, as Octopus prints it), or sha256: and 64 hex digits.
+40 hex digits (SHA-1, as Octopus prints it), or sha256: and 64 hex digits. Mantle's
+operator has one for each namespace (kubectl get configmap mantle-identity -n NAMESPACE
+-o yaml), an Octopus Server shows its own under Configuration, Thumbprint.
 
 A trusted operator may run any script as the user that scripts run as ('tentacle show'
 says whom) and transfer files within the home, unless the owner's policy says less.
@@ -45,7 +47,7 @@ connects for the first time.`,
 			RunE: func(*cobra.Command, []string) error { return a.trustList() },
 		},
 		&cobra.Command{
-			Use: "add THUMBPRINT...", Short: "Trust operators", Args: thumbprints, Example: "  tentacle trust add 36F35047CE8B000CF4C671819A2DD1AFCDE3403D",
+			Use: "add THUMBPRINT...", Short: "Trust operators", Args: thumbprints, Example: "  tentacle trust add 36F35047CE8B000CF4C671819A2DD1AFCDE3403D\n  tentacle trust add sha256:0c6f7d6e0f1c44a0b5b9c7d3b7b0a2b6d4a8b1c2d3e4f5061728394a5b6c7d8e",
 			Long: "Trust the operators with these thumbprints. Compare each with what its owner tells you,\nnot with what the machine was shown. One that is trusted already is no error.",
 			RunE: func(_ *cobra.Command, args []string) error { return a.trustAdd(args) },
 		},

@@ -44,6 +44,14 @@ type Key struct {
 	get  func(Config) string
 }
 
+// Default is what the key is where nothing sets it, as the file writes it; empty where it is made from the rest.
+func (k Key) Default() string {
+	if text := k.get(Default()); text != quote("") {
+		return text
+	}
+	return ""
+}
+
 // Keys lists every setting, in the order of the file.
 func Keys() []Key {
 	return []Key{
