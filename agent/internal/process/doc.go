@@ -39,5 +39,6 @@
 // On Windows there are no sessions and no signals. A supervisor leaves the daemon's Job where that lets it, and
 // has a console of its own; the script runs in another Job, as the leader of a process group of that console. A
 // cancel is CTRL+BREAK to the group, and the end of the Job after the grace. The supervisor looks for the cancel
-// file ten times a second, and the daemon for the result as often.
+// file ten times a second, and the daemon for the result as often. Until there is a result the Job ends with its
+// supervisor, so nothing is left where that is killed.
 package process

@@ -125,11 +125,14 @@ type group struct {
 }
 
 // startGroup starts the script suspended, puts it into a Job and lets it go, so that nothing it starts can
-// be outside. The Job has no limit that ends it with its last handle: what a script left running goes on.
+// be outside. Only the supervisor has a handle of the Job, which ends with it until release is called.
 func startGroup(cmd *exec.Cmd, spec Spec) (group, error) {
 	job, err := windows.CreateJobObject(nil, nil)
 	if err != nil {
 		return group{}, fmt.Errorf("making a job: %w", err)
+	}
+	if err := limitJob(job, windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE); err != nil {
+		return group{}, errors.Join(fmt.Errorf("making a job that ends with its supervisor: %w", err), windows.CloseHandle(job))
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{CmdLine: spec.CommandLine, HideWindow: true, CreationFlags: windows.CREATE_SUSPENDED | windows.CREATE_NEW_PROCESS_GROUP}
 	if err := cmd.Start(); err != nil {
@@ -141,6 +144,16 @@ func startGroup(cmd *exec.Cmd, spec Spec) (group, error) {
 	}
 	return g, nil
 }
+
+func limitJob(job windows.Handle, flags uint32) error {
+	var limits windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
+	limits.BasicLimitInformation.LimitFlags = flags
+	_, err := windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation, uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits))) // #nosec G103 -- how Windows is told
+	return err
+}
+
+// release lets what is left of the script go on when this process ends.
+func (g group) release() { _ = limitJob(g.job, 0) }
 
 func (g *group) adopt(pid uint32) error {
 	const access = windows.PROCESS_SET_QUOTA | windows.PROCESS_TERMINATE | windows.PROCESS_SUSPEND_RESUME | windows.PROCESS_QUERY_LIMITED_INFORMATION
@@ -194,19 +207,11 @@ func StartBare(cmd *exec.Cmd) error { return cmd.Start() }
 
 func privileges() error { return fmt.Errorf("%w a way to do so on Windows", ErrPrivilege) }
 
-// EndSession does nothing: the processes of a supervisor that vanished cannot be told from others.
-func EndSession(Started, time.Duration) (found, left []int) { return nil, nil }
-
 // await waits for the script and tells its exit status.
 func await(cmd *exec.Cmd, ended func(int32)) {
 	_ = cmd.Wait()                            // its error says no more than the state
 	ended(int32(cmd.ProcessState.ExitCode())) // #nosec G115 -- 32 bits
 }
-
-// bootID is not known on Windows, so a restart of the machine is not told apart.
-func bootID() string { return "" }
-
-func startTime(int) string { return "" }
 
 func reserve(file *os.File, size int64) error {
 	_, err := file.WriteAt(make([]byte, size), 0)

@@ -208,6 +208,9 @@ func (g group) kill() {
 
 func (g group) survivors() []int { return dependants() }
 
+// release does nothing: what is left of a script does not end with its supervisor.
+func (g group) release() {}
+
 // EndSession kills what is left in the session of a supervisor that vanished, waits for patience at most,
 // and returns the ids of those it found and of those that survived. It touches nothing when the machine was
 // started anew since, or when the session's number belongs to another one by now.

@@ -42,6 +42,7 @@ type processes interface {
 	terminate()       // asks them to end
 	kill()            // ends them, as far as the system can
 	survivors() []int // the ids of those that live
+	release()         // lets them live on without this process
 }
 
 // Supervise runs the script of the ticket whose folder is dir: `tentacle supervise DIR`. It returns when the
@@ -65,6 +66,9 @@ func Supervise(dir string) int {
 		s.finish(s.stillborn(err))
 	} else {
 		s.finish(s.run())
+	}
+	if s.group != nil {
+		s.group.release() // what a script left running is not touched
 	}
 	_ = s.lock.Close() // gives the lock back; the result is there
 	s.drain()
