@@ -197,6 +197,7 @@ type immortal struct{ kills int }
 func (i *immortal) terminate()       {}
 func (i *immortal) kill()            { i.kills++ }
 func (i *immortal) survivors() []int { return []int{4711, 4712} }
+func (i *immortal) release()         {}
 
 func TestWhatCannotBeEndedIsAbandoned(t *testing.T) {
 	group := &immortal{}
