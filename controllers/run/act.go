@@ -22,20 +22,29 @@ const (
 	retryResume  = 5 * time.Second
 )
 
+// patience is how long a pass goes on preparing after something failed: each failure may have waited for an API server
+// that does not answer, and what is known of other actions must be written.
+const patience = 5 * time.Second
+
 // resume hands rows that are written as Running, by an earlier process or by a pass that ended early, to the sessions,
 // which ask the machines before they start anything. It tells the machines, also again, of results that are written.
 // The answer is when to come again for what cannot be taken up yet.
 func (r *Reconciler) resume(ctx context.Context, f facts, l *live) (again time.Duration) {
 	for k, row := range l.rows {
+		if again > 0 && r.Now().Sub(f.Now) > patience {
+			break
+		}
+		var err error
 		switch {
 		case !row.stored:
 		case row.Phase == v1alpha1.StepRunning && !row.sent:
-			if err := r.takeUp(ctx, f, l, k); err != nil {
-				ctrl.LoggerFrom(ctx).Info("cannot take up an action yet", "target", k.Target, "step", k.Step, "why", err.Error())
-				again = retryResume
-			}
+			err = r.takeUp(ctx, f, l, k)
 		case row.Phase.IsTerminal() && row.Attempt > 0 && !row.completed:
-			r.complete(ctx, f, l, k)
+			err = r.complete(ctx, f, l, k)
+		}
+		if err != nil {
+			ctrl.LoggerFrom(ctx).Info("cannot ask a machine yet", "target", k.Target, "step", k.Step, "why", err.Error())
+			again = retryResume
 		}
 	}
 	return again
@@ -78,7 +87,7 @@ func barred(err error, stop plan.Stop) *tentacle.Barred {
 
 // complete tells the machine that the result is written, once for this process. It is not told of one that may yet be
 // lost: it would answer a next leader with nothing but the exit code.
-func (r *Reconciler) complete(ctx context.Context, f facts, l *live, k plan.Key) {
+func (r *Reconciler) complete(ctx context.Context, f facts, l *live, k plan.Key) error {
 	ticket := l.ticket(f.Run, k)
 	m, err := r.machine(ctx, f, l, k.Target)
 	var never *endError
@@ -86,10 +95,11 @@ func (r *Reconciler) complete(ctx context.Context, f facts, l *live, k plan.Key)
 	case err == nil:
 		r.Machines.Complete(m, ticket)
 	case !errors.As(err, &never):
-		return // a later pass can
+		return err
 	}
 	l.rows[k].completed = true
 	r.Machines.Forget(ticket)
+	return nil
 }
 
 // prepared is what enter made of a decision.
@@ -110,6 +120,9 @@ func (r *Reconciler) enter(ctx context.Context, f facts, l *live, d plan.Decisio
 	}
 	var p prepared
 	for _, start := range d.Start {
+		if p.held.Phase != "" && r.Now().Sub(f.Now) > patience {
+			break
+		}
 		action, err := r.prepare(ctx, f, l, start)
 		var never *endError
 		switch {

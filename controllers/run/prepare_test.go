@@ -1,6 +1,7 @@
 package run
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/identity"
 	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
@@ -135,5 +137,38 @@ func TestANewLeaderWaitsForAReleaseThatIsDeleted(t *testing.T) {
 	s.passes()
 	if _, sent := s.dispatched[s.ticket("web-1", "install")]; !sent {
 		t.Error("the package was not sent when the release was there again")
+	}
+}
+
+func TestAPassDoesNotAskAnAPIServerThatIsAwayForEveryTarget(t *testing.T) {
+	var names []string
+	for i := range 50 {
+		names = append(names, fmt.Sprintf("web-%02d", i))
+	}
+	s := newStage(t, process(script("install")), names)
+	s.lost = errAway
+	for _, what := range []string{"begin", "be taken up"} {
+		if run, again, err := s.pass(); err != nil || again <= 0 || again > 10*time.Second || len(s.dispatched) > 0 || run.Status.Phase.IsTerminal() {
+			t.Errorf("actions cannot %s: the next pass is in %s, %v", what, again, err)
+		}
+		if s.asked > 10 {
+			t.Errorf("actions cannot %s: asked %d times in one pass", what, s.asked)
+		}
+		s.lost = nil
+		s.passes()
+		if len(s.dispatched) != len(names) {
+			t.Errorf("%d actions did not %s when the API server was back", len(names)-len(s.dispatched), what)
+		}
+		s.newLeader()
+		s.lost, s.asked = errAway, 0
+	}
+}
+
+func TestALostIdentityIsTheReason(t *testing.T) {
+	s := newStage(t, process(script("install")), []string{"web-1"})
+	s.lost = fmt.Errorf("%w: Secret mantle-system/mantle-identity-shop is gone", identity.ErrLost)
+	run := s.passes()
+	if row := s.row("web-1", "install"); row.Phase != v1alpha1.StepFailed || row.Reason != v1alpha1.ReasonIdentityLost || run.Status.Phase != v1alpha1.RunFailed {
+		t.Errorf("the row says %s (%s): %s; the run %s", row.Phase, row.Reason, row.Message, run.Status.Phase)
 	}
 }

@@ -36,8 +36,9 @@ type stage struct {
 	// writes is asked before a slice is written, reads before an object is read past the cache.
 	writes func(slice string) error
 	reads  func(name string) error
-	// lost is what the identities answer.
-	lost error
+	// lost is what the identities answer, asked how often they were.
+	lost  error
+	asked int
 
 	dispatched map[string]tentacle.Action
 	reports    map[string]tentacle.Report
@@ -230,6 +231,9 @@ func (s *stage) Cancel(ticket string)                       { s.cancelled[ticket
 func (s *stage) Complete(_ tentacle.Machine, ticket string) { s.completed[ticket] = true }
 func (s *stage) Forget(ticket string)                       { delete(s.dispatched, ticket) }
 func (s *stage) For(context.Context, string) (*tentacle.Identity, error) {
+	if s.asked++; s.lost != nil {
+		s.clock = s.clock.Add(time.Second) // as long as it takes to see that nobody answers
+	}
 	return &tentacle.Identity{}, s.lost
 }
 
