@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -30,6 +31,7 @@ const patience = 5 * time.Second
 // which ask the machines before they start anything. It tells the machines, also again, of results that are written.
 // The answer is when to come again for what cannot be taken up yet.
 func (r *Reconciler) resume(ctx context.Context, f facts, l *live) (again time.Duration) {
+	completes := sync.OnceValue(func() func(plan.Key) bool { return plan.Completes(planFacts(f, l)) })
 	for k, row := range l.rows {
 		if again > 0 && r.Now().Sub(f.Now) > patience {
 			break
@@ -38,7 +40,7 @@ func (r *Reconciler) resume(ctx context.Context, f facts, l *live) (again time.D
 		switch {
 		case !row.stored:
 		case row.Phase == v1alpha1.StepRunning && !row.sent:
-			err = r.takeUp(ctx, f, l, k)
+			err = r.takeUp(ctx, f, l, plan.Start{Key: k, Attempt: row.Attempt, Final: completes()(k)})
 		case row.Phase.IsTerminal() && row.Attempt > 0 && !row.completed:
 			err = r.complete(ctx, f, l, k)
 		}
@@ -51,10 +53,10 @@ func (r *Reconciler) resume(ctx context.Context, f facts, l *live) (again time.D
 }
 
 // takeUp has the machine asked about one action. Where it could not be started now, the machine is asked all the same.
-func (r *Reconciler) takeUp(ctx context.Context, f facts, l *live, k plan.Key) error {
-	row := l.rows[k]
-	row.Host = cmp.Or(row.Host, l.host(f, k.Target))
-	action, err := r.compose(ctx, f, l, plan.Start{Key: k, Attempt: row.Attempt, Final: row.final})
+func (r *Reconciler) takeUp(ctx context.Context, f facts, l *live, start plan.Start) error {
+	row := l.rows[start.Key]
+	row.Host = cmp.Or(row.Host, l.host(f, start.Target))
+	action, err := r.compose(ctx, f, l, start)
 	if err != nil {
 		action.Barred = barred(err, f.Stop)
 	}
@@ -128,8 +130,7 @@ func (r *Reconciler) enter(ctx context.Context, f facts, l *live, d plan.Decisio
 		switch {
 		case err == nil:
 			row := l.touch(start.Key)
-			row.Attempt, row.final = start.Attempt, start.Final
-			row.Phase, row.StartTime, row.Host = v1alpha1.StepRunning, f.Now, action.Machine.Address
+			row.Attempt, row.Phase, row.StartTime, row.Host = start.Attempt, v1alpha1.StepRunning, f.Now, action.Machine.Address
 			p.actions = append(p.actions, action)
 		case errors.As(err, &never):
 			row := l.touch(start.Key)

@@ -50,8 +50,6 @@ type row struct {
 	sent bool
 	// completed is true once the machine was told that the result is written.
 	completed bool
-	// final is what the plan says of it: no later step addresses the target.
-	final bool
 }
 
 func (l *live) ticket(run *v1alpha1.DeploymentRun, k plan.Key) string {

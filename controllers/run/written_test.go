@@ -65,3 +65,21 @@ func TestNothingStartsThatIsNotWritten(t *testing.T) {
 		}
 	}
 }
+
+// The machine's journal goes by it when a cluster is made again.
+func TestANewLeaderKnowsWhichActionCompletesTheRelease(t *testing.T) {
+	undo := script("undo", func(m *v1alpha1.StepModifiers) { m.Condition = v1alpha1.ConditionFailure })
+	s := newStage(t, process(script("install"), script("smoke"), undo), []string{"web-1"})
+	for _, step := range []struct {
+		name      string
+		completes bool
+	}{{"install", false}, {"smoke", true}} {
+		s.passes()
+		s.newLeader()
+		s.passes()
+		if a := s.dispatched[s.ticket("web-1", step.name)]; !a.Resume || a.Plan.Final != step.completes {
+			t.Errorf("%s: taken up %t, completes the release %t", step.name, a.Resume, a.Plan.Final)
+		}
+		s.ends("web-1", step.name, tentacle.OutcomeSucceeded)
+	}
+}

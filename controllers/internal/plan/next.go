@@ -152,6 +152,16 @@ func (m *machine) refusal() (reason, message string) {
 	return cmp.Or(m.Reason, v1alpha1.ReasonUntrusted), "the target is not trusted" + because(explain(m.Reason, m.Message))
 }
 
+// Completes tells of actions that are in flight what Start.Final said of them.
+func Completes(f Facts) func(Key) bool {
+	p := newPass(f)
+	p.run()
+	return func(k Key) bool {
+		m := p.byName[k.Target]
+		return m != nil && p.completes(m, k.Step)
+	}
+}
+
 // completes tells whether an action, when it goes well, completes the release on the target.
 func (p *pass) completes(m *machine, path string) bool {
 	before := true

@@ -182,6 +182,11 @@ func (s *stage) play() string {
 		d := Next(s.f)
 		s.check(d)
 		s.carryOut(d)
+		for completes, i := Completes(s.f), 0; i < len(d.Start); i++ {
+			if st := d.Start[i]; completes(st.Key) != st.Final {
+				s.t.Fatalf("in flight it is told otherwise whether %s completes %s: wanted %t", st.Step, st.Target, st.Final)
+			}
+		}
 		if again := Next(s.f); len(again.Start)+len(again.End)+len(again.Cancel) > 0 {
 			s.t.Fatalf("Next decides more on the same facts: %+v", again)
 		}
