@@ -11,7 +11,11 @@
 //
 // The rows of a live run are kept in memory and written through. An action's ticket is derived from run, step, target
 // and attempt, so a new leader derives the same tickets from the rows, asks the machines, and goes on. A write that
-// meets a conflict drops the memory of the run, and the next pass takes it up again from the API server.
+// meets a conflict drops the memory of the run, and the next pass takes it up again from the API server. No machine is told
+// of a row, be it a start or a result, before a slice says the same.
+//
+// An action that cannot be prepared yet (its package is fetched, or the API server does not answer) has no row: the plan
+// asks for it again, and the run says what it waits for. One that can never be prepared fails.
 //
 // # Order of writes
 //
