@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,11 +22,11 @@ const absentPath = "spec.environments["
 func (r *Reconciler) absentEnvironment(ctx context.Context, t *v1alpha1.DeploymentTarget) (string, error) {
 	for i, name := range t.Spec.Environments {
 		err := r.Client.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: string(name)}, &v1alpha1.Environment{})
-		if client.IgnoreNotFound(err) != nil {
-			return "", fmt.Errorf("reading environment: %w", err)
+		if apierrors.IsNotFound(err) {
+			return fmt.Sprintf("%s%d]: there is no Environment %s in this namespace, so nothing is deployed there; create it, or take it out of the list", absentPath, i, name), nil
 		}
 		if err != nil {
-			return fmt.Sprintf("%s%d]: there is no Environment %s in this namespace, so nothing is deployed there; create it, or take it out of the list", absentPath, i, name), nil
+			return "", fmt.Errorf("reading environment: %w", err)
 		}
 	}
 	return "", nil
