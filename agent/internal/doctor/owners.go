@@ -30,7 +30,7 @@ func unusable(m Machine) []Finding {
 		if path == m.Home.Policy() || strings.HasPrefix(e.Name(), ".") { // a file that is being written has such a name
 			continue
 		}
-		first, count := unusableIn(m.Home, path, &left)
+		count, first := unusableIn(m.Home, path, &left)
 		switch {
 		case first == nil:
 		case e.IsDir():
@@ -46,8 +46,8 @@ func unusable(m Machine) []Finding {
 	return all
 }
 
-// unusableIn looks at a file, or at all in a folder, and returns the first that cannot be used and how many cannot.
-func unusableIn(h home.Home, top string, left *int) (first error, count int) {
+// unusableIn looks at a file, or at all in a folder, and returns how many cannot be used, and the first of those.
+func unusableIn(h home.Home, top string, left *int) (count int, first error) {
 	check := h.CheckReadable
 	if slices.Contains(written, filepath.Base(top)) {
 		check = h.CheckChangeable
@@ -72,7 +72,7 @@ func unusableIn(h home.Home, top string, left *int) (first error, count int) {
 		}
 		return nil
 	})
-	return first, count
+	return count, first
 }
 
 // remedyOf is what mends a file that the daemon cannot use.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mantledeploy/mantle/agent/internal/home"
 )
 
 // machine is a systemd of folders, and a systemctl that notes how it was called.
@@ -41,6 +43,36 @@ func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestADaemonIsNotInstalledAsAUserWhoCannotReadItsFiles(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files of others")
+	}
+	const nobody = 65534
+	s, _ := machine(t, true)
+	h, err := home.Create(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := options()
+	o.Home, o.User = h.Dir(), "nobody"
+	if _, err := s.Install(t.Context(), o); err == nil || !strings.Contains(err.Error(), "chown -R nobody: "+o.Home) {
+		t.Errorf("root's home: %v", err)
+	}
+	if err := os.Chown(h.State(), nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	write(t, h.Key(), "")
+	if _, err := s.Install(t.Context(), o); err == nil || !strings.Contains(err.Error(), "chown -R nobody "+h.State()) {
+		t.Errorf("root's key: %v", err)
+	}
+	if err := os.Chown(h.Key(), nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Install(t.Context(), o); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/process"
 )
 
-// checkUser makes sure that the daemon can use its home: the state folder must be its user's own.
+// checkUser makes sure that the daemon can use its home: the state folder must be its user's own, with what is in it.
 func checkUser(o Options) error {
 	if o.User == "" {
 		return nil
@@ -30,6 +30,24 @@ func checkUser(o Options) error {
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != who.UID {
 		return fmt.Errorf("%s belongs to the user with the number %d and not to %s: chown -R %s: %s", state, stat.Uid, who, o.User, o.Home)
+	}
+	return checkFiles(o.Home)
+}
+
+// checkFiles makes sure that the daemon can read what it begins with.
+func checkFiles(dir string) error {
+	h, err := home.Open(dir)
+	if err != nil {
+		return err
+	}
+	for _, path := range []string{h.Key(), h.Certificate(), h.Config(), h.Trust(), h.Policy()} {
+		err := h.CheckReadable(path)
+		if unusable, ok := errors.AsType[*home.UnusableError](err); ok {
+			return fmt.Errorf("%s (--user): %s", unusable.Error(), unusable.RemedyFor(h.State())) // whose remedy is for more than the one
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
