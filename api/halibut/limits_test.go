@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -206,6 +207,61 @@ func TestUnauthorisedAreFew(t *testing.T) {
 	if got := ended(t, "the newest", open[4]); !strings.HasPrefix(got, "HTTP/1.0 200") {
 		t.Errorf("the newest connection heard %q, want the page", got)
 	}
+}
+
+// TestAPeerHasItsShare closes what a peer left idle longest when it wants more than its share, and never what another has.
+func TestAPeerHasItsShare(t *testing.T) {
+	refused := make(chan error, 16)
+	l := start(t, func(c *ServerConfig) {
+		c.Limits.AuthorisedPerPeer = 3
+		c.Authorise = func(Peer) error { return nil }
+		c.Refused = func(_ Peer, err error) { refused <- err }
+	})
+	greet := func(certificate *tls.Certificate) *tls.Conn {
+		c := l.raw(t, certificate)
+		_, _ = io.WriteString(c, greeting)
+		if _, err := io.ReadFull(c, make([]byte, 17)); err != nil {
+			t.Fatalf("a connection is not served: %v", err)
+		}
+		return c
+	}
+	other := identity(t, ECDSA)
+	stranger := greet(&other)
+	var open []*tls.Conn
+	for range 5 {
+		open = append(open, greet(&l.client))
+	}
+	ended(t, "the oldest", open[0])
+	ended(t, "the next", open[1])
+	c := l.dial(t, nil)
+	var calls sync.WaitGroup
+	for range 3 {
+		calls.Go(func() {
+			_ = c.Call(t.Context(), l.endpoint, Call{Service: "ITest", Method: "Wait", Result: new(string)})
+		})
+		<-l.hooks.waiting
+	}
+	for i, conn := range open[2:] {
+		ended(t, fmt.Sprintf("idle connection %d, beside calls", i), conn)
+	}
+	if _, err := c.Connect(t.Context(), l.endpoint); err == nil {
+		t.Error("a connection above the share is served, beside as many calls")
+	}
+	select {
+	case err := <-refused:
+		if !strings.Contains(err.Error(), "calls on all of them") {
+			t.Errorf("it was refused for %v", err)
+		}
+	default:
+		t.Error("nobody was told")
+	}
+	_ = stranger.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if _, err := stranger.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the connection of another was closed: %v", err)
+	}
+	close(l.hooks.release)
+	calls.Wait()
+	call(t, c, l.endpoint, "Take", nil, note{})
 }
 
 func TestGate(t *testing.T) {

@@ -17,10 +17,14 @@ type session struct {
 	raw    net.Conn
 	source string
 
-	// The server's lock guards these. peer is not changed after authorised is set.
+	// The server's lock guards these. peer and who, its certificate's thumbprint, are not changed after authorised is
+	// set. idle is since when it is not busy. One that was ousted answers no more.
 	authorised bool
 	busy       bool
+	ousted     bool
+	idle       time.Time
 	peer       Peer
+	who        Thumbprint
 }
 
 // accept begins a session in a goroutine of its own.
@@ -127,29 +131,49 @@ func (c *session) authorise(state tls.ConnectionState) error {
 	if !c.allowed() {
 		return errors.New("peer is not authorised")
 	}
-	err := c.server.enter(c)
+	c.who = SHA256Thumbprint(c.peer.Certificate)
+	victim, err := c.server.enter(c)
 	if err != nil {
 		c.server.config.Refused(c.peer, err)
+	}
+	if victim != nil {
+		victim.close()
 	}
 	return err
 }
 
-// enter counts an authorised connection, unless there are too many.
-func (s *Server) enter(c *session) error {
+// enter counts an authorised connection, unless there are too many. It returns the one that must go for it, or nil.
+func (s *Server) enter(c *session) (victim *session, err error) {
+	limits := &s.config.Limits
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gate.leave(c)
-	open := 0
+	open, own := 0, 0
 	for other := range s.sessions {
-		if other.authorised {
-			open++
+		if !other.authorised || other.ousted {
+			continue
+		}
+		open++
+		if other.who != c.who {
+			continue
+		}
+		own++
+		if !other.busy && (victim == nil || other.idle.Before(victim.idle)) {
+			victim = other
 		}
 	}
-	if open >= s.config.Limits.Authorised {
-		return fmt.Errorf("there are %d connections already", open)
+	switch {
+	case own >= limits.AuthorisedPerPeer && victim == nil:
+		return nil, fmt.Errorf("it has %d connections already, and calls on all of them", own)
+	case own >= limits.AuthorisedPerPeer:
+		victim.ousted = true
+	case open >= limits.Authorised:
+		return nil, fmt.Errorf("there are %d connections already", open)
+	default:
+		victim = nil
 	}
-	c.authorised = true
-	return nil
+	c.authorised, c.idle = true, time.Now()
+	return victim, nil
 }
 
 // allowed asks whether the peer may call, and tells of a refusal. A peer without certificate never may.
@@ -198,12 +222,12 @@ func (c *session) exchange(wire *conn) (again bool, err error) {
 	return true, nil
 }
 
-// begin notes that a request is under way; it is false when the server closes.
+// begin notes that a request is under way; it is false when the server closes, or wants the connection closed.
 func (c *session) begin() bool {
 	s := c.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.busy = !s.closing
+	c.busy = !s.closing && !c.ousted
 	return c.busy
 }
 
@@ -212,6 +236,6 @@ func (c *session) end() (last bool) {
 	s := c.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.busy = false
+	c.busy, c.idle = false, time.Now()
 	return s.closing
 }
