@@ -229,6 +229,19 @@ func TestEveryMistakeHasItsExitCodeAndARemedy(t *testing.T) {
 	}
 }
 
+func TestADamagedListOfRefusedOperatorsKeepsNothingElseFromBeingShown(t *testing.T) {
+	r := newRig(t)
+	r.must("init", "--trust", sha1a)
+	path := filepath.Join(r.home, ".tentacle", "pending.json")
+	overwrite(t, path, "x")
+	contains(t, r.must("show"), sha1a, "pending     not known: reading "+path, "remove it")
+	if s := r.show(); s.PendingProblem == "" {
+		t.Errorf("%+v", s)
+	}
+	_, out, _ := r.call("doctor")
+	contains(t, out, "warn  trust ", path, "-> rm "+path)
+}
+
 func TestAPortThatIsTakenIsLeftToTheDoctor(t *testing.T) {
 	r := newRig(t)
 	r.must("init")

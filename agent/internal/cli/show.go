@@ -41,6 +41,8 @@ type shown struct {
 	Audit string `json:"audit"`
 	// Pending is how many operators were refused, and neither approved nor ignored.
 	Pending int `json:"pending"`
+	// PendingProblem is why they are not known.
+	PendingProblem string `json:"pendingProblem,omitempty"`
 
 	rules      *policy.Policy
 	mendPolicy string
@@ -113,9 +115,7 @@ func (a *app) gather(sources config.Sources) (shown, error) {
 		Listen: settings.Listen, Address: settings.Dialled(), Running: running, PID: pid,
 		Operators: append([]trust.Operator{}, operators...),
 	}
-	if err := s.records(h); err != nil {
-		return shown{}, err
-	}
+	s.records(h)
 	s.readPolicy(h, a.at())
 	return s, nil
 }
@@ -140,7 +140,7 @@ func (s *shown) readPolicy(h home.Home, at string) {
 }
 
 // records adds what the daemon remembers for the owner.
-func (s *shown) records(h home.Home) error {
+func (s *shown) records(h home.Home) {
 	head, err := audit.ReadHead(h.Audit())
 	if err != nil {
 		s.Audit = err.Error()
@@ -149,7 +149,9 @@ func (s *shown) records(h home.Home) error {
 	}
 	waiting, err := pendingFor(h, s.Operators, false)
 	s.Pending = len(waiting)
-	return err
+	if err != nil {
+		s.PendingProblem = err.Error()
+	}
 }
 
 func (a *app) print(s shown) {
@@ -174,6 +176,9 @@ func (a *app) print(s shown) {
 	}
 	for _, o := range s.Operators {
 		fmt.Fprintf(a.out, "%-12s%s\n", "", o.Thumbprint)
+	}
+	if s.PendingProblem != "" {
+		fmt.Fprintf(a.out, "%-12snot known: %s\n", "pending", s.PendingProblem)
 	}
 	if s.Pending > 0 {
 		fmt.Fprintf(a.out, "%-12s%s refused and not decided about; see 'tentacle trust pending'\n", "pending", count(s.Pending))

@@ -13,6 +13,7 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/daemon"
 	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/agent/internal/hostservice"
+	"github.com/mantledeploy/mantle/agent/internal/pending"
 	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/agent/internal/trust"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -75,6 +76,9 @@ func lookAtTrust(_ context.Context, m Machine) []Finding {
 		return bad(Fail, "put the file back from a backup, or remove it and trust the operators again", "%v", err)
 	case len(operators) == 0:
 		return bad(Fail, "tentacle trust add THUMBPRINT"+m.At, "no operator is trusted, so nobody can deploy here")
+	}
+	if _, err := pending.Read(m.Home); err != nil {
+		return bad(Warn, "rm "+m.Home.Pending(), "who was refused is not known: %v", err)
 	}
 	return well("%d trusted; 'tentacle trust list%s' says whom", len(operators), m.At)
 }
