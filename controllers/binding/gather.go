@@ -150,26 +150,9 @@ func (r *Reconciler) gatherNewest(ctx context.Context, from client.Reader, f *fa
 	if err := from.List(ctx, &rows, client.InNamespace(newest.Namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(newest.UID)}); err != nil {
 		return fmt.Errorf("listing slices of run %s: %w", newest.Name, err)
 	}
-	f.Begun, f.Skipped = map[types.UID]bool{}, map[types.UID]bool{}
-	pins := map[types.UID]string{}
-	for _, t := range f.Desired {
-		pins[t.UID] = t.Spec.Thumbprint
-	}
-	for _, slice := range rows.Items {
-		uids := map[string]types.UID{}
-		for _, t := range slice.Spec.Targets {
-			if pins[t.UID] == t.Thumbprint {
-				uids[t.Name] = t.UID
-			}
-		}
-		for _, row := range slice.Status.Results {
-			uid, known := uids[row.Target]
-			if !known {
-				continue // another machine by now: the row says nothing of it
-			}
-			f.Begun[uid] = row.Begun()
-			f.Skipped[uid] = !row.Begun()
-		}
+	f.Begun, f.Skipped = wish.Began(rows.Items, f.Desired), map[types.UID]bool{}
+	for uid, began := range f.Begun {
+		f.Skipped[uid] = !began
 	}
 	return nil
 }

@@ -75,27 +75,11 @@ func recording(f facts, _ survey, d *decision) bool {
 		if !f.Begun[t.UID] || t.Spec.Cordoned {
 			continue
 		}
-		if !shows(wish.Installed(t, f.Binding.Spec.Project, f.Binding.Spec.Environment), newest, f.Chain) {
+		if !wish.Shows(wish.Installed(t, f.Binding.Spec.Project, f.Binding.Spec.Environment), newest, f.Chain) {
 			return d.is(stateProgressing, v1alpha1.ReasonRecording, "run %s has ended; target %s does not show its result yet", newest.Name, t.Name)
 		}
 	}
 	return false
-}
-
-// shows tells whether the row speaks of the run or of a newer one.
-func shows(row *v1alpha1.InstalledRelease, run *v1alpha1.DeploymentRun, chain wish.Chain) bool {
-	if row == nil {
-		return false
-	}
-	if row.RunUID == run.UID {
-		return true
-	}
-	for _, older := range chain {
-		if older.UID == row.RunUID {
-			return false
-		}
-	}
-	return row.Time != nil && run.Status.StartTime != nil && !row.Time.Before(run.Status.StartTime)
 }
 
 // held keeps a binding after a run that did not end well, until the wish or the retry token changes.

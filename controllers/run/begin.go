@@ -96,7 +96,10 @@ func (r *Reconciler) obstacle(ctx context.Context, f facts) (obstacle, error) {
 	if err != nil || o.Phase != "" {
 		return o, err
 	}
-	return r.packagesReady(f), nil
+	if o := r.packagesReady(f); o.Phase != "" {
+		return o, nil
+	}
+	return r.recording(ctx, f)
 }
 
 func (f facts) absent(reason, message string) obstacle {

@@ -46,33 +46,23 @@ func New(mgr ctrl.Manager, deps Deps) *Reconciler {
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymentrunslices/status,verbs=patch
 // +kubebuilder:rbac:groups=mantle.dev,resources=releasebindings;releases;environments;deploymenttargets;targetpolicies;projects,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get
+// +kubebuilder:rbac:groups="",resources=secrets;configmaps;namespaces,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reconcile gathers the facts, decides what is next, carries it out, and writes down what is now true.
-func (r *Reconciler) Reconcile(ctx context.Context, run *v1alpha1.DeploymentRun) (ctrl.Result, error) {
-	run = run.DeepCopy()
+func (r *Reconciler) Reconcile(ctx context.Context, cached *v1alpha1.DeploymentRun) (ctrl.Result, error) {
+	run, err := r.latest(ctx, cached)
+	if err != nil || run == nil {
+		return ctrl.Result{}, err
+	}
 	if run.Status.Phase.IsTerminal() {
-		return ctrl.Result{}, r.settle(ctx, run)
+		return r.settle(ctx, run)
 	}
 	patcher := status.NewPatcher(r.Client, run)
 	if !resolved(run) {
-		// Slices are deleted and made again until the set of targets is fixed, so an old view must not come here.
-		if err := r.Reader.Get(ctx, client.ObjectKeyFromObject(run), run); err != nil {
-			return ctrl.Result{}, client.IgnoreNotFound(err)
-		}
-		patcher = status.NewPatcher(r.Client, run).WithLock()
+		patcher = patcher.WithLock()
 	}
-	f, err := r.gather(ctx, run)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	var again time.Duration
-	if resolved(run) {
-		again, err = r.advance(ctx, f)
-	} else {
-		again, err = r.begin(ctx, f)
-	}
+	again, err := r.step(ctx, run)
 	if err == nil {
 		err = patcher.Patch(ctx, run)
 	}
@@ -81,14 +71,42 @@ func (r *Reconciler) Reconcile(ctx context.Context, run *v1alpha1.DeploymentRun)
 		r.lives.drop(run.UID)
 		return ctrl.Result{RequeueAfter: retryConflict}, nil
 	}
-	if err == nil && run.Status.Phase.IsTerminal() {
-		r.tell(run)
-		again = time.Millisecond // to settle
-	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	if run.Status.Phase.IsTerminal() {
+		r.tell(run)
+		return r.settle(ctx, run)
+	}
 	return ctrl.Result{RequeueAfter: again}, nil
+}
+
+// latest gives the run as it is now; nil where it is gone. The cached view serves while this process carries the run on.
+// Where it does not, an old view would end the run again, or make its slices again that are there.
+func (r *Reconciler) latest(ctx context.Context, cached *v1alpha1.DeploymentRun) (*v1alpha1.DeploymentRun, error) {
+	if cached.Status.Phase.IsTerminal() || resolved(cached) && r.lives.get(cached.UID) != nil {
+		return cached.DeepCopy(), nil
+	}
+	run, err := get(ctx, r.Reader, cached.Namespace, cached.Name, &v1alpha1.DeploymentRun{})
+	if err != nil {
+		return nil, fmt.Errorf("reading run %s: %w", cached.Name, err)
+	}
+	if run == nil || run.UID != cached.UID {
+		r.lives.release(cached)
+	}
+	return run, nil
+}
+
+// step takes a run that has not ended one decision further, and answers when to come again.
+func (r *Reconciler) step(ctx context.Context, run *v1alpha1.DeploymentRun) (time.Duration, error) {
+	f, err := r.gather(ctx, run)
+	if err != nil {
+		return 0, err
+	}
+	if resolved(run) {
+		return r.advance(ctx, f)
+	}
+	return r.begin(ctx, f)
 }
 
 // retryConflict is the pause before a run is taken up again.

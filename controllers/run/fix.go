@@ -21,15 +21,11 @@ import (
 
 // fix decides which targets the run has. An outcome means that it ends here.
 func (r *Reconciler) fix(ctx context.Context, f facts, process *v1alpha1.ProjectSpec) ([]v1alpha1.DeploymentTarget, *plan.Outcome, error) {
-	all := make([]v1alpha1.DeploymentTarget, 0, len(f.Targets))
-	for _, t := range f.Targets {
-		all = append(all, *t)
-	}
 	if f.Binding == nil {
-		targets, outcome := included(f, process, all)
+		targets, outcome := included(f, process, f.all())
 		return targets, outcome, nil
 	}
-	desired := wish.Desired(f.Binding.Spec, process.Steps, all)
+	desired := wish.Desired(f.Binding.Spec, process.Steps, f.all())
 	if len(desired) == 0 {
 		return nil, nil, nil // plan.Next ends it as the project's settings say
 	}

@@ -37,6 +37,15 @@ func (f facts) policy(t *v1alpha1.DeploymentTarget) *v1alpha1.TargetPolicy {
 	return f.Policies[t.Spec.Policy]
 }
 
+// all are the targets of the namespace.
+func (f facts) all() []v1alpha1.DeploymentTarget {
+	all := make([]v1alpha1.DeploymentTarget, 0, len(f.Targets))
+	for _, t := range f.Targets {
+		all = append(all, *t)
+	}
+	return all
+}
+
 func resolved(run *v1alpha1.DeploymentRun) bool {
 	return meta.IsStatusConditionTrue(run.Status.Conditions, v1alpha1.ConditionTargetsResolved)
 }

@@ -54,5 +54,5 @@ func goesFirst(a, b *v1alpha1.DeploymentRun) bool {
 // never come, and must not keep others from going.
 func inLine(run *v1alpha1.DeploymentRun) bool {
 	ready := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionReady)
-	return ready == nil || ready.Reason == v1alpha1.ReasonQueued
+	return ready == nil || ready.Reason == v1alpha1.ReasonQueued || ready.Reason == v1alpha1.ReasonRecording
 }

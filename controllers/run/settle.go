@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -16,24 +17,36 @@ import (
 // defaultHistory is how many finished runs are kept where there is no project to say.
 const defaultHistory = 20
 
-// settle cleans up after a run that has ended: the finalizer is let go, the claim given back, and the oldest runs beyond
+// settle cleans up after a run that has ended: the claim is given back, the finalizer let go, and the oldest runs beyond
 // the project's history are deleted.
-func (r *Reconciler) settle(ctx context.Context, run *v1alpha1.DeploymentRun) error {
+func (r *Reconciler) settle(ctx context.Context, run *v1alpha1.DeploymentRun) (ctrl.Result, error) {
 	r.lives.release(run)
-	if controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun) {
-		if err := r.disownSnapshot(ctx, run); err != nil {
-			return err
-		}
-		before := run.DeepCopy()
-		controllerutil.RemoveFinalizer(run, v1alpha1.FinalizerRun)
-		if err := r.Client.Patch(ctx, run, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("letting run %s go: %w", run.Name, err)
-		}
+	if again, err := r.leaving(ctx, run); err != nil || again > 0 {
+		return ctrl.Result{RequeueAfter: again}, err
+	}
+	if err := r.letGo(ctx, run); err != nil {
+		return ctrl.Result{}, err
 	}
 	if !run.DeletionTimestamp.IsZero() {
-		return r.Logs.Delete(run.Namespace, run.Name)
+		return ctrl.Result{}, r.Logs.Delete(run.Namespace, run.Name)
 	}
-	return r.prune(ctx, run)
+	return ctrl.Result{}, r.prune(ctx, run)
+}
+
+// letGo takes the finalizer away.
+func (r *Reconciler) letGo(ctx context.Context, run *v1alpha1.DeploymentRun) error {
+	if !controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun) {
+		return nil
+	}
+	if err := r.disownSnapshot(ctx, run); err != nil {
+		return err
+	}
+	before := run.DeepCopy()
+	controllerutil.RemoveFinalizer(run, v1alpha1.FinalizerRun)
+	if err := r.Client.Patch(ctx, run, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("letting run %s go: %w", run.Name, err)
+	}
+	return nil
 }
 
 // disownSnapshot gives the frozen process back to its release, which may be gone by now. A last owner stays, so that the

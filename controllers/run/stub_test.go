@@ -50,13 +50,17 @@ func newStub(t *testing.T, objects ...client.Object) *stub {
 	release.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonResolved}}
 	release.Status.Packages = []v1alpha1.ResolvedPackage{{Name: "web", Version: "1.0.0"}}
 	environment := &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "production"}}
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Finalizers: []string{"test/holds"}}}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(objects, release, frozen, environment, namespace)...).
 		WithStatusSubresource(&v1alpha1.DeploymentRun{}, &v1alpha1.DeploymentRunSlice{}, &v1alpha1.DeploymentTarget{}).Build()
 	s := &stub{t: t, recorder: events.NewFakeRecorder(100), fetched: true, now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
 	s.Reconciler = &Reconciler{Client: c, Reader: c, Recorder: s.recorder, lives: newLives(),
 		Deps: Deps{Machines: nowhere{}, Identities: nowhere{}, Packages: s, Logs: nowhere{}, Now: func() time.Time { return s.now }}}
 	return s
+}
+
+func (s *stub) namespace() *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
 }
 
 // aRun is a person's run of release 1.0.0.

@@ -25,6 +25,18 @@ func NewChain(runs []v1alpha1.DeploymentRun) Chain {
 	return c
 }
 
+// Compare orders runs by age, of whatever chain: by when they were made, and within one second by their place in their
+// chain.
+func Compare(a, b *v1alpha1.DeploymentRun) int {
+	if d := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); d != 0 {
+		return d
+	}
+	if d := cmp.Compare(Sequence(a), Sequence(b)); d != 0 {
+		return d
+	}
+	return cmp.Compare(a.Name, b.Name)
+}
+
 // Sequence is the run's place in its binding's chain, from 1; 0 where nobody wrote it down.
 func Sequence(r *v1alpha1.DeploymentRun) int {
 	n, err := strconv.Atoi(r.Annotations[v1alpha1.AnnotationSequence])
