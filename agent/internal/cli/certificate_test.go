@@ -150,6 +150,13 @@ func TestALostKeyIsMendedByImportingOrByANewOne(t *testing.T) {
 	overwrite(t, h.Key(), "damaged")
 	r.must("certificate", "new")
 	r.show()
+	if err := os.Remove(h.Key()); err != nil {
+		t.Fatal(err)
+	}
+	_, _, stderr = r.call("show")
+	contains(t, stderr, "certificate import", "certificate new")
+	r.must("certificate", "new")
+	r.show()
 }
 
 func TestTheDaemonIsToldOfANewIdentity(t *testing.T) {

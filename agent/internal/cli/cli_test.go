@@ -207,10 +207,21 @@ func TestEveryMistakeHasItsExitCodeAndARemedy(t *testing.T) {
 		},
 		"missing key": {
 			damage: func(t *testing.T, h home.Home) { _ = os.Remove(h.Key()) },
-			args:   []string{"run"}, exit: ExitState, want: []string{"key.pem", "tentacle init"},
+			args:   []string{"run"}, exit: ExitState, want: []string{"key.pem", "tentacle certificate import FILE", "tentacle certificate new"},
+		},
+		"missing certificate": {
+			damage: func(_ *testing.T, h home.Home) { _ = os.Remove(h.Certificate()) },
+			args:   []string{"run"}, exit: ExitState, want: []string{"certificate.pem", "tentacle init"},
+		},
+		"open to others": {
+			damage: func(_ *testing.T, h home.Home) { _ = os.Chmod(h.State(), 0o755) },
+			args:   []string{"show"}, exit: ExitState, want: []string{"mode 0755, want 0700", "chmod 0700 /"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if runtime.GOOS == "windows" && name == "open to others" {
+				t.Skip("Windows has no modes")
+			}
 			r := newRig(t)
 			r.must("init")
 			if c.damage != nil {

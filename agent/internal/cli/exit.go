@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"io/fs"
+	"path/filepath"
 	"syscall"
 
 	"github.com/mantledeploy/mantle/agent/internal/daemon"
@@ -110,7 +111,7 @@ func remedy(err error, dir string) string {
 	case errors.Is(err, home.ErrNotInitialised):
 		return "make a Tentacle there with 'tentacle init --home " + dir + "', or name the right home with --home or TENTACLE_HOME"
 	case errors.Is(err, home.ErrUnsafe):
-		return "the folder .tentacle holds the private key and must belong to the Tentacle's user alone: chmod 0700 it"
+		return "it holds the private key and must be a folder that is the Tentacle's user's alone: chmod 0700 " + filepath.Join(dir, home.StateFolder)
 	case errors.Is(err, daemon.ErrListen):
 		return freePort(err)
 	case errors.Is(err, hostservice.ErrNotRunning):

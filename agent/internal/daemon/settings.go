@@ -60,6 +60,9 @@ func LoadIdentity(h home.Home) (*Identity, error) {
 		return nil, identityError(err)
 	}
 	keyPEM, err := h.ReadState(h.Key(), maxPEM)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("the key %s of the certificate is gone", h.Key()) // init makes no other for it
+	}
 	if err != nil {
 		return nil, identityError(err)
 	}
