@@ -77,7 +77,15 @@ type newRun struct {
 	Reason   string
 }
 
-func (f facts) retry() string { return f.Binding.Annotations[v1alpha1.AnnotationRetry] }
+// retry is the token of the try that is asked for. Without the annotation, as where GitOps takes it away again, nothing new
+// is asked for.
+func (f facts) retry() string {
+	token := f.Binding.Annotations[v1alpha1.AnnotationRetry]
+	if newest := f.Chain.Newest(); token == "" && newest != nil {
+		return newest.Annotations[v1alpha1.AnnotationHandledRetry]
+	}
+	return token
+}
 
 // decide says what a binding needs now. It goes from what makes a wish impossible, over what is going on, to
 // what is missing.

@@ -106,6 +106,9 @@ func TestDecide(t *testing.T) {
 		"a retry token ends the hold": {world(ran("r", "", v1alpha1.RunFailed, rollout), func(f *facts) {
 			f.Binding.Annotations = map[string]string{v1alpha1.AnnotationRetry: "again"}
 		}), stateProgressing, v1alpha1.ReasonRunning, rollout},
+		"a retry token that is taken away asks for nothing": {world(ran("r", "", v1alpha1.RunFailed, rollout), func(f *facts) {
+			f.Chain[0].Annotations[v1alpha1.AnnotationHandledRetry] = "again"
+		}, begun("web-1"), targets(web("web-1", has(snap, bad, "r")), web("web-2"))), stateHeld, v1alpha1.ReasonRunFailed, ""},
 		"a cancelled run holds":                       {world(ran("r", "", v1alpha1.RunCancelled, convergence)), stateHeld, v1alpha1.ReasonRunCancelled, ""},
 		"after a superseded run the wish is compared": {world(ran("r", "", v1alpha1.RunSuperseded, rollout)), stateProgressing, v1alpha1.ReasonRunning, rollout},
 		"a target that joins converges": {world(ran("r", "", v1alpha1.RunSucceeded, rollout),
