@@ -126,6 +126,9 @@ func (a *app) readIdentity(ctx context.Context, file, keyFile, passwordFile stri
 		}
 		p, err = identity.Decode(ctx, data, password)
 	}
+	if err != nil && keyFile != "" {
+		file += " and --key " + keyFile
+	}
 	if err != nil {
 		return identity.Pair{}, fmt.Errorf("reading %s: %w", file, err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // mistakes are wrong calls, one a line. In each of them HOME is a Tentacle's home and DIR a folder with the files
-// text, folder/x and policy.yaml.
+// text, folder/x, policy.yaml, own.crt (that of HOME) and other.key (of another machine).
 const mistakes = `deploy
 help deploy
 --home
@@ -57,6 +57,9 @@ certificate import DIR/text
 certificate import DIR/folder
 certificate import DIR/text --key DIR/none.key
 certificate import DIR/text --password-file DIR/none
+certificate import DIR/own.crt
+certificate import DIR/own.crt --key DIR/other.key
+certificate import DIR/other.key
 certificate export DIR/out
 certificate export DIR/out.pfx
 certificate export DIR/out.pem --format jks
@@ -95,6 +98,14 @@ func TestAnswersToMistakesAreWhatIsInTestdata(t *testing.T) {
 	for name, content := range map[string]string{"text": "hello", "folder/x": "", "policy.yaml": "operators: {alice: {maxScript: 1}, \"*\": {users: [], hours: {}}}\n"} {
 		overwriteText(t, filepath.Join(dir, name), content)
 	}
+	r.must("certificate", "export", filepath.Join(dir, "own.crt"), "--without-key")
+	other := newRig(t)
+	other.must("init")
+	key, err := os.ReadFile(filepath.Join(other.home, ".tentacle", "key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, filepath.Join(dir, "other.key"), string(key))
 	names := strings.NewReplacer("HOME", r.home, "DIR", dir)
 	places := strings.NewReplacer(r.home, "HOME", dir, "DIR")
 	var b strings.Builder

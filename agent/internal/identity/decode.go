@@ -115,7 +115,7 @@ func decodePEM(data []byte) (Pair, error) {
 	}
 	switch {
 	case len(found.certificates) == 0:
-		return Pair{}, errors.New("there is no certificate in it")
+		return Pair{}, errors.New("there is no certificate in it; name a file that has one, and where this is its key, name this one with --key")
 	case found.key == nil:
 		return Pair{}, ErrNoKey
 	}
@@ -175,7 +175,7 @@ func match(key any, certificates []*x509.Certificate) (Pair, error) {
 			return Pair{Certificate: c, Key: signer}, nil
 		}
 	}
-	return Pair{}, errors.New("its private key belongs to none of its certificates")
+	return Pair{}, errors.New("its private key belongs to none of its certificates; take the key that the certificate was made for")
 }
 
 func usable(key any) (crypto.Signer, error) {
