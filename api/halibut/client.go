@@ -49,6 +49,9 @@ type ClientConfig struct {
 	MaxMessage int64
 	// SpoolDir is for received data streams larger than 256 KiB (the system's temporary folder).
 	SpoolDir string
+	// Reconnecting is told when a connection of the pool turns out to be dead, before a call gets another: the peer may
+	// have been replaced since (may be nil).
+	Reconnecting func(Endpoint)
 	// Logger gets debug lines on connections (none).
 	Logger *slog.Logger
 }
@@ -88,6 +91,9 @@ func (config *ClientConfig) setDefaults() {
 	setDefault(&config.MaxMessage, 256<<20)
 	if config.DialContext == nil {
 		config.DialContext = (&net.Dialer{KeepAliveConfig: keepAlive()}).DialContext
+	}
+	if config.Reconnecting == nil {
+		config.Reconnecting = func(Endpoint) {}
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
@@ -199,6 +205,7 @@ func (c *Client) take(ctx context.Context, ep Endpoint) (*clientConn, error) {
 		if ctx.Err() != nil {
 			return nil, &ConnectError{Stage: NoAnswer, Address: ep.Address, Presented: cc.certificate, Err: ctx.Err()}
 		}
+		c.config.Reconnecting(ep)
 	}
 	return c.open(ctx, ep)
 }

@@ -198,11 +198,18 @@ func TestErrors(t *testing.T) {
 	call(t, c, l.endpoint, "Take", nil, note{})
 }
 
-// TestDeadConnection breaks the pooled connection: the next call does not notice.
+// TestDeadConnection breaks the pooled connection: the next call does not notice, and the client tells.
 func TestDeadConnection(t *testing.T) {
 	l := start(t, nil)
-	tap := &tapped{}
-	c := l.dial(t, func(config *ClientConfig) { config.DialContext = tap.dial })
+	tap, told := &tapped{}, 0
+	c := l.dial(t, func(config *ClientConfig) {
+		config.DialContext = tap.dial
+		config.Reconnecting = func(ep Endpoint) {
+			if told++; ep != l.endpoint {
+				t.Errorf("told of %+v", ep)
+			}
+		}
+	})
 	for want := 1; want <= 3; want++ {
 		var got string
 		call(t, c, l.endpoint, "Say", &got, "hello")
@@ -216,6 +223,9 @@ func TestDeadConnection(t *testing.T) {
 	}
 	tap.breakAll()
 	call(t, c, l.endpoint, "Take", nil, note{})
+	if told != 3 {
+		t.Errorf("three connections were replaced by calls, and %d were told of", told)
+	}
 }
 
 // TestCancel cancels a call while the method works: the caller returns, and the method is told.

@@ -3,6 +3,7 @@ package tentacle_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -160,6 +161,22 @@ func TestCapabilitiesAreAskedAgainAfterAFailure(t *testing.T) {
 	m.Inject(tentacletest.Before("WaitForStatus"), -1, tentacletest.Drop)
 	p.Dispatch(runAction(m, "t1"))
 	eventually(t, "the facts were asked for again", func() bool { return calls(m, "GetCapabilities") > 1 })
+}
+
+// A Tentacle that is upgraded between two steps closes its connections, and no call fails for it.
+func TestCapabilitiesAreAskedAgainAfterAReconnection(t *testing.T) {
+	m, p := newMachine(t, engine(0, "")), newPool(t)
+	for i, want := range []int{1, 2} {
+		ticket := fmt.Sprint("t", i)
+		p.Dispatch(runAction(m, ticket))
+		if r := await(t, p, ticket, tentacle.Ended); r.Outcome != tentacle.OutcomeSucceeded {
+			t.Fatalf("ended as %s (%s)", r.Outcome, r.Message)
+		}
+		if got := calls(m, "GetCapabilities"); got < want {
+			t.Errorf("the machine was asked %d times for its capabilities, want %d", got, want)
+		}
+		m.DropConnections()
+	}
 }
 
 func TestAFailureWhileFollowingIsTold(t *testing.T) {

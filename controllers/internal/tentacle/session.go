@@ -87,7 +87,8 @@ func (p *Pool) session(m Machine) *session {
 	c := p.clients[key.clientKey]
 	if c == nil {
 		c = &client{Client: halibut.NewClient(halibut.ClientConfig{Certificate: m.Identity.Certificate, ConnectTimeout: key.timeout + dialQueue,
-			SpoolDir: p.config.SpoolDir, DialContext: p.dialer(key.timeout), MaxMessage: maxAnswer, Logger: p.config.Logger})}
+			SpoolDir: p.config.SpoolDir, DialContext: p.dialer(key.timeout), MaxMessage: maxAnswer, Logger: p.config.Logger,
+			Reconnecting: func(ep halibut.Endpoint) { p.doubtFacts(key.clientKey, ep) }})}
 		p.clients[key.clientKey] = c
 	}
 	at := p.endpoints[key]
@@ -209,4 +210,14 @@ func (s *session) forgetFacts() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
 	s.at.facts = nil
+}
+
+// doubtFacts is forgetFacts for a machine that closed a connection between two calls.
+func (p *Pool) doubtFacts(identity clientKey, ep halibut.Endpoint) {
+	ep.StreamPause = 0 // which is what the facts made of it
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at := p.endpoints[endpointKey{identity, ep}]; at != nil {
+		at.facts = nil
+	}
 }
