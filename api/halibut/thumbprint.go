@@ -10,7 +10,11 @@ import (
 	"strings"
 )
 
-const sha256Prefix = "sha256:"
+const (
+	sha256Prefix = "sha256:"
+	sha256Form   = "sha256: and 64 hex digits"
+	eitherForm   = "40 hex digits, or " + sha256Form
+)
 
 // Thumbprint identifies a certificate by a digest of its DER form (halibut.md section 1.4). Its canonical
 // forms are 40 upper-case hex digits (SHA-1) and "sha256:" with 64 lower-case ones; compare only values that
@@ -21,14 +25,14 @@ type Thumbprint string
 // colons and anything else that is not part of the form are refused with an error that says what to write.
 func ParseThumbprint(s string) (Thumbprint, error) {
 	if s == "" {
-		return "", errors.New("thumbprint is empty: write 40 hex digits, or sha256: and 64 hex digits")
+		return "", errors.New("thumbprint is empty: write " + eitherForm)
 	}
-	digits, size, form := s, sha1.Size, "40 hex digits"
+	digits, size, form := s, sha1.Size, eitherForm
 	if len(s) >= len(sha256Prefix) && strings.EqualFold(s[:len(sha256Prefix)], sha256Prefix) {
-		digits, size, form = s[len(sha256Prefix):], sha256.Size, "sha256: and 64 hex digits"
+		digits, size, form = s[len(sha256Prefix):], sha256.Size, sha256Form
 	}
 	if strings.ContainsAny(digits, " \t\r\n:") {
-		return "", fmt.Errorf("thumbprint %.100q has spaces or colons: write %s without separators", s, form)
+		return "", fmt.Errorf("thumbprint %.100q has spaces or colons: write %s, without separators", s, form)
 	}
 	if len(digits) != hex.EncodedLen(size) {
 		return "", fmt.Errorf("thumbprint %.100q has %d characters: write %s", s, len(digits), form)

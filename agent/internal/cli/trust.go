@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -72,9 +71,6 @@ func parseAll(texts []string) ([]halibut.Thumbprint, error) {
 	var all []halibut.Thumbprint
 	for _, text := range texts {
 		t, err := halibut.ParseThumbprint(text)
-		if err != nil && !strings.Contains(err.Error(), "sha256:") {
-			err = fmt.Errorf("%w, or sha256: and 64", err)
-		}
 		if err != nil {
 			return nil, usageError{err}
 		}
