@@ -16,6 +16,8 @@ type action struct {
 	Action
 	cancelled chan struct{}
 	once      sync.Once
+	// dropped is closed once nobody wants the action any more.
+	dropped chan struct{}
 
 	mu     sync.Mutex
 	report Report
@@ -32,7 +34,7 @@ func (a *action) knownAs(ticket tentacle.ScriptTicket) {
 
 // Dispatch begins an action and returns at once. The same ticket twice is one action.
 func (p *Pool) Dispatch(a Action) {
-	act := &action{Action: a, cancelled: make(chan struct{}), report: Report{Ticket: a.Ticket, State: Sending}}
+	act := &action{Action: a, cancelled: make(chan struct{}), dropped: make(chan struct{}), report: Report{Ticket: a.Ticket, State: Sending}}
 	p.mu.Lock()
 	if p.actions[a.Ticket] != nil {
 		p.mu.Unlock()
@@ -61,11 +63,15 @@ func (p *Pool) Report(ticket string) (Report, bool) {
 	return act.report, true
 }
 
-// Forget drops the report of an action that has ended.
+// Forget drops the report of an action whose end is known. What was not sent by now is not sent any more: its target may
+// have been deleted, or be another machine.
 func (p *Pool) Forget(ticket string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.actions, ticket)
+	if act := p.actions[ticket]; act != nil {
+		close(act.dropped)
+		delete(p.actions, ticket)
+	}
 }
 
 func (p *Pool) find(ticket string) *action {
@@ -122,7 +128,7 @@ func (p *Pool) carryOut(act *action) {
 	s := p.session(act.Machine)
 	defer s.release()
 	f := &follower{pool: p, session: s, ticket: tentacle.ScriptTicket{TaskID: act.Ticket}, scanner: step.NewScanner(act.Plan.Nonce),
-		sink: act.Log, cancelled: act.cancelled, patience: lifetime(act.Action), unreached: s.unreached,
+		sink: act.Log, cancelled: act.cancelled, dropped: act.dropped, patience: lifetime(act.Action), unreached: s.unreached,
 		waiting: func(state tentacle.ProcessState) { p.observe(act, state) }}
 	v, started := verdict{}, false
 	if act.Resume {

@@ -2,6 +2,7 @@ package tentacle
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -13,6 +14,9 @@ func (f *follower) start(ctx context.Context, command tentacle.StartScriptComman
 	on, err := f.session.scripts(ctx)
 	if err != nil {
 		return err
+	}
+	if f.isDropped() {
+		return errDropped
 	}
 	r, err := on.start(ctx, command)
 	if err != nil {
@@ -52,10 +56,30 @@ func (f *follower) takeUp(ctx context.Context) (verdict, bool) {
 			return verdict{}, true
 		}
 		f.failed(err)
+		if f.isDropped() {
+			return dropped(), false
+		}
 		if time.Now().After(until) || !f.pool.sleep(ctx, pause) {
 			return lost("the machine did not answer: " + err.Error()), false
 		}
 	}
+}
+
+// errDropped is the error of a start that nobody wants any more.
+var errDropped = errors.New("it is not to be started any more")
+
+func (f *follower) isDropped() bool {
+	select {
+	case <-f.dropped:
+		return true
+	default:
+		return false
+	}
+}
+
+// dropped is the verdict on what was not started as nobody wants it any more; nobody will read it either.
+func dropped() verdict {
+	return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: errDropped.Error()}
 }
 
 // barred is the verdict on an action that the machine does not know and that must not be started any more.

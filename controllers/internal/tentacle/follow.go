@@ -19,6 +19,8 @@ type follower struct {
 	scanner   *step.Scanner
 	sink      LogSink
 	cancelled <-chan struct{}
+	// dropped is closed once nobody wants to have the script started any more; nil where that never happens.
+	dropped <-chan struct{}
 	// patience is how long it keeps asking a machine that does not answer.
 	patience time.Duration
 	// waiting is told of the script's state as it changes, unreached of errors.

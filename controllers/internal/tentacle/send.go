@@ -24,9 +24,15 @@ func (p *Pool) send(ctx context.Context, act *action, f *follower) (verdict, boo
 		if act.isCancelled() {
 			return verdict{outcome: OutcomeCancelled, reason: v1alpha1.ReasonCancelled, message: "cancelled before it was sent"}.unless(t.maybe)
 		}
+		if f.isDropped() {
+			return dropped().unless(t.maybe)
+		}
 		err := p.try(ctx, act, f)
 		if err == nil {
 			return verdict{}, true
+		}
+		if errors.Is(err, errDropped) {
+			continue
 		}
 		f.failed(err)
 		if v, started := t.failed(ctx, err); started || v.outcome != "" {
