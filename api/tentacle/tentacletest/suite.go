@@ -265,18 +265,6 @@ func (h *harness) until(k tentacle.ScriptTicket, wanted func(tentacle.ScriptStat
 	}
 }
 
-// printed tells whether a line is there.
-func printed(line string) func(tentacle.ScriptStatusResponseV2) bool {
-	return func(r tentacle.ScriptStatusResponseV2) bool {
-		return slices.ContainsFunc(r.Logs, func(o tentacle.ProcessOutput) bool { return o.Text == line })
-	}
-}
-
-// begun is printed where the state has followed: a line may be told before the state turns to Running.
-func begun(line string) func(tentacle.ScriptStatusResponseV2) bool {
-	return func(r tentacle.ScriptStatusResponseV2) bool { return r.State != tentacle.Pending && printed(line)(r) }
-}
-
 // refused checks a script that a Tentacle itself ended, or never began, and told why.
 func (h *harness) refused(r tentacle.ScriptStatusResponseV2, exitCode int32) {
 	h.Helper()

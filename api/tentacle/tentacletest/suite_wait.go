@@ -1,6 +1,7 @@
 package tentacletest
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,6 +43,18 @@ func (h *harness) promptly(took time.Duration) {
 	if took > soon {
 		h.Errorf("it took %v", took)
 	}
+}
+
+// printed tells whether a line is there.
+func printed(line string) func(tentacle.ScriptStatusResponseV2) bool {
+	return func(r tentacle.ScriptStatusResponseV2) bool {
+		return slices.ContainsFunc(r.Logs, func(o tentacle.ProcessOutput) bool { return o.Text == line })
+	}
+}
+
+// begun is printed where the state has followed: a line may be told before the state turns to Running.
+func begun(line string) func(tentacle.ScriptStatusResponseV2) bool {
+	return func(r tentacle.ScriptStatusResponseV2) bool { return r.State != tentacle.Pending && printed(line)(r) }
 }
 
 func waitUnknown(h *harness) {
