@@ -148,7 +148,23 @@ func (s *Server) enter(c *session) (victim *session, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gate.leave(c)
-	open, own := 0, 0
+	open, own, oldest := s.beside(c)
+	switch {
+	case own >= limits.AuthorisedPerPeer && oldest == nil:
+		return nil, fmt.Errorf("it has %d connections already, and calls on all of them", own)
+	case own >= limits.AuthorisedPerPeer:
+		oldest.ousted = true
+		victim = oldest
+	case open >= limits.Authorised:
+		return nil, fmt.Errorf("there are %d connections already", open)
+	}
+	c.authorised, c.idle = true, time.Now()
+	return victim, nil
+}
+
+// beside counts the authorised connections, and those of c's peer, of which oldest idled longest; it is nil where none
+// does. Who calls it holds the lock.
+func (s *Server) beside(c *session) (open, own int, oldest *session) {
 	for other := range s.sessions {
 		if !other.authorised || other.ousted {
 			continue
@@ -158,22 +174,11 @@ func (s *Server) enter(c *session) (victim *session, err error) {
 			continue
 		}
 		own++
-		if !other.busy && (victim == nil || other.idle.Before(victim.idle)) {
-			victim = other
+		if !other.busy && (oldest == nil || other.idle.Before(oldest.idle)) {
+			oldest = other
 		}
 	}
-	switch {
-	case own >= limits.AuthorisedPerPeer && victim == nil:
-		return nil, fmt.Errorf("it has %d connections already, and calls on all of them", own)
-	case own >= limits.AuthorisedPerPeer:
-		victim.ousted = true
-	case open >= limits.Authorised:
-		return nil, fmt.Errorf("there are %d connections already", open)
-	default:
-		victim = nil
-	}
-	c.authorised, c.idle = true, time.Now()
-	return victim, nil
+	return open, own, oldest
 }
 
 // allowed asks whether the peer may call, and tells of a refusal. A peer without certificate never may.
