@@ -138,7 +138,7 @@ func TestWhatWaitsIsToldAMinuteLaterAndThenForgotten(t *testing.T) {
 	count("b", "1", 0)
 	count("b", "2", 0)
 	want("a 1 1", "b 1 1")
-	tally.expire()
+	tally.expire(now)
 	want("a 3 2")
 	if len(tally.seen) != 1 || tally.timer == nil {
 		t.Errorf("%d kinds are remembered, and a timer for what still waits: %v", len(tally.seen), tally.timer != nil)

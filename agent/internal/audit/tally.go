@@ -62,7 +62,7 @@ func (t *Tally[K, V]) Count(kind K, v V, now time.Time) (due []Counted[K, V]) {
 		r.value = t.merge(r.value, v)
 	}
 	if !r.told.IsZero() && now.Sub(r.told) < Quiet {
-		t.arm()
+		t.arm(Quiet)
 		return due
 	}
 	due = append(due, Counted[K, V]{kind, r.value, r.quiet})
@@ -84,21 +84,25 @@ func (t *Tally[K, V]) Flush() {
 	}
 }
 
-// arm has what waits told when its time has come, if nothing else is counted until then. Who calls it holds mu.
-func (t *Tally[K, V]) arm() {
+// arm has what waits told after so long, if nothing else is counted until then. Who calls it holds mu.
+func (t *Tally[K, V]) arm(after time.Duration) {
 	if t.timer == nil {
-		t.timer = time.AfterFunc(Quiet, t.expire)
+		t.timer = time.AfterFunc(after, func() { t.expire(time.Now()) })
 	}
 }
 
-func (t *Tally[K, V]) expire() {
+func (t *Tally[K, V]) expire(now time.Time) {
 	t.mu.Lock()
 	t.timer = nil
-	due := t.forget(time.Now())
+	due := t.forget(now)
+	next := Quiet + 1
 	for _, r := range t.seen {
 		if r.quiet > 0 {
-			t.arm()
+			next = min(next, Quiet-now.Sub(r.told))
 		}
+	}
+	if next <= Quiet {
+		t.arm(next)
 	}
 	t.mu.Unlock()
 	for _, d := range due {
