@@ -113,6 +113,38 @@ func TestARunThatCannotBeginDoesNotKeepTheBindingFromDeploying(t *testing.T) {
 	w.expectDid(m, versions("1.0.0", "3.0.0")...)
 }
 
+func TestARunThatHasNotBegunWaitsWhileItsBindingIsSuspended(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a, b := w.target("web-1"), w.target("web-2")
+	letGo := a.holds("web/install")
+	defer letGo()
+	w.project()
+	w.release("1.0.0")
+	w.person("first", "1.0.0", func(r *v1alpha1.DeploymentRun) {
+		r.Spec.Targets = &v1alpha1.RunTargets{Include: []v1alpha1.ObjectName{"web-1"}}
+	})
+	w.began(a, "1.0.0 web/install")
+	w.wish("1.0.0")
+	queued := w.run("the binding's run is queued", func(r *v1alpha1.DeploymentRun) bool { return r.Name != "first" && r.Status.Phase == v1alpha1.RunQueued })
+	edit(w, "shop-production", &v1alpha1.ReleaseBinding{}, func(b *v1alpha1.ReleaseBinding) { b.Spec.Suspend = true })
+	held := w.readyWith(v1alpha1.ReasonSuspended)
+	if !meta.IsStatusConditionTrue(held.Status.Conditions, v1alpha1.ConditionHeld) {
+		t.Errorf("a suspended binding with something to do is not Held: %+v", held.Status.Conditions)
+	}
+	letGo()
+	w.reasonOf(&v1alpha1.DeploymentRun{}, "first", v1alpha1.ConditionReady, v1alpha1.ReasonSucceeded)
+	waiting := w.reasonOf(&v1alpha1.DeploymentRun{}, queued.Name, v1alpha1.ConditionReconciling, v1alpha1.ReasonSuspended)
+	if !strings.Contains(waiting.Message, "shop-production") || !strings.Contains(waiting.Message, "spec.suspend") {
+		t.Errorf("the message names no binding or no remedy: %s", waiting.Message)
+	}
+	w.expectDid(b)
+	edit(w, "shop-production", &v1alpha1.ReleaseBinding{}, func(b *v1alpha1.ReleaseBinding) { b.Spec.Suspend = false })
+	w.readyWith(v1alpha1.ReasonUpToDate)
+	w.expectDid(a, versions("1.0.0")...)
+	w.expectDid(b, versions("1.0.0")...)
+}
+
 func TestPeoplesRunsQueue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -61,6 +61,9 @@ func running(f facts, _ survey, d *decision) bool {
 	if run.Annotations[v1alpha1.AnnotationWish] != d.Wish {
 		return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s of release %s is being superseded (%s)", run.Name, run.Spec.Release, progress)
 	}
+	if f.Binding.Spec.Suspend && run.Status.StartTime == nil {
+		return d.is(stateWaiting, v1alpha1.ReasonSuspended, "run %s would deploy release %s, but spec.suspend is true", run.Name, run.Spec.Release)
+	}
 	return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s deploys release %s (%s)", run.Name, run.Spec.Release, progress)
 }
 

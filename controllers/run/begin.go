@@ -88,6 +88,9 @@ func (r *Reconciler) obstacle(ctx context.Context, f facts) (obstacle, error) {
 	if !snapshot.Ready(f.Release) {
 		return waitFor(v1alpha1.ReasonReleaseNotReady, "Release %s is not ready yet", f.Release.Name), nil
 	}
+	if f.Binding != nil && f.Binding.Spec.Suspend {
+		return waitFor(v1alpha1.ReasonSuspended, "ReleaseBinding %s is suspended; set its spec.suspend to false, or cancel this run", f.Binding.Name), nil
+	}
 	o, err := r.bound(ctx, f)
 	if err != nil || o.Phase != "" {
 		return o, err
