@@ -46,17 +46,29 @@ func (r *Reconciler) Reconcile(ctx context.Context, project *v1alpha1.Project) (
 	if !project.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
+	before := project
 	project = project.DeepCopy()
-	patcher := status.NewPatcher(r.Client, project)
+	// What a status leaves unsaid is what it said before: a view that lags would leave the digest of another spec there.
+	patcher := status.NewPatcher(r.Client, project).WithLock()
 	f, err := r.gather(ctx, project)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	v := judge(f)
-	r.tell(project, v)
 	describe(f, v)
-	return ctrl.Result{RequeueAfter: v.Again}, patcher.Patch(ctx, project)
+	err = patcher.Patch(ctx, project)
+	if status.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: retryConflict}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	r.tell(before, v)
+	return ctrl.Result{RequeueAfter: v.Again}, nil
 }
+
+// retryConflict is the pause before a project is judged again that changed meanwhile.
+const retryConflict = 100 * time.Millisecond
 
 // SetupWithManager watches Projects.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {

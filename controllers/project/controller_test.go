@@ -121,6 +121,37 @@ func TestWrongSpecIsStalledUntilItIsMended(t *testing.T) {
 	}
 }
 
+// Somebody changes a project and changes it back before anybody has judged the change, and the cache lags behind what a
+// pass wrote. The digest must be the spec's in the end.
+func TestTheDigestIsOfTheLastOfTwoEdits(t *testing.T) {
+	b := newBench(t, text("greeting", "hello"))
+	b.pass()
+	var seen []*v1alpha1.Project
+	for _, greeting := range []string{"good day", "hello"} {
+		b.project.Spec.Variables = []v1alpha1.Variable{text("greeting", greeting)}
+		if err := b.Update(t.Context(), b.project); err != nil {
+			t.Fatal(err)
+		}
+		seen = append(seen, b.project.DeepCopy())
+	}
+	for _, project := range seen {
+		again, err := b.r.Reconcile(t.Context(), project)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Get(t.Context(), client.ObjectKeyFromObject(b.project), b.project); err != nil {
+			t.Fatal(err)
+		}
+		if again.RequeueAfter > 0 {
+			b.pass()
+		}
+	}
+	b.want("in order", "Ready=True/Valid")
+	if got, want := b.project.Status.ProcessDigest, scope.Digest(b.project.Spec); got != want {
+		t.Errorf("the digest is %s, and the spec's %s", got, want)
+	}
+}
+
 func TestMissingSecretIsWaitedForThenStalledThenRecovers(t *testing.T) {
 	b := newBench(t, secret("db.password", "shop-db", "password"))
 	if again := b.pass(); again <= 0 || again > 10*time.Second {
