@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/wish"
 )
 
 // defaultHistory is how many finished runs are kept where there is no project to say.
@@ -108,7 +109,7 @@ func expendable(runs []v1alpha1.DeploymentRun, like *v1alpha1.DeploymentRun, kee
 			finished = append(finished, run)
 		}
 	}
-	slices.SortFunc(finished, func(a, b v1alpha1.DeploymentRun) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
+	slices.SortFunc(finished, func(a, b v1alpha1.DeploymentRun) int { return wish.Compare(&b, &a) })
 	newest, rolledOut := map[string]bool{}, map[string]bool{}
 	var old []v1alpha1.DeploymentRun
 	for i, run := range finished {
