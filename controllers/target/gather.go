@@ -156,9 +156,13 @@ func (r *Reconciler) lastWord(ctx context.Context, slice *v1alpha1.DeploymentRun
 	}
 	for _, result := range slice.Status.Results {
 		if !result.Phase.IsTerminal() {
-			err := r.Reader.Get(ctx, client.ObjectKeyFromObject(slice), slice)
+			var last v1alpha1.DeploymentRunSlice // decoding into the other would keep of it what this one leaves out
+			err := r.Reader.Get(ctx, client.ObjectKeyFromObject(slice), &last)
 			if client.IgnoreNotFound(err) != nil {
 				return fmt.Errorf("reading slice %s: %w", slice.Name, err)
+			}
+			if err == nil {
+				last.DeepCopyInto(slice)
 			}
 			return nil
 		}

@@ -1,13 +1,17 @@
 package target
 
 import (
+	"context"
+	"encoding/json"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
@@ -45,5 +49,36 @@ func TestARunThatHasEndedIsJudgedByItsLastRows(t *testing.T) {
 	rows, err := r.rows(t.Context(), target)
 	if err != nil || len(rows) != 1 || rows[0].Phase != v1alpha1.InstalledSucceeded {
 		t.Errorf("%+v, %v; want one row that succeeded", rows, err)
+	}
+}
+
+// The client decodes into what an object holds already, and what the answer leaves out stays there.
+func TestTheLastRowsAreNotMixedWithThoseOfTheCache(t *testing.T) {
+	live := view(t, v1alpha1.StepSkipped, v1alpha1.StepSkipped)
+	merging := interceptor.NewClient(live.(client.WithWatch), interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+			answer := &v1alpha1.DeploymentRunSlice{}
+			if err := c.Get(ctx, key, answer); err != nil {
+				return err
+			}
+			content, err := json.Marshal(answer)
+			if err != nil {
+				return err
+			}
+			return json.Unmarshal(content, o)
+		}})
+	slice := &v1alpha1.DeploymentRunSlice{}
+	key := client.ObjectKey{Namespace: "shop", Name: "run-1-000"}
+	if err := view(t, v1alpha1.StepRunning, v1alpha1.StepRunning).Get(t.Context(), key, slice); err != nil {
+		t.Fatal(err)
+	}
+	slice.Status.Results[0].FinishTime = &metav1.Time{Time: time.Unix(1, 0)}
+	run := &v1alpha1.DeploymentRun{Status: v1alpha1.DeploymentRunStatus{Phase: v1alpha1.RunSucceeded}}
+	r := &Reconciler{Reader: merging}
+	if err := r.lastWord(t.Context(), slice, run); err != nil {
+		t.Fatal(err)
+	}
+	if got := slice.Status.Results[0]; got.Phase != v1alpha1.StepSkipped || got.FinishTime != nil {
+		t.Errorf("the row is %+v", got)
 	}
 }
