@@ -81,21 +81,16 @@ func (r *Reconciler) unshown(ctx context.Context, run *v1alpha1.DeploymentRun, o
 	return "", nil
 }
 
-// leaving is how long a run that was deleted still has to stay, so that its targets can show what it did to them. It
-// keeps no namespace from going.
+// leaving is when to look again at a run that was deleted, and stays until its targets show what it did to them. It keeps
+// no namespace from going.
 func (r *Reconciler) leaving(ctx context.Context, run *v1alpha1.DeploymentRun) (time.Duration, error) {
 	s := run.Status
-	if run.DeletionTimestamp.IsZero() || !controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun) || s.StartTime == nil ||
-		s.FinishTime == nil || r.Now().Sub(s.FinishTime.Time) > showWithin {
+	held := !run.DeletionTimestamp.IsZero() && controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun)
+	if !held || s.StartTime == nil || s.FinishTime == nil || r.Now().Sub(s.FinishTime.Time) > showWithin {
 		return 0, nil
 	}
-	var namespace corev1.Namespace
-	err := r.Reader.Get(ctx, client.ObjectKey{Name: run.Namespace}, &namespace)
-	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || err == nil && !namespace.DeletionTimestamp.IsZero() {
-		return 0, nil // rights in it may have gone first
-	}
-	if err != nil {
-		return 0, fmt.Errorf("reading namespace %s: %w", run.Namespace, err)
+	if goes, err := r.namespaceGoes(ctx, run.Namespace); goes || err != nil {
+		return 0, err
 	}
 	others, err := r.begunBefore(ctx, r.Client, run)
 	if err != nil {
@@ -110,4 +105,17 @@ func (r *Reconciler) leaving(ctx context.Context, run *v1alpha1.DeploymentRun) (
 		return 0, err
 	}
 	return showAgain, nil
+}
+
+// namespaceGoes tells whether a namespace is being deleted. The right to look at it may have gone first.
+func (r *Reconciler) namespaceGoes(ctx context.Context, name string) (bool, error) {
+	var namespace corev1.Namespace
+	err := r.Reader.Get(ctx, client.ObjectKey{Name: name}, &namespace)
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading namespace %s: %w", name, err)
+	}
+	return !namespace.DeletionTimestamp.IsZero(), nil
 }
