@@ -60,8 +60,12 @@ func (r *Recorder) Close() error {
 }
 
 func (r *Recorder) count(e Entry) []Counted[kind, Entry] {
+	now := time.Now()
+	if e.Time.IsZero() {
+		e.Time = now // what is told later was then
+	}
 	k := kind{operator: e.Operator, host: hostOf(e.Peer), what: e.What, decision: e.Decision, rule: e.Rule, reason: e.Reason}
-	return r.vain.Count(k, e, time.Now())
+	return r.vain.Count(k, e, now)
 }
 
 // inVain tells whether a line is about what changed nothing: it was refused, known before, or allowed with a reason why
@@ -86,7 +90,7 @@ func line(c Counted[kind, Entry]) Entry {
 	return e
 }
 
-// both is a line that stands for two: what they do not have in common is left out.
+// both is a line that stands for two, at the time of the second: what they do not have in common is left out.
 func both(kept, e Entry) Entry {
 	if kept.Peer != e.Peer {
 		kept.Peer = common(hostOf(kept.Peer), hostOf(e.Peer))
@@ -97,6 +101,7 @@ func both(kept, e Entry) Entry {
 	if kept.Size != nil && (e.Size == nil || *kept.Size != *e.Size) {
 		kept.Size = nil
 	}
+	kept.Time = e.Time
 	kept.Ticket, kept.Path = common(kept.Ticket, e.Ticket), common(kept.Path, e.Path)
 	kept.Script, kept.Plan = common(kept.Script, e.Script), common(kept.Plan, e.Plan)
 	kept.Rule = common(kept.Rule, e.Rule)

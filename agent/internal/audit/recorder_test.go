@@ -11,14 +11,22 @@ import (
 func (r *rig) recorded() string {
 	r.t.Helper()
 	var words []string
+	for _, e := range r.entries() {
+		words = append(words, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %d", e.What, e.Decision, e.Ticket, e.Rule, e.Count)), " "))
+	}
+	return strings.Join(words, ", ")
+}
+
+func (r *rig) entries() (all []Entry) {
+	r.t.Helper()
 	for _, line := range r.lines() {
 		e, err := Decode([]byte(strings.TrimSuffix(line, "\n")))
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		words = append(words, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %d", e.What, e.Decision, e.Ticket, e.Rule, e.Count)), " "))
+		all = append(all, e)
 	}
-	return strings.Join(words, ", ")
+	return all
 }
 
 func TestWhatIsAskedForInVainIsWrittenOnceWithANumber(t *testing.T) {
@@ -49,6 +57,24 @@ func TestWhatIsAskedForInVainIsWrittenOnceWithANumber(t *testing.T) {
 		}
 	}
 	r.sound()
+}
+
+// A line that is written later must not make it seem that somebody was let in after trust in them was removed.
+func TestWhatIsToldLaterHasTheTimeOfWhatHappened(t *testing.T) {
+	r := newRig(t)
+	log := Record(r.open(defaultSize, defaultKeep))
+	for range 2 {
+		log.Note(Entry{What: Connection, Decision: Allowed, Operator: "a"})
+	}
+	time.Sleep(5 * time.Millisecond) // the clock has to go on
+	log.Note(Entry{What: Trust, Decision: "removed", Operator: "a"})
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lines := r.entries()
+	if removed, last := lines[1], lines[2]; last.What != Connection || !last.Time.Before(removed.Time) {
+		t.Errorf("%+v is told behind %+v", last, removed)
+	}
 }
 
 func TestWhatChangesSomethingIsAlwaysWrittenAtOnce(t *testing.T) {
