@@ -234,7 +234,14 @@ func checkScriptUser(v string) error {
 	return nil
 }
 
+// parseBool takes YAML's other words for true and false, too.
 func parseBool(v string) (bool, error) {
+	switch strings.ToLower(v) {
+	case "yes", "on":
+		return true, nil
+	case "no", "off":
+		return false, nil
+	}
 	b, err := strconv.ParseBool(v)
 	if err != nil {
 		return false, fmt.Errorf("%q is neither true nor false", v)

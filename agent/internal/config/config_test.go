@@ -140,3 +140,11 @@ func TestTheAddressFollowsWhatIsListenedOn(t *testing.T) {
 		}
 	}
 }
+
+func TestYAMLsWordsForTrueAndFalseAreTaken(t *testing.T) {
+	for word, want := range map[string]bool{"yes": true, "on": true, "True": true, "no": false, "off": false, "Off": false} {
+		if c, err := Load(Sources{File: []byte("page: " + word + "\n")}); err != nil || c.Page != want {
+			t.Errorf("page: %s gives %v, %v", word, c.Page, err)
+		}
+	}
+}
