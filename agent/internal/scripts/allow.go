@@ -76,7 +76,7 @@ func (s *Store) readCall(t *ticket, cmd tentacle.StartScriptCommandV2) error {
 		t.record.Process.Path, t.record.Process.CommandLine = s.cfg.Engine[0], ""
 		t.record.Process.Args = append(append([]string{}, s.cfg.Engine[1:]...), "--plan", step.PlanFile)
 	}
-	if plan.Len() > step.MaxPlanSize || secrets != nil && secrets.Len() > step.MaxSecretsSize {
+	if tooLong(plan, secrets) {
 		t.record.Call = &policy.Call{Problem: "plan or secrets are longer than an engine reads"}
 		return nil
 	}
@@ -97,6 +97,11 @@ func (s *Store) readCall(t *ticket, cmd tentacle.StartScriptCommandV2) error {
 	}
 	t.record.Process.Env = []string{step.EnvSeal + "=" + step.Seal(data, hidden)}
 	return nil
+}
+
+// tooLong says that an engine would not read a call, so nobody else has to.
+func tooLong(plan, secrets *halibut.DataStream) bool {
+	return plan.Len() > step.MaxPlanSize || secrets != nil && secrets.Len() > step.MaxSecretsSize
 }
 
 // readStream reads content whose length was looked at before; nil has none.

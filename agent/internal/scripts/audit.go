@@ -15,8 +15,8 @@ import (
 // anything of arguments and of other files, which may hold secrets too short for a digest to hide.
 func digests(cmd tentacle.StartScriptCommandV2, body string) (script, plan string, err error) {
 	script = audit.Digest([]byte(body))
-	stream, _, ok := step.IsCall(cmd, runtime.GOOS)
-	if !ok || stream.Len() > step.MaxPlanSize {
+	stream, secrets, ok := step.IsCall(cmd, runtime.GOOS)
+	if !ok || tooLong(stream, secrets) {
 		return script, "", nil
 	}
 	data, err := readStream(stream)

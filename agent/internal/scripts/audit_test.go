@@ -87,7 +87,14 @@ func TestWhatBecomesOfAScriptIsRecorded(t *testing.T) {
 	r.await("two", 0)
 	r.cancelScript("never")
 	r.start(script("never", "echo late"))
-	b.want(t, "start allowed two, cancel allowed two, cancel allowed never, start known never")
+	all = b.want(t, "start allowed two, cancel allowed two, cancel allowed never, start known never")
+	if why := all[2].Reason; why != "" {
+		t.Errorf("a cancel that forbids a start is told as one in vain: %s", why)
+	}
+	r.cancelScript("never")
+	if all = b.want(t, "cancel allowed never"); all[0].Reason == "" {
+		t.Error("a cancel of what is cancelled already is not told as one in vain")
+	}
 	r.start(tentacle.StartScriptCommandV2{ScriptTicket: tentacle.ScriptTicket{TaskID: "bad"}, ScriptBody: "true",
 		Files: []tentacle.ScriptFile{{Name: "../x"}}})
 	b.want(t, "start refused bad")

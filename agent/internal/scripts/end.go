@@ -16,20 +16,17 @@ import (
 // wish is durable when it returns. It may be repeated. For a ticket that never arrived it leaves a
 // tombstone, so that a start that is still under way runs nothing.
 func (s *Store) CancelScript(ctx context.Context, operator string, cmd tentacle.CancelScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
-	t := s.find(operator, cmd.Ticket.TaskID)
-	if t == nil || !t.isCancelled() {
-		s.auditEnd(ctx, audit.Cancel, operator, cmd.Ticket.TaskID, t)
-	}
-	for ; ; t = s.find(operator, cmd.Ticket.TaskID) {
+	for {
+		t := s.find(operator, cmd.Ticket.TaskID)
 		if t != nil {
 			if _, err := t.settled(ctx); err != nil && ctx.Err() != nil {
 				return tentacle.ScriptStatusResponseV2{}, ctx.Err()
 			}
 		}
 		if t != nil && !t.isGone() {
-			break
+			return s.cancelKnown(ctx, operator, t, cmd)
 		}
-		appeared, err := s.cancelUnknown(operator, cmd.Ticket.TaskID)
+		appeared, err := s.cancelUnknown(ctx, operator, cmd.Ticket.TaskID)
 		if err != nil {
 			s.sweep() // which may help where too many were cancelled
 			return tentacle.ScriptStatusResponseV2{}, err
@@ -37,6 +34,12 @@ func (s *Store) CancelScript(ctx context.Context, operator string, cmd tentacle.
 		if !appeared {
 			return *unknown(cmd.Ticket, cmd.LastLogSequence), nil
 		}
+	}
+}
+
+func (s *Store) cancelKnown(ctx context.Context, operator string, t *ticket, cmd tentacle.CancelScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
+	if !t.isCancelled() {
+		s.auditEnd(ctx, audit.Cancel, operator, cmd.Ticket.TaskID, t)
 	}
 	if err := s.cancel(t); err != nil {
 		return tentacle.ScriptStatusResponseV2{}, err
@@ -70,18 +73,23 @@ func (s *Store) cancel(t *ticket) error {
 // cancelUnknown leaves a tombstone where neither a ticket nor a tombstone is. appeared says that operator has a
 // ticket of that name after all, which came since the caller looked. While the tombstone is written there is a
 // ticket in its place, so that a start waits for it and nobody else does.
-func (s *Store) cancelUnknown(operator, id string) (appeared bool, err error) {
+func (s *Store) cancelUnknown(ctx context.Context, operator, id string) (appeared bool, err error) {
 	key, ok := ticketKey(id)
 	if !ok {
+		s.auditEnd(ctx, audit.Cancel, operator, id, nil)
 		return false, nil
 	}
 	s.mu.Lock()
 	if other := s.known[key]; other != nil {
 		s.mu.Unlock()
-		return other.belongsTo(operator) && !other.isCompleted(), nil
+		if appeared = other.belongsTo(operator) && !other.isCompleted(); !appeared {
+			s.auditEnd(ctx, audit.Cancel, operator, id, nil)
+		}
+		return appeared, nil
 	}
 	if stone, err := s.tombstone(key); stone != nil || err != nil {
 		s.mu.Unlock()
+		s.auditEnd(ctx, audit.Cancel, operator, id, nil)
 		return false, err
 	}
 	if err := s.admitCancel(operator); err != nil {
@@ -98,6 +106,7 @@ func (s *Store) cancelUnknown(operator, id string) (appeared bool, err error) {
 		t.failure = fmt.Errorf("cancelling script %s: %w", id, err)
 	} else {
 		t.refusal = stone.answer(tentacle.ScriptTicket{TaskID: id}, operator)
+		s.note(ctx, t.entry(audit.Cancel, audit.Allowed)) // a start that comes late is refused, so this changes something
 	}
 	s.mu.Lock()
 	delete(s.known, key)
