@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -79,6 +80,17 @@ func (r *Reconciler) begin(ctx context.Context, f facts) (again time.Duration, e
 
 // obstacle looks for what the run waits for, in the order in which people want to hear of it.
 func (r *Reconciler) obstacle(ctx context.Context, f facts) (obstacle, error) {
+	fetched := func(context.Context, facts) (obstacle, error) { return r.packagesReady(f), nil }
+	for _, look := range []func(context.Context, facts) (obstacle, error){r.lacks, r.bound, r.queued, fetched, r.recording} {
+		if o, err := look(ctx, f); err != nil || o.Phase != "" {
+			return o, err
+		}
+	}
+	return obstacle{}, nil
+}
+
+// lacks tells what is not there that the run names.
+func (r *Reconciler) lacks(ctx context.Context, f facts) (obstacle, error) {
 	if f.Release == nil {
 		return f.absent(v1alpha1.ReasonReleaseNotFound, "spec.release: there is no Release "+releaseName(f.Run.Spec)+" in this namespace; create it"), nil
 	}
@@ -88,21 +100,17 @@ func (r *Reconciler) obstacle(ctx context.Context, f facts) (obstacle, error) {
 	if !snapshot.Ready(f.Release) {
 		return waitFor(v1alpha1.ReasonReleaseNotReady, "Release %s is not ready yet", f.Release.Name), nil
 	}
-	if f.Binding != nil && f.Binding.Spec.Suspend {
-		return waitFor(v1alpha1.ReasonSuspended, "ReleaseBinding %s is suspended; set its spec.suspend to false, or cancel this run", f.Binding.Name), nil
+	frozen, err := get(ctx, r.Client, f.Run.Namespace, f.Release.Status.Snapshot, &appsv1.ControllerRevision{})
+	if err != nil {
+		return obstacle{}, fmt.Errorf("reading snapshot %s: %w", f.Release.Status.Snapshot, err)
 	}
-	o, err := r.bound(ctx, f)
-	if err != nil || o.Phase != "" {
-		return o, err
-	}
-	o, err = r.queued(ctx, f)
-	if err != nil || o.Phase != "" {
-		return o, err
-	}
-	if o := r.packagesReady(f); o.Phase != "" {
+	if frozen == nil {
+		o := f.absent(v1alpha1.ReasonReleaseNotReady, "the process of Release "+f.Release.Name+" is gone: restore ControllerRevision "+
+			f.Release.Status.Snapshot+", or delete the release and create it again")
+		o.Again = time.Second // nobody tells of it
 		return o, nil
 	}
-	return r.recording(ctx, f)
+	return obstacle{}, nil
 }
 
 func (f facts) absent(reason, message string) obstacle {
@@ -110,8 +118,12 @@ func (f facts) absent(reason, message string) obstacle {
 	return obstacle{Phase: v1alpha1.RunWaiting, Reason: reason, Message: message, Stalled: left <= 0, Again: max(left, 0)}
 }
 
-// bound keeps a person's run of another release than the binding's from fighting with the binding.
+// bound keeps a person's run of another release than the binding's from fighting with the binding, and a binding's run
+// from beginning while the binding is suspended.
 func (r *Reconciler) bound(ctx context.Context, f facts) (obstacle, error) {
+	if f.Binding != nil && f.Binding.Spec.Suspend {
+		return waitFor(v1alpha1.ReasonSuspended, "ReleaseBinding %s is suspended; set its spec.suspend to false, or cancel this run", f.Binding.Name), nil
+	}
 	if f.Binding != nil {
 		return obstacle{}, nil
 	}

@@ -1,8 +1,12 @@
 package run
 
 import (
+	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -58,4 +62,30 @@ func TestARunThatLacksSomethingOfItsOwnLetsOthersGo(t *testing.T) {
 	if err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(absent), absent); err != nil || absent.Status.Phase != v1alpha1.RunWaiting {
 		t.Errorf("%s, %v", absent.Status.Phase, err)
 	}
+}
+
+// A run that ends in an error at each pass would tell nobody, and keep others from going.
+func TestARunWhoseProcessIsGoneSaysSoAndLetsOthersGo(t *testing.T) {
+	s := newStub(t, aTarget("web-1"), aRun("first"))
+	release := &v1alpha1.Release{}
+	if err := s.Client.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "shop-1.0.0"}, release); err != nil {
+		t.Fatal(err)
+	}
+	process := &appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: release.Status.Snapshot}}
+	if err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(process), process); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Client.Delete(t.Context(), process); err != nil {
+		t.Fatal(err)
+	}
+	waiting := s.pass("first")
+	stalled := meta.FindStatusCondition(waiting.Status.Conditions, v1alpha1.ConditionStalled)
+	if waiting.Status.Phase != v1alpha1.RunWaiting || stalled == nil || !strings.Contains(stalled.Message, process.Name) || inLine(waiting) {
+		t.Errorf("%s %+v", waiting.Status.Phase, waiting.Status.Conditions)
+	}
+	process.ResourceVersion = ""
+	if err := s.Client.Create(t.Context(), process); err != nil {
+		t.Fatal(err)
+	}
+	s.turns("it begins once its process is restored", s.in("first", v1alpha1.RunRunning), "first")
 }
