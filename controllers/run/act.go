@@ -168,7 +168,7 @@ func (r *Reconciler) prepare(ctx context.Context, f facts, l *live, start plan.S
 		if err != nil {
 			return tentacle.Action{}, err
 		}
-		if o := r.packageReady(f, p); o.Phase != "" {
+		if o := r.packageReady(owner(f.Run), p); o.Phase != "" {
 			return tentacle.Action{}, o.asError()
 		}
 	}

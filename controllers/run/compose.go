@@ -160,8 +160,9 @@ func (r *Reconciler) composeDeploy(f facts, l *live, leaf v1alpha1.Leaf, variabl
 	a.Plan.Deploy = &step.Deploy{Package: p.Name, ID: p.Name, Version: p.Version, PublishedDigest: p.Digest,
 		Content: step.Content{SHA256: content, Path: path, Format: p.Format, Size: p.Size}}
 	a.Plan.StepDigest = step.DigestStep(a.Plan)
+	of := a.Owner // the sessions keep what follows while the script runs: it must not hold the facts
 	a.Content = &tentacle.Content{SHA256: content, Format: p.Format, Size: p.Size, Path: path,
-		Ready: func() error { return r.fetched(f, p) },
+		Ready: func() error { return r.fetched(of, p) },
 		Open:  func() (io.ReadCloser, error) { return r.Packages.Open(p.Digest) }}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/feed"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
@@ -15,7 +17,7 @@ import (
 // packagesReady sees that every package of the release is in the cache.
 func (r *Reconciler) packagesReady(f facts) obstacle {
 	for _, p := range f.Release.Status.Packages {
-		if o := r.packageReady(f, p); o.Phase != "" {
+		if o := r.packageReady(owner(f.Run), p); o.Phase != "" {
 			return o
 		}
 	}
@@ -23,9 +25,9 @@ func (r *Reconciler) packagesReady(f facts) obstacle {
 }
 
 // packageReady sees that one package is in the cache.
-func (r *Reconciler) packageReady(f facts, p v1alpha1.ResolvedPackage) obstacle {
+func (r *Reconciler) packageReady(of types.NamespacedName, p v1alpha1.ResolvedPackage) obstacle {
 	ref := packages.Ref{URL: p.URL, Digest: p.Digest}
-	_, state, err := r.Packages.Ensure(packages.Owner{Kind: OwnerKind, NamespacedName: owner(f.Run)}, ref)
+	_, state, err := r.Packages.Ensure(packages.Owner{Kind: OwnerKind, NamespacedName: of}, ref)
 	switch state {
 	case packages.Ready:
 		return obstacle{}
@@ -67,8 +69,8 @@ func (o obstacle) asError() error {
 }
 
 // fetched asks for a package on the way to a machine that an earlier process began to send it to.
-func (r *Reconciler) fetched(f facts, p v1alpha1.ResolvedPackage) error {
-	o := r.packageReady(f, p)
+func (r *Reconciler) fetched(of types.NamespacedName, p v1alpha1.ResolvedPackage) error {
+	o := r.packageReady(of, p)
 	switch {
 	case o.Phase == "":
 		return nil

@@ -2,12 +2,17 @@ package run
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"weak"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
+	"github.com/mantledeploy/mantle/controllers/internal/plan"
 	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
@@ -85,5 +90,39 @@ func TestAnActionThatIsTakenUpWaitsForItsPackageOnTheWay(t *testing.T) {
 	s.packageState = packages.Ready
 	if err := a.Content.Ready(); err != nil {
 		t.Errorf("a package that is there: %v", err)
+	}
+}
+
+func TestAnActionHoldsNothingThatAPassRead(t *testing.T) {
+	s := newStage(t, process(deploy("install")), []string{"web-1"})
+	read := weak.Pointer[v1alpha1.DeploymentTarget]{}
+	action := func() tentacle.Action {
+		run := &v1alpha1.DeploymentRun{}
+		if err := s.client.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "run"}, run); err != nil {
+			t.Fatal(err)
+		}
+		f, err := s.gather(t.Context(), run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := s.take(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.learnPackages(f)
+		a, err := s.prepare(t.Context(), f, l, plan.Start{Key: plan.Key{Target: "web-1", Step: "install"}, Attempt: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		read = weak.Make(f.Targets["web-1"])
+		return a
+	}()
+	for deadline := time.Now().Add(10 * time.Second); read.Value() != nil; runtime.GC() {
+		if time.Now().After(deadline) {
+			t.Fatal("the targets stay in memory as long as the action does")
+		}
+	}
+	if err := action.Content.Ready(); err != nil {
+		t.Error(err)
 	}
 }
