@@ -134,7 +134,7 @@ func (c *session) admit(call *invocation) (release func()) {
 }
 
 // carryOut reads the data streams of a call and calls the method. One whose streams are unwanted is called first, as
-// they may be more than are read.
+// they may be more than are read, and it records the refusal. The answer follows the streams: a peer reads none before.
 func (c *session) carryOut(wire *conn, call *invocation) (result any, err error) {
 	if !call.unwanted {
 		err = c.receive(wire, call)
@@ -159,6 +159,9 @@ func (c *session) receive(wire *conn, call *invocation) error {
 	store := newSpool(config.SpoolDir, config.Limits.MaxRefused)
 	if call.failure != nil || call.unwanted {
 		store.failed = errRefused
+	}
+	if call.unwanted {
+		store.waste = config.Limits.MaxUnwanted
 	}
 	err := readStreams(wire, call.streams, store)
 	if err == nil || !store.inStep {

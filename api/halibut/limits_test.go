@@ -372,7 +372,7 @@ func TestRefusedUploads(t *testing.T) {
 func TestUnwantedStreams(t *testing.T) {
 	var called, released atomic.Int32
 	l := start(t, func(c *ServerConfig) {
-		c.Limits.MaxRefused = 1 << 20
+		c.Limits.MaxRefused, c.Limits.MaxUnwanted = 1<<20, 3<<20
 		c.SpoolDir = filepath.Join(t.TempDir(), "missing") // so that nothing can be spooled
 		c.Admit = func(ctx context.Context, a Arrival) (func(), error) {
 			if p, ok := PeerFrom(ctx); !ok || p.Certificate == nil || a.Service != "IFiles" || a.Method != "Put" {
@@ -405,13 +405,13 @@ func TestUnwantedStreams(t *testing.T) {
 	put := func(path string, n int) error {
 		return c.Call(t.Context(), l.endpoint, Call{Service: "ifiles", Method: "put", Params: []any{path, streamOf(make([]byte, n))}, Result: new(string)})
 	}
-	for range 2 {
-		err := put("closed", 1<<20)
+	for _, size := range []int{1 << 20, 3 << 20} {
+		err := put("closed", size)
 		if failure, ok := errors.AsType[*ServerError](err); !ok || failure.Message != "closed is refused" || failure.Retryable() {
 			t.Errorf("unwanted streams: %v", err)
 		}
 	}
-	if _, ok := errors.AsType[*TransferError](put("closed", 1<<20+1)); !ok || called.Load() != 3 {
+	if _, ok := errors.AsType[*TransferError](put("closed", 3<<20+1)); !ok || called.Load() != 3 {
 		t.Errorf("unwanted streams above the bound must end the connection, after the method was told: %d calls", called.Load())
 	}
 	if failure, ok := errors.AsType[*ServerError](put("panic", 1)); !ok || strings.Contains(failure.Error(), "secret") {

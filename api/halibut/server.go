@@ -35,8 +35,11 @@ type Limits struct {
 	// MaxRequest is the inflated size of a request in bytes (16 MiB).
 	MaxRequest int64
 	// MaxRefused is how many bytes of refused data streams are read and thrown away so that the peer can be
-	// answered (64 MiB); where there are more, the connection is closed.
+	// answered (64 MiB); where there are more, the connection is closed, and the peer tries again.
 	MaxRefused int64
+	// MaxUnwanted is MaxRefused for what is refused with ErrUnwanted (16 GiB): trying that again does not help, and
+	// only the answer says so.
+	MaxUnwanted int64
 }
 
 // ServerConfig is what a Server needs. Certificate, Authorise and Services must be set.
@@ -149,6 +152,7 @@ func (config *ServerConfig) setDefaults() {
 	setDefault(&l.IO, time.Minute)
 	setDefault(&l.MaxRequest, 16<<20)
 	setDefault(&l.MaxRefused, 64<<20)
+	setDefault(&l.MaxUnwanted, 16<<30)
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
