@@ -52,16 +52,37 @@ func (r *Reconciler) decide(ctx context.Context, f facts, l *live) (time.Duratio
 		return 0, err
 	}
 	r.send(f, l, decision, p.actions)
-	again = soonest(again, r.resume(ctx, f, l))
+	untold := r.resume(ctx, f, l)
+	again = soonest(again, untold)
 	describeProgress(f, plan.Summarize(planFacts(f, l)), p.held)
 	switch {
 	case decision.Outcome != nil:
-		return 0, r.finish(ctx, f, *decision.Outcome)
+		return r.conclude(ctx, f, l, *decision.Outcome, untold)
 	case p.ended:
 		return time.Millisecond, nil // the plan has not seen yet that it has
 	default:
 		return soonest(soonest(again, p.held.Again), decision.Wake), nil
 	}
+}
+
+// tellWithin bounds how long a run that has come to its end waits until the machines can be told of their results.
+const tellWithin = 30 * time.Second
+
+// conclude ends the run once every machine is told of its results, or cannot be told soon. The sessions keep nothing of
+// its actions any more, as nobody would have them forget it later.
+func (r *Reconciler) conclude(ctx context.Context, f facts, l *live, o plan.Outcome, untold time.Duration) (time.Duration, error) {
+	if l.concluded.IsZero() {
+		l.concluded = f.Now
+	}
+	if untold > 0 && f.Now.Sub(l.concluded) < tellWithin {
+		return untold, nil
+	}
+	for k, row := range l.rows {
+		if row.Attempt > 0 {
+			r.Machines.Forget(l.ticket(f.Run, k))
+		}
+	}
+	return 0, r.finish(ctx, f, o)
 }
 
 // begins tells whether an action waits for its row to be written before it is sent.

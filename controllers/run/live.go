@@ -31,6 +31,8 @@ type live struct {
 	flushed time.Time
 	// stopSince is when a wish to end early was first seen.
 	stopSince time.Time
+	// concluded is when the run first had an outcome.
+	concluded time.Time
 }
 
 // place says where a target's rows are.

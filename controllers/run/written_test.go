@@ -66,6 +66,37 @@ func TestNothingStartsThatIsNotWritten(t *testing.T) {
 	}
 }
 
+// What the sessions keep of an action has its secrets in it.
+func TestARunEndsOnceItsMachinesAreTold(t *testing.T) {
+	for name, comesBack := range map[string]bool{"the API server comes back": true, "it stays away": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, process(script("install")), []string{"web-1"})
+			s.passes()
+			s.ends("web-1", "install", tentacle.OutcomeSucceeded)
+			s.lost = errAway
+			run, again, err := s.pass()
+			if err != nil || again <= 0 || run.Status.Phase.IsTerminal() || s.row("web-1", "install").Phase != v1alpha1.StepSucceeded {
+				t.Fatalf("the run is %s, its row %s; the next pass is in %s, %v", run.Status.Phase, s.row("web-1", "install").Phase, again, err)
+			}
+			if comesBack {
+				s.lost = nil
+			}
+			for range 20 {
+				if run.Status.Phase.IsTerminal() {
+					break
+				}
+				s.clock = s.clock.Add(again)
+				if run, again, err = s.pass(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if run.Status.Phase != v1alpha1.RunSucceeded || len(s.dispatched) != 0 || s.completed[s.ticket("web-1", "install")] != comesBack {
+				t.Errorf("the run is %s, %d actions are kept; the machine was told: %t", run.Status.Phase, len(s.dispatched), s.completed[s.ticket("web-1", "install")])
+			}
+		})
+	}
+}
+
 // The machine's journal goes by it when a cluster is made again.
 func TestANewLeaderKnowsWhichActionCompletesTheRelease(t *testing.T) {
 	undo := script("undo", func(m *v1alpha1.StepModifiers) { m.Condition = v1alpha1.ConditionFailure })
