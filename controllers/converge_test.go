@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -69,6 +71,40 @@ func TestATargetThatJoinsConvergesAndOneThatIsCordonedIsLeftAlone(t *testing.T) 
 	w.readyWith(v1alpha1.ReasonUpToDate)
 	w.expectDid(a, versions("1.0.0", "1.1.0")...)
 	w.expectDid(b, versions("1.0.0", "1.1.0")...)
+}
+
+// Nothing begins on a target whose Secret is missing, so its status tells nothing of the run that failed.
+func TestATargetOnWhichNothingCanBeginIsNotTriedForEver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.target("web-1")
+	w.secret()
+	w.project(confidential())
+	w.release("1.0.0")
+	w.wish("1.0.0")
+	w.readyWith(v1alpha1.ReasonUpToDate)
+	if err := w.client.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "shop-db"}}); err != nil {
+		t.Fatal(err)
+	}
+	b := w.target("web-2")
+	w.readyWith(v1alpha1.ReasonTargetsFailed)
+	w.looksAgain(v1alpha1.ReasonTargetsFailed)
+	if all := w.runs(); len(all) != 2 {
+		t.Errorf("%d runs were made, wanted the rollout and one try", len(all))
+	}
+
+	w.secret()
+	c := w.target("web-3")
+	w.run("another target converges alone", func(r *v1alpha1.DeploymentRun) bool {
+		return r.Spec.Purpose == v1alpha1.PurposeConvergence && r.Status.Phase == v1alpha1.RunSucceeded && r.Status.Targets.Total == 1
+	})
+	w.readyWith(v1alpha1.ReasonTargetsFailed)
+	w.expectDid(b)
+	w.retry("it is back")
+	w.readyWith(v1alpha1.ReasonUpToDate)
+	for _, m := range []*fakeMachine{a, b, c} {
+		w.expectDid(m, "1.0.0 migrate")
+	}
 }
 
 func TestAnEnvironmentTellsWhatItHas(t *testing.T) {

@@ -39,6 +39,8 @@ type facts struct {
 	Chain wish.Chain
 	// Begun are the targets that began in the newest run, and Skipped those that it left out as they were away.
 	Begun, Skipped map[types.UID]bool
+	// Refused are the targets that failed in a Convergence of the wish and the retry token before anything began on them.
+	Refused map[types.UID]bool
 	// AbsentSince is when the binding first missed a named object.
 	AbsentSince time.Time
 }
@@ -94,7 +96,7 @@ func decide(f facts) decision {
 		return d
 	}
 	d := decision{Wish: wish.Hash(f.Release.Status.Snapshot, f.Binding.Spec.Targets)}
-	s := look(f, d.Wish)
+	s := look(f)
 	d.Counts = s.counts
 	rules := []rule{overlaps, noTargets, running, recording, held, unread, missing, settled}
 	for _, r := range rules {
@@ -143,9 +145,9 @@ type survey struct {
 	outdated, unread, unknown, leftOut, reachable []*v1alpha1.DeploymentTarget
 }
 
-func look(f facts, hash string) survey {
+func look(f facts) survey {
 	var s survey
-	failed := f.Chain.Since(hash).ConvergenceFailures(f.retry())
+	failed := f.failures()
 	s.counts.Desired = int32(len(f.Desired))
 	for i := range f.Desired {
 		s.add(f, &f.Desired[i], failed)
@@ -160,7 +162,8 @@ func (s *survey) add(f facts, t *v1alpha1.DeploymentTarget, failed map[types.UID
 	if current {
 		s.counts.UpToDate++
 	}
-	if failedHere(wish.Installed(t, spec.Project, spec.Environment), snapshot) {
+	refused := f.Refused[t.UID] && !current
+	if refused || failedHere(wish.Installed(t, spec.Project, spec.Environment), snapshot) {
 		s.counts.Failed++
 	}
 	switch wish.ReachOf(t, f.NeverChecked[t.Name]) {
@@ -180,7 +183,7 @@ func (s *survey) add(f facts, t *v1alpha1.DeploymentTarget, failed map[types.UID
 	case !wish.JournalRead(t) && !f.NeverChecked[t.Name]:
 		s.unread = append(s.unread, t)
 	case current:
-	case wish.LeftOut(t, spec.Project, spec.Environment, failed):
+	case refused || wish.LeftOut(t, spec.Project, spec.Environment, failed):
 		s.leftOut = append(s.leftOut, t)
 	default:
 		s.outdated = append(s.outdated, t)

@@ -85,6 +85,13 @@ func skipped(name string) func(*facts) {
 	return func(f *facts) { f.Skipped = map[types.UID]bool{types.UID("uid-" + name): true} }
 }
 
+// notBegun has the newest run end before it chose its targets.
+func notBegun(f *facts) { f.Chain.Newest().Status.StartTime = nil }
+
+func refused(name string) func(*facts) {
+	return func(f *facts) { f.Refused = map[types.UID]bool{types.UID("uid-" + name): true} }
+}
+
 func TestDecide(t *testing.T) {
 	const rollout, convergence = v1alpha1.PurposeRollout, v1alpha1.PurposeConvergence
 	ok, bad := v1alpha1.InstalledSucceeded, v1alpha1.InstalledFailed
@@ -117,6 +124,20 @@ func TestDecide(t *testing.T) {
 			targets(web("a", has(snap, bad, "c")), web("b"))), stateProgressing, v1alpha1.ReasonRunning, convergence},
 		"only the left-out one is missing": {world(ran("r", "", v1alpha1.RunSucceeded, rollout), ran("c", "", v1alpha1.RunFailed, convergence),
 			targets(web("a", has(snap, bad, "c")), web("b", has(snap, ok, "r")))), stateHeld, v1alpha1.ReasonTargetsFailed, ""},
+		"a convergence that failed before it chose targets is not made again": {world(ran("r", "", v1alpha1.RunSucceeded, rollout), ran("c", "", v1alpha1.RunFailed, convergence), notBegun,
+			targets(web("a", has(snap, ok, "r")), web("b"))), stateHeld, v1alpha1.ReasonTargetsFailed, ""},
+		"a retry token makes it again": {world(ran("r", "", v1alpha1.RunSucceeded, rollout), ran("c", "", v1alpha1.RunFailed, convergence), notBegun,
+			targets(web("a", has(snap, ok, "r")), web("b")), func(f *facts) {
+				f.Binding.Annotations = map[string]string{v1alpha1.AnnotationRetry: "again"}
+			}), stateProgressing, v1alpha1.ReasonRunning, convergence},
+		"it holds nothing once nothing is missing": {world(ran("r", "", v1alpha1.RunSucceeded, rollout), ran("c", "", v1alpha1.RunFailed, convergence), notBegun,
+			targets(web("a", has(snap, ok, "r")))), stateUpToDate, v1alpha1.ReasonUpToDate, ""},
+		"a target on which nothing could begin is left out": {world(ran("r", "", v1alpha1.RunSucceeded, rollout), ran("c", "", v1alpha1.RunFailed, convergence), refused("b"),
+			targets(web("a", has(snap, ok, "r")), web("b"))), stateHeld, v1alpha1.ReasonTargetsFailed, ""},
+		"and others go on": {world(ran("r", "", v1alpha1.RunSucceeded, rollout), ran("c", "", v1alpha1.RunFailed, convergence), refused("b"),
+			targets(web("b"), web("c"))), stateProgressing, v1alpha1.ReasonRunning, convergence},
+		"a target that has the release by now is not left out": {world(ran("r", "", v1alpha1.RunSucceeded, rollout), ran("c", "", v1alpha1.RunFailed, convergence), refused("b"),
+			targets(web("b", has(snap, ok, "person")))), stateUpToDate, v1alpha1.ReasonUpToDate, ""},
 		"nothing is compared before the targets show the newest run": {world(ran("r", "", v1alpha1.RunSucceeded, rollout), begun("web-1")),
 			stateProgressing, v1alpha1.ReasonRecording, ""},
 		"an unavailable target does not keep it from being ready": {world(targets(web("a", has(snap, ok, "r")), web("b", health(v1alpha1.HealthUnavailable)))),

@@ -3,6 +3,7 @@ package binding
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -36,6 +37,9 @@ func (r *Reconciler) gather(ctx context.Context, b *v1alpha1.ReleaseBinding, now
 		return f, err
 	}
 	if f.Overlapping, err = r.overlapping(ctx, f); err != nil {
+		return f, err
+	}
+	if err := r.gatherRefused(ctx, &f); err != nil {
 		return f, err
 	}
 	return f, r.gatherNewest(ctx, r.Client, &f)
@@ -140,21 +144,50 @@ func older(a, b *v1alpha1.ReleaseBinding) bool {
 	return a.Name < b.Name
 }
 
+// gatherRefused reads from the slices of the failed Convergences which targets they could not begin on.
+func (r *Reconciler) gatherRefused(ctx context.Context, f *facts) error {
+	f.Refused = map[types.UID]bool{}
+	for uid := range f.failures() {
+		rows, err := r.rowsOf(ctx, r.Client, uid, f.Binding.Namespace)
+		if err != nil {
+			return err
+		}
+		maps.Copy(f.Refused, wish.Refused(rows, f.Desired))
+	}
+	return nil
+}
+
+// failures are the failed Convergences that leave their targets out.
+func (f facts) failures() map[types.UID]bool {
+	return f.Chain.Since(wish.Hash(f.Release.Status.Snapshot, f.Binding.Spec.Targets)).ConvergenceFailures(f.retry())
+}
+
 // gatherNewest reads from the newest run's slices which targets began in it and which it left out.
 func (r *Reconciler) gatherNewest(ctx context.Context, from client.Reader, f *facts) error {
 	newest := f.Chain.Newest()
 	if newest == nil || !newest.Status.Phase.IsTerminal() {
 		return nil
 	}
-	var rows v1alpha1.DeploymentRunSliceList
-	if err := from.List(ctx, &rows, client.InNamespace(newest.Namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(newest.UID)}); err != nil {
-		return fmt.Errorf("listing slices of run %s: %w", newest.Name, err)
+	rows, err := r.rowsOf(ctx, from, newest.UID, newest.Namespace)
+	if err != nil {
+		return err
 	}
-	f.Begun, f.Skipped = wish.Began(rows.Items, f.Desired), map[types.UID]bool{}
+	f.Begun, f.Skipped = wish.Began(rows, f.Desired), map[types.UID]bool{}
 	for uid, began := range f.Begun {
 		f.Skipped[uid] = !began
 	}
+	if f.failures()[newest.UID] {
+		maps.Copy(f.Refused, wish.Refused(rows, f.Desired))
+	}
 	return nil
+}
+
+func (r *Reconciler) rowsOf(ctx context.Context, from client.Reader, run types.UID, namespace string) ([]v1alpha1.DeploymentRunSlice, error) {
+	var rows v1alpha1.DeploymentRunSliceList
+	if err := from.List(ctx, &rows, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(run)}); err != nil {
+		return nil, fmt.Errorf("listing the slices of a run: %w", err)
+	}
+	return rows.Items, nil
 }
 
 // absentSince is when the binding's Ready condition turned to the missing of an object.

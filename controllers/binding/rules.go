@@ -86,7 +86,7 @@ func recording(f facts, _ survey, d *decision) bool {
 }
 
 // held keeps a binding after a run that did not end well, until the wish or the retry token changes.
-func held(f facts, _ survey, d *decision) bool {
+func held(f facts, s survey, d *decision) bool {
 	newest := f.Chain.Newest()
 	if newest == nil || newest.Annotations[v1alpha1.AnnotationWish] != d.Wish || newest.Annotations[v1alpha1.AnnotationHandledRetry] != f.retry() {
 		return false
@@ -98,10 +98,14 @@ func held(f facts, _ survey, d *decision) bool {
 	case v1alpha1.RunAbandoned:
 		return d.is(stateHeld, v1alpha1.ReasonRunAbandoned, "run %s was abandoned: look at the machines that it names; then %s", newest.Name, remedy)
 	case v1alpha1.RunFailed:
+		reason := v1alpha1.ReasonRunFailed
 		if newest.Spec.Purpose == v1alpha1.PurposeConvergence {
-			return false
+			if newest.Status.StartTime != nil || len(s.outdated) == 0 {
+				return false
+			}
+			reason = v1alpha1.ReasonTargetsFailed // it chose no targets: none can be left out, and the next would fail alike
 		}
-		return d.is(stateHeld, v1alpha1.ReasonRunFailed, "run %s failed: %s; %s", newest.Name, readyMessage(newest), remedy)
+		return d.is(stateHeld, reason, "run %s failed: %s; %s", newest.Name, readyMessage(newest), remedy)
 	default:
 		return false
 	}

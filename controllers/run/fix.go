@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -34,14 +35,31 @@ func (r *Reconciler) fix(ctx context.Context, f facts, process *v1alpha1.Project
 		return nil, nil, fmt.Errorf("listing runs: %w", err)
 	}
 	failed := wish.NewChain(chain.Items).Since(f.Run.Annotations[v1alpha1.AnnotationWish]).ConvergenceFailures(f.Run.Annotations[v1alpha1.AnnotationHandledRetry])
+	refused, err := r.refused(ctx, f.Run.Namespace, failed, desired)
+	if err != nil {
+		return nil, nil, err
+	}
 	targets := slices.DeleteFunc(desired, func(t v1alpha1.DeploymentTarget) bool {
-		return wish.UpToDate(&t, f.Run.Spec.Project, f.Run.Spec.Environment, f.Release.Status.Snapshot) ||
+		return refused[t.UID] || wish.UpToDate(&t, f.Run.Spec.Project, f.Run.Spec.Environment, f.Release.Status.Snapshot) ||
 			wish.LeftOut(&t, f.Run.Spec.Project, f.Run.Spec.Environment, failed)
 	})
 	if len(targets) == 0 {
 		return nil, &plan.Outcome{Phase: v1alpha1.RunSucceeded, Reason: v1alpha1.ReasonNothingToDo, Message: "every target has the release already"}, nil
 	}
 	return targets, nil, nil
+}
+
+// refused are the targets that failed in one of these runs before anything began on them.
+func (r *Reconciler) refused(ctx context.Context, namespace string, runs map[types.UID]bool, targets []v1alpha1.DeploymentTarget) (map[types.UID]bool, error) {
+	refused := map[types.UID]bool{}
+	for uid := range runs {
+		var rows v1alpha1.DeploymentRunSliceList
+		if err := r.Reader.List(ctx, &rows, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(uid)}); err != nil {
+			return nil, fmt.Errorf("listing the slices of a run: %w", err)
+		}
+		maps.Copy(refused, wish.Refused(rows.Items, targets))
+	}
+	return refused, nil
 }
 
 // included are the targets of a person's run.

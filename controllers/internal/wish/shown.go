@@ -6,14 +6,30 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// Began tells by UID of each of these targets that is in the run's slices whether something began on it there. A target
-// that is another machine by now is left out: the run says nothing of it.
+// Began tells by UID of each of these targets that is in the run's slices whether something began on it there.
 func Began(slices []v1alpha1.DeploymentRunSlice, targets []v1alpha1.DeploymentTarget) map[types.UID]bool {
+	began := map[types.UID]bool{}
+	each(slices, targets, func(uid types.UID, row v1alpha1.TargetResult) { began[uid] = row.Begun() })
+	return began
+}
+
+// Refused are the targets, by UID, that failed in the slices before anything began on them: their status does not tell.
+func Refused(slices []v1alpha1.DeploymentRunSlice, targets []v1alpha1.DeploymentTarget) map[types.UID]bool {
+	refused := map[types.UID]bool{}
+	each(slices, targets, func(uid types.UID, row v1alpha1.TargetResult) {
+		if row.Phase.Bad() && !row.Begun() {
+			refused[uid] = true
+		}
+	})
+	return refused
+}
+
+// each sees the rows of these targets. A target that is another machine by now is left out: the run says nothing of it.
+func each(slices []v1alpha1.DeploymentRunSlice, targets []v1alpha1.DeploymentTarget, see func(types.UID, v1alpha1.TargetResult)) {
 	pins := map[types.UID]string{}
 	for i := range targets {
 		pins[targets[i].UID] = targets[i].Spec.Thumbprint
 	}
-	began := map[types.UID]bool{}
 	for _, slice := range slices {
 		uids := map[string]types.UID{}
 		for _, t := range slice.Spec.Targets {
@@ -23,11 +39,10 @@ func Began(slices []v1alpha1.DeploymentRunSlice, targets []v1alpha1.DeploymentTa
 		}
 		for _, row := range slice.Status.Results {
 			if uid, known := uids[row.Target]; known {
-				began[uid] = row.Begun()
+				see(uid, row)
 			}
 		}
 	}
-	return began
 }
 
 // Shows tells whether a target's row speaks of the run or of a newer one. Other runs that are older help where times,
