@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -43,10 +44,16 @@ type Store struct {
 	writer    client.Client
 	namespace string
 
-	mu    sync.Mutex
-	known map[string]remembered
+	// decode opens a PFX, and patience is how long that is waited for.
+	decode   func(pfx []byte, password string) (tls.Certificate, error)
+	patience time.Duration
+
+	mu sync.Mutex
+	// loading has one caller of a namespace at a time read its Secret; no namespace waits for another's.
+	loading map[string]*sync.Mutex
+	known   map[string]remembered
 	// opened are the PFX of imported identities, by namespace.
-	opened map[string]opened
+	opened map[string]*opened
 }
 
 type remembered struct {
@@ -56,23 +63,46 @@ type remembered struct {
 
 // New makes a Store whose Secrets are in the operator's namespace. reader reads past the cache.
 func New(reader client.Reader, writer client.Client, operatorNamespace string) *Store {
-	return &Store{reader: reader, writer: writer, namespace: operatorNamespace, known: map[string]remembered{}, opened: map[string]opened{}}
+	return &Store{reader: reader, writer: writer, namespace: operatorNamespace, decode: decode, patience: patience,
+		loading: map[string]*sync.Mutex{}, known: map[string]remembered{}, opened: map[string]*opened{}}
 }
 
 // For is the operator's identity in a namespace.
 func (s *Store) For(ctx context.Context, namespace string) (*tentacle.Identity, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r, found := s.known[namespace]; found && time.Now().Before(r.until) {
-		return r.identity, nil
+	loading := s.loadingOf(namespace)
+	loading.Lock()
+	defer loading.Unlock()
+	if identity := s.recall(namespace); identity != nil {
+		return identity, nil
 	}
-	delete(s.known, namespace)
 	identity, err := s.load(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.known[namespace] = remembered{identity, time.Now().Add(remember)}
 	return identity, nil
+}
+
+func (s *Store) loadingOf(namespace string) *sync.Mutex {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loading[namespace] == nil {
+		s.loading[namespace] = &sync.Mutex{}
+	}
+	return s.loading[namespace]
+}
+
+// recall gives an answer from memory; nil where there is none.
+func (s *Store) recall(namespace string) *tentacle.Identity {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, found := s.known[namespace]; found && time.Now().Before(r.until) {
+		return r.identity
+	}
+	delete(s.known, namespace)
+	return nil
 }
 
 // load reads or makes the Secret, and sees that it is published.

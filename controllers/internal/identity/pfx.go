@@ -28,8 +28,12 @@ const patience = 10 * time.Second
 // opened is what a PFX was found to hold. It is kept, as opening it is work that is made to be slow.
 type opened struct {
 	content [sha256.Size]byte
-	pair    tls.Certificate
-	err     error
+	// until is how long anybody waits; what comes later is taken, too.
+	until time.Time
+	// done is closed once the others are set.
+	done chan struct{}
+	pair tls.Certificate
+	err  error
 }
 
 // pair reads the certificate and its key from a Secret, as PFX or as PEM. The errors name the Secret's keys and tell
@@ -47,33 +51,49 @@ func (s *Store) pair(namespace string, secret *corev1.Secret) (tls.Certificate, 
 		return tls.Certificate{}, fmt.Errorf("it holds both %s and %s; take one of them out", KeyPFX, corev1.TLSCertKey)
 	}
 	password := strings.TrimRight(string(secret.Data[KeyPassword]), "\r\n") // which a file that it came from ends with
-	content := sha256.Sum256([]byte(password + "\x00" + string(pfx)))
-	if o, found := s.opened[namespace]; found && o.content == content {
-		return o.pair, o.err
-	}
-	pair, err := openPFX(pfx, password)
-	s.opened[namespace] = opened{content, pair, err}
-	return pair, err
+	return s.open(namespace, pfx, password).wait()
 }
 
-// openPFX waits for the password to be worked on, but not for long.
-func openPFX(pfx []byte, password string) (tls.Certificate, error) {
-	done := make(chan opened, 1)
-	go func() { // cannot be stopped
-		key, first, others, err := pkcs12.DecodeChain(pfx, password)
-		if err != nil {
-			done <- opened{err: pfxError(err, password)}
-			return
-		}
-		pair, err := match(key, append([]*x509.Certificate{first}, others...))
-		done <- opened{pair: pair, err: err}
-	}()
-	select {
-	case o := <-done:
-		return o.pair, o.err
-	case <-time.After(patience):
-		return tls.Certificate{}, fmt.Errorf("%s: working on its password takes longer than %s; export it anew", KeyPFX, patience)
+// open begins to open a PFX, or joins whoever did.
+func (s *Store) open(namespace string, pfx []byte, password string) *opened {
+	content := sha256.Sum256([]byte(password + "\x00" + string(pfx)))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.opened[namespace]; o != nil && o.content == content {
+		return o
 	}
+	o := &opened{content: content, until: time.Now().Add(s.patience), done: make(chan struct{})}
+	s.opened[namespace] = o
+	go func() { // cannot be stopped
+		defer close(o.done)
+		o.pair, o.err = s.decode(pfx, password)
+	}()
+	return o
+}
+
+// wait waits for the password to be worked on, but not for long.
+func (o *opened) wait() (tls.Certificate, error) {
+	select {
+	case <-o.done:
+		return o.pair, o.err
+	default:
+	}
+	timer := time.NewTimer(time.Until(o.until))
+	defer timer.Stop()
+	select {
+	case <-o.done:
+		return o.pair, o.err
+	case <-timer.C:
+		return tls.Certificate{}, fmt.Errorf("%s: working on its password takes longer than %s; wait, or export it anew", KeyPFX, patience)
+	}
+}
+
+func decode(pfx []byte, password string) (tls.Certificate, error) {
+	key, first, others, err := pkcs12.DecodeChain(pfx, password)
+	if err != nil {
+		return tls.Certificate{}, pfxError(err, password)
+	}
+	return match(key, append([]*x509.Certificate{first}, others...))
 }
 
 func pfxError(err error, password string) error {

@@ -1,10 +1,12 @@
 package identity
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -87,5 +89,70 @@ func TestAPFXThatCannotBeUsedIsToldByItsKey(t *testing.T) {
 				t.Errorf("the message gives away %q: %v", secret, err)
 			}
 		}
+	}
+}
+
+// slow is a store that opens PFX only once the gate is open, and how often it began to.
+func slow(t *testing.T, patience time.Duration) (s *Store, want halibut.Thumbprint, gate chan struct{}, began chan struct{}) {
+	t.Helper()
+	c, store := cluster(t)
+	pfx, want := exported(t, pkcs12.Modern, "")
+	give(t, c, "shop", map[string][]byte{KeyPFX: pfx})
+	gate, began = make(chan struct{}), make(chan struct{}, 10)
+	s = store()
+	open := s.decode
+	s.patience, s.decode = patience, func(pfx []byte, password string) (tls.Certificate, error) {
+		began <- struct{}{}
+		<-gate
+		return open(pfx, password)
+	}
+	return s, want, gate, began
+}
+
+// The machine of the operator may be busy for a moment: the PFX is as good as ever.
+func TestAPFXThatTookLongIsUsedOnceItIsOpen(t *testing.T) {
+	s, want, gate, began := slow(t, time.Millisecond)
+	for range 3 {
+		if _, err := s.For(t.Context(), "shop"); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "identity.pfx: working on its password takes longer") {
+			t.Fatalf("got %v", err)
+		}
+	}
+	close(gate)
+	deadline := time.Now().Add(time.Minute)
+	for {
+		got, err := s.For(t.Context(), "shop")
+		if err == nil && got.Thumbprint == want {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it is open, and still: %v", err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if len(began) != 1 {
+		t.Errorf("it was opened %d times", len(began))
+	}
+}
+
+func TestNoNamespaceWaitsForThePFXOfAnother(t *testing.T) {
+	s, _, gate, began := slow(t, time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	shop := make(chan error, 1)
+	go func() { _, err := s.For(ctx, "shop"); shop <- err }()
+	<-began
+	bank := make(chan error, 1)
+	go func() { _, err := s.For(ctx, "bank"); bank <- err }()
+	select {
+	case err := <-bank:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("bank waits for shop")
+	}
+	close(gate)
+	if err := <-shop; err != nil {
+		t.Error(err)
 	}
 }
