@@ -58,7 +58,7 @@ func describeAbsent(f facts, c status.Conditions, before []metav1.Condition) {
 		kind = v1alpha1.ConditionStalled
 	}
 	condition := metav1.Condition{Type: kind, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEnvironmentNotFound, Message: f.Absent, ObservedGeneration: c.Generation}
-	if was := meta.FindStatusCondition(before, kind); was != nil && was.Reason == condition.Reason {
+	if was := meta.FindStatusCondition(before, kind); was != nil && was.Reason == condition.Reason && was.ObservedGeneration == condition.ObservedGeneration {
 		condition.LastTransitionTime = was.LastTransitionTime // since then it is waited for
 	} else {
 		condition.LastTransitionTime = metav1.NewTime(f.Now)
@@ -68,6 +68,15 @@ func describeAbsent(f facts, c status.Conditions, before []metav1.Condition) {
 
 // absentLeft is how long the environment is waited for.
 func (f facts) absentLeft() time.Duration { return absentFor - f.Now.Sub(f.AbsentSince) }
+
+// absentAgain is when to look again for the environment, once what is true is described; zero where something else is
+// waited for, whose end brings the next pass.
+func (f facts) absentAgain() time.Duration {
+	if c := meta.FindStatusCondition(f.Target.Status.Conditions, v1alpha1.ConditionReconciling); c == nil || c.Reason != v1alpha1.ReasonEnvironmentNotFound {
+		return 0
+	}
+	return f.absentLeft()
+}
 
 // missingSince is when the object of the reason was first missed: since then the target is Reconciling for it, and later
 // Stalled.

@@ -141,6 +141,48 @@ func TestAnEnvironmentThatIsNotThereIsToldOfAHealthyMachine(t *testing.T) {
 	}
 }
 
+// Whoever waits for something else is not asked again and again about an environment.
+func TestOnlyWhoWaitsForAnEnvironmentComesAgainForIt(t *testing.T) {
+	const absent = "spec.environments[0]: there is no Environment staging"
+	for name, tt := range map[string]struct {
+		blocked *blocked
+		want    time.Duration
+	}{
+		"healthy":       {nil, absentFor},
+		"wrong address": {&blocked{reason: v1alpha1.ReasonInvalidAddress, stalled: true}, 0},
+	} {
+		f := seen(aTarget(), &finding{At: noon, Probe: tentacle.Probe{Facts: able()}})
+		f.Blocked, f.Absent, f.AbsentSince = tt.blocked, absent, noon
+		describe(f)
+		if again := f.absentAgain(); again != tt.want {
+			t.Errorf("%s: comes again after %s, wanted %s", name, again, tt.want)
+		}
+	}
+}
+
+func TestAnEnvironmentIsWaitedForAnewAfterAChangeOfTheSpec(t *testing.T) {
+	dt, clock := aTarget(), noon
+	pass := func() {
+		f := seen(dt, &finding{At: noon, Probe: tentacle.Probe{Facts: able()}})
+		f.Now, f.Absent, f.AbsentSince = clock, "spec.environments[0]: there is no Environment staging", missingSince(dt, v1alpha1.ReasonEnvironmentNotFound, clock)
+		describe(f)
+	}
+	pass()
+	clock = clock.Add(50 * time.Second)
+	dt.Generation++ // another name that is not there
+	pass()
+	clock = clock.Add(50 * time.Second)
+	pass()
+	if c := meta.FindStatusCondition(dt.Status.Conditions, v1alpha1.ConditionStalled); c != nil {
+		t.Errorf("50 seconds after the change a person is asked: %+v", c)
+	}
+	clock = clock.Add(10 * time.Second)
+	pass()
+	if c := meta.FindStatusCondition(dt.Status.Conditions, v1alpha1.ConditionStalled); c == nil {
+		t.Errorf("a minute has passed: %+v", dt.Status.Conditions)
+	}
+}
+
 func TestATentacleThatCannotCarryOutStepsIsUnhealthy(t *testing.T) {
 	old, none := able(), able()
 	old.Engine, none.Services = 0, nil

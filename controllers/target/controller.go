@@ -84,11 +84,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 	default:
 		again = f.Blocked.Again
 	}
-	if left := f.absentLeft(); f.Absent != "" && left > 0 && (again == 0 || left < again) {
-		again = left
-	}
 	before := t.DeepCopy()
 	describe(f)
+	if left := f.absentAgain(); left > 0 && (again == 0 || left < again) {
+		again = left
+	}
 	if err := patcher.Patch(ctx, t); err != nil {
 		return ctrl.Result{}, err
 	}
