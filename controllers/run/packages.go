@@ -75,7 +75,7 @@ func (r *Reconciler) fetched(of types.NamespacedName, p v1alpha1.ResolvedPackage
 	case o.Phase == "":
 		return nil
 	case o.Phase.IsTerminal():
-		return o.asError()
+		return &tentacle.ContentError{Reason: o.Reason, Message: o.Message}
 	default:
 		return fmt.Errorf("%w: %s", tentacle.ErrNotFetched, o.Message)
 	}

@@ -91,6 +91,11 @@ func TestAnActionThatIsTakenUpWaitsForItsPackageOnTheWay(t *testing.T) {
 	if err := a.Content.Ready(); err != nil {
 		t.Errorf("a package that is there: %v", err)
 	}
+	s.packageState, s.packageErr = packages.Failed, packages.ErrChanged
+	var never *tentacle.ContentError
+	if err := a.Content.Ready(); !errors.As(err, &never) || never.Reason != v1alpha1.ReasonPackageChanged {
+		t.Errorf("a package that is another one: %v", err)
+	}
 }
 
 func TestAnActionHoldsNothingThatAPassRead(t *testing.T) {

@@ -18,6 +18,8 @@ type action struct {
 	once      sync.Once
 	// dropped is closed once nobody wants the action any more.
 	dropped chan struct{}
+	// asked says that the machine has told which contents it has; only the action's goroutine looks at it.
+	asked bool
 
 	mu     sync.Mutex
 	report Report

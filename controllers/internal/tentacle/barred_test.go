@@ -59,8 +59,28 @@ func TestAPackageThatIsStillFetchedIsWaitedFor(t *testing.T) {
 			t.Fatalf("it does not wait: %+v", r)
 		}
 	}
+	if n := len(m.Executions()); n != 1 {
+		t.Errorf("%d scripts were started to wait for the package", n)
+	}
 	there.Store(true)
 	if r := await(t, p, "t1", tentacle.Ended); r.Outcome != tentacle.OutcomeSucceeded {
 		t.Errorf("ended as %s (%s)", r.Outcome, r.Message)
+	}
+}
+
+func TestAPackageThatCanNeverBeSentEndsTheAction(t *testing.T) {
+	m, p := newMachine(t, engine(0, "")), newPool(t)
+	sha := strings.Repeat("ef", 32)
+	a := runAction(m, "t1")
+	a.Resume = true
+	a.Content = &tentacle.Content{SHA256: sha, Format: "tar", Size: 7, Path: step.ContentPath(sha, "tar"),
+		Ready: func() error {
+			return &tentacle.ContentError{Reason: v1alpha1.ReasonPackageChanged, Message: "package web 1.0.0 is another one now"}
+		},
+		Open: func() (io.ReadCloser, error) { return nil, io.EOF }}
+	p.Dispatch(a)
+	r := await(t, p, "t1", tentacle.Ended)
+	if r.Outcome != tentacle.OutcomeFailed || r.Reason != v1alpha1.ReasonPackageChanged || steps(m) != 0 {
+		t.Errorf("ended as %s (%s: %s); %d ran", r.Outcome, r.Reason, r.Message, steps(m))
 	}
 }

@@ -34,7 +34,9 @@ func (p *Pool) send(ctx context.Context, act *action, f *follower) (verdict, boo
 		if errors.Is(err, errDropped) {
 			continue
 		}
-		f.failed(err)
+		if !errors.Is(err, ErrNotFetched) { // which says nothing about the machine
+			f.failed(err)
+		}
 		if v, started := t.failed(ctx, err); started || v.outcome != "" {
 			return v, started
 		}
@@ -62,6 +64,10 @@ func (t *tries) failed(ctx context.Context, err error) (verdict, bool) {
 	if uncertain(err) {
 		t.maybe = true
 		t.follower.doubt(ctx)
+	}
+	var never *ContentError
+	if errors.As(err, &never) {
+		return t.follower.barred(Barred{never.Reason, never.Message}), false
 	}
 	if v, final := refused(err); final && !t.maybe {
 		return v, false
@@ -92,6 +98,15 @@ const maxTransfers = 3
 
 // ErrNotFetched is in the error of a package that cannot be sent yet.
 var ErrNotFetched = errors.New("the package is not in the cache")
+
+// ContentError says that a package can never be sent.
+type ContentError struct {
+	// Reason is one of v1alpha1's.
+	Reason, Message string
+}
+
+// Error is the message.
+func (e *ContentError) Error() string { return e.Message }
 
 // excuses tells whether the time that went by was not spent on reaching the machine: it went into a transfer that broke
 // off, or into waiting for other machines or for the package.
@@ -240,27 +255,32 @@ func unsent(err error) verdict {
 	return v
 }
 
-// bring uploads the content that the machine lacks.
+// bring uploads the content that the machine lacks. Asking which it has is a script there: while the package is waited
+// for, that is done once.
 func (p *Pool) bring(ctx context.Context, act *action, s *session) error {
 	c := act.Content
 	if c == nil || s.holds(c.SHA256) {
 		return nil
 	}
-	held, err := p.inventory(ctx, act.Machine)
-	if err != nil {
-		return fmt.Errorf("asking which packages the machine has: %w", err)
-	}
-	for _, sha := range held.Contents {
-		s.setHolds(sha, true)
+	if !act.asked {
+		held, err := p.inventory(ctx, act.Machine)
+		if err != nil {
+			return fmt.Errorf("asking which packages the machine has: %w", err)
+		}
+		for _, sha := range held.Contents {
+			s.setHolds(sha, true)
+		}
+		act.asked = true
 	}
 	if s.holds(c.SHA256) {
 		return nil
 	}
 	if c.Ready != nil {
 		if err := c.Ready(); err != nil {
-			return &transferError{err}
+			return err
 		}
 	}
+	act.asked = false // a transfer that breaks off may have arrived all the same
 	r, err := s.UploadFile(ctx, c.Path, halibut.NewDataStream(c.Size, c.Open))
 	if err != nil {
 		return &transferError{fmt.Errorf("sending package content %.12s: %w", c.SHA256, err)}

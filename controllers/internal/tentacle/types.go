@@ -38,7 +38,8 @@ type Content struct {
 	SHA256, Format string
 	// Size of the archive as it is sent, in bytes.
 	Size int64
-	// Ready tells, where it is set, whether Open can give it by now. An error that wraps ErrNotFetched is waited for.
+	// Ready tells, where it is set, whether Open can give it by now. An error that wraps ErrNotFetched is waited for;
+	// a *ContentError ends the action.
 	Ready func() error
 	// Path on the machine, relative to its home (step.ContentPath).
 	Path string
