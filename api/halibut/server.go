@@ -21,8 +21,9 @@ type Limits struct {
 	// Unauthorised is how many connections may be waiting for authorisation, in all (256) and for each
 	// address or IPv6 /64 (16). When full, the oldest of the address with most is closed.
 	Unauthorised, UnauthorisedPerAddress int
-	// Authorised is how many authorised connections may be open, in all (1024) and for each certificate (256). A peer
-	// that has its share gets a new one for the one that idled longest, unless all are in use.
+	// Authorised is how many authorised connections may be open, in all (2048) and for each certificate (256). A peer
+	// that has its share gets a new one for the one that idled longest. Where all are in use it gets more, as long as
+	// less than half of all are open.
 	Authorised, AuthorisedPerPeer int
 	// Computing is how many handshakes may compute at once (the number of CPUs).
 	Computing int
@@ -144,7 +145,7 @@ func (config *ServerConfig) setDefaults() {
 	setDefault(&l.Handshake, 10*time.Second)
 	setDefault(&l.Unauthorised, 256)
 	setDefault(&l.UnauthorisedPerAddress, 16)
-	setDefault(&l.Authorised, 1024)
+	setDefault(&l.Authorised, 2048)
 	setDefault(&l.AuthorisedPerPeer, 256)
 	setDefault(&l.Computing, runtime.NumCPU())
 	setDefault(&l.FirstByte, 10*time.Minute)

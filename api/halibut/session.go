@@ -18,7 +18,8 @@ type session struct {
 	source string
 
 	// The server's lock guards these. peer and who, its certificate's thumbprint, are not changed after authorised is
-	// set. idle is since when it is not busy. One that was ousted answers no more.
+	// set. idle is since when it waits for NEXT, or zero: before, and after PROCEED, a request may be on its way. One
+	// that was ousted answers no more.
 	authorised bool
 	busy       bool
 	ousted     bool
@@ -150,15 +151,15 @@ func (s *Server) enter(c *session) (victim *session, err error) {
 	s.gate.leave(c)
 	open, own, oldest := s.beside(c)
 	switch {
-	case own >= limits.AuthorisedPerPeer && oldest == nil:
-		return nil, fmt.Errorf("it has %d connections already, and calls on all of them", own)
-	case own >= limits.AuthorisedPerPeer:
+	case own >= limits.AuthorisedPerPeer && oldest != nil:
 		oldest.ousted = true
 		victim = oldest
+	case own >= limits.AuthorisedPerPeer && open >= limits.Authorised/2: // the rest is for others
+		return nil, fmt.Errorf("it has %d connections already, all of them in use", own)
 	case open >= limits.Authorised:
 		return nil, fmt.Errorf("there are %d connections already", open)
 	}
-	c.authorised, c.idle = true, time.Now()
+	c.authorised = true
 	return victim, nil
 }
 
@@ -174,7 +175,7 @@ func (s *Server) beside(c *session) (open, own int, oldest *session) {
 			continue
 		}
 		own++
-		if !other.busy && (oldest == nil || other.idle.Before(oldest.idle)) {
+		if !other.idle.IsZero() && (oldest == nil || other.idle.Before(oldest.idle)) {
 			oldest = other
 		}
 	}
@@ -218,7 +219,7 @@ func (c *session) exchange(wire *conn) (again bool, err error) {
 	case line != lineNext:
 		return false, protocolErrorf("%q where NEXT or END belongs", line)
 	}
-	if !c.allowed() {
+	if !c.allowed() || !c.wake() {
 		return false, nil
 	}
 	if _, err := io.WriteString(wire, lineProceed+crlf); err != nil {
@@ -227,12 +228,21 @@ func (c *session) exchange(wire *conn) (again bool, err error) {
 	return true, nil
 }
 
-// begin notes that a request is under way; it is false when the server closes, or wants the connection closed.
+// wake notes that another request comes; it is false when the connection has to make room.
+func (c *session) wake() bool {
+	s := c.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.idle = time.Time{}
+	return !c.ousted
+}
+
+// begin notes that a request is under way; it is false when the server closes.
 func (c *session) begin() bool {
 	s := c.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.busy = !s.closing && !c.ousted
+	c.busy = !s.closing
 	return c.busy
 }
 
