@@ -1,6 +1,7 @@
 package binding
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -66,7 +67,7 @@ func ran(name, hash string, phase v1alpha1.RunPhase, purpose v1alpha1.RunPurpose
 		}
 		f.Chain = append(f.Chain, v1alpha1.DeploymentRun{
 			ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), Annotations: map[string]string{v1alpha1.AnnotationWish: hash}},
-			Spec:       v1alpha1.DeploymentRunSpec{Release: "1.0.0", Purpose: purpose},
+			Spec:       v1alpha1.DeploymentRunSpec{Project: "shop", Environment: "production", Release: "1.0.0", Purpose: purpose},
 			Status:     v1alpha1.DeploymentRunStatus{Phase: phase, Targets: v1alpha1.RunTargetCounts{Succeeded: 1}, StartTime: &metav1.Time{Time: now}, FinishTime: &metav1.Time{Time: now}},
 		})
 	}
@@ -83,6 +84,13 @@ func begun(names ...string) func(*facts) {
 
 func skipped(name string) func(*facts) {
 	return func(f *facts) { f.Skipped = map[types.UID]bool{types.UID("uid-" + name): true} }
+}
+
+// full is a target of as many other projects as one may have.
+func full(t *v1alpha1.DeploymentTarget) {
+	for i := range wish.MaxInstalled {
+		t.Status.Installed = append(t.Status.Installed, v1alpha1.InstalledRelease{Project: fmt.Sprintf("other-%d", i), Environment: "production"})
+	}
 }
 
 // notBegun has the newest run end before it chose its targets.
@@ -124,6 +132,8 @@ func TestDecide(t *testing.T) {
 			targets(web("a", has(snap, bad, "c")), web("b"))), stateProgressing, v1alpha1.ReasonRunning, convergence},
 		"only the left-out one is missing": {world(ran("r", "", v1alpha1.RunSucceeded, rollout), ran("c", "", v1alpha1.RunFailed, convergence),
 			targets(web("a", has(snap, bad, "c")), web("b", has(snap, ok, "r")))), stateHeld, v1alpha1.ReasonTargetsFailed, ""},
+		"a full target never shows it, and is tried once more": {world(ran("r", "", v1alpha1.RunSucceeded, rollout), begun("web-1"), targets(web("web-1", full))),
+			stateProgressing, v1alpha1.ReasonRunning, convergence},
 		"a convergence that failed before it chose targets is not made again": {world(ran("r", "", v1alpha1.RunSucceeded, rollout), ran("c", "", v1alpha1.RunFailed, convergence), notBegun,
 			targets(web("a", has(snap, ok, "r")), web("b"))), stateHeld, v1alpha1.ReasonTargetsFailed, ""},
 		"a retry token makes it again": {world(ran("r", "", v1alpha1.RunSucceeded, rollout), ran("c", "", v1alpha1.RunFailed, convergence), notBegun,

@@ -78,7 +78,7 @@ func recording(f facts, _ survey, d *decision) bool {
 		if !f.Begun[t.UID] || t.Spec.Cordoned {
 			continue
 		}
-		if !wish.Shows(wish.Installed(t, f.Binding.Spec.Project, f.Binding.Spec.Environment), newest, f.Chain) {
+		if !wish.Shows(t, newest, f.Chain) {
 			return d.is(stateProgressing, v1alpha1.ReasonRecording, "run %s has ended; target %s does not show its result yet", newest.Name, t.Name)
 		}
 	}

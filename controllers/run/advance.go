@@ -12,6 +12,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
 	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/wish"
 )
 
 // The least time between two writes of progress to the slices of a run, by its size.
@@ -135,23 +136,11 @@ func planTarget(f facts, name string, was v1alpha1.SliceTarget) plan.Target {
 	case t.Status.Health == v1alpha1.HealthUntrusted:
 		pt.Availability = plan.Untrusted
 		pt.Reason, pt.Message = readyReason(t)
-	case tooMany(t, f.Run.Spec.Project, f.Run.Spec.Environment):
+	case wish.Full(t, f.Run.Spec.Project, f.Run.Spec.Environment):
 		pt.Availability = plan.Full
-		pt.Message = fmt.Sprintf("it has %d pairs of project and environment already", maxInstalled)
+		pt.Message = fmt.Sprintf("it has %d pairs of project and environment already", wish.MaxInstalled)
 	}
 	return pt
-}
-
-// maxInstalled is how many pairs of project and environment a target holds.
-const maxInstalled = 32
-
-func tooMany(t *v1alpha1.DeploymentTarget, project, environment v1alpha1.ObjectName) bool {
-	for _, row := range t.Status.Installed {
-		if row.Project == string(project) && row.Environment == string(environment) {
-			return false
-		}
-	}
-	return len(t.Status.Installed) >= maxInstalled
 }
 
 func readyReason(t *v1alpha1.DeploymentTarget) (reason, message string) {

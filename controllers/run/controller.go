@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/tools/events"
@@ -32,6 +33,9 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 
 	lives *lives
+	// waitsFrom is when this process first found a run to wait for what targets show.
+	waitsFrom time.Time
+	firstWait sync.Once
 }
 
 // New makes a Reconciler for the manager.

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -20,6 +21,8 @@ const (
 	showAgain = time.Second
 	// showWithin bounds how long a run that was deleted waits for its targets.
 	showWithin = 30 * time.Second
+	// recordWithin bounds how long a binding's run, and all that is queued behind it, waits for them.
+	recordWithin = 5 * time.Minute
 )
 
 // recording keeps a binding's run from choosing its targets until they show what the run before did to them: comparing
@@ -42,9 +45,22 @@ func (r *Reconciler) recording(ctx context.Context, f facts) (obstacle, error) {
 	if err != nil || target == "" {
 		return obstacle{}, err
 	}
+	if r.Now().Sub(r.recordingSince(&newest)) > recordWithin {
+		ctrl.LoggerFrom(ctx).Info("begins though a target does not show the run before", "before", newest.Name, "target", target)
+		return obstacle{}, nil
+	}
 	o := waitFor(v1alpha1.ReasonRecording, "run %s has ended; target %s does not show its result yet", newest.Name, target)
 	o.Again = showAgain
 	return o, nil
+}
+
+// recordingSince is since when targets could show a run: nobody wrote that down while no operator was there.
+func (r *Reconciler) recordingSince(run *v1alpha1.DeploymentRun) time.Time {
+	r.firstWait.Do(func() { r.waitsFrom = r.Now() })
+	if end := run.Status.FinishTime.Time; end.After(r.waitsFrom) {
+		return end
+	}
+	return r.waitsFrom
 }
 
 // begunBefore are the other runs of the project in the environment that have begun and ended.
@@ -74,7 +90,7 @@ func (r *Reconciler) unshown(ctx context.Context, run *v1alpha1.DeploymentRun, o
 	began := wish.Began(rows.Items, targets)
 	for i := range targets {
 		t := &targets[i]
-		if began[t.UID] && !wish.Shows(wish.Installed(t, run.Spec.Project, run.Spec.Environment), run, older) {
+		if began[t.UID] && !wish.Shows(t, run, older) {
 			return t.Name, nil
 		}
 	}

@@ -89,6 +89,24 @@ func TestABindingsRunWaitsUntilTargetsShowTheRunBefore(t *testing.T) {
 	}
 }
 
+// A target may never come to show what a run did, as where its status cannot be written. The next run, and those behind it,
+// wait for it not for ever.
+func TestABindingsRunWaitsForTheRunBeforeNotForEver(t *testing.T) {
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	first := ended("first", now)
+	web := aTarget("web-1")
+	s := newStub(t, web, first, sliceOf(first, web))
+	s.now = now.Add(time.Hour) // nobody was there: the targets get their time all the same
+	aBinding(s)
+	s.pass("next")
+	s.now = s.now.Add(recordWithin)
+	if c := s.pass("next").Status.Conditions[0]; c.Reason != v1alpha1.ReasonRecording {
+		t.Fatalf("%s: %s", c.Reason, c.Message)
+	}
+	s.now = s.now.Add(time.Second)
+	s.turns("the run begins", s.in("next", v1alpha1.RunRunning), "next")
+}
+
 // shows writes what a target has into its status.
 func (s *stub) shows(target string, run types.UID, snapshot string) {
 	s.t.Helper()

@@ -10,10 +10,11 @@ import (
 
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/wish"
 )
 
 // maxInstalled bounds status.installed.
-const maxInstalled = 32
+const maxInstalled = wish.MaxInstalled
 
 // merge takes the rows of runs into what is written; the newest of each project and environment wins.
 func merge(written, rows []v1alpha1.InstalledRelease) []v1alpha1.InstalledRelease {

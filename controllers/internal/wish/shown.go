@@ -45,11 +45,20 @@ func each(slices []v1alpha1.DeploymentRunSlice, targets []v1alpha1.DeploymentTar
 	}
 }
 
+// MaxInstalled is how many pairs of project and environment a target's status holds.
+const MaxInstalled = 32
+
+// Full tells whether the target takes no further pair of project and environment, and does not have this one.
+func Full(t *v1alpha1.DeploymentTarget, project, environment v1alpha1.ObjectName) bool {
+	return len(t.Status.Installed) >= MaxInstalled && Installed(t, project, environment) == nil
+}
+
 // Shows tells whether a target's row speaks of the run or of a newer one. Other runs that are older help where times,
-// which have seconds, do not tell.
-func Shows(row *v1alpha1.InstalledRelease, run *v1alpha1.DeploymentRun, older []v1alpha1.DeploymentRun) bool {
+// which have seconds, do not tell. A full target will never have a row, so there is nothing to wait for.
+func Shows(t *v1alpha1.DeploymentTarget, run *v1alpha1.DeploymentRun, older []v1alpha1.DeploymentRun) bool {
+	row := Installed(t, run.Spec.Project, run.Spec.Environment)
 	if row == nil {
-		return false
+		return Full(t, run.Spec.Project, run.Spec.Environment)
 	}
 	if row.RunUID == run.UID {
 		return true

@@ -1,6 +1,7 @@
 package wish
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -101,5 +102,24 @@ func TestChain(t *testing.T) {
 	}
 	if len(since.ConvergenceFailures("again")) != 0 {
 		t.Error("a new retry token lets them in again")
+	}
+}
+
+func TestAFullTargetNeverShowsAnotherProject(t *testing.T) {
+	r := run("r", "w1", "1", v1alpha1.RunSucceeded, v1alpha1.PurposeRollout)
+	r.Spec.Project, r.Spec.Environment = "shop", "production"
+	web := target("web-1", "web")
+	for i := range MaxInstalled {
+		if Shows(&web, &r, nil) {
+			t.Fatalf("with %d other projects there is room for it", i)
+		}
+		web.Status.Installed = append(web.Status.Installed, v1alpha1.InstalledRelease{Project: fmt.Sprintf("other-%d", i), Environment: "production"})
+	}
+	if !Shows(&web, &r, nil) {
+		t.Error("it is waited for, and will never come")
+	}
+	web.Status.Installed[0].Project = "shop"
+	if Shows(&web, &r, nil) {
+		t.Error("its row speaks of an older run")
 	}
 }
