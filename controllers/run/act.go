@@ -114,7 +114,7 @@ type prepared struct {
 }
 
 // enter writes the decision into the rows and prepares what starts. An action that can never be prepared ends at once; one
-// that cannot be prepared yet has no row, so that the plan asks for it again.
+// that cannot be prepared yet has no row for some time, so that the plan asks for it again.
 func (r *Reconciler) enter(ctx context.Context, f facts, l *live, d plan.Decision) prepared {
 	for _, end := range d.End {
 		row := l.touch(end.Key)
@@ -123,12 +123,17 @@ func (r *Reconciler) enter(ctx context.Context, f facts, l *live, d plan.Decisio
 	var p prepared
 	for _, start := range d.Start {
 		if p.held.Phase != "" && r.Now().Sub(f.Now) > patience {
-			break
+			l.noteHeld(start.Key, f.Now)
+			continue
 		}
 		action, err := r.prepare(ctx, f, l, start)
+		if err != nil {
+			err = l.hold(f, start.Key, err)
+		}
 		var never *endError
 		switch {
 		case err == nil:
+			delete(l.held, start.Key)
 			row := l.touch(start.Key)
 			row.Attempt, row.Phase, row.StartTime, row.Host = start.Attempt, v1alpha1.StepRunning, f.Now, action.Machine.Address
 			p.actions = append(p.actions, action)
@@ -136,29 +141,13 @@ func (r *Reconciler) enter(ctx context.Context, f facts, l *live, d plan.Decisio
 			row := l.touch(start.Key)
 			row.Phase, row.Reason, row.Message, row.EndTime = v1alpha1.StepFailed, never.reason, cut(never.Error(), maxMessage), f.Now
 			p.ended = true
+			delete(l.held, start.Key)
 		default:
 			ctrl.LoggerFrom(ctx).Info("cannot begin an action yet", "target", start.Target, "step", start.Step, "why", err.Error())
-			p.held = firstHeld(p.held, start, err)
+			p.held = firstHeld(p.held, start, err, heldAtMost(f.Stop))
 		}
 	}
 	return p
-}
-
-// firstHeld keeps the first of the reasons for which starts wait, and the shortest pause.
-func firstHeld(before obstacle, start plan.Start, err error) obstacle {
-	o := waitFor(v1alpha1.ReasonNotPrepared, "%s cannot begin on %s yet: %v", start.Step, start.Target, err)
-	var wait *waitError
-	if errors.As(err, &wait) {
-		o = wait.obstacle
-	}
-	if o.Again == 0 {
-		o.Again = retryPrepare
-	}
-	if before.Phase == "" {
-		return o
-	}
-	before.Again = min(before.Again, o.Again)
-	return before
 }
 
 // prepare composes an action that has never been sent, once its package is there.

@@ -55,7 +55,9 @@ func (r *Reconciler) decide(ctx context.Context, f facts, l *live) (time.Duratio
 	r.send(f, l, decision, p.actions)
 	untold := r.resume(ctx, f, l)
 	again = soonest(again, untold)
-	describeProgress(f, plan.Summarize(planFacts(f, l)), p.held)
+	now := planFacts(f, l)
+	now.Held = l.held
+	describeProgress(f, plan.Summarize(now), p.held)
 	switch {
 	case decision.Outcome != nil:
 		return r.conclude(ctx, f, l, *decision.Outcome, untold)

@@ -26,6 +26,8 @@ type live struct {
 	outputs map[string]map[string]string
 	// packages of the release, nil where this process has not seen them.
 	packages []v1alpha1.ResolvedPackage
+	// held are the actions that cannot begin, and since when.
+	held map[plan.Key]time.Time
 	// dirty are the slices whose rows changed since they were written.
 	dirty   map[int]bool
 	flushed time.Time
@@ -141,7 +143,7 @@ func (r *Reconciler) take(ctx context.Context, f facts) (*live, error) {
 		return nil, err
 	}
 	l := &live{process: process, leaves: map[string]v1alpha1.Leaf{}, targets: map[string]place{}, rows: map[plan.Key]*row{},
-		outputs: map[string]map[string]string{}, dirty: map[int]bool{}}
+		outputs: map[string]map[string]string{}, dirty: map[int]bool{}, held: map[plan.Key]time.Time{}}
 	for _, leaf := range v1alpha1.Leaves(process.Steps) {
 		l.leaves[leaf.Path] = leaf
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -38,13 +39,14 @@ func (r *Reconciler) lookup(ctx context.Context, namespace string) func(v1alpha1
 	}
 }
 
-// once reads an object that has not been read yet. Only that it is not there is an answer; other errors may pass.
+// once reads an object that has not been read yet. That it is not there is an answer, and that the operator may not read
+// it; other errors may pass.
 func once[T client.Object](ctx context.Context, reader client.Reader, namespace, name string, known map[string]T, into T) (T, error) {
 	if object, found := known[name]; found {
 		return object, nil
 	}
 	err := reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, into)
-	if client.IgnoreNotFound(err) != nil {
+	if client.IgnoreNotFound(err) != nil && !apierrors.IsForbidden(err) {
 		err = &readError{err}
 	}
 	if err == nil {

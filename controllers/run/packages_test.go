@@ -8,6 +8,7 @@ import (
 	"time"
 	"weak"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -17,7 +18,8 @@ import (
 )
 
 func TestARunIsLookedAfterWhileItsPackageIsFetchedAgain(t *testing.T) {
-	s := newStage(t, process(script("prepare"), deploy("install"), script("smoke")), []string{"web-1"}, []string{"web-2"})
+	short := func(m *v1alpha1.StepModifiers) { m.Timeout = &metav1.Duration{Duration: 10 * time.Minute} }
+	s := newStage(t, process(script("prepare", short), deploy("install"), script("smoke")), []string{"web-1"}, []string{"web-2"})
 	s.passes()
 	s.packageState = packages.Pending
 	s.ends("web-1", "prepare", tentacle.OutcomeSucceeded)
@@ -25,7 +27,7 @@ func TestARunIsLookedAfterWhileItsPackageIsFetchedAgain(t *testing.T) {
 	if row := s.row("web-1", "prepare"); row.Phase != v1alpha1.StepSucceeded {
 		t.Errorf("the row of what has ended says %s", row.Phase)
 	}
-	s.clock = s.clock.Add(3 * time.Hour)
+	s.clock = s.clock.Add(30 * time.Minute)
 	s.passes()
 	if !s.cancelled[s.ticket("web-2", "prepare")] {
 		t.Error("what takes too long is not cancelled")

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/identity"
@@ -65,6 +67,20 @@ func TestAnAPIServerThatIsAwayFailsNoStep(t *testing.T) {
 	}
 	if got := waits(run); !strings.HasPrefix(got, "Running Running: ") {
 		t.Errorf("the run says %s", got)
+	}
+}
+
+func TestAValueThatMayNotBeReadFailsTheStep(t *testing.T) {
+	s := newStage(t, secretive(), []string{"web-1"})
+	s.reads = func(read string) error {
+		if read == "db" {
+			return apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, read, nil)
+		}
+		return nil
+	}
+	run := s.passes()
+	if row := s.row("web-1", "install"); row.Phase != v1alpha1.StepFailed || row.Reason != v1alpha1.ReasonVariableMissing || run.Status.Phase != v1alpha1.RunFailed {
+		t.Errorf("the row says %s (%s), the run %s", row.Phase, row.Reason, run.Status.Phase)
 	}
 }
 

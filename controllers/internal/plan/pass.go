@@ -150,6 +150,10 @@ func (p *pass) row(k Key) Row {
 // start decides that an action begins.
 func (p *pass) start(s *step, m *machine, l leaf, inFlight int) {
 	k := Key{Target: m.Name, Step: l.path}
+	if _, held := p.f.Held[k]; held {
+		p.running++ // nothing further begins in its place
+		return
+	}
 	attempt := p.row(k).Attempt + 1
 	p.d.Start = append(p.d.Start, Start{Key: k, Attempt: attempt, Final: p.completes(m, l.path)})
 	p.decided[k] = Row{Phase: v1alpha1.StepRunning, Attempt: attempt, StartTime: p.f.Now}

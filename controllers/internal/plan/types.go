@@ -106,6 +106,9 @@ type Facts struct {
 	// Rows by action. Rows of unknown targets or steps are ignored. A row that has ended is final: a report that comes
 	// after it is not written over it.
 	Rows map[Key]Row
+	// Held are actions that could not begin though Next decided it. They count as not begun in a summary; Next shall be
+	// given none, so that it decides it again.
+	Held map[Key]time.Time
 	// Stop is the wish to end early, StopSince when it was first seen.
 	Stop      Stop
 	StopSince time.Time

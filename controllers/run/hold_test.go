@@ -1,0 +1,88 @@
+package run
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/packages"
+	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+)
+
+// supersede has the binding that made the run wish another release.
+func (s *stage) supersede() {
+	s.t.Helper()
+	binding := &v1alpha1.ReleaseBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop-production", UID: "binding"},
+		Spec: v1alpha1.ReleaseBindingSpec{Project: "shop", Environment: "production", Release: "2.0.0"}}
+	next := aRelease()
+	next.Name, next.Spec.Version, next.Status.Snapshot = "shop-2.0.0", "2.0.0", "shop-2.0.0-0123456789"
+	for _, o := range []client.Object{binding, next} {
+		if err := s.client.Create(s.t.Context(), o); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	run := &v1alpha1.DeploymentRun{}
+	if err := s.client.Get(s.t.Context(), client.ObjectKey{Namespace: "shop", Name: "run"}, run); err != nil {
+		s.t.Fatal(err)
+	}
+	run.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(binding, v1alpha1.GroupVersion.WithKind("ReleaseBinding"))}
+	if err := s.client.Update(s.t.Context(), run); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestWhatCannotBeginIsNotWaitedForForEver(t *testing.T) {
+	child := func(s v1alpha1.Step) v1alpha1.ChildStep {
+		return v1alpha1.ChildStep{Name: s.Name, StepModifiers: s.StepModifiers}
+	}
+	rolling := v1alpha1.Step{Name: "web", Steps: []v1alpha1.ChildStep{child(script("stop")), child(deploy("install"))}}
+	for name, tt := range map[string]struct {
+		superseded bool
+		waits      time.Duration
+	}{
+		"a run that goes on":       {false, time.Hour},
+		"a run that is superseded": {true, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, process(rolling), []string{"web-1", "web-2"})
+			s.passes()
+			s.packageState = packages.Pending
+			s.ends("web-1", "web/stop", tentacle.OutcomeSucceeded)
+			s.passes()
+			if tt.superseded {
+				s.supersede()
+			}
+			s.clock = s.clock.Add(tt.waits / 2)
+			if run := s.passes(); run.Status.Phase.IsTerminal() || s.row("web-1", "web/install").Phase != "" {
+				t.Fatalf("it did not wait: the run is %s, the row %+v", run.Status.Phase, s.row("web-1", "web/install"))
+			}
+			s.clock = s.clock.Add(tt.waits)
+			run := s.passes()
+			row := s.row("web-1", "web/install")
+			if row.Phase != v1alpha1.StepFailed || row.Reason != v1alpha1.ReasonPackagePending || !strings.Contains(row.Message, "package web 1.0.0 is being fetched") {
+				t.Errorf("the row says %s (%s): %s", row.Phase, row.Reason, row.Message)
+			}
+			if run.Status.Phase != v1alpha1.RunFailed {
+				t.Errorf("the run says %s", waits(run))
+			}
+		})
+	}
+}
+
+func TestATargetOnWhichNothingBeganDoesNotRun(t *testing.T) {
+	s := newStage(t, process(deploy("install")), []string{"web-1", "web-2"})
+	s.packageState = packages.Pending
+	run := s.passes()
+	if n := run.Status.Targets; n.Running != 0 || n.Pending != 2 {
+		t.Errorf("the run counts %+v", n)
+	}
+	s.packageState = packages.Ready
+	run = s.passes()
+	if n := run.Status.Targets; n.Running != 2 || n.Pending != 0 {
+		t.Errorf("the run counts %+v", n)
+	}
+}
