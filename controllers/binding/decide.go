@@ -157,13 +157,11 @@ func look(f facts) survey {
 
 // add sorts one target into the survey.
 func (s *survey) add(f facts, t *v1alpha1.DeploymentTarget, failed map[types.UID]bool) {
-	spec, snapshot := f.Binding.Spec, f.Release.Status.Snapshot
-	current := wish.UpToDate(t, spec.Project, spec.Environment, snapshot)
-	if current {
+	current := wish.UpToDate(t, f.Binding.Spec.Project, f.Binding.Spec.Environment, f.Release.Status.Snapshot)
+	switch {
+	case current:
 		s.counts.UpToDate++
-	}
-	refused := f.Refused[t.UID] && !current
-	if refused || failedHere(wish.Installed(t, spec.Project, spec.Environment), snapshot) {
+	case f.failedHere(t):
 		s.counts.Failed++
 	}
 	switch wish.ReachOf(t, f.NeverChecked[t.Name]) {
@@ -183,13 +181,20 @@ func (s *survey) add(f facts, t *v1alpha1.DeploymentTarget, failed map[types.UID
 	case !wish.JournalRead(t) && !f.NeverChecked[t.Name]:
 		s.unread = append(s.unread, t)
 	case current:
-	case refused || wish.LeftOut(t, spec.Project, spec.Environment, failed):
+	case f.leftOut(t, failed):
 		s.leftOut = append(s.leftOut, t)
 	default:
 		s.outdated = append(s.outdated, t)
 	}
 }
 
-func failedHere(row *v1alpha1.InstalledRelease, snapshot string) bool {
-	return row != nil && row.Phase == v1alpha1.InstalledFailed && row.Snapshot == snapshot
+// failedHere tells whether the release, as it is wished, failed on the target.
+func (f facts) failedHere(t *v1alpha1.DeploymentTarget) bool {
+	row := wish.Installed(t, f.Binding.Spec.Project, f.Binding.Spec.Environment)
+	return f.Refused[t.UID] || row != nil && row.Phase == v1alpha1.InstalledFailed && row.Snapshot == f.Release.Status.Snapshot
+}
+
+// leftOut tells whether the target failed to converge.
+func (f facts) leftOut(t *v1alpha1.DeploymentTarget, failed map[types.UID]bool) bool {
+	return f.Refused[t.UID] || wish.LeftOut(t, f.Binding.Spec.Project, f.Binding.Spec.Environment, failed)
 }
