@@ -180,8 +180,7 @@ func (r *Reconciler) settleRow(f facts, l *live, k plan.Key, report tentacle.Rep
 	}
 	row.ExitCode, row.Reason, row.Message = report.ExitCode, report.Reason, cut(report.Message, maxMessage)
 	row.seconds = strconv.FormatFloat(report.Seconds, 'f', 1, 64)
-	size, _ := r.Logs.Size(f.Run.Namespace, f.Run.Name, k.Target, k.Step, row.Attempt)
-	row.log = &v1alpha1.ActionLog{Size: size}
+	row.log = &v1alpha1.ActionLog{Size: report.LogSize}
 	switch report.Outcome {
 	case tentacle.OutcomeSucceeded:
 		row.Phase, row.Reason, row.Message = v1alpha1.StepSucceeded, "", ""

@@ -55,8 +55,8 @@ type Packages interface {
 type Logs interface {
 	// Sink takes the output of one action.
 	Sink(namespace, run, target, step string, attempt int32) tentacle.LogSink
-	// Size tells how long that output is, in bytes of text, and whether it is kept here.
-	Size(namespace, run, target, step string, attempt int32) (size int64, kept bool)
+	// Kept tells whether that output is here, without reading it.
+	Kept(namespace, run, target, step string, attempt int32) bool
 	// Delete drops the output of a whole run.
 	Delete(namespace, run string) error
 }

@@ -186,7 +186,7 @@ func (r *Reconciler) missLogs(run *v1alpha1.DeploymentRun, l *live) {
 		if row.log == nil || row.log.Size == 0 || row.log.Reason != "" {
 			continue
 		}
-		if _, kept := r.Logs.Size(run.Namespace, run.Name, k.Target, k.Step, row.Attempt); !kept {
+		if !r.Logs.Kept(run.Namespace, run.Name, k.Target, k.Step, row.Attempt) {
 			row.log = &v1alpha1.ActionLog{Size: row.log.Size, Reason: v1alpha1.ReasonLogUnavailable}
 			l.dirty[l.targets[k.Target].slice] = true
 		}

@@ -245,5 +245,5 @@ func (s *stage) Open(string) (io.ReadCloser, error) { return nil, io.EOF }
 func (s *stage) Sink(string, string, string, string, int32) tentacle.LogSink {
 	return nil
 }
-func (s *stage) Size(string, string, string, string, int32) (size int64, kept bool) { return 0, true }
-func (s *stage) Delete(string, string) error                                        { return nil }
+func (s *stage) Kept(string, string, string, string, int32) bool { return true }
+func (s *stage) Delete(string, string) error                     { return nil }

@@ -155,5 +155,5 @@ func (nowhere) Delete(string, string) error           { return nil }
 func (nowhere) For(context.Context, string) (*tentacle.Identity, error) {
 	return &tentacle.Identity{Namespace: "shop"}, nil
 }
-func (nowhere) Sink(string, string, string, string, int32) tentacle.LogSink        { return nil }
-func (nowhere) Size(string, string, string, string, int32) (size int64, kept bool) { return 0, true }
+func (nowhere) Sink(string, string, string, string, int32) tentacle.LogSink { return nil }
+func (nowhere) Kept(string, string, string, string, int32) bool             { return true }

@@ -16,6 +16,9 @@ func TestAMachineIsToldOfAResultOnlyOnceItIsWritten(t *testing.T) {
 	s.passes()
 	s.ends("web-1", "install", tentacle.OutcomeSucceeded)
 	ticket := s.ticket("web-1", "install")
+	report := s.reports[ticket]
+	report.LogSize = 42
+	s.reports[ticket] = report
 	for range 3 { // the write is joined with what comes later
 		if _, _, err := s.pass(); err != nil {
 			t.Fatal(err)
@@ -36,6 +39,9 @@ func TestAMachineIsToldOfAResultOnlyOnceItIsWritten(t *testing.T) {
 	}
 	s.writes = func(string) error { return nil }
 	s.passes()
+	if log := s.row("web-1", "install").Log; log == nil || log.Size != 42 {
+		t.Errorf("the row says of the output: %+v", log)
+	}
 	if s.row("web-1", "install").Phase != v1alpha1.StepSucceeded || !s.completed[ticket] || s.dispatched[ticket].Ticket != "" {
 		t.Errorf("the row says %s; told of its end: %t", s.row("web-1", "install").Phase, s.completed[ticket])
 	}

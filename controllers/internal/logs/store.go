@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,15 +25,10 @@ const (
 	maxTail         = 128 << 10
 	// maxText bounds one entry, so that a line is always found again in the last maxTail bytes of its file.
 	maxText = tentacle.MaxEntry
-	// pruneAfter is how much is written before the size of all logs is looked at again.
-	pruneAfter = 256 << 20
 )
 
 // notice is the last line of a log that is not whole.
 const notice = "the rest of this log was not kept: it is larger than 64 MiB"
-
-// pruneEvery is the least time between two looks at the size of all logs.
-const pruneEvery = time.Minute
 
 // ErrNotKept is returned for output that this operator does not have.
 var ErrNotKept = errors.New("this operator does not have that output")
@@ -79,18 +73,14 @@ func (s *Store) Sink(namespace, run, target, step string, attempt int32) operato
 	return &sink{store: s, path: path, err: err, last: -1}
 }
 
-// Size tells how long the text of that output is, in bytes, and whether it is here.
-func (s *Store) Size(namespace, run, target, step string, attempt int32) (size int64, kept bool) {
+// Kept tells whether that output is here.
+func (s *Store) Kept(namespace, run, target, step string, attempt int32) bool {
 	path, err := s.path(namespace, run, target, step, attempt)
 	if err != nil {
-		return 0, false
+		return false
 	}
-	file, err := os.Open(path)
-	if err != nil {
-		return 0, false
-	}
-	defer file.Close()
-	return copyText(io.Discard, file), true
+	_, err = os.Stat(path)
+	return err == nil
 }
 
 // Delete drops the output of a whole run.
@@ -113,6 +103,7 @@ type sink struct {
 	mu   sync.Mutex
 	last int64 // -1 until the file was looked at
 	size int64
+	text int64 // of size, what is the action's own
 }
 
 // Append writes the entries that the file does not have yet.
@@ -128,10 +119,13 @@ func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
 		}
 	}
 	var lines bytes.Buffer
+	text := int64(0)
 	for i, entry := range out {
 		if n := seq + int64(i); n > k.last {
 			k.last = n
-			fmt.Fprintf(&lines, "%d\t%c\t%s\t%s\n", n, letter(entry.Source), entry.Occurred.UTC().Format(time.RFC3339Nano), oneLine(entry.Text))
+			line := oneLine(entry.Text)
+			fmt.Fprintf(&lines, "%d\t%c\t%s\t%s\n", n, letter(entry.Source), entry.Occurred.UTC().Format(time.RFC3339Nano), line)
+			text += int64(len(line) + 1)
 		}
 	}
 	if lines.Len() == 0 || k.size > maxAction {
@@ -141,9 +135,31 @@ func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
 	if k.size > maxAction {
 		lines.Reset()
 		fmt.Fprintf(&lines, "%d\tE\t%s\t%s\n", k.last, time.Now().UTC().Format(time.RFC3339Nano), notice)
+		text = int64(len(notice) + 1)
 	}
 	k.store.wrote(int64(lines.Len()))
-	return k.write(lines.Bytes())
+	if err := k.write(lines.Bytes()); err != nil {
+		return err
+	}
+	k.text += text
+	return nil
+}
+
+// Size is how long the text is that the file has, in bytes. It is counted as it is written, and read only where an
+// earlier process wrote it.
+func (k *sink) Size() int64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.err != nil {
+		return 0
+	}
+	if _, err := os.Stat(k.path); err != nil {
+		return 0
+	}
+	if k.last < 0 && k.open() != nil {
+		return 0
+	}
+	return k.text
 }
 
 // oneLine makes an entry what the file needs it to be. A Tentacle of ours sends nothing else.
@@ -188,6 +204,7 @@ func (k *sink) create() (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
 		return nil, err
 	}
+	k.text = 0
 	return os.OpenFile(k.path, flags, 0o600)
 }
 
@@ -220,6 +237,7 @@ func (k *sink) open() error {
 	if err := file.Truncate(k.size); err != nil {
 		return fmt.Errorf("cutting a torn line off a log: %w", err)
 	}
+	k.text = copyText(io.Discard, io.NewSectionReader(file, 0, k.size))
 	lastLine := end[:whole]
 	lastLine = lastLine[bytes.LastIndexByte(bytes.TrimSuffix(lastLine, []byte("\n")), '\n')+1:]
 	if bytes.HasSuffix(lastLine, []byte(notice+"\n")) {
@@ -230,63 +248,4 @@ func (k *sink) open() error {
 		k.last = n
 	}
 	return nil
-}
-
-// wrote counts what is written, and looks at the size of all logs now and then also while no action begins.
-func (s *Store) wrote(n int64) {
-	s.mu.Lock()
-	s.written += n
-	due := s.written > pruneAfter
-	s.mu.Unlock()
-	if due {
-		s.prune()
-	}
-}
-
-// prune drops the oldest runs while all logs together are too large. It looks at most once a minute.
-func (s *Store) prune() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if time.Since(s.pruned) < pruneEvery {
-		return
-	}
-	s.pruned, s.written = time.Now(), 0
-	type runLogs struct {
-		path string
-		size int64
-		time time.Time
-	}
-	runs, total := map[string]*runLogs{}, int64(0)
-	_ = filepath.WalkDir(s.dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return nil //nolint:nilerr // what vanished meanwhile does not count
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return nil //nolint:nilerr // what vanished meanwhile does not count
-		}
-		dir := filepath.Dir(filepath.Dir(path))
-		if runs[dir] == nil {
-			runs[dir] = &runLogs{path: dir}
-		}
-		runs[dir].size += info.Size()
-		total += info.Size()
-		if info.ModTime().After(runs[dir].time) {
-			runs[dir].time = info.ModTime()
-		}
-		return nil
-	})
-	oldest := make([]*runLogs, 0, len(runs))
-	for _, r := range runs {
-		oldest = append(oldest, r)
-	}
-	slices.SortFunc(oldest, func(a, b *runLogs) int { return a.time.Compare(b.time) })
-	for _, r := range oldest {
-		if total <= s.maxBytes {
-			return
-		}
-		if os.RemoveAll(r.path) == nil {
-			total -= r.size
-		}
-	}
 }

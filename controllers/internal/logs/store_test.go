@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mantledeploy/mantle/api/tentacle"
+	operator "github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
 func entries(texts ...string) []tentacle.ProcessOutput {
@@ -50,11 +51,21 @@ func TestNothingIsKeptTwiceOrLost(t *testing.T) {
 	_ = torn.Close()
 
 	again, _ := Open(dir, 0)
-	if err := again.Sink("shop", "run", "web-1", "web/install", 1).Append(1, entries("a", "b", "c", "", "d", "e")); err != nil {
+	writer := again.Sink("shop", "run", "web-1", "web/install", 1)
+	if err := writer.Append(1, entries("a", "b", "c", "", "d", "e")); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, again); got != "a\nb\nc\nd\ne\n" {
 		t.Errorf("got %q", got)
+	}
+	other, _ := Open(dir, 0)
+	for name, sink := range map[string]operator.LogSink{"one that wrote": writer, "one of another process": other.Sink("shop", "run", "web-1", "web/install", 1)} {
+		if size := sink.Size(); size != 10 {
+			t.Errorf("%s tells of %d bytes", name, size)
+		}
+	}
+	if size := other.Sink("shop", "run", "web-2", "web/install", 1).Size(); size != 0 {
+		t.Errorf("a log that is not there has %d bytes", size)
 	}
 }
 
@@ -75,10 +86,10 @@ func TestTheOldestRunsGo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, kept := s.Size("shop", "one", "web-1", "step", 1); kept {
+	if s.Kept("shop", "one", "web-1", "step", 1) {
 		t.Error("the oldest run is still there")
 	}
-	if size, kept := s.Size("shop", "three", "web-1", "step", 1); !kept || size != 701 {
+	if !s.Kept("shop", "three", "web-1", "step", 1) {
 		t.Error("the newest run is gone")
 	}
 }
@@ -106,7 +117,7 @@ func TestALongLineIsFoundAgain(t *testing.T) {
 func TestALogThatIsTooLargeStaysCut(t *testing.T) {
 	dir := t.TempDir()
 	line := strings.Repeat("x", maxText)
-	seq := int64(1)
+	seq, size := int64(1), int64(0)
 	for range 2 { // also after a restart
 		s, _ := Open(dir, 0)
 		k := s.Sink("shop", "run", "web-1", "web/install", 1)
@@ -116,6 +127,10 @@ func TestALogThatIsTooLargeStaysCut(t *testing.T) {
 			}
 			seq++
 		}
+		if again := k.Size(); size != 0 && again != size {
+			t.Errorf("%d bytes are told, and %d after a restart", size, again)
+		}
+		size = k.Size()
 	}
 	s, _ := Open(dir, 0)
 	path, _ := s.path("shop", "run", "web-1", "web/install", 1)
@@ -123,7 +138,7 @@ func TestALogThatIsTooLargeStaysCut(t *testing.T) {
 		t.Errorf("%v: %v", info, err)
 	}
 	got := read(t, s)
-	if size, kept := s.Size("shop", "run", "web-1", "web/install", 1); !kept || size != int64(len(got)) {
+	if size != int64(len(got)) {
 		t.Errorf("%d bytes are told and %d are given", size, len(got))
 	}
 	if strings.Count(got, notice) != 1 || !strings.HasSuffix(got, notice+"\n") {
@@ -140,7 +155,7 @@ func TestALiveLogSurvivesPruning(t *testing.T) {
 	if err := s.Delete("shop", "run"); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Append(2, entries("after")); err != nil || read(t, s) != "after\n" {
-		t.Errorf("%v, %q", err, read(t, s))
+	if err := k.Append(2, entries("after")); err != nil || read(t, s) != "after\n" || k.Size() != 6 {
+		t.Errorf("%v, %q, told as %d bytes", err, read(t, s), k.Size())
 	}
 }

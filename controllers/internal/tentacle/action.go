@@ -96,9 +96,14 @@ func (p *Pool) tell(act *action, change func(*Report)) {
 
 // end writes the final report.
 func (p *Pool) end(act *action, v verdict) {
+	size := int64(0)
+	if act.Log != nil {
+		size = act.Log.Size()
+	}
 	p.tell(act, func(r *Report) {
 		r.State, r.Outcome, r.Reason, r.Message = Ended, v.outcome, v.reason, v.message
 		r.ExitCode, r.Result, r.Pid, r.Finished = v.exitCode, v.result, v.pid, time.Now()
+		r.LogSize = size
 		if v.result.Seconds > 0 {
 			r.Seconds = v.result.Seconds
 		} else if !r.Begun.IsZero() {

@@ -17,7 +17,7 @@ type follower struct {
 	// ticket is the one that the machine knows; over script service V1 it is not the action's.
 	ticket    tentacle.ScriptTicket
 	scanner   *step.Scanner
-	sink      LogSink
+	sink      appender
 	cancelled <-chan struct{}
 	// dropped is closed once nobody wants to have the script started any more; nil where that never happens.
 	dropped <-chan struct{}
@@ -37,6 +37,11 @@ type follower struct {
 	again bool
 	// glance is how long the next WaitForStatus is held while the script waits for the machine.
 	glance time.Duration
+}
+
+// appender is the half of a LogSink that output goes into.
+type appender interface {
+	Append(seq int64, out []tentacle.ProcessOutput) error
 }
 
 const (

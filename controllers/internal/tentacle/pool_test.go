@@ -72,6 +72,8 @@ func (k *kept) Append(seq int64, out []wire.ProcessOutput) error {
 	return nil
 }
 
+func (k *kept) Size() int64 { return int64(len(k.text())) }
+
 func (k *kept) text() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -163,8 +165,8 @@ func TestAnActionRunsOnce(t *testing.T) {
 			if r.Outcome != tentacle.OutcomeSucceeded || steps(m) != 1 {
 				t.Errorf("ended as %s (%s), ran %d times", r.Outcome, r.Message, steps(m))
 			}
-			if got := a.Log.(*kept).text(); got != "one\n\nthree" {
-				t.Errorf("output %q", got)
+			if got := a.Log.(*kept).text(); got != "one\n\nthree" || r.LogSize != int64(len(got)) {
+				t.Errorf("output %q, told as %d bytes", got, r.LogSize)
 			}
 		})
 	}

@@ -56,6 +56,8 @@ type Barred struct {
 // ignored. seq is the number of the first entry, from 1.
 type LogSink interface {
 	Append(seq int64, out []tentacle.ProcessOutput) error
+	// Size is how much text it has, in bytes. It may read what an earlier process left.
+	Size() int64
 }
 
 // Action is one step to carry out on one machine, once.
@@ -116,4 +118,6 @@ type Report struct {
 	Seconds         float64
 	Pid             int
 	Finished        time.Time
+	// LogSize is how much text the action's LogSink has, in bytes.
+	LogSize int64
 }
