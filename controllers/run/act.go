@@ -23,6 +23,9 @@ const (
 	retryResume  = 5 * time.Second
 )
 
+// readyWithin is how long an action that is taken up waits for its release to be ready. Then the machine is only asked.
+const readyWithin = 5 * time.Minute
+
 // patience is how long a pass goes on preparing after something failed: each failure may have waited for an API server
 // that does not answer, and what is known of other actions must be written.
 const patience = 5 * time.Second
@@ -57,18 +60,28 @@ func (r *Reconciler) takeUp(ctx context.Context, f facts, l *live, start plan.St
 	row := l.rows[start.Key]
 	row.Host = cmp.Or(row.Host, l.host(f, start.Target))
 	action, err := r.compose(ctx, f, l, start)
-	if err != nil {
+	if err != nil && !l.readySoon(f, start.Key, err) {
 		action.Barred = barred(err, f.Stop)
 	}
 	if err != nil && (action.Barred == nil || action.Machine.Address == "") {
 		return err
 	}
+	delete(l.held, start.Key)
 	action.Resume, row.sent = true, true
 	r.Machines.Dispatch(action)
 	if row.CancelSent {
 		r.Machines.Cancel(action.Ticket)
 	}
 	return nil
+}
+
+// readySoon tells whether the release of an action that is taken up may yet become ready, before the machine is asked.
+func (l *live) readySoon(f facts, k plan.Key, err error) bool {
+	var wait *waitError
+	if !errors.As(err, &wait) || wait.Reason != v1alpha1.ReasonReleaseNotReady || f.Stop == plan.Cancel {
+		return false
+	}
+	return f.Now.Sub(l.noteHeld(k, f.Now)) < readyWithin
 }
 
 // barred says why an action is not started where its machine does not know it; nil where the error may soon pass.

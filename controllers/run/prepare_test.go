@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/identity"
@@ -153,6 +154,45 @@ func TestANewLeaderWaitsForAReleaseThatIsDeleted(t *testing.T) {
 	s.passes()
 	if _, sent := s.dispatched[s.ticket("web-1", "install")]; !sent {
 		t.Error("the package was not sent when the release was there again")
+	}
+}
+
+func TestANewLeaderWaitsForAReleaseThatIsNotReadyYet(t *testing.T) {
+	for name, becomesReady := range map[string]bool{"and becomes ready": true, "and stays so": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, process(deploy("install")), []string{"web-1"})
+			s.passes()
+			s.newLeader()
+			s.readyRelease(metav1.ConditionFalse)
+			ticket := s.ticket("web-1", "install")
+			if _, again, err := s.pass(); err != nil || again <= 0 || again > 5*time.Second {
+				t.Errorf("the next pass is in %s, %v", again, err)
+			}
+			if a, asked := s.dispatched[ticket]; asked {
+				t.Fatalf("it was taken up at once: %+v", a.Barred)
+			}
+			if becomesReady {
+				s.readyRelease(metav1.ConditionTrue)
+			}
+			s.clock = s.clock.Add(10 * time.Minute)
+			s.passes()
+			a, asked := s.dispatched[ticket]
+			if !asked || !a.Resume || (a.Barred == nil) != becomesReady || (a.Content != nil) != becomesReady {
+				t.Errorf("asked %t, %+v", asked, a)
+			}
+		})
+	}
+}
+
+func (s *stage) readyRelease(status metav1.ConditionStatus) {
+	s.t.Helper()
+	release := aRelease()
+	if err := s.client.Get(s.t.Context(), client.ObjectKeyFromObject(release), release); err != nil {
+		s.t.Fatal(err)
+	}
+	release.Status.Conditions[0].Status = status
+	if err := s.client.Update(s.t.Context(), release); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
