@@ -5,9 +5,11 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -68,5 +70,54 @@ func TestFilesOfAScriptAreNotReceivedWhereItCannotStart(t *testing.T) {
 	}
 	if got, err := c.UploadFile(t.Context(), "small", halibut.NewDataStreamBytes([]byte("fits"))); err != nil || got.Length != 4 {
 		t.Errorf("an upload for which there is room: %+v, %v", got, err)
+	}
+}
+
+// TestAnUploadUnderWayLeavesTheRoomThatItDoesNotTake has an upload stop in the middle, on a disk that it fills by more than half.
+func TestAnUploadUnderWayLeavesTheRoomThatItDoesNotTake(t *testing.T) {
+	const size = 24 << 20
+	home := filepath.Join(t.TempDir(), "home")
+	a, first := tentacletest.NewCertificate(t, "operator")
+	b, second := tentacletest.NewCertificate(t, "another")
+	e := initialise(t, home, first, second)
+	p := onLittleDisk(t, home, e)
+	content, sender := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := operator(t, e, a).UploadFile(t.Context(), "large", halibut.NewDataStream(size, func() (io.ReadCloser, error) { return content, nil }))
+		ended <- err
+	}()
+	if _, err := sender.Write(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	upload := func(c *tentacle.Client, mebibytes int) error {
+		_, err := c.UploadFile(t.Context(), "other", halibut.NewDataStreamBytes(make([]byte, mebibytes<<20)))
+		return err
+	}
+	if err := upload(operator(t, e, a), 12); err == nil || !strings.Contains(err.Error(), "for what is being received already") {
+		t.Errorf("an upload for which the first leaves no room: %v", err)
+	}
+	if err := upload(operator(t, e, b), 10); err != nil {
+		t.Errorf("another operator has half of the room: %v", err)
+	}
+	if _, err := sender.Write(make([]byte, size-2<<20)); err != nil {
+		t.Fatal(err)
+	}
+	spool := filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "root", home, ".tentacle", "spool", "*")
+	eventually(t, "most of the first is spooled", func() bool {
+		names, _ := filepath.Glob(spool)
+		return slices.ContainsFunc(names, func(name string) bool {
+			info, err := os.Stat(name)
+			return err == nil && info.Size() >= size-3<<20
+		})
+	})
+	if err := upload(operator(t, e, a), 1); err != nil {
+		t.Errorf("an upload for which the first leaves room: %v", err)
+	}
+	if _, err := sender.Write(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the first: %v", err)
 	}
 }

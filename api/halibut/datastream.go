@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 )
 
 const dataStreamType = "Halibut.DataStream, Halibut"
@@ -22,6 +23,21 @@ type DataStream struct {
 	data    []byte
 	path    string
 	removed bool
+
+	// arrived is how much of one that is received was stored, and read how much of that was read since.
+	arrived, read atomic.Int64
+}
+
+// counted is the content of a data stream that was received.
+type counted struct {
+	io.ReadCloser
+	stream *DataStream
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.stream.read.Add(int64(n))
+	return n, err
 }
 
 // NewDataStream describes content of exactly length bytes. open is called each time that it is sent and must
@@ -52,11 +68,15 @@ func (d *DataStream) Open() (io.ReadCloser, error) {
 	case d.removed:
 		return nil, errors.New("the data stream's content was discarded")
 	case d.path != "":
-		return os.Open(d.path)
+		f, err := os.Open(d.path)
+		if err != nil {
+			return nil, err
+		}
+		return &counted{f, d}, nil
 	case int64(len(d.data)) != d.length:
 		return nil, errors.New("the data stream's content has not arrived")
 	default:
-		return io.NopCloser(bytes.NewReader(d.data)), nil
+		return &counted{io.NopCloser(bytes.NewReader(d.data)), d}, nil
 	}
 }
 

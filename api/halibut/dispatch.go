@@ -116,7 +116,7 @@ func (c *session) admit(call *invocation) (release func()) {
 	if len(call.streams) == 0 || call.failure != nil || ask == nil {
 		return release
 	}
-	a := Arrival{Service: call.service, Method: call.method.name, StreamBytes: totalLength(call.streams)}
+	a := Arrival{Service: call.service, Method: call.method.name, StreamBytes: totalLength(call.streams), streams: call.streams}
 	for _, argument := range call.arguments {
 		a.Arguments = append(a.Arguments, argument.Interface())
 	}

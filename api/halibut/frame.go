@@ -152,7 +152,8 @@ func (p *spool) take(source io.Reader, s *DataStream) error {
 	case s.length <= spoolMemory && s.length <= p.memory:
 		p.memory -= s.length
 		s.data = make([]byte, s.length)
-		_, err := io.ReadFull(source, s.data)
+		n, err := io.ReadFull(source, s.data)
+		s.arrived.Add(int64(n))
 		return noEOF(err)
 	}
 	f, err := os.CreateTemp(p.folder, "stream-*")
@@ -161,7 +162,7 @@ func (p *spool) take(source io.Reader, s *DataStream) error {
 		return p.discard(source, s.length)
 	}
 	s.path = f.Name()
-	left, err := p.store(source, f, s.length)
+	left, err := p.store(source, f, s)
 	if closing := f.Close(); closing != nil && p.failed == nil {
 		p.failed = fmt.Errorf("%w: %w", errSpool, closing)
 	}
@@ -171,9 +172,10 @@ func (p *spool) take(source io.Reader, s *DataStream) error {
 	return p.discard(source, left)
 }
 
-// store copies n bytes to a file. When the file does not take them, it notes that and returns what was not
+// store copies a stream's content to a file. When the file does not take it, it notes that and returns what was not
 // yet read.
-func (p *spool) store(source io.Reader, f *os.File, n int64) (left int64, err error) {
+func (p *spool) store(source io.Reader, f *os.File, s *DataStream) (left int64, err error) {
+	n := s.length
 	chunk := make([]byte, copySize)
 	for n > 0 {
 		k, err := source.Read(chunk[:min(n, copySize)])
@@ -185,6 +187,7 @@ func (p *spool) store(source io.Reader, f *os.File, n int64) (left int64, err er
 			p.failed = fmt.Errorf("%w: %w", errSpool, err)
 			return n, nil
 		}
+		s.arrived.Add(int64(k))
 	}
 	return 0, nil
 }

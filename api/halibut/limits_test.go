@@ -439,6 +439,61 @@ func TestUnwantedStreams(t *testing.T) {
 	eventually(t, "what was admitted is released", func() bool { return released.Load() == 1 })
 }
 
+// TestWhatIsLeftOfStreams falls as content is stored, and again as the method reads it, and not when it answers.
+func TestWhatIsLeftOfStreams(t *testing.T) {
+	const half, small = 400_000, 1000
+	admitted := make(chan func() int64, 1)
+	reached, goOn := make(chan string), make(chan bool)
+	l := start(t, func(c *ServerConfig) {
+		c.SpoolDir = t.TempDir()
+		c.Admit = func(_ context.Context, a Arrival) (func(), error) {
+			admitted <- a.Left
+			return nil, nil
+		}
+		c.Services = append(c.Services, Service{Name: "IFiles", Methods: []Method{
+			Method2("Put", func(_ context.Context, large, little *DataStream) (string, error) {
+				reached <- "received"
+				<-goOn
+				for _, d := range []*DataStream{large, little, little} {
+					if _, err := digest(d); err != nil {
+						return "", err
+					}
+				}
+				reached <- "read"
+				<-goOn
+				return "", nil
+			}),
+		}})
+	})
+	content, sender := io.Pipe()
+	large := NewDataStream(2*half, func() (io.ReadCloser, error) { return content, nil })
+	c := l.dial(t, nil)
+	answer := make(chan error, 1)
+	go func() {
+		answer <- c.Call(t.Context(), l.endpoint, Call{Service: "IFiles", Method: "Put", Params: []any{large, streamOf(make([]byte, small))}, Result: new(string)})
+	}()
+	left := <-admitted
+	if got := left(); got != 2*(2*half+small) {
+		t.Errorf("at first %d bytes are left", got)
+	}
+	// What is sent at once may be less than what was written, by what the sender puts together.
+	_, _ = sender.Write(make([]byte, half))
+	eventually(t, "what has come is not left any more", func() bool { return left() < 2*(2*half+small)-half+copySize })
+	_, _ = sender.Write(make([]byte, half))
+	for _, stage := range []struct {
+		name string
+		want int64
+	}{{"received", 2*half + small}, {"read", 0}} {
+		if got := <-reached; got != stage.name || left() > stage.want || stage.want > 0 && left() != stage.want {
+			t.Errorf("when all was %s, %d bytes are left, want %d", got, left(), stage.want)
+		}
+		goOn <- true
+	}
+	if err := <-answer; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestShutdown lets a method end and answers it, closes the idle, and cancels at its deadline.
 func TestShutdown(t *testing.T) {
 	for _, patient := range []bool{true, false} {

@@ -90,6 +90,18 @@ type Arrival struct {
 	Arguments []any
 	// StreamBytes is the length of all data streams together.
 	StreamBytes int64
+
+	streams []*DataStream
+}
+
+// Left is how many bytes of the data streams are still to be received, and how many its method has not read yet, each
+// counted for itself. It may be asked until the request is answered.
+func (a Arrival) Left() int64 {
+	var left int64
+	for _, s := range a.streams {
+		left += max(s.length-s.arrived.Load(), 0) + max(s.length-s.read.Load(), 0)
+	}
+	return left
 }
 
 // Server answers calls on connections from listeners.

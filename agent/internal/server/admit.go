@@ -17,7 +17,11 @@ func (m *machine) admit(ctx context.Context, a halibut.Arrival) (release func(),
 	if err := m.judge(ctx, a); err != nil {
 		return nil, fmt.Errorf("%w: %w", halibut.ErrUnwanted, err)
 	}
-	release, err = m.room.admit(a.Method, a.StreamBytes)
+	who, err := operator(ctx)
+	if err != nil {
+		return nil, err
+	}
+	release, err = m.room.admit(who, a.Method, a.StreamBytes, a.Left)
 	if err != nil {
 		m.noteNoRoom(ctx, a.Method, a.StreamBytes)
 	}

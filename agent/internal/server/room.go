@@ -3,25 +3,31 @@ package server
 import (
 	"fmt"
 	"sync"
-
-	"github.com/mantledeploy/mantle/agent/internal/home"
 )
 
 // room is the free space of a home, and what of it is not to be taken.
 type room struct {
-	home home.Home
+	// dir is the home, for those who are to make room there, and free what is free in it.
+	dir  string
+	free func() (int64, error)
 	// reserve is what must be free, in bytes, for a script to be started.
 	reserve int64
 
 	mu sync.Mutex
-	// promised is what calls under way were admitted with, in bytes: it is going to be taken.
-	promised int64
+	// promises are the calls under way that were admitted with content.
+	promises map[*promise]bool
+}
+
+// promise is what a call of an operator is still going to take of the disk.
+type promise struct {
+	operator string
+	left     func() int64
 }
 
 // admit refuses the streams of a call for which the disk has no room, before they are transferred: they are
 // spooled first and then written to their place. Those of a start must leave what its script needs. The refusal
-// may pass, and says so by being no FinalError. What is admitted keeps its room until release.
-func (r *room) admit(method string, size int64) (release func(), err error) {
+// may pass, and says so by being no FinalError. What is admitted keeps room for what is left of it, until release.
+func (r *room) admit(operator, method string, size int64, left func() int64) (release func(), err error) {
 	const margin = 1 << 20
 	if size <= 0 {
 		return nil, nil
@@ -32,29 +38,48 @@ func (r *room) admit(method string, size int64) (release func(), err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	free, err := r.home.Free()
+	own, others := r.promised(operator) // first, as what is written meanwhile is then counted twice, and not never
+	free, err := r.free()
 	if err != nil {
 		return nil, err
 	}
-	others := ""
-	if r.promised > 0 {
-		others = fmt.Sprintf(", %d MiB of them for what is being received already", r.promised>>20)
-	}
-	if (free-r.promised-reserve)/2 < size {
+	// Who announces much and sends it slowly, or never, must not keep the others from their work.
+	taken := own + min(others, max(free-reserve, 0)/2)
+	if (free-taken-reserve)/2 < size {
+		besides := ""
+		if taken > 0 {
+			besides = fmt.Sprintf(", %d MiB of them for what is being received already", taken>>20)
+		}
 		return nil, fmt.Errorf("low disk space on this machine: %d MiB are free at %s%s, and receiving %d MiB needs twice as much and %d MiB besides; make room and try again",
-			free>>20, r.home.Dir(), others, size>>20, reserve>>20)
+			free>>20, r.dir, besides, size>>20, reserve>>20)
 	}
-	r.promised += 2 * size
+	p := &promise{operator: operator, left: left}
+	if r.promises == nil {
+		r.promises = map[*promise]bool{}
+	}
+	r.promises[p] = true
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.promised -= 2 * size
+		delete(r.promises, p)
 	}, nil
+}
+
+// promised is what calls under way are still going to take: those of an operator, and those of all others.
+func (r *room) promised(operator string) (own, others int64) {
+	for p := range r.promises {
+		if p.operator == operator {
+			own += p.left()
+		} else {
+			others += p.left()
+		}
+	}
+	return own, others
 }
 
 // low is how many MiB are free where they are too few to start a script, else nil.
 func (r *room) low() *int64 {
-	free, err := r.home.Free()
+	free, err := r.free()
 	if err != nil || free >= r.reserve {
 		return nil
 	}

@@ -67,7 +67,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	closing, closeAll := context.WithCancel(context.Background())
 	m := &machine{
-		room: &room{home: c.Home, reserve: c.StartReserve}, scripts: c.Scripts, policy: c.Policy, v1: c.ScriptsV1, Store: c.Files, facts: c.Facts, audit: c.Audit, closing: closing,
+		room: &room{dir: c.Home.Dir(), free: c.Home.Free, reserve: c.StartReserve}, scripts: c.Scripts, policy: c.Policy, v1: c.ScriptsV1, Store: c.Files, facts: c.Facts, audit: c.Audit, closing: closing,
 	}
 	c.Files.Record(recordTransfer(c.Audit))
 	services := tentacle.Services(m)
