@@ -197,8 +197,7 @@ func (c *session) allowed() bool {
 
 // exchange waits for a request, answers it, and waits until another one may come.
 func (c *session) exchange(wire *conn) (again bool, err error) {
-	limits := &c.server.config.Limits
-	if err := wire.wait(limits.FirstByte); err != nil {
+	if err := wire.wait(c.server.config.Limits.FirstByte); err != nil {
 		return false, fmt.Errorf("waiting for a request: %w", err)
 	}
 	if !c.allowed() || !c.begin() {
@@ -208,7 +207,12 @@ func (c *session) exchange(wire *conn) (again bool, err error) {
 	if last := c.end(); err != nil || last {
 		return false, err
 	}
-	if err := wire.wait(limits.Idle); err != nil {
+	return c.proceed(wire)
+}
+
+// proceed waits until the peer wants to send another request, and lets it.
+func (c *session) proceed(wire *conn) (again bool, err error) {
+	if err := wire.wait(c.server.config.Limits.Idle); err != nil {
 		return false, fmt.Errorf("waiting for NEXT: %w", err)
 	}
 	switch line, err := readControl(wire); {
