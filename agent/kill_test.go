@@ -231,6 +231,19 @@ func (m *mortal) operators(name string, seed uint64, judge func(plan, tentacle.S
 	return all
 }
 
+// ranOnce ends the killing, lets the operators come to their end, and holds every script to having run once.
+func (m *mortal) ranOnce(followers *sync.WaitGroup) {
+	m.t.Helper()
+	m.daemon.serves(m.t, m.e)
+	close(m.over)
+	followers.Wait()
+	for id, n := range m.ran() {
+		if n != 1 {
+			m.t.Errorf("%s ran %d times", id, n)
+		}
+	}
+}
+
 // TestKilledDaemonsLoseNothing kills daemons at 200 random instants while scripts run on them.
 func TestKilledDaemonsLoseNothing(t *testing.T) {
 	const machines, kills = 8, 25
@@ -249,14 +262,7 @@ func TestKilledDaemonsLoseNothing(t *testing.T) {
 				m.daemon.kill()
 				m.revive()
 			}
-			m.daemon.serves(t, m.e)
-			close(m.over)
-			followers.Wait()
-			for id, n := range m.ran() {
-				if n != 1 {
-					t.Errorf("%s ran %d times", id, n)
-				}
-			}
+			m.ranOnce(followers)
 			if n := m.counts.scripts.Load(); int64(len(m.ran())) != n {
 				t.Errorf("%d scripts noted that they ran, of %d", len(m.ran()), n)
 			}
@@ -320,14 +326,7 @@ func TestKilledSupervisorsAreToldAsLost(t *testing.T) {
 				}
 				m.revive()
 			}
-			m.daemon.serves(t, m.e)
-			close(m.over)
-			followers.Wait()
-			for id, n := range m.ran() {
-				if n != 1 {
-					t.Errorf("%s ran %d times", id, n)
-				}
-			}
+			m.ranOnce(followers)
 			if m.counts.lost.Load() == 0 {
 				t.Error("no script was lost: the kills missed")
 			}

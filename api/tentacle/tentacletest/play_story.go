@@ -165,16 +165,8 @@ func (s *story) listen() utterance {
 func (s *story) finish(message element) {
 	s.Helper()
 	ticket := ticketOf(message)
-	if !s.told.ended(ticket) {
-		return
-	}
-	deadline := time.Now().Add(patience)
-	for !s.heard.ended(ticket) {
-		if time.Now().After(deadline) {
-			s.Fatalf("the script of %s does not end", ticket)
-		}
-		time.Sleep(20 * time.Millisecond)
-		s.poll(message, ticket)
+	if s.told.ended(ticket) {
+		s.until(message, "does not end", func() bool { return s.heard.ended(ticket) })
 	}
 }
 
@@ -182,13 +174,20 @@ func (s *story) finish(message element) {
 func (s *story) catchUp(message element) {
 	s.Helper()
 	ticket := ticketOf(message)
-	deadline := time.Now().Add(patience)
-	for len(s.heard.script(ticket).own(tentacle.StdOut)) < len(s.told.script(ticket).own(tentacle.StdOut)) {
+	s.until(message, "prints too little", func() bool {
+		return len(s.heard.script(ticket).own(tentacle.StdOut)) >= len(s.told.script(ticket).own(tentacle.StdOut))
+	})
+}
+
+// until polls before a request until what was heard of its script is as it should be, or fails with what is wrong.
+func (s *story) until(message element, wrong string, done func() bool) {
+	s.Helper()
+	ticket := ticketOf(message)
+	for deadline := time.Now().Add(patience); !done(); s.poll(message, ticket) {
 		if time.Now().After(deadline) {
-			s.Fatalf("the script of %s prints too little", ticket)
+			s.Fatalf("the script of %s %s", ticket, wrong)
 		}
 		time.Sleep(20 * time.Millisecond)
-		s.poll(message, ticket)
 	}
 }
 
