@@ -34,7 +34,7 @@ const (
 	ReasonNothingToDo = "NothingToDo"
 	// ReasonTooManyProjects surfaces when a target would hold more than 32 pairs of project and environment.
 	ReasonTooManyProjects = "TooManyProjects"
-	// ReasonNotPrepared surfaces while a step cannot begin, as the API server does not give what it needs.
+	// ReasonNotPrepared surfaces while an action waits for an object that it needs and that could not be read.
 	ReasonNotPrepared = "NotPrepared"
 	// ReasonDeleted surfaces while a run that was deleted ends its scripts.
 	ReasonDeleted = "Deleted"
@@ -77,6 +77,10 @@ const (
 	ReasonTransferFailed = "TransferFailed"
 	// ReasonEngineFailed surfaces when the engine on the machine could not carry the step out.
 	ReasonEngineFailed = "EngineFailed"
+	// ReasonPreparing surfaces while the values and packages of an action are read, before it is sent.
+	ReasonPreparing = "Preparing"
+	// ReasonMachineBusy surfaces while an action waits until another script on the machine has ended.
+	ReasonMachineBusy = "MachineBusy"
 	// ReasonLogUnavailable surfaces in the log of an action when its output was kept by an operator pod that is gone.
 	ReasonLogUnavailable = "LogUnavailable"
 )

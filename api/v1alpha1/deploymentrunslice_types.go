@@ -14,6 +14,12 @@ type SliceTarget struct {
 	// thumbprint that pinned it: another pin is another machine.
 	// +optional
 	Thumbprint string `json:"thumbprint,omitempty"`
+	// steps are the indexes, from 0, of the top-level steps of the process that address the target. They are fixed
+	// when the run begins, so a role that the target gains or loses later does not change what runs on it.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	Steps []int32 `json:"steps,omitempty"`
 }
 
 // DeploymentRunSliceSpec is the fixed set of targets of this slice.
@@ -60,19 +66,30 @@ type ActionStatus struct {
 	// attempt, from 1.
 	// +optional
 	Attempt int32 `json:"attempt,omitempty"`
-	// startTime is when it was written down as Running, just before it was sent.
+	// sent is true once the script was sent to the machine, or may have been. An action that is not sent has changed
+	// nothing there.
+	// +optional
+	Sent bool `json:"sent,omitempty"`
+	// answered is the number of the run's newest question whose answer was applied to the action.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Answered int32 `json:"answered,omitempty"`
+	// startTime is when it was written down as Running, before it was prepared and sent.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
+	// nextTime is when the next attempt begins, while the action waits for it.
+	// +optional
+	NextTime *metav1.Time `json:"nextTime,omitempty"`
 	// exitCode of the script, when it ended.
 	// +optional
 	ExitCode *int32 `json:"exitCode,omitempty"`
 	// seconds that it took, as decimal text.
 	// +optional
 	Seconds string `json:"seconds,omitempty"`
-	// reason in one word, where it did not succeed.
+	// reason in one word: what a running action waits for, or why an action did not succeed.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// message says what went wrong, in short.
+	// message says in short what a running action waits for, or what went wrong.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`

@@ -175,6 +175,13 @@ type InstalledRelease struct {
 	// time is when it ended there.
 	// +optional
 	Time *metav1.Time `json:"time,omitempty"`
+	// steps are the names of the top-level steps that addressed the target. A step that addresses it now and is not
+	// among them makes the target outdated.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=63
+	Steps []string `json:"steps,omitempty"`
 }
 
 // JournalRead says when, and of which machine, the journal on the machine was read.

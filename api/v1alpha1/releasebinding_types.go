@@ -55,6 +55,10 @@ type BindingTargetCounts struct {
 	// +optional
 	// +kubebuilder:default=0
 	Unavailable int32 `json:"unavailable"`
+	// cordoned targets are left out because spec.cordoned of the target is true.
+	// +optional
+	// +kubebuilder:default=0
+	Cordoned int32 `json:"cordoned"`
 	// failed targets failed in the newest run of this wish.
 	// +optional
 	// +kubebuilder:default=0

@@ -1,0 +1,94 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// State is how far an attempt is on its way from a decision to a machine and back. An attempt only moves forward.
+type State int
+
+// The states of an attempt, in order. The arrows of the package's comment are the legal moves.
+const (
+	// Planned attempts were decided on; nobody but this process knows of them.
+	Planned State = iota
+	// Recorded attempts are written as Running in a slice, so that any leader asks the machine for them.
+	Recorded
+	// Dispatched attempts were handed to the dispatcher by this process.
+	Dispatched
+	// Ended attempts have a result that is not written yet.
+	Ended
+	// Stored attempts have a result that a slice says.
+	Stored
+	// Acknowledged attempts are over: their machine was told that the result is written, or cannot be told.
+	Acknowledged
+)
+
+// String is the state in one word.
+func (s State) String() string {
+	return [...]string{"Planned", "Recorded", "Dispatched", "Ended", "Stored", "Acknowledged"}[s]
+}
+
+// next are the states that an attempt may move to. An attempt that was never dispatched can end too: its target may be
+// deleted, or its inputs may never come.
+var next = map[State][]State{ //nolint:gochecknoglobals // a constant table
+	Planned:    {Recorded, Ended},
+	Recorded:   {Dispatched, Ended},
+	Dispatched: {Ended},
+	Ended:      {Stored},
+	Stored:     {Acknowledged},
+}
+
+// Attempt is one attempt of one action: what its row in a slice stores, and what this process learned since. Package plan
+// reads it; only this package's methods move it from state to state.
+type Attempt struct {
+	// Number of the attempt, from 1; 0 where an action ended at its turn without one.
+	Number int32
+	// Phase is Running, or how the attempt ended.
+	Phase v1alpha1.StepPhase
+	// Sent is true once the script was sent to the machine, or may have been.
+	Sent bool
+	// Reason and Message say what a running attempt waits for, or why one did not succeed.
+	Reason, Message string
+	ExitCode        *int32
+	// StartTime is when it was written as Running, EndTime when its end was known.
+	StartTime, EndTime time.Time
+	// NextTime is when the next attempt begins, Answered the newest question whose answer was applied.
+	NextTime time.Time
+	Answered int32
+	// Seconds that it took, as decimal text.
+	Seconds string
+	Log     *v1alpha1.ActionLog
+
+	// What follows is not stored.
+
+	// Begun is when its process started on the machine; zero while that is not known.
+	Begun time.Time
+	// Host is the address of the machine, Pids the processes that the machine could not end.
+	Host string
+	Pids []int
+	// CancelTime is when the machine was asked to end it; zero where it was not.
+	CancelTime time.Time
+
+	state State
+}
+
+// State tells how far the attempt is.
+func (a *Attempt) State() State { return a.state }
+
+// Running tells whether the attempt is written, or will be, as Running.
+func (a *Attempt) Running() bool { return a != nil && a.Phase == v1alpha1.StepRunning }
+
+// move takes the attempt to another state. An illegal move is a mistake in this program: it is an error and changes
+// nothing.
+func (a *Attempt) move(to State) error {
+	for _, legal := range next[a.state] {
+		if legal == to {
+			a.state = to
+			return nil
+		}
+	}
+	return fmt.Errorf("moving an attempt from %s to %s", a.state, to)
+}
