@@ -173,6 +173,9 @@ func isAny(err error, targets ...error) bool {
 }
 
 func dialStage(err error) Stage {
+	if errors.Is(err, ErrAddressRefused) {
+		return AddressRefused
+	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return NameNotResolved
 	}

@@ -12,6 +12,8 @@ type Stage string
 
 // The stages, in the order in which a connection passes them.
 const (
+	// AddressRefused means that the caller's own rules do not allow the address; see ErrAddressRefused.
+	AddressRefused Stage = "AddressRefused"
 	// NameNotResolved means that the host's name has no address.
 	NameNotResolved Stage = "NameNotResolved"
 	// NoRoute means that the network or a firewall says that the host cannot be reached.
@@ -36,6 +38,10 @@ const (
 	// ProtocolError means that the peer answered with something that is not Halibut.
 	ProtocolError Stage = "ProtocolError"
 )
+
+// ErrAddressRefused is what ClientConfig.DialContext returns for an address that the caller's own rules do not allow. It
+// says nothing of the address, so that all refusals look the same.
+var ErrAddressRefused = errors.New("the operator does not connect to this address")
 
 // ConnectError is a failure before the first byte of the request was sent: the call was not executed and may
 // be made again. Where the caller's context ended, Err matches its error.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync/atomic"
@@ -92,6 +93,7 @@ func TestStages(t *testing.T) {
 		attempts  int32
 	}{
 		"no such name":    {address: "nowhere.invalid:10933", pin: pin, stage: NameNotResolved, change: dialer(failing(&net.DNSError{Err: "no such host", IsNotFound: true}))},
+		"not allowed":     {address: "192.0.2.1:10933", pin: pin, stage: AddressRefused, change: dialer(failing(fmt.Errorf("dialling: %w", ErrAddressRefused)))},
 		"unrouted":        {address: "192.0.2.1:10933", pin: pin, stage: NoRoute, change: dialer(failing(syscall.EHOSTUNREACH))},
 		"network down":    {address: "192.0.2.1:10933", pin: pin, stage: NoRoute, change: dialer(failing(syscall.ENETUNREACH))},
 		"refused":         {address: unused.Addr().String(), pin: pin, stage: ConnectionRefused, change: none},

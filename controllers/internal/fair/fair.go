@@ -1,0 +1,58 @@
+package fair
+
+import (
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// How many passes a controller does at once. Many is the default of those whose passes follow runs and machines, Few
+// is for all others.
+const (
+	Many = 16
+	Few  = 4
+)
+
+// passTimeout bounds one pass. A pass waits for the API server alone, and begins anew after an error.
+const passTimeout = time.Minute
+
+// Options are those of a controller with so many workers; 0 is Many. Every controller uses them.
+func Options(workers int) controller.Options {
+	if workers <= 0 {
+		workers = Many
+	}
+	return controller.Options{
+		MaxConcurrentReconciles: workers,
+		ReconciliationTimeout:   passTimeout,
+		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+			return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{
+				Name: name,
+				DelayingQueue: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[reconcile.Request]{
+					Name: name, Queue: newQueue(name, workers)}),
+			})
+		},
+	}
+}
+
+// queue is a work queue whose order is that of turns.
+type queue struct {
+	*workqueue.Typed[reconcile.Request]
+	turns *turns
+}
+
+func newQueue(name string, workers int) *queue {
+	t := newTurns(max(workers/2, 1))
+	return &queue{Typed: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{Name: name, Queue: t}), turns: t}
+}
+
+// Done implements workqueue.TypedInterface. It may make a request of the same namespace ready. Nobody else is woken for
+// it: the worker that calls Done is the next that asks for a request.
+func (q *queue) Done(request reconcile.Request) {
+	q.turns.release(request.Namespace)
+	q.Typed.Done(request)
+}
+
+// Len implements workqueue.TypedInterface: it counts those too whose namespace has all the workers that it may have.
+func (q *queue) Len() int { return q.turns.queued() }

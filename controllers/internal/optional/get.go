@@ -1,0 +1,20 @@
+// Package optional reads objects that may not be there, where that is an answer and not an error.
+package optional
+
+import (
+	"context"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Get reads an object into the given one and returns it, or nil where it is not there.
+func Get[T client.Object](ctx context.Context, c client.Reader, namespace, name string, into T) (T, error) {
+	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, into)
+	if apierrors.IsNotFound(err) {
+		var none T
+		return none, nil
+	}
+	return into, err //nolint:wrapcheck // the caller says what it read
+}

@@ -1,0 +1,80 @@
+package text
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// ellipsis stands where something was cut off.
+const ellipsis = "…"
+
+// Clean keeps what YAML and a terminal can show. It drops control characters other than newline and tab, bytes that are
+// no UTF-8, the byte-order mark, non-characters, and the controls that turn the direction of the text after them.
+func Clean(s string) string {
+	if !strings.ContainsFunc(s, hidden) && utf8.ValidString(s) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if hidden(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+}
+
+// Line is Clean for text that must stay on one line: every run of white space becomes one space.
+func Line(s string) string { return strings.Join(strings.Fields(Clean(s)), " ") }
+
+// Cut keeps at most n bytes from the beginning, in whole characters, and ends with "…" where it cut something off.
+func Cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	if n <= len(ellipsis) {
+		return first(s, n)
+	}
+	return first(s, n-len(ellipsis)) + ellipsis
+}
+
+// CutStart keeps at most n bytes from the end, in whole characters, and begins with "…" where it cut something off.
+func CutStart(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	if n <= len(ellipsis) {
+		return last(s, n)
+	}
+	return ellipsis + last(s, n-len(ellipsis))
+}
+
+// first is the longest beginning of s of at most n bytes that does not end inside a character.
+func first(s string, n int) string {
+	n = max(n, 0)
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// last is the longest end of s of at most n bytes that does not begin inside a character.
+func last(s string, n int) string {
+	from := len(s) - max(n, 0)
+	for from < len(s) && !utf8.RuneStart(s[from]) {
+		from++
+	}
+	return s[from:]
+}
+
+// hidden tells whether a character is never shown.
+func hidden(r rune) bool {
+	switch {
+	case r == '\n', r == '\t':
+		return false
+	case r < ' ', r >= 0x7f && r <= 0x9f: // C0, DEL, C1
+		return true
+	case r == 0xfeff, r >= 0xfdd0 && r <= 0xfdef, r&0xfffe == 0xfffe: // byte-order mark, non-characters
+		return true
+	default:
+		return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 // embeddings, overrides, isolates
+	}
+}
