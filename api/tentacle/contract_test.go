@@ -1,6 +1,7 @@
 package tentacle
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -211,4 +212,29 @@ func TestARefusalByPolicyIsFoundInWhatATentacleSays(t *testing.T) {
 			t.Errorf("%q is read as a refusal by rule %q", text, rule)
 		}
 	}
+}
+
+func TestTheProcessesThatLiveOnAreFoundInATentaclesLineAlone(t *testing.T) {
+	for _, want := range [][]int{{4711, 4712}, {1}, make100()} {
+		if got, ok := ParseAbandoned(Abandoned(want) + "\r\n"); !ok || !slices.Equal(got, want) {
+			t.Errorf("%v is read as %v, %v", want, got, ok)
+		}
+	}
+	if got, ok := ParseAbandoned(Abandoned(nil)); !ok || len(got) != 0 {
+		t.Errorf("none is read as %v, %v", got, ok)
+	}
+	for _, text := range []string{"", "retry 3 of 5", "Abandoned: 4711", abandoned, abandoned + "[4711", abandoned + "[4711 x]", abandoned + "[0]", abandoned + "[-1]",
+		"echo " + Abandoned([]int{1}), Abandoned([]int{1}) + " of 5", Abandoned(append(make100(), 1)), abandoned + "[99999999999]"} {
+		if pids, ok := ParseAbandoned(text); ok {
+			t.Errorf("%q is read as %v", text, pids)
+		}
+	}
+}
+
+func make100() []int {
+	pids := make([]int, 100)
+	for i := range pids {
+		pids[i] = i + 1
+	}
+	return pids
 }

@@ -1,6 +1,7 @@
 package tentacle
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +37,7 @@ const (
 	alreadyCompleted = "already completed"
 	withExitCode     = ", exit code "
 	refusedByPolicy  = "refused by the machine's policy, rule "
+	abandoned        = "Abandoned: the script was cancelled, but these of its processes could not be ended: "
 )
 
 // ValidTicket tells whether a ticket is one that a Tentacle accepts: 1 to 100 of A-Z a-z 0-9 . _ - and
@@ -109,6 +111,31 @@ func ParseRefusedByPolicy(text string) (rule, why string, ok bool) {
 	}
 	why, _, _ = strings.Cut(why, "\n")
 	return rule, why, true
+}
+
+// Abandoned is the line of a Tentacle's on StdErr, the last one, of a status with ExitAbandoned: the ids of the processes
+// that could not be ended.
+func Abandoned(pids []int) string { return abandoned + fmt.Sprint(pids) }
+
+// maxPids bounds the ids that are read.
+const maxPids = 100
+
+// ParseAbandoned takes the ids out of such a line. It is not ok for any other text: what a script itself wrote never
+// names a process.
+func ParseAbandoned(line string) (pids []int, ok bool) {
+	list, found := strings.CutPrefix(strings.TrimSpace(line), abandoned+"[")
+	list, closed := strings.CutSuffix(list, "]")
+	if !found || !closed {
+		return nil, false
+	}
+	for _, field := range strings.Fields(list) {
+		pid, err := strconv.ParseInt(field, 10, 32)
+		if err != nil || pid <= 0 || len(pids) == maxPids {
+			return nil, false
+		}
+		pids = append(pids, int(pid))
+	}
+	return pids, true
 }
 
 // BodyFor is the script that a Tentacle on the given system (as runtime.GOOS names it) runs.

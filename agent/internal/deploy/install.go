@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/journal"
+	"github.com/mantledeploy/mantle/api/archive"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -20,7 +21,7 @@ import (
 const Current = "current"
 
 // Marker is the file in each installed folder that says what it is.
-const Marker = ".mantle-deployment.json"
+const Marker = archive.Marker
 
 const (
 	stagingPrefix = ".staging-"
@@ -168,7 +169,7 @@ func stage(ctx context.Context, versions *os.Root, content *os.File, p step.Plan
 		return "", fmt.Errorf("opening the folder to unpack to: %w", err)
 	}
 	defer root.Close()
-	s := newSink(ctx, root, o.Limits.orDefault())
+	s := newSink(ctx, root, o.Limits)
 	if err := unpack(ctx, content, p.Deploy.Content, s); err != nil {
 		return "", err
 	}
@@ -180,7 +181,7 @@ func stage(ctx context.Context, versions *os.Root, content *os.File, p step.Plan
 	if err := root.WriteFile(Marker, append(data, '\n'), 0o644); err != nil {
 		return "", fmt.Errorf("writing the marker: %w", err)
 	}
-	if err := syncTree(root, s.entries); err != nil {
+	if err := syncTree(root, s.judge.Entries()); err != nil {
 		return "", fmt.Errorf("putting the package on the disk: %w", err)
 	}
 	return name, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mantledeploy/mantle/agent/internal/journal"
+	"github.com/mantledeploy/mantle/api/archive"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -88,8 +89,8 @@ func TestArchivesCannotLeaveTheirFolder(t *testing.T) {
 		"file as a folder":          {file("a"), file("a/b")},
 		"device":                    {{name: "dev", kind: tar.TypeChar}},
 		"marker":                    {file(Marker)},
-		"too deep":                  {file(strings.Repeat("a/", maxDepth) + "b")},
-		"long name":                 {file(strings.Repeat("a", maxName+1))},
+		"too deep":                  {file(strings.Repeat("a/", archive.MaxDepth) + "b")},
+		"long name":                 {file(strings.Repeat("a", archive.MaxName+1))},
 		"dot-dot at the end":        {file("a/..")},
 	}
 	onlyTar := map[string][]entry{
@@ -343,7 +344,7 @@ func FuzzArchives(f *testing.F) {
 			c.Format = step.FormatZip
 		}
 		var e *Error
-		err = unpack(t.Context(), content, c, newSink(t.Context(), root, Limits{Bytes: 1 << 20, Entries: 100}.orDefault()))
+		err = unpack(t.Context(), content, c, newSink(t.Context(), root, Limits{Bytes: 1 << 20, Entries: 100}))
 		if errors.As(err, &e) && e.Reason != step.ReasonPackageRefused {
 			t.Errorf("the error is %v", err)
 		}

@@ -12,10 +12,9 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"os"
-	"strings"
 
+	"github.com/mantledeploy/mantle/api/archive"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -82,58 +81,37 @@ func checkSum(sum hash.Hash, c step.Content) error {
 }
 
 func unpackTar(r io.Reader, s *sink) error {
-	archive := tar.NewReader(r)
+	entries := tar.NewReader(r)
 	for {
-		h, err := archive.Next()
+		h, err := entries.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return &readingError{err}
 		}
-		if err := tarEntry(h, archive, s); err != nil {
+		if err := s.add(archive.Tar(h), h.ModTime, entries); err != nil {
 			return err
 		}
 	}
 }
 
-func tarEntry(h *tar.Header, r io.Reader, s *sink) error {
-	mode := fs.FileMode(h.Mode).Perm()
-	switch h.Typeflag {
-	case tar.TypeXGlobalHeader:
-		return nil
-	case tar.TypeDir:
-		return s.dir(h.Name, mode)
-	case tar.TypeReg:
-		return s.file(h.Name, mode, h.ModTime, r)
-	case tar.TypeSymlink:
-		return s.symlink(h.Name, h.Linkname)
-	case tar.TypeLink:
-		return s.hardlink(h.Name, h.Linkname)
-	}
-	return refuse("%q is neither a file, a folder nor a link (type %q)", h.Name, h.Typeflag)
-}
-
-// maxZipList bounds the central directory, which is read into memory.
-const maxZipList = 64 << 20
-
 func unpackZip(ctx context.Context, f *os.File, c step.Content, s *sink) error {
-	sum := sha256.New()
-	size, err := io.Copy(sum, countOut{ctx, f, &gauge{limits: s.gauge.limits, in: 1 << 62}})
+	sum, read := sha256.New(), archive.NewGauge(s.limits)
+	read.In(1 << 62) // nothing is unpacked yet
+	size, err := io.Copy(sum, countOut{ctx, f, read})
 	if err != nil {
 		return err
 	}
 	if err := checkSum(sum, c); err != nil {
 		return err
 	}
-	s.gauge.in = size
-	at := &boundedAt{r: f, left: maxZipList}
-	archive, err := zip.NewReader(at, size)
-	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
-		return refuse("reading the archive's list of files: %w", err)
+	s.gauge.In(size)
+	list, err := archive.OpenZip(f, size)
+	if err != nil {
+		return refuse("%w", err)
 	}
-	at.open = true
-	for _, entry := range archive.File {
+	for _, entry := range list.File {
 		if err := zipEntry(ctx, entry, s); err != nil {
 			if isReading(err) {
 				return refuse("%w", err)
@@ -145,27 +123,20 @@ func unpackZip(ctx context.Context, f *os.File, c step.Content, s *sink) error {
 }
 
 func zipEntry(ctx context.Context, f *zip.File, s *sink) error {
-	// Some Windows programs write their own separator.
-	name := strings.ReplaceAll(f.Name, `\`, "/")
-	mode := f.Mode()
-	switch {
-	case strings.HasSuffix(name, "/") || mode.IsDir():
-		return s.dir(name, mode.Perm())
-	case mode&fs.ModeType != 0 && mode&fs.ModeType != fs.ModeSymlink:
-		return refuse("%q is neither a file, a folder nor a link (%s)", name, mode)
+	e := archive.Zip(f)
+	if e.Kind != archive.File && e.Kind != archive.Symlink {
+		return s.add(e, f.Modified, nil)
 	}
 	r, err := f.Open()
 	if err != nil {
-		return refuse("reading %q: %w", name, err)
+		return refuse("reading %q: %w", e.Name, err)
 	}
 	defer r.Close()
 	counted := countOut{ctx, r, s.gauge}
-	if mode&fs.ModeSymlink == 0 {
-		return s.file(name, mode.Perm(), f.Modified, counted)
+	if e.Kind == archive.Symlink {
+		if e.Link, err = archive.ReadLink(counted); err != nil {
+			return &readingError{err}
+		}
 	}
-	target, err := io.ReadAll(io.LimitReader(counted, maxPath+1))
-	if err != nil {
-		return &readingError{err}
-	}
-	return s.symlink(name, string(target))
+	return s.add(e, f.Modified, counted)
 }

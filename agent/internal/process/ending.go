@@ -1,7 +1,6 @@
 package process
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
@@ -36,7 +35,7 @@ func (s *supervision) cancel() Result {
 	if !s.gone(s.spec.Grace, func() {}) && !s.gone(s.spec.Abandon, s.group.kill) {
 		return Result{
 			ExitCode: tentacle.ExitAbandoned, Source: output.StdErr,
-			Line: fmt.Sprintf("Abandoned: the script was cancelled, but these of its processes could not be ended: %v", bounded(s.group.survivors())),
+			Line: tentacle.Abandoned(bounded(s.group.survivors())),
 		}
 	}
 	select {

@@ -29,6 +29,8 @@ type Options struct {
 	Facts tentacle.Facts
 	// WithoutWait leaves out IMantleScriptServiceV1, as on Octopus's own Tentacles.
 	WithoutWait bool
+	// Also are further capabilities that it lists.
+	Also []string
 	// Generation is whose Tentacle it plays; the zero value is Mantle's.
 	Generation Generation
 	// Address is where it listens; without one it is Loopback.
@@ -84,7 +86,7 @@ func StartFake(t testing.TB, o Options) *Fake {
 			return s.Name == tentacle.MantleScriptServiceName
 		})
 	}
-	f.machine.facts.Services = append(tentacle.Listed(services), o.Generation.trait().also...)
+	f.machine.facts.Services = append(append(tentacle.Listed(services), o.Generation.trait().also...), o.Also...)
 	services = append(services, f.missing(o.Generation)...)
 	other, _ := NewCertificate(t, "Imposter")
 	f.server = f.newServer(o.Certificate, services)
