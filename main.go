@@ -55,6 +55,9 @@ func run(args []string, out io.Writer) error {
 	}
 	config.QPS = -1 // the API server's own flow control is the limit
 	f.APIServer = controllers.APIServerAddresses(config)
+	if err := f.Guard(config); err != nil {
+		return err
+	}
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return fmt.Errorf("building the scheme: %w", err)
@@ -69,7 +72,8 @@ func run(args []string, out io.Writer) error {
 	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping)); err != nil {
 		return fmt.Errorf("adding health checks: %w", err)
 	}
-	if err := mgr.Start(ctrl.SetupSignalHandler()); err != nil {
+	if err := f.Run(ctrl.SetupSignalHandler(), mgr); err != nil {
+		ctrl.Log.Error(err, "ending")
 		return fmt.Errorf("running: %w", err)
 	}
 	return nil

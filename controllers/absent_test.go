@@ -28,8 +28,11 @@ func TestAMisspeltEnvironmentIsToldAndHoldsNothingUp(t *testing.T) {
 	if !strings.HasPrefix(waiting.Message, "spec.environments[1]: there is no Environment staging") {
 		t.Errorf("it is told as %q", waiting.Message)
 	}
-	if ready := w.reasonOf(target, "web-1", v1alpha1.ConditionReady, v1alpha1.ReasonHealthy); ready.Status != metav1.ConditionTrue || !strings.Contains(ready.Message, waiting.Message) {
-		t.Errorf("the machine is no longer ready, or does not say why not quite: %+v", ready)
+	if ready := w.reasonOf(target, "web-1", v1alpha1.ConditionReady, v1alpha1.ReasonHealthy); ready.Status != metav1.ConditionTrue {
+		t.Errorf("the machine is no longer ready: %+v", ready)
+	}
+	if found := w.reasonOf(target, "web-1", v1alpha1.ConditionEnvironmentsFound, v1alpha1.ReasonEnvironmentNotFound); found.Status != metav1.ConditionFalse || found.Message != waiting.Message {
+		t.Errorf("the condition of its own says %+v", found)
 	}
 	w.create(&v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Name: "staging"}})
 	w.eventually("the environment came", func() (bool, string) {

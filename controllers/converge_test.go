@@ -60,8 +60,8 @@ func TestATargetThatJoinsConvergesAndOneThatIsCordonedIsLeftAlone(t *testing.T) 
 	w.release("1.1.0")
 	w.wish("1.1.0")
 	ready := w.readyWith(v1alpha1.ReasonUpToDate)
-	if ready.Status.Targets.Unavailable != 1 {
-		t.Errorf("the cordoned target is not counted as unavailable: %+v", ready.Status.Targets)
+	if ready.Status.Targets.Cordoned != 1 || ready.Status.Targets.Unavailable != 0 {
+		t.Errorf("the cordoned target is not counted as cordoned alone: %+v", ready.Status.Targets)
 	}
 	w.expectDid(a, versions("1.0.0", "1.1.0")...)
 	w.expectDid(b, versions("1.0.0")...)

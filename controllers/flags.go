@@ -12,13 +12,22 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/fair"
+	"github.com/mantledeploy/mantle/controllers/internal/lease"
 )
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=mantle-system,resources=leases,verbs=get;create;update
@@ -28,12 +37,16 @@ import (
 // shutdown is how long the operator takes to end; scripts on machines go on, and the next leader finds them.
 const shutdown = 8 * time.Second
 
+// minLease is the shortest lease. Its record has whole seconds, and a third of it must be enough to renew it.
+const minLease = 3 * time.Second
+
 // Flags are the operator's command line.
 type Flags struct {
 	Options
-	namespaces, allowCIDRs     string
+	namespaces                 string
 	metrics, health, leaseName string
 	elect                      bool
+	lease                      *lease.Lease
 	// Verbose logs decisions, too.
 	Verbose bool
 	// Version asks for the version, and for nothing else.
@@ -47,11 +60,13 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	set.StringVar(&f.namespaces, "namespaces", "", "comma-separated namespaces to watch; empty is all")
 	set.StringVar(&f.DataDir, "data-dir", "/var/lib/mantle", "the folder for logs and packages")
 	set.StringVar(&f.PackageRoot, "package-root", "", "the folder that file: package URLs are confined to; empty turns them off")
-	set.StringVar(&f.allowCIDRs, "package-allow-cidr", "", "comma-separated ranges that packages are fetched from although they are loopback, link-local, the API server's or of a name inside the cluster")
+	set.Func("package-allow-cidr", "comma-separated ranges that packages are fetched from although they are loopback, link-local, the API server's or of a name inside the cluster; may be given several times", ranges(&f.PackageAllowCIDRs))
+	set.Func("target-allow-cidr", "comma-separated ranges in which machines are connected to although they are loopback, link-local, the API server's or of a name inside the cluster; may be given several times", ranges(&f.TargetAllowCIDRs))
 	set.Int64Var(&f.PackageMaxBytes, "package-max-bytes", 0, "how large a package may be, in bytes; 0 is 4 GiB")
 	set.StringVar(&f.EngineDir, "engine-dir", "/usr/lib/mantle", "the folder with the engines for machines without one, as tentacle-<os>-<arch>[.exe]; make cross builds them")
 	set.IntVar(&f.MaxDials, "max-dials", 64, "how many connections to machines are dialled at once")
 	set.IntVar(&f.MaxFollowers, "max-followers", 2000, "how many scripts are followed at once; the others are polled")
+	set.IntVar(&f.Workers, "workers", fair.Many, "how many runs, and how many targets, are worked on at once; those of one namespace take at most half")
 	set.StringVar(&f.metrics, "metrics-bind-address", ":8443", "where metrics and logs are served, by TLS; 0 turns it off")
 	set.StringVar(&f.health, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served")
 	set.BoolVar(&f.elect, "leader-elect", false, "let one replica work at a time")
@@ -65,27 +80,67 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	if f.Version {
 		return f, nil
 	}
+	if f.elect && f.LeaseDuration < minLease {
+		return f, fmt.Errorf("--lease-duration: %s is too short; at least %s is needed", f.LeaseDuration, minLease)
+	}
+	if f.Workers < 1 {
+		return f, fmt.Errorf("--workers: %d is too few; at least 1 is needed", f.Workers)
+	}
 	if f.Namespace == "" {
 		return f, errors.New("--namespace is missing: name the operator's own namespace, or set POD_NAMESPACE")
 	}
-	for _, text := range split(f.allowCIDRs) {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			return f, fmt.Errorf("--package-allow-cidr: %q is no range such as 10.0.0.0/8: %w", text, err)
-		}
-		f.PackageAllowCIDRs = append(f.PackageAllowCIDRs, prefix)
-	}
 	return f, nil
+}
+
+// ranges adds what a flag says to a list.
+func ranges(to *[]netip.Prefix) func(string) error {
+	return func(list string) error {
+		for _, text := range split(list) {
+			prefix, err := netip.ParsePrefix(text)
+			if err != nil {
+				return fmt.Errorf("%q is no range such as 10.0.0.0/8: %w", text, err)
+			}
+			*to = append(*to, prefix)
+		}
+		return nil
+	}
 }
 
 func split(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
+// Guard makes the lease by which one replica leads, and keeps requests that change something from being sent with this
+// configuration while it does not. Call it before Manager. Without --leader-elect it does nothing.
+func (f *Flags) Guard(access *rest.Config) error {
+	if !f.elect {
+		return nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("asking for this machine's name: %w", err)
+	}
+	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, f.Namespace, f.leaseName,
+		resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())}, access, f.renewDeadline())
+	if err != nil {
+		return fmt.Errorf("making the lease: %w", err)
+	}
+	f.lease = lease.New(lock, f.LeaseDuration)
+	f.Fence = f.lease.Fence
+	access.Wrap(f.lease.Transport)
+	return nil
+}
+
+// Run runs the manager until the context ends, or this process has lost its lease.
+func (f *Flags) Run(ctx context.Context, mgr ctrl.Manager) error { return f.lease.Run(ctx, mgr.Start) }
+
+// renewDeadline is how long a leader tries to renew its lease.
+func (f *Flags) renewDeadline() time.Duration { return f.LeaseDuration * 2 / 3 }
+
 // Manager are the options of the manager that runs the controllers.
-func (f Flags) Manager(scheme *runtime.Scheme) ctrl.Options {
+func (f *Flags) Manager(scheme *runtime.Scheme) ctrl.Options {
 	timeout := shutdown
-	renew, retry := f.LeaseDuration*2/3, f.LeaseDuration*2/15
+	renew, retry := f.renewDeadline(), f.LeaseDuration*2/15
 	o := ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       metricsserver.Options{BindAddress: f.metrics, SecureServing: true},
@@ -98,9 +153,12 @@ func (f Flags) Manager(scheme *runtime.Scheme) ctrl.Options {
 		RenewDeadline:                 &renew,
 		RetryPeriod:                   &retry,
 		GracefulShutdownTimeout:       &timeout,
-		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields(), ByObject: cached()},
 		// A cached read of Secrets would watch every Secret of the cluster.
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Namespace{}}}},
+	}
+	if f.lease != nil {
+		o.LeaderElectionResourceLockInterface = f.lease
 	}
 	for _, namespace := range split(f.namespaces) {
 		if o.Cache.DefaultNamespaces == nil {
@@ -111,10 +169,22 @@ func (f Flags) Manager(scheme *runtime.Scheme) ctrl.Options {
 	return o
 }
 
+// cached says which objects of kinds that others use too are watched: of ControllerRevisions only snapshots, as every
+// StatefulSet and DaemonSet of the cluster has some. Whoever reads one from the cache must not change it.
+func cached() map[client.Object]cache.ByObject {
+	snapshots, err := labels.NewRequirement(v1alpha1.LabelReleaseUID, selection.Exists, nil)
+	if err != nil {
+		panic(err) // the label is a constant
+	}
+	shared := true
+	return map[client.Object]cache.ByObject{&appsv1.ControllerRevision{}: {
+		Label: labels.NewSelector().Add(*snapshots), UnsafeDisableDeepCopy: &shared}}
+}
+
 // APIServerAddresses are the addresses of the Kubernetes API as far as the configuration tells.
-func APIServerAddresses(config *rest.Config) []netip.Addr {
-	host := config.Host
-	if u, err := url.Parse(config.Host); err == nil && u.Host != "" {
+func APIServerAddresses(access *rest.Config) []netip.Addr {
+	host := access.Host
+	if u, err := url.Parse(access.Host); err == nil && u.Host != "" {
 		host = u.Hostname()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,11 +58,14 @@ type world struct {
 
 const operatorNamespace = "mantle-system"
 
+// loopback is where the fakes listen.
+func loopback() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
+
 func newWorld(t *testing.T, change ...func(*world)) *world {
 	t.Helper()
 	cluster := kubetest.Start(t)
 	w := &world{t: t, cluster: cluster, client: cluster.Client(t), namespace: cluster.Namespace(t),
-		options: controllers.Options{Namespace: operatorNamespace, DataDir: t.TempDir()}}
+		options: controllers.Options{Namespace: operatorNamespace, DataDir: t.TempDir(), TargetAllowCIDRs: loopback()}}
 	for _, c := range change {
 		c(w)
 	}

@@ -63,7 +63,7 @@ func TestARunThatIsDeletedWhileItRunsIsLetGo(t *testing.T) {
 	if calls := m.Calls(); !slices.Contains(calls, "CancelScript") {
 		t.Errorf("the script was not cancelled: %v", calls)
 	}
-	w.readyWith(v1alpha1.ReasonSuspended)
+	w.readyWith(v1alpha1.ReasonRunCancelled) // to delete a run that goes on is to cancel it
 }
 
 func TestASuspendedBindingLeavesTheEnvironmentToPeople(t *testing.T) {

@@ -9,18 +9,21 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/mantledeploy/mantle/controllers/binding"
 	"github.com/mantledeploy/mantle/controllers/environment"
+	"github.com/mantledeploy/mantle/controllers/history"
+	"github.com/mantledeploy/mantle/controllers/internal/addresses"
+	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 	"github.com/mantledeploy/mantle/controllers/internal/feed"
 	"github.com/mantledeploy/mantle/controllers/internal/identity"
 	"github.com/mantledeploy/mantle/controllers/internal/logs"
 	"github.com/mantledeploy/mantle/controllers/internal/notify"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
 	"github.com/mantledeploy/mantle/controllers/project"
 	"github.com/mantledeploy/mantle/controllers/release"
 	"github.com/mantledeploy/mantle/controllers/run"
@@ -44,14 +47,20 @@ type Options struct {
 	PackageRoot string
 	// PackageAllowCIDRs are ranges that packages are fetched from although they would be refused.
 	PackageAllowCIDRs []netip.Prefix
+	// TargetAllowCIDRs are ranges in which machines are connected to although they would be refused.
+	TargetAllowCIDRs []netip.Prefix
 	// PackageMaxBytes bounds one package; 0 is the default.
 	PackageMaxBytes int64
-	// APIServer are the addresses of the Kubernetes API, which packages are never fetched from.
+	// APIServer are the addresses of the Kubernetes API, which are refused to packages and machines.
 	APIServer []netip.Addr
 	// EngineDir has the engines that are brought to machines without one, as tentacle-<os>-<arch>[.exe].
 	EngineDir string
 	// LeaseDuration is how long a leader may be silent; 0 is 15 s.
 	LeaseDuration time.Duration
+	// Fence is nil while this process may act as the leader; nil itself where it is alone.
+	Fence func() error
+	// Workers is how many runs, and how many targets, are worked on at once; 0 is fair.Many.
+	Workers int
 	// MaxDials and MaxFollowers bound the work on machines; 0 is the default.
 	MaxDials, MaxFollowers int
 	// Logger is for the doors to the outside.
@@ -60,6 +69,7 @@ type Options struct {
 
 // Setup puts everything that runs into the manager.
 func Setup(mgr ctrl.Manager, o Options) error {
+	mgr = status.WithEvents(mgr)
 	logStore, err := logs.Open(filepath.Join(o.DataDir, "logs"), 0)
 	if err != nil {
 		return err
@@ -68,10 +78,11 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		return fmt.Errorf("serving logs: %w", err)
 	}
 	logger := slog.New(logr.ToSlogHandler(o.Logger))
-	reports, fetchedRuns, fetchedReleases, targets := notify.New(), notify.New(), notify.New(), notify.New()
+	reports, fetchedRuns, fetchedReleases, unreached := notify.New(), notify.New(), notify.New(), notify.New()
 	cache, err := packages.Open(packages.Config{
-		Dir: filepath.Join(o.DataDir, "packages"), Logger: logger,
-		Fetcher: feed.New(feed.Config{AllowCIDRs: o.PackageAllowCIDRs, DenyAddresses: o.APIServer, Root: o.PackageRoot, MaxBytes: o.PackageMaxBytes}),
+		Dir: filepath.Join(o.DataDir, "packages"),
+		Feed: feed.Registry{feed.TypeURL: feed.URLs{Fetcher: feed.New(feed.Config{
+			AllowCIDRs: o.PackageAllowCIDRs, DenyAddresses: o.APIServer, Root: o.PackageRoot, MaxBytes: o.PackageMaxBytes})}},
 		Notify: func(owner packages.Owner) {
 			if owner.Kind == release.OwnerKind {
 				fetchedReleases.Notify(owner.NamespacedName)
@@ -84,13 +95,18 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		return err
 	}
 	identities := identity.New(mgr.GetAPIReader(), mgr.GetClient(), o.Namespace)
-	var targetController *target.Reconciler
-	pool := tentacle.NewPool(tentacle.Config{MaxDials: o.MaxDials, MaxFollowers: o.MaxFollowers, Logger: logger, Notify: reports.Notify,
-		EngineDir: o.EngineDir, CompleteAfter: 2 * o.LeaseDuration,
-		Unreached: func(name types.NamespacedName) { targetController.Unreached(context.Background(), name) }})
-	targetController = target.New(mgr, pool, identities, targets)
+	if err := identities.Watch(context.Background(), mgr.GetCache()); err != nil { // begins with the manager
+		return err
+	}
+	reach := addresses.NewResolver(addresses.Rules{Allow: o.TargetAllowCIDRs, Deny: o.APIServer}, logger)
+	sessions := session.NewPool(session.Config{MaxDials: o.MaxDials, MaxFollowers: o.MaxFollowers, EngineDir: o.EngineDir,
+		Allow: reach.Check, Resolve: reach.Resolve, Logger: logger, Unreached: unreached.Notify})
+	dispatcher := dispatch.New(dispatch.Config{Sessions: sessions, CompleteAfter: 2 * o.LeaseDuration, Fence: o.Fence,
+		Notify: func(owner dispatch.Owner) { reports.Notify(owner.NamespacedName) }, Logger: logger})
+	targetController := target.New(mgr, sessions, identities, unreached)
+	targetController.Workers = o.Workers
 
-	for _, runnable := range []manager.Runnable{pool, reports, fetchedRuns, fetchedReleases, targets, closing(cache.Close)} {
+	for _, runnable := range []manager.Runnable{dispatcher, sessions, closing(cache.Close), sweeping{logStore, mgr.GetClient()}} {
 		if err := mgr.Add(runnable); err != nil {
 			return fmt.Errorf("adding to the manager: %w", err)
 		}
@@ -99,10 +115,11 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		targetController,
 		environment.New(mgr, identities),
 		project.New(mgr),
-		release.New(mgr, cache, fetchedReleases.Events()),
+		release.New(mgr, cache, fetchedReleases.Source()),
 		binding.New(mgr),
-		run.New(mgr, run.Deps{Machines: pool, Identities: identities, Packages: cache, Logs: logStore,
-			Reports: reports.Events(), Fetched: fetchedRuns.Events(), Now: time.Now}),
+		history.New(mgr),
+		run.New(mgr, run.Deps{Dispatcher: dispatcher, Identities: identities, Packages: cache, Logs: logStore,
+			Reports: reports.Source(), Fetched: fetchedRuns.Source(), Now: time.Now, Workers: o.Workers}),
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return err

@@ -1,5 +1,7 @@
 package v1alpha1
 
+import "slices"
+
 // IsTerminal tells whether a run in this phase has ended for good.
 func (p RunPhase) IsTerminal() bool {
 	switch p {
@@ -20,17 +22,9 @@ func (p StepPhase) IsTerminal() bool {
 	}
 }
 
-// Begun tells whether anything may have been sent to a machine for an action in this phase.
-func (p StepPhase) Begun() bool { return p != "" && p != StepPending && p != StepSkipped }
-
-// Begun tells whether something began on the target, and may have left something there.
+// Begun tells whether something was sent to the target, and may have left something there.
 func (r TargetResult) Begun() bool {
-	for _, s := range r.Steps {
-		if s.Phase.Begun() && s.StartTime != nil {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Steps, func(s ActionStatus) bool { return s.Sent })
 }
 
 // Bad tells whether an action that ended in this phase counts as a failure.

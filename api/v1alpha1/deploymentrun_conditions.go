@@ -36,6 +36,8 @@ const (
 	ReasonTooManyProjects = "TooManyProjects"
 	// ReasonNotPrepared surfaces while an action waits for an object that it needs and that could not be read.
 	ReasonNotPrepared = "NotPrepared"
+	// ReasonRecordsLost surfaces when what a run has done is not known any more, because its slices or its process are gone.
+	ReasonRecordsLost = "RecordsLost"
 	// ReasonDeleted surfaces while a run that was deleted ends its scripts.
 	ReasonDeleted = "Deleted"
 )

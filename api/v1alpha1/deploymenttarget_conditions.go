@@ -8,14 +8,21 @@ const (
 	ConditionTrusted = "Trusted"
 	// ConditionHealthCheckPassed is true when the health check that the policy asks for passed.
 	ConditionHealthCheckPassed = "HealthCheckPassed"
+	// ConditionEnvironmentsFound is true when every Environment that spec.environments names is there. A machine belongs to
+	// other environments, too, so it stays Ready where one is not.
+	ConditionEnvironmentsFound = "EnvironmentsFound"
 )
 
 // The reasons of a DeploymentTarget's conditions.
 const (
 	// ReasonHealthy surfaces when the machine was reached, trust holds both ways, and its health check passed.
 	ReasonHealthy = "Healthy"
+	// ReasonEnvironmentsFound surfaces when every Environment that spec.environments names is there.
+	ReasonEnvironmentsFound = "EnvironmentsFound"
 	// ReasonProgressing surfaces while the machine has not been looked at since the spec changed.
 	ReasonProgressing = "Progressing"
+	// ReasonAddressRefused surfaces when the operator is not allowed to connect to the address.
+	ReasonAddressRefused = "AddressRefused"
 	// ReasonNameNotResolved surfaces when the host of the address has no IP address.
 	ReasonNameNotResolved = "NameNotResolved"
 	// ReasonNoRoute surfaces when the network has no way to the machine.

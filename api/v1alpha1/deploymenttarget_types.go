@@ -225,7 +225,7 @@ type DeploymentTargetStatus struct {
 	// lastHealthCheck is when somebody last looked. It is refreshed at most every 30 minutes while nothing changes.
 	// +optional
 	LastHealthCheck *metav1.Time `json:"lastHealthCheck,omitempty"`
-	// conditions: Ready, Reconciling, Stalled, Reachable, Trusted, HealthCheckPassed.
+	// conditions: Ready, Reconciling, Stalled, Reachable, Trusted, HealthCheckPassed, EnvironmentsFound.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

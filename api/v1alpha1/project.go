@@ -5,6 +5,9 @@ import "time"
 // DefaultStepTimeout is how long a step may take on one target when its author says nothing.
 const DefaultStepTimeout = time.Hour
 
+// MaxStepTimeout is the longest that a step may take. A timeout above it was not read from a Project.
+const MaxStepTimeout = 168 * time.Hour
+
 // MaxLeafActions is how many scripts and packages a process may have in all.
 const MaxLeafActions = 64
 
@@ -41,7 +44,7 @@ func (m StepModifiers) GetTimeout() time.Duration {
 	if m.Timeout == nil || m.Timeout.Duration <= 0 {
 		return DefaultStepTimeout
 	}
-	return m.Timeout.Duration
+	return min(m.Timeout.Duration, MaxStepTimeout)
 }
 
 // GetCondition is the step's condition, Success unless given.

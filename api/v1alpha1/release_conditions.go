@@ -25,6 +25,10 @@ const (
 	ReasonPackageInvalid = "PackageInvalid"
 	// ReasonPackageChanged surfaces when a package's digest is not the one that was asked for, or was seen first.
 	ReasonPackageChanged = "PackageChanged"
+	// ReasonSnapshotInUse surfaces while the snapshot of an earlier release of this name is still there and cannot be taken over.
+	ReasonSnapshotInUse = "SnapshotInUse"
+	// ReasonSnapshotUnreadable surfaces when this operator cannot read the frozen process.
+	ReasonSnapshotUnreadable = "SnapshotUnreadable"
 	// ReasonSnapshotTooLarge surfaces when the frozen process would take more than 512 KiB.
 	ReasonSnapshotTooLarge = "SnapshotTooLarge"
 )

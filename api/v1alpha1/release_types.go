@@ -73,10 +73,14 @@ type ResolvedPackage struct {
 	Name string `json:"name"`
 	// version of the package.
 	Version string `json:"version"`
-	// url that it was fetched from.
+	// feed that it was fetched from; without it, the built-in one, whose ids are URLs.
 	// +optional
-	// +kubebuilder:validation:MaxLength=2560
-	URL string `json:"url,omitempty"`
+	// +kubebuilder:validation:MaxLength=253
+	Feed string `json:"feed,omitempty"`
+	// id of the package in the feed: of the built-in one, the project's url with its `{version}`.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	ID string `json:"id,omitempty"`
 	// digest of the archive as published.
 	// +optional
 	Digest string `json:"digest,omitempty"`

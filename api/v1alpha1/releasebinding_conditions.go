@@ -5,11 +5,11 @@ const ConditionHeld = "Held"
 
 // The reasons of a ReleaseBinding's conditions.
 const (
-	// ReasonUpToDate surfaces when at least one desired target is reachable and all reachable ones have the wished release.
+	// ReasonUpToDate surfaces when at least one desired target is reachable and all reachable ones have the desired release.
 	ReasonUpToDate = "UpToDate"
 	// ReasonRunning surfaces while a run is going on.
 	ReasonRunning = "Running"
-	// ReasonRunFailed surfaces when the newest Rollout of this wish failed: change the release, or ask for a retry.
+	// ReasonRunFailed surfaces when the newest Rollout of the desired release failed: change the release, or ask for a retry.
 	ReasonRunFailed = "RunFailed"
 	// ReasonRunCancelled surfaces when a person cancelled the newest run: change the release, or ask for a retry.
 	ReasonRunCancelled = "RunCancelled"
@@ -17,6 +17,8 @@ const (
 	ReasonRunAbandoned = "RunAbandoned"
 	// ReasonTargetsFailed surfaces when a Convergence failed on some targets; the others still converge.
 	ReasonTargetsFailed = "TargetsFailed"
+	// ReasonRunNameTaken surfaces when a DeploymentRun that the binding did not make has the name of its next run.
+	ReasonRunNameTaken = "RunNameTaken"
 	// ReasonSuspended surfaces when spec.suspend keeps runs from beginning.
 	ReasonSuspended = "Suspended"
 	// ReasonOverlaps surfaces when an older binding selects one of these targets for the same project and environment.
@@ -26,7 +28,7 @@ const (
 	// ReasonReleaseNotReady surfaces while the named Release is not Ready.
 	ReasonReleaseNotReady = "ReleaseNotReady"
 	// ReasonEnvironmentNotFound surfaces while the named Environment is not there; so it does on a DeploymentTarget, which
-	// stays Ready.
+	// stays Ready, in its condition EnvironmentsFound.
 	ReasonEnvironmentNotFound = "EnvironmentNotFound"
 	// ReasonNoTargets surfaces when no target is desired.
 	ReasonNoTargets = "NoTargets"

@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // BindingTargets narrows a binding to some of the environment's targets.
@@ -37,13 +38,13 @@ type ReleaseBindingSpec struct {
 	Suspend bool `json:"suspend,omitempty"`
 }
 
-// BindingTargetCounts counts the targets of a binding.
+// BindingTargetCounts is the number of targets of a binding by state.
 type BindingTargetCounts struct {
 	// desired targets: those of the environment that the binding leaves in and a step addresses.
 	// +optional
 	// +kubebuilder:default=0
 	Desired int32 `json:"desired"`
-	// upToDate targets have the wished release.
+	// upToDate targets have the desired release.
 	// +optional
 	// +kubebuilder:default=0
 	UpToDate int32 `json:"upToDate"`
@@ -59,10 +60,74 @@ type BindingTargetCounts struct {
 	// +optional
 	// +kubebuilder:default=0
 	Cordoned int32 `json:"cordoned"`
-	// failed targets failed in the newest run of this wish.
+	// failed targets failed in the newest run of the desired release.
 	// +optional
 	// +kubebuilder:default=0
 	Failed int32 `json:"failed"`
+}
+
+// BindingHold says why no run may begin by itself.
+type BindingHold struct {
+	// reason is RunFailed, RunCancelled, RunAbandoned or TargetsFailed.
+	// +kubebuilder:validation:MaxLength=64
+	Reason string `json:"reason"`
+	// run is the name of the DeploymentRun that ended so.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Run string `json:"run,omitempty"`
+	// message says how the run ended.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	Message string `json:"message,omitempty"`
+}
+
+// RefusedTarget is a machine on which a run failed before anything was sent to it.
+type RefusedTarget struct {
+	// name of the DeploymentTarget.
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+	// uid of the DeploymentTarget: a target made again under the name is another.
+	UID types.UID `json:"uid"`
+	// thumbprint that pinned it: another pin is another machine.
+	// +optional
+	// +kubebuilder:validation:MaxLength=71
+	Thumbprint string `json:"thumbprint,omitempty"`
+}
+
+// BindingRecord is how the runs of the desired release ended. It does not depend on whether the runs still exist: deleting
+// a DeploymentRun changes nothing here. It begins anew when the desired release or its targets change, and what it holds
+// is let go when the retry token changes.
+type BindingRecord struct {
+	// hash of the desired release and targets, as in the annotation mantle.dev/wish of the runs.
+	// +kubebuilder:validation:MaxLength=64
+	Hash string `json:"hash"`
+	// retry is the value of the annotation mantle.dev/retry that hold, failedRuns and refused belong to.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Retry string `json:"retry,omitempty"`
+	// sequence is the number of the newest run whose end is in the record.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Sequence int64 `json:"sequence,omitempty"`
+	// deployed is true once a run has brought the release to a target: later runs are Convergences.
+	// +optional
+	Deployed bool `json:"deployed,omitempty"`
+	// hold is set while no run may begin by itself.
+	// +optional
+	Hold *BindingHold `json:"hold,omitempty"`
+	// failedRuns are the UIDs of runs in which only some targets failed. Targets whose status.installed says that they
+	// failed in one of them are left out.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=100
+	FailedRuns []types.UID `json:"failedRuns,omitempty"`
+	// refused are the targets that failed before anything was sent to them, which status.installed does not tell. They are
+	// left out.
+	// +optional
+	// +listType=map
+	// +listMapKey=uid
+	// +kubebuilder:validation:MaxItems=100
+	Refused []RefusedTarget `json:"refused,omitempty"`
 }
 
 // ReleaseBindingStatus is how far the environment is.
@@ -79,7 +144,7 @@ type ReleaseBindingStatus struct {
 	// progress is up-to-date and desired targets, as "3/5".
 	// +optional
 	Progress string `json:"progress,omitempty"`
-	// targets counts them.
+	// targets is the number of targets by state.
 	// +optional
 	Targets BindingTargetCounts `json:"targets,omitempty"`
 	// currentRun is the name of the run that is going on.
@@ -95,6 +160,13 @@ type ReleaseBindingStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	LastHandledRetry string `json:"lastHandledRetry,omitempty"`
+	// sequence is the number of the newest run that the binding has made. The next run has the next number.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Sequence int64 `json:"sequence,omitempty"`
+	// record is how the runs of the desired release ended.
+	// +optional
+	Record *BindingRecord `json:"record,omitempty"`
 	// conditions: Ready, Reconciling, Stalled, Held.
 	// +optional
 	// +listType=map

@@ -3,51 +3,47 @@ package binding
 import (
 	"context"
 	"fmt"
+	"strconv"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
-
-	"strconv"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// carryOut makes the run that was decided. One that is there already was made by an earlier pass from the same
-// facts; the list past the cache shows it next time.
-func (r *Reconciler) carryOut(ctx context.Context, f facts, d decision) error {
-	if d.Make == nil {
+// carryOut makes the run that was decided. The status says of it already, so an operator that crashes in between makes it
+// under the same name.
+func (r *Reconciler) carryOut(ctx context.Context, b *v1alpha1.ReleaseBinding, next *newRun) error {
+	if next == nil {
 		return nil
 	}
-	run := runFor(f, d)
-	err := r.Client.Create(ctx, run)
-	if apierrors.IsAlreadyExists(err) {
-		return nil
-	}
-	if err != nil {
+	run := runFor(b, next)
+	if err := r.Client.Create(ctx, run); err != nil {
+		// Where somebody was faster, the next pass finds the run: the binding's own in the list, another by its name.
 		return fmt.Errorf("making run %s: %w", run.Name, err)
 	}
 	ctrl.LoggerFrom(ctx).Info("made a run", "run", run.Name, "purpose", run.Spec.Purpose, "release", run.Spec.Release)
 	return nil
 }
 
-// runFor builds the run; it is pure.
-func runFor(f facts, d decision) *v1alpha1.DeploymentRun {
-	b := f.Binding
+// runFor builds the run; it is pure. The finalizer is there from the beginning, so that no run vanishes before the binding
+// has taken in how it ended.
+func runFor(b *v1alpha1.ReleaseBinding, next *newRun) *v1alpha1.DeploymentRun {
 	return &v1alpha1.DeploymentRun{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: b.Namespace, Name: d.Make.Name,
+			Namespace: b.Namespace, Name: next.Name,
 			Labels: map[string]string{v1alpha1.LabelBindingUID: string(b.UID)},
 			Annotations: map[string]string{
-				v1alpha1.AnnotationWish:         d.Wish,
-				v1alpha1.AnnotationHandledRetry: d.Make.Retry,
-				v1alpha1.AnnotationSequence:     strconv.Itoa(d.Make.Sequence),
+				v1alpha1.AnnotationWish:         next.Hash,
+				v1alpha1.AnnotationHandledRetry: next.Retry,
+				v1alpha1.AnnotationSequence:     strconv.FormatInt(next.Sequence, 10),
 			},
+			Finalizers:      []string{v1alpha1.FinalizerRun},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(b, v1alpha1.GroupVersion.WithKind("ReleaseBinding"))},
 		},
 		Spec: v1alpha1.DeploymentRunSpec{
 			Project: b.Spec.Project, Release: b.Spec.Release, Environment: b.Spec.Environment,
-			Purpose: d.Make.Purpose, Reason: d.Make.Reason, State: v1alpha1.RunStateRun,
+			Purpose: next.Purpose, Reason: next.Reason, State: v1alpha1.RunStateRun,
 		},
 	}
 }

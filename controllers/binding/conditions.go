@@ -6,6 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
@@ -22,7 +23,7 @@ func describe(f facts, d decision) {
 		s.Snapshot = f.Release.Status.Snapshot
 	}
 	describeChain(s, f)
-	c := status.Conditions{List: &s.Conditions, Generation: b.Generation}
+	c := status.Conditions{List: &s.Conditions, Generation: b.Generation, Now: f.Now}
 	c.Remove(v1alpha1.ConditionHeld)
 	switch d.State {
 	case stateUpToDate:
@@ -40,10 +41,22 @@ func describe(f facts, d decision) {
 	}
 }
 
-// describeChain tells of the newest runs that ended.
+// describeChain tells of the newest runs. What the record has taken in before was told then: those runs may be gone, and an
+// older one is not the newest for that.
 func describeChain(s *v1alpha1.ReleaseBindingStatus, f facts) {
+	recorded := int64(0)
+	if s.Record != nil {
+		recorded = s.Record.Sequence
+	}
+	if f.Record != nil {
+		s.Record = f.Record
+	}
+	s.Sequence = newestNumber(f)
 	for i := range f.Chain {
 		run := &f.Chain[i]
+		if desired.Sequence(run) <= recorded {
+			continue
+		}
 		if token := run.Annotations[v1alpha1.AnnotationHandledRetry]; token != "" {
 			s.LastHandledRetry = token
 		}

@@ -3,8 +3,10 @@ package binding
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -15,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/fair"
+	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
@@ -28,6 +32,9 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Now is the clock.
 	Now func() time.Time
+
+	once   sync.Once
+	frozen *snapshot.Reader
 }
 
 // New makes a Reconciler for the manager.
@@ -44,38 +51,52 @@ func New(mgr ctrl.Manager) *Reconciler {
 // +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reconcile gathers the facts, decides, makes the run that is needed, and writes down what is now true.
+// retryConflict is the pause before a binding is judged again that somebody changed meanwhile.
+const retryConflict = 100 * time.Millisecond
+
+// Reconcile gathers the facts, decides, writes down what is now true, and makes the run that is needed. The status goes
+// first, and only where nobody else changed the binding: the run depends on the record in it.
 func (r *Reconciler) Reconcile(ctx context.Context, b *v1alpha1.ReleaseBinding) (ctrl.Result, error) {
 	if !b.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
 	b = b.DeepCopy()
-	patcher := status.NewPatcher(r.Client, b)
+	patcher := status.NewPatcher(r.Client, b).WithLock()
 	f, err := r.gather(ctx, b, r.Now())
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	d := decide(f)
-	if d.Make != nil { // a run that has just ended may not be in the cache's rows yet, which must not make another
-		if err := r.gatherNewest(ctx, r.Reader, &f); err != nil {
+	if d.Make != nil {
+		same, err := r.lookAgain(ctx, &f, d.Make.Name)
+		if err != nil {
 			return ctrl.Result{}, err
+		}
+		if !same {
+			return ctrl.Result{RequeueAfter: retryConflict}, nil
 		}
 		d = decide(f)
 	}
-	if err := r.carryOut(ctx, f, d); err != nil {
-		return ctrl.Result{}, err
-	}
-	r.tell(b, d)
+	before := b.Status.DeepCopy()
 	describe(f, d)
-	if err := patcher.Patch(ctx, b); err != nil {
+	if err := patcher.Patch(ctx, b); status.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: retryConflict}, nil
+	} else if err != nil {
 		return ctrl.Result{}, err
 	}
+	if err := r.carryOut(ctx, b, d.Make); apierrors.IsAlreadyExists(err) {
+		return ctrl.Result{RequeueAfter: retryConflict}, nil
+	} else if err != nil {
+		return ctrl.Result{}, err
+	}
+	r.tell(b, before, d)
 	return ctrl.Result{RequeueAfter: d.Again}, nil
 }
 
 // SetupWithManager watches all that a decision goes by.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
+		WithOptions(fair.Options(fair.Few)).
 		For(&v1alpha1.ReleaseBinding{}).
 		Owns(&v1alpha1.DeploymentRun{}).
 		Watches(&v1alpha1.ReleaseBinding{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -111,7 +132,7 @@ func concerns(o client.Object, b *v1alpha1.ReleaseBinding) bool {
 	case *v1alpha1.ReleaseBinding: // one that overlapped may be gone or narrowed
 		return o.UID != b.UID && o.Spec.Project == b.Spec.Project && o.Spec.Environment == b.Spec.Environment
 	case *v1alpha1.Release:
-		return o.Name == releaseName(b.Spec)
+		return o.Name == v1alpha1.ReleaseName(b.Spec.Project, b.Spec.Release)
 	case *v1alpha1.Environment:
 		return o.Name == string(b.Spec.Environment)
 	default:

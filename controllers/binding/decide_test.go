@@ -2,14 +2,16 @@ package binding
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/wish"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
 )
 
 var now = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -53,7 +55,22 @@ func world(change ...func(*facts)) facts {
 	for _, c := range change {
 		c(&f)
 	}
+	if f.Release != nil && f.Process != nil {
+		f.record()
+	}
 	return f
+}
+
+// record takes the runs of the chain into the record, as gathering them does.
+func (f *facts) record() {
+	refused := f.Record
+	f.Record = desired.Resume(f.Binding.Status.Record, f.Chain, f.hash(), desired.Retry(f.Binding, f.Chain))
+	for _, run := range desired.Unrecorded(f.Record, f.Chain) {
+		desired.Add(f.Record, &run, nil)
+	}
+	if refused != nil {
+		f.Record.Refused = refused.Refused
+	}
 }
 
 func targets(list ...v1alpha1.DeploymentTarget) func(*facts) {
@@ -63,32 +80,33 @@ func targets(list ...v1alpha1.DeploymentTarget) func(*facts) {
 func ran(name, hash string, phase v1alpha1.RunPhase, purpose v1alpha1.RunPurpose) func(*facts) {
 	return func(f *facts) {
 		if hash == "" {
-			hash = wish.Hash(snap, nil)
+			hash = desired.Hash(snap, nil)
 		}
 		f.Chain = append(f.Chain, v1alpha1.DeploymentRun{
-			ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), Annotations: map[string]string{v1alpha1.AnnotationWish: hash}},
-			Spec:       v1alpha1.DeploymentRunSpec{Project: "shop", Environment: "production", Release: "1.0.0", Purpose: purpose},
-			Status:     v1alpha1.DeploymentRunStatus{Phase: phase, Targets: v1alpha1.RunTargetCounts{Succeeded: 1}, StartTime: &metav1.Time{Time: now}, FinishTime: &metav1.Time{Time: now}},
+			ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), Annotations: map[string]string{v1alpha1.AnnotationWish: hash,
+				v1alpha1.AnnotationSequence: strconv.Itoa(len(f.Chain) + 1)}},
+			Spec:   v1alpha1.DeploymentRunSpec{Project: "shop", Environment: "production", Release: "1.0.0", Purpose: purpose},
+			Status: v1alpha1.DeploymentRunStatus{Phase: phase, Targets: v1alpha1.RunTargetCounts{Succeeded: 1}, StartTime: &metav1.Time{Time: now}, FinishTime: &metav1.Time{Time: now}},
 		})
 	}
 }
 
 func begun(names ...string) func(*facts) {
 	return func(f *facts) {
-		f.Begun = map[types.UID]bool{}
+		f.Expected = sets.New[types.UID]()
 		for _, n := range names {
-			f.Begun[types.UID("uid-"+n)] = true
+			f.Expected.Insert(types.UID("uid-" + n))
 		}
 	}
 }
 
 func skipped(name string) func(*facts) {
-	return func(f *facts) { f.Skipped = map[types.UID]bool{types.UID("uid-" + name): true} }
+	return func(f *facts) { f.Passed = sets.New(types.UID("uid-" + name)) }
 }
 
 // full is a target of as many other projects as one may have.
 func full(t *v1alpha1.DeploymentTarget) {
-	for i := range wish.MaxInstalled {
+	for i := range desired.MaxInstalled {
 		t.Status.Installed = append(t.Status.Installed, v1alpha1.InstalledRelease{Project: fmt.Sprintf("other-%d", i), Environment: "production"})
 	}
 }
@@ -97,7 +115,9 @@ func full(t *v1alpha1.DeploymentTarget) {
 func notBegun(f *facts) { f.Chain.Newest().Status.StartTime = nil }
 
 func refused(name string) func(*facts) {
-	return func(f *facts) { f.Refused = map[types.UID]bool{types.UID("uid-" + name): true} }
+	return func(f *facts) {
+		f.Record = &v1alpha1.BindingRecord{Refused: []v1alpha1.RefusedTarget{{Name: name, UID: types.UID("uid-" + name)}}}
+	}
 }
 
 func TestDecide(t *testing.T) {
@@ -164,7 +184,10 @@ func TestDecide(t *testing.T) {
 		"suspended":         {world(func(f *facts) { f.Binding.Spec.Suspend = true }), stateWaiting, v1alpha1.ReasonSuspended, ""},
 		"overlapping":       {world(func(f *facts) { f.Overlapping = "older" }), stateStalled, v1alpha1.ReasonOverlaps, ""},
 		"release not there": {world(func(f *facts) { f.Release = nil }), stateProgressing, v1alpha1.ReasonReleaseNotFound, ""},
-		"release not there for a minute": {world(func(f *facts) { f.Release, f.AbsentSince = nil, now.Add(-time.Minute) }),
+		"release not there for a minute": {world(func(f *facts) {
+			f.Release = nil
+			f.Binding.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReconciling, Reason: v1alpha1.ReasonReleaseNotFound, LastTransitionTime: metav1.NewTime(now.Add(-time.Minute))}}
+		}),
 			stateStalled, v1alpha1.ReasonReleaseNotFound, ""},
 		"a wish that does not resolve supersedes nothing": {world(ran("r", "x", v1alpha1.RunRunning, rollout), func(f *facts) { f.Process = nil }),
 			stateProgressing, v1alpha1.ReasonReleaseNotReady, ""},

@@ -7,10 +7,10 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// tell says what changed: a new reason is an event, the same one is not.
-func (r *Reconciler) tell(b *v1alpha1.ReleaseBinding, d decision) {
-	before := meta.FindStatusCondition(b.Status.Conditions, v1alpha1.ConditionReady)
-	if before != nil && before.Reason == d.Reason && b.Status.CurrentRun == d.CurrentRun {
+// tell says what has changed since the status was as before: a new reason is an event, the same one is not.
+func (r *Reconciler) tell(b *v1alpha1.ReleaseBinding, before *v1alpha1.ReleaseBindingStatus, d decision) {
+	was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionReady)
+	if was != nil && was.Reason == d.Reason && before.CurrentRun == d.CurrentRun {
 		return
 	}
 	kind := corev1.EventTypeNormal

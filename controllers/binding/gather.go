@@ -3,81 +3,93 @@ package binding
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
-	"github.com/mantledeploy/mantle/controllers/internal/wish"
 )
 
-// gather reads everything that a decision goes by.
+// facts is all that a decision depends on. A nil pointer means that the object is not there.
+type facts struct {
+	Now     time.Time
+	Binding *v1alpha1.ReleaseBinding
+	// Release is the one that spec.release names.
+	Release *v1alpha1.Release
+	// Environment that spec.environment names.
+	Environment *v1alpha1.Environment
+	// Process is what the release froze; nil until the release is ready.
+	Process *v1alpha1.ProjectSpec
+	// Overlapping is the name of an older binding that selects one of the targets.
+	Overlapping string
+	// Desired targets, by name.
+	Desired []v1alpha1.DeploymentTarget
+	// Strangers are the names in spec.targets.names that no target of the environment has.
+	Strangers []string
+	// NeverChecked holds the names of targets whose policy never looks at them.
+	NeverChecked sets.Set[string]
+	// Chain of this binding's runs that are there.
+	Chain desired.Chain
+	// Record is how the runs of what is desired now ended, deleted ones included; nil until the release is ready.
+	Record *v1alpha1.BindingRecord
+	// Expected are the targets whose status will speak of the newest run, and Passed those that it left out.
+	Expected, Passed sets.Set[types.UID]
+	// NameTaken is the name of the next run, where a run has it that is not the binding's.
+	NameTaken string
+}
+
+// hash is the digest of what is desired.
+func (f facts) hash() string {
+	return desired.Hash(f.Release.Status.Snapshot, f.Binding.Spec.Targets)
+}
+
+// upToDate tells whether a target has the desired release.
+func (f facts) upToDate(t *v1alpha1.DeploymentTarget) bool {
+	return desired.UpToDate(t, f.Binding.Spec.Project, f.Binding.Spec.Environment, f.Release.Status.Snapshot, f.Process.Steps)
+}
+
+// gather reads everything that a decision depends on.
 func (r *Reconciler) gather(ctx context.Context, b *v1alpha1.ReleaseBinding, now time.Time) (facts, error) {
-	f := facts{Now: now, Binding: b, AbsentSince: absentSince(b)}
+	f := facts{Now: now, Binding: b}
 	var err error
-	if f.Release, err = get(ctx, r.Client, b.Namespace, releaseName(b.Spec), &v1alpha1.Release{}); err != nil {
+	if f.Release, err = optional.Get(ctx, r.Client, b.Namespace, v1alpha1.ReleaseName(b.Spec.Project, b.Spec.Release), &v1alpha1.Release{}); err != nil {
 		return f, fmt.Errorf("reading release: %w", err)
 	}
-	if f.Environment, err = get(ctx, r.Client, b.Namespace, string(b.Spec.Environment), &v1alpha1.Environment{}); err != nil {
+	if f.Environment, err = optional.Get(ctx, r.Client, b.Namespace, string(b.Spec.Environment), &v1alpha1.Environment{}); err != nil {
 		return f, fmt.Errorf("reading environment: %w", err)
 	}
 	if f.Chain, err = r.chain(ctx, b); err != nil {
 		return f, err
 	}
-	if err := r.gatherProcess(ctx, &f); err != nil || f.Process == nil {
-		return f, err
+	if f.Release == nil || f.Environment == nil || !snapshot.Ready(f.Release) {
+		return f, nil
 	}
-	if err := r.gatherTargets(ctx, &f); err != nil {
-		return f, err
+	r.once.Do(func() { r.frozen = snapshot.NewReader(r.Client) })
+	if f.Process, err = r.frozen.Read(ctx, f.Release); err != nil {
+		return f, fmt.Errorf("reading the snapshot of release %s: %w", f.Release.Name, err)
 	}
-	if f.Overlapping, err = r.overlapping(ctx, f); err != nil {
-		return f, err
-	}
-	if err := r.gatherRefused(ctx, &f); err != nil {
-		return f, err
+	for _, gather := range []func(context.Context, *facts) error{r.gatherTargets, r.gatherOverlapping, r.gatherRecord} {
+		if err := gather(ctx, &f); err != nil {
+			return f, err
+		}
 	}
 	return f, r.gatherNewest(ctx, r.Client, &f)
 }
 
-// get returns nil where the object is not there.
-func get[T client.Object](ctx context.Context, c client.Reader, namespace, name string, into T) (T, error) {
-	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, into)
-	if apierrors.IsNotFound(err) {
-		var none T
-		return none, nil
-	}
-	return into, err
-}
-
-func releaseName(spec v1alpha1.ReleaseBindingSpec) string {
-	return string(spec.Project) + "-" + string(spec.Release)
-}
-
 // chain lists the binding's runs past the cache: a run that was just made must not be made again.
-func (r *Reconciler) chain(ctx context.Context, b *v1alpha1.ReleaseBinding) (wish.Chain, error) {
+func (r *Reconciler) chain(ctx context.Context, b *v1alpha1.ReleaseBinding) (desired.Chain, error) {
 	var runs v1alpha1.DeploymentRunList
 	if err := r.Reader.List(ctx, &runs, client.InNamespace(b.Namespace), client.MatchingLabels{v1alpha1.LabelBindingUID: string(b.UID)}); err != nil {
 		return nil, fmt.Errorf("listing runs: %w", err)
 	}
-	return wish.NewChain(runs.Items), nil
-}
-
-func (r *Reconciler) gatherProcess(ctx context.Context, f *facts) error {
-	if f.Release == nil || f.Environment == nil || !snapshot.Ready(f.Release) {
-		return nil
-	}
-	process, err := snapshot.Read(ctx, r.Client, f.Release)
-	if err != nil {
-		return fmt.Errorf("reading the snapshot of release %s: %w", f.Release.Name, err)
-	}
-	f.Process = process
-	return nil
+	return desired.ChainOf(b, runs.Items), nil
 }
 
 func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
@@ -89,15 +101,19 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 	if err := r.Client.List(ctx, &policies, client.InNamespace(f.Binding.Namespace)); err != nil {
 		return fmt.Errorf("listing policies: %w", err)
 	}
-	never := map[v1alpha1.ObjectName]bool{}
+	never := sets.New[v1alpha1.ObjectName]()
 	for i := range policies.Items {
-		never[v1alpha1.ObjectName(policies.Items[i].Name)] = policies.Items[i].HealthInterval() == 0
+		if policies.Items[i].HealthInterval() == 0 {
+			never.Insert(v1alpha1.ObjectName(policies.Items[i].Name))
+		}
 	}
-	f.Desired = wish.Desired(f.Binding.Spec, f.Process.Steps, targets.Items)
+	f.Desired = desired.Desired(f.Binding.Spec, f.Process.Steps, targets.Items)
 	f.Strangers = strangers(f.Binding.Spec, targets.Items)
-	f.NeverChecked = map[string]bool{}
-	for _, t := range f.Desired {
-		f.NeverChecked[t.Name] = never[t.Spec.Policy]
+	f.NeverChecked = sets.New[string]()
+	for i := range f.Desired {
+		if never.Has(f.Desired[i].Spec.Policy) {
+			f.NeverChecked.Insert(f.Desired[i].Name)
+		}
 	}
 	return nil
 }
@@ -107,34 +123,36 @@ func strangers(spec v1alpha1.ReleaseBindingSpec, targets []v1alpha1.DeploymentTa
 	if spec.Targets == nil {
 		return nil
 	}
+	there := sets.New[string]()
+	for i := range targets {
+		if slices.Contains(targets[i].Spec.Environments, spec.Environment) {
+			there.Insert(targets[i].Name)
+		}
+	}
 	var unknown []string
 	for _, name := range spec.Targets.Names {
-		if !slices.ContainsFunc(targets, func(t v1alpha1.DeploymentTarget) bool {
-			return t.Name == string(name) && slices.Contains(t.Spec.Environments, spec.Environment)
-		}) {
+		if !there.Has(string(name)) {
 			unknown = append(unknown, string(name))
 		}
 	}
 	return unknown
 }
 
-// overlapping finds an older binding that selects one of the desired targets for the same project and environment.
-func (r *Reconciler) overlapping(ctx context.Context, f facts) (string, error) {
+// gatherOverlapping finds an older binding that selects one of the desired targets for the same project and environment.
+func (r *Reconciler) gatherOverlapping(ctx context.Context, f *facts) error {
 	var bindings v1alpha1.ReleaseBindingList
 	if err := r.Client.List(ctx, &bindings, client.InNamespace(f.Binding.Namespace)); err != nil {
-		return "", fmt.Errorf("listing bindings: %w", err)
+		return fmt.Errorf("listing bindings: %w", err)
 	}
 	for i := range bindings.Items {
 		other := &bindings.Items[i]
 		same := other.Spec.Project == f.Binding.Spec.Project && other.Spec.Environment == f.Binding.Spec.Environment
-		if other.UID == f.Binding.UID || !same || !older(other, f.Binding) {
-			continue
-		}
-		if len(wish.Desired(other.Spec, f.Process.Steps, f.Desired)) > 0 {
-			return other.Name, nil
+		if other.UID != f.Binding.UID && same && older(other, f.Binding) && len(desired.Desired(other.Spec, f.Process.Steps, f.Desired)) > 0 {
+			f.Overlapping = other.Name
+			return nil
 		}
 	}
-	return "", nil
+	return nil
 }
 
 func older(a, b *v1alpha1.ReleaseBinding) bool {
@@ -144,68 +162,65 @@ func older(a, b *v1alpha1.ReleaseBinding) bool {
 	return a.Name < b.Name
 }
 
-// gatherRefused reads from the slices of the failed Convergences which targets they could not begin on.
-func (r *Reconciler) gatherRefused(ctx context.Context, f *facts) error {
-	f.Refused = map[types.UID]bool{}
-	for uid := range f.failures() {
-		rows, err := r.rowsOf(ctx, r.Client, uid, f.Binding.Namespace)
-		if err != nil {
-			return err
+// gatherRecord takes the runs that have ended since into the binding's record. Each is read past the cache, once.
+func (r *Reconciler) gatherRecord(ctx context.Context, f *facts) error {
+	f.Record = desired.Resume(f.Binding.Status.Record, f.Chain, f.hash(), desired.Retry(f.Binding, f.Chain))
+	for _, run := range desired.Unrecorded(f.Record, f.Chain) {
+		var refused []v1alpha1.RefusedTarget
+		if desired.SomeFailed(f.Record, &run) {
+			rows, err := rowsOf(ctx, r.Reader, &run)
+			if err != nil {
+				return err
+			}
+			refused = desired.Refused(&run, rows, f.Desired)
 		}
-		maps.Copy(f.Refused, wish.Refused(rows, f.Desired))
+		desired.Add(f.Record, &run, refused)
 	}
+	desired.Forget(f.Record, f.Binding.Spec.Project, f.Binding.Spec.Environment, f.Desired, f.upToDate)
 	return nil
 }
 
-// failures are the failed Convergences that leave their targets out.
-func (f facts) failures() map[types.UID]bool {
-	return f.Chain.Since(wish.Hash(f.Release.Status.Snapshot, f.Binding.Spec.Targets)).ConvergenceFailures(f.retry())
-}
-
-// gatherNewest reads from the newest run's slices which targets began in it and which it left out.
+// gatherNewest reads from the newest run's slices whose status will speak of it, and whom it left out.
 func (r *Reconciler) gatherNewest(ctx context.Context, from client.Reader, f *facts) error {
 	newest := f.Chain.Newest()
 	if newest == nil || !newest.Status.Phase.IsTerminal() {
 		return nil
 	}
-	rows, err := r.rowsOf(ctx, from, newest.UID, newest.Namespace)
+	rows, err := rowsOf(ctx, from, newest)
 	if err != nil {
 		return err
 	}
-	f.Begun, f.Skipped = wish.Began(rows, f.Desired), map[types.UID]bool{}
-	for uid, began := range f.Begun {
-		f.Skipped[uid] = !began
-	}
-	if f.failures()[newest.UID] {
-		maps.Copy(f.Refused, wish.Refused(rows, f.Desired))
-	}
+	f.Expected, f.Passed = desired.Expected(newest, rows, f.Desired)
 	return nil
 }
 
-func (r *Reconciler) rowsOf(ctx context.Context, from client.Reader, run types.UID, namespace string) ([]v1alpha1.DeploymentRunSlice, error) {
+// lookAgain reads past the cache what a new run depends on, and tells whether the binding is still as it was judged.
+func (r *Reconciler) lookAgain(ctx context.Context, f *facts, name string) (bool, error) {
+	// A run that has just ended may not be in the cache's rows yet, which must not make another.
+	if err := r.gatherNewest(ctx, r.Reader, f); err != nil {
+		return false, err
+	}
+	run, err := optional.Get(ctx, r.Reader, f.Binding.Namespace, name, &v1alpha1.DeploymentRun{})
+	if err != nil {
+		return false, fmt.Errorf("reading run %s: %w", name, err)
+	}
+	if run != nil && metav1.IsControlledBy(run, f.Binding) {
+		return false, nil // it was made meanwhile
+	}
+	if run != nil {
+		f.NameTaken = name
+	}
+	b, err := optional.Get(ctx, r.Reader, f.Binding.Namespace, f.Binding.Name, &v1alpha1.ReleaseBinding{})
+	if err != nil {
+		return false, fmt.Errorf("reading binding: %w", err)
+	}
+	return b != nil && b.UID == f.Binding.UID && b.ResourceVersion == f.Binding.ResourceVersion, nil
+}
+
+func rowsOf(ctx context.Context, from client.Reader, run *v1alpha1.DeploymentRun) ([]v1alpha1.DeploymentRunSlice, error) {
 	var rows v1alpha1.DeploymentRunSliceList
-	if err := from.List(ctx, &rows, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(run)}); err != nil {
-		return nil, fmt.Errorf("listing the slices of a run: %w", err)
+	if err := from.List(ctx, &rows, client.InNamespace(run.Namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(run.UID)}); err != nil {
+		return nil, fmt.Errorf("listing the slices of run %s: %w", run.Name, err)
 	}
 	return rows.Items, nil
-}
-
-// absentSince is when the binding's Ready condition turned to the missing of an object.
-func absentSince(b *v1alpha1.ReleaseBinding) time.Time {
-	for _, c := range b.Status.Conditions {
-		if c.Type != v1alpha1.ConditionReady || c.ObservedGeneration != b.Generation {
-			continue
-		}
-		if c.Reason == v1alpha1.ReasonReleaseNotFound || c.Reason == v1alpha1.ReasonEnvironmentNotFound {
-			return newest(c.LastTransitionTime, b.CreationTimestamp)
-		}
-	}
-	return time.Time{}
-}
-
-func newest(a, b metav1.Time) time.Time {
-	if a.Before(&b) {
-		return b.Time
-	}
-	return a.Time
 }

@@ -5,21 +5,26 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/wish"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
 )
 
-// A rule fills in the decision and says true where it has the last word. They are asked in the order of decide.
+const (
+	// skippedPause keeps a target that comes and goes from getting a run after the other.
+	skippedPause = 10 * time.Second
+	// takenPause is the time between two looks whether the name of the next run is free: nothing tells of it.
+	takenPause = 30 * time.Second
+)
+
+// A rule fills in the decision and returns true where it has the last word. They are asked in the order of decide.
 type rule func(facts, survey, *decision) bool
 
 func (f facts) releaseNotReady() decision {
 	name := f.Release.Name
-	for _, c := range f.Release.Status.Conditions {
-		if c.Type == v1alpha1.ConditionStalled && c.Status == "True" {
-			return decision{State: stateStalled, Reason: v1alpha1.ReasonReleaseNotReady, Message: "Release " + name + ": " + c.Message}
-		}
+	if stalled := meta.FindStatusCondition(f.Release.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil && stalled.Status == "True" {
+		return decision{State: stateStalled, Reason: v1alpha1.ReasonReleaseNotReady, Message: "Release " + name + ": " + stalled.Message}
 	}
 	return decision{State: stateProgressing, Reason: v1alpha1.ReasonReleaseNotReady, Message: "Release " + name + " is not ready yet"}
 }
@@ -58,7 +63,7 @@ func running(f facts, _ survey, d *decision) bool {
 	if progress == "" {
 		progress = "choosing its targets"
 	}
-	if run.Annotations[v1alpha1.AnnotationWish] != d.Wish {
+	if run.Annotations[v1alpha1.AnnotationWish] != f.hash() {
 		return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s of release %s is being superseded (%s)", run.Name, run.Spec.Release, progress)
 	}
 	if f.Binding.Spec.Suspend && run.Status.StartTime == nil {
@@ -75,49 +80,23 @@ func recording(f facts, _ survey, d *decision) bool {
 	}
 	for i := range f.Desired {
 		t := &f.Desired[i]
-		if !f.Begun[t.UID] || t.Spec.Cordoned {
+		if !f.Expected.Has(t.UID) || t.Spec.Cordoned {
 			continue
 		}
-		if !wish.Shows(t, newest, f.Chain) {
+		if !desired.Shows(t, newest, f.Chain) {
 			return d.is(stateProgressing, v1alpha1.ReasonRecording, "run %s has ended; target %s does not show its result yet", newest.Name, t.Name)
 		}
 	}
 	return false
 }
 
-// held keeps a binding after a run that did not end well, until the wish or the retry token changes.
+// held keeps a binding after a run that did not end well, until the desired release or the retry token changes.
 func held(f facts, s survey, d *decision) bool {
-	newest := f.Chain.Newest()
-	if newest == nil || newest.Annotations[v1alpha1.AnnotationWish] != d.Wish || newest.Annotations[v1alpha1.AnnotationHandledRetry] != f.retry() {
+	hold := f.Record.Hold
+	if hold == nil || hold.Reason == v1alpha1.ReasonTargetsFailed && len(s.outdated) == 0 {
 		return false
 	}
-	const remedy = "name another release, or ask for one more try with the annotation " + v1alpha1.AnnotationRetry
-	switch newest.Status.Phase {
-	case v1alpha1.RunCancelled:
-		return d.is(stateHeld, v1alpha1.ReasonRunCancelled, "run %s was cancelled; %s", newest.Name, remedy)
-	case v1alpha1.RunAbandoned:
-		return d.is(stateHeld, v1alpha1.ReasonRunAbandoned, "run %s was abandoned: look at the machines that it names; then %s", newest.Name, remedy)
-	case v1alpha1.RunFailed:
-		reason := v1alpha1.ReasonRunFailed
-		if newest.Spec.Purpose == v1alpha1.PurposeConvergence {
-			if newest.Status.StartTime != nil || len(s.outdated) == 0 {
-				return false
-			}
-			reason = v1alpha1.ReasonTargetsFailed // it chose no targets: none can be left out, and the next would fail alike
-		}
-		return d.is(stateHeld, reason, "run %s failed: %s; %s", newest.Name, readyMessage(newest), remedy)
-	default:
-		return false
-	}
-}
-
-func readyMessage(run *v1alpha1.DeploymentRun) string {
-	for _, c := range run.Status.Conditions {
-		if c.Type == v1alpha1.ConditionReady && c.Message != "" {
-			return strings.TrimSuffix(c.Message, ".")
-		}
-	}
-	return "see its status.failures"
+	return d.is(stateHeld, hold.Reason, "%s; name another release, or ask for one more try with the annotation %s", hold.Message, v1alpha1.AnnotationRetry)
 }
 
 // unread waits for the first look at a machine and for its journal: what it already has is not deployed again.
@@ -131,7 +110,7 @@ func unread(_ facts, s survey, d *decision) bool {
 	return false
 }
 
-// missing makes a run for the targets that do not have the wished release.
+// missing makes a run for the targets that do not have the desired release.
 func missing(f facts, s survey, d *decision) bool {
 	if len(s.outdated) == 0 {
 		return false
@@ -143,20 +122,34 @@ func missing(f facts, s survey, d *decision) bool {
 		d.Again = pause
 		return d.is(stateProgressing, v1alpha1.ReasonNoTargetReachable, "%s came back; a run for it begins shortly", names(s.outdated))
 	}
-	since, newest := f.Chain.Since(d.Wish), f.Chain.Newest()
-	d.Make = &newRun{Purpose: v1alpha1.PurposeRollout, Retry: f.retry(), Sequence: 1}
-	var newestUID types.UID
-	if newest != nil {
-		newestUID, d.Make.Sequence = newest.UID, wish.Sequence(newest)+1
+	next := f.next(s.outdated)
+	if f.NameTaken == next.Name {
+		d.Again = takenPause
+		return d.is(stateStalled, v1alpha1.ReasonRunNameTaken, "the next run would be DeploymentRun %s, which is there and was not made by this binding; delete it", next.Name)
 	}
-	d.Make.Reason = "release " + string(f.Binding.Spec.Release) + " is wished"
-	if since.Succeeded() {
-		d.Make.Purpose = v1alpha1.PurposeConvergence
-		d.Make.Reason = "targets joined, came back or were rebuilt: " + names(s.outdated)
+	d.Make, d.CurrentRun = next, next.Name
+	return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s deploys release %s to %s", next.Name, f.Binding.Spec.Release, names(s.outdated))
+}
+
+// next is the run that follows in the chain.
+func (f facts) next(outdated []*v1alpha1.DeploymentTarget) *newRun {
+	next := &newRun{Hash: f.hash(), Retry: f.Record.Retry, Purpose: v1alpha1.PurposeRollout, Sequence: newestNumber(f) + 1,
+		Reason: "ReleaseBinding requests release " + string(f.Binding.Spec.Release)}
+	if f.Record.Deployed {
+		next.Purpose = v1alpha1.PurposeConvergence
+		next.Reason = "targets joined, changed, came back or were rebuilt: " + names(outdated)
 	}
-	d.Make.Name = wish.RunName(f.Binding, d.Wish, f.retry(), newestUID)
-	d.CurrentRun = d.Make.Name
-	return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s deploys release %s to %s", d.Make.Name, f.Binding.Spec.Release, names(s.outdated))
+	next.Name = desired.RunName(f.Binding, next.Hash, next.Retry, next.Sequence)
+	return next
+}
+
+// newestNumber is the number of the newest run that the binding has made, deleted ones included.
+func newestNumber(f facts) int64 {
+	number := f.Binding.Status.Sequence
+	if newest := f.Chain.Newest(); newest != nil {
+		number = max(number, desired.Sequence(newest))
+	}
+	return number
 }
 
 // pause is how long targets that the newest run left out, as they were away, wait for the next one.
@@ -166,7 +159,7 @@ func (f facts) pause(outdated []*v1alpha1.DeploymentTarget) time.Duration {
 		return 0
 	}
 	for _, t := range outdated {
-		if !f.Skipped[t.UID] {
+		if !f.Passed.Has(t.UID) {
 			return 0
 		}
 	}
@@ -180,13 +173,25 @@ func settled(_ facts, s survey, d *decision) bool {
 		return d.is(stateHeld, v1alpha1.ReasonTargetsFailed,
 			"%s failed to converge and is left out; change the release, or ask for one more try with the annotation %s", names(s.leftOut), v1alpha1.AnnotationRetry)
 	case len(s.reachable) == 0:
-		return d.is(stateProgressing, v1alpha1.ReasonNoTargetReachable, "none of %d targets can be reached", s.counts.Desired)
-	case s.counts.Unavailable > 0:
-		return d.is(stateUpToDate, v1alpha1.ReasonUpToDate, "%d of %d targets have the release; %d cannot be reached and converge later",
-			s.counts.UpToDate, s.counts.Desired, s.counts.Unavailable)
+		return d.is(stateProgressing, v1alpha1.ReasonNoTargetReachable, "none of %d targets can be deployed to%s", s.counts.Desired, absentees(s.counts))
 	default:
-		return d.is(stateUpToDate, v1alpha1.ReasonUpToDate, "%d of %d targets have the release", s.counts.UpToDate, s.counts.Desired)
+		return d.is(stateUpToDate, v1alpha1.ReasonUpToDate, "%d of %d targets have the release%s", s.counts.UpToDate, s.counts.Desired, absentees(s.counts))
 	}
+}
+
+// absentees tells how many targets are left out, and why.
+func absentees(counts v1alpha1.BindingTargetCounts) string {
+	text := ""
+	if counts.Cordoned > 0 {
+		text = fmt.Sprintf("; %d cordoned", counts.Cordoned)
+	}
+	switch {
+	case counts.Unavailable == 1:
+		text += "; 1 cannot be reached and converges when it comes back"
+	case counts.Unavailable > 1:
+		text += fmt.Sprintf("; %d cannot be reached and converge when they come back", counts.Unavailable)
+	}
+	return text
 }
 
 // names lists a few targets for people.
@@ -198,7 +203,7 @@ func names(targets []*v1alpha1.DeploymentTarget) string {
 	return few(list)
 }
 
-// few names are told, and how many more there are.
+// few lists at most five names, and how many more there are.
 func few(list []string) string {
 	const most = 5
 	if len(list) <= most {

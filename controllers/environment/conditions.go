@@ -17,22 +17,18 @@ const (
 )
 
 // describe writes the counts into the environment's status; it is pure but for that.
-func describe(e *v1alpha1.Environment, targets []v1alpha1.DeploymentTarget, lost error) {
-	s := &e.Status
+func describe(f facts) {
+	e, s := f.Environment, &f.Environment.Status
 	s.ObservedGeneration = e.Generation
 	s.Targets = v1alpha1.EnvironmentTargets{}
-	var mine []v1alpha1.DeploymentTarget
-	for _, t := range targets {
-		if slices.Contains(t.Spec.Environments, v1alpha1.ObjectName(e.Name)) {
-			mine = append(mine, t)
-			count(&s.Targets, t.Status.Health)
-		}
+	for i := range f.Targets {
+		count(&s.Targets, f.Targets[i].Status.Health)
 	}
-	s.Current = current(e.Name, mine)
+	s.Current = current(e.Name, f.Targets)
 	s.Running = inLine(s.Current)
 	c := status.Conditions{List: &s.Conditions, Generation: e.Generation}
-	if lost != nil {
-		c.Stalled(v1alpha1.ReasonIdentityLost, lost.Error())
+	if f.Lost != nil {
+		c.Stalled(v1alpha1.ReasonIdentityLost, f.Lost.Error())
 		return
 	}
 	c.Ready(v1alpha1.ReasonCounted, fmt.Sprintf("%d of %d targets are healthy", s.Targets.Healthy, s.Targets.Total))

@@ -2,24 +2,22 @@ package environment
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/identity"
+	"github.com/mantledeploy/mantle/controllers/internal/fair"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
 const (
@@ -34,7 +32,7 @@ const (
 // Identities tells who the operator is in a namespace.
 type Identities interface {
 	// For makes the identity at first need: a namespace gets it with its first environment.
-	For(ctx context.Context, namespace string) (*tentacle.Identity, error)
+	For(ctx context.Context, namespace string) (*session.Identity, error)
 }
 
 // Reconciler carries out Environments.
@@ -47,17 +45,19 @@ type Reconciler struct {
 	Now func() time.Time
 
 	mu    sync.Mutex
-	times map[types.UID]times
+	times map[types.NamespacedName]times
 }
 
-// times of one environment: when its counts were written, and since when they may be old; zero when they are not.
+// times of one environment: when its counts were written, and since when they may be old; zero when they are not. They
+// go with it, and what their loss costs is one write.
 type times struct {
+	uid               types.UID
 	written, oldSince time.Time
 }
 
 // New makes a Reconciler for the manager.
 func New(mgr ctrl.Manager, identities Identities) *Reconciler {
-	return &Reconciler{Client: mgr.GetClient(), Identities: identities, Now: time.Now, times: map[types.UID]times{}}
+	return &Reconciler{Client: mgr.GetClient(), Identities: identities, Now: time.Now, times: map[types.NamespacedName]times{}}
 }
 
 // +kubebuilder:rbac:groups=mantle.dev,resources=environments,verbs=get;list;watch
@@ -67,7 +67,7 @@ func New(mgr ctrl.Manager, identities Identities) *Reconciler {
 // Reconcile counts the targets and writes that down, unless it just did.
 func (r *Reconciler) Reconcile(ctx context.Context, e *v1alpha1.Environment) (ctrl.Result, error) {
 	if !e.DeletionTimestamp.IsZero() {
-		r.forget(e.UID)
+		r.forget(client.ObjectKeyFromObject(e))
 		return ctrl.Result{}, nil
 	}
 	if wait := r.wait(e); wait > 0 {
@@ -75,20 +75,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, e *v1alpha1.Environment) (ct
 	}
 	e = e.DeepCopy()
 	patcher := status.NewPatcher(r.Client, e)
-	var targets v1alpha1.DeploymentTargetList
-	if err := r.Client.List(ctx, &targets, client.InNamespace(e.Namespace)); err != nil {
-		return ctrl.Result{}, fmt.Errorf("listing targets: %w", err)
+	f, err := r.gather(ctx, e)
+	if err != nil {
+		return ctrl.Result{}, err
 	}
-	_, lost := r.Identities.For(ctx, e.Namespace)
-	if lost != nil && !errors.Is(lost, identity.ErrLost) {
-		return ctrl.Result{}, fmt.Errorf("finding the operator's identity: %w", lost)
-	}
-	describe(e, targets.Items, lost)
+	describe(f)
 	if e.Status.Targets.Total > 0 { // nothing to count is nothing to wait for
-		r.wrote(e.UID)
+		r.wrote(e)
 	}
 	again := time.Duration(0)
-	if lost != nil {
+	if f.Lost != nil {
 		again = lostFor
 	}
 	return ctrl.Result{RequeueAfter: again}, patcher.Patch(ctx, e)
@@ -101,42 +97,55 @@ func (r *Reconciler) wait(e *v1alpha1.Environment) time.Duration {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	at, now := r.times[e.UID], r.Now()
+	name, now := client.ObjectKeyFromObject(e), r.Now()
+	at := r.times[name]
+	if at.uid != e.UID {
+		at = times{uid: e.UID}
+	}
 	if at.oldSince.IsZero() {
 		at.oldSince = now
-		r.times[e.UID] = at
+		r.times[name] = at
 	}
 	return max(settleFor-now.Sub(at.oldSince), joinFor-now.Sub(at.written))
 }
 
-func (r *Reconciler) wrote(uid types.UID) {
+func (r *Reconciler) wrote(e *v1alpha1.Environment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.times[uid] = times{written: r.Now()}
+	r.times[client.ObjectKeyFromObject(e)] = times{uid: e.UID, written: r.Now()}
 }
 
-func (r *Reconciler) forget(uid types.UID) {
+func (r *Reconciler) forget(name types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.times, uid)
+	delete(r.times, name)
 }
 
 // SetupWithManager watches environments and the targets that belong to them.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
+		WithOptions(fair.Options(fair.Few)).
 		For(&v1alpha1.Environment{}).
-		Watches(&v1alpha1.Environment{}, handler.Funcs{DeleteFunc: r.deleted}).
 		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(environmentsOf)).
-		Complete(reconcile.AsReconciler(r.Client, r))
+		Complete(reconcile.Func(r.pass))
 	if err != nil {
 		return fmt.Errorf("setting up the environment controller: %w", err)
 	}
 	return nil
 }
 
-// deleted forgets an environment: it has no finalizer, so no pass sees it go.
-func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-	r.forget(e.Object.GetUID())
+// pass reconciles the environment of a name, and forgets one that is gone: it has no finalizer.
+func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
+	var e v1alpha1.Environment
+	err := r.Client.Get(ctx, request.NamespacedName, &e)
+	if apierrors.IsNotFound(err) {
+		r.forget(request.NamespacedName)
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("reading the environment: %w", err)
+	}
+	return r.Reconcile(ctx, &e)
 }
 
 func environmentsOf(_ context.Context, o client.Object) []reconcile.Request {

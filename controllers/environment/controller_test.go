@@ -16,18 +16,21 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/identity"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
 // identities answers every namespace with err.
 type identities struct{ err error }
 
-func (i *identities) For(context.Context, string) (*tentacle.Identity, error) {
-	return &tentacle.Identity{}, i.err
+func (i *identities) For(context.Context, string) (*session.Identity, error) {
+	return &session.Identity{}, i.err
 }
+
+func (i *identities) Forget(string) {}
 
 // fixture is an environment with targets, a clock, and a count of the writes.
 type fixture struct {
@@ -52,7 +55,7 @@ func newFixture(t *testing.T, targets ...client.Object) *fixture {
 			f.writes++
 			return c.SubResource(sub).Patch(ctx, o, p, opts...)
 		}}).Build()
-	f.Reconciler = &Reconciler{Client: f.Client, Identities: f.identities, Now: func() time.Time { return f.clock }, times: map[types.UID]times{}}
+	f.Reconciler = &Reconciler{Client: f.Client, Identities: f.identities, Now: func() time.Time { return f.clock }, times: map[types.NamespacedName]times{}}
 	return f
 }
 
@@ -164,5 +167,19 @@ func TestOnlyALostIdentityIsCalledLost(t *testing.T) {
 	}
 	if e, _, _ := f.pass(); err != nil || !meta.IsStatusConditionTrue(e.Status.Conditions, v1alpha1.ConditionReady) {
 		t.Errorf("it was restored: %v, %+v", err, e.Status.Conditions)
+	}
+}
+
+func TestAnEnvironmentThatIsGoneIsForgotten(t *testing.T) {
+	f := newFixture(t, aTarget("web-1", v1alpha1.HealthHealthy))
+	e, _, err := f.pass()
+	if err != nil || len(f.times) != 1 {
+		t.Fatalf("%d are remembered, %v", len(f.times), err)
+	}
+	if err := f.Delete(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Reconciler.pass(t.Context(), reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e)}); err != nil || len(f.times) != 0 {
+		t.Errorf("%d are remembered, %v", len(f.times), err)
 	}
 }

@@ -9,7 +9,7 @@ func describe(f facts, v verdict) {
 	s := &f.Project.Status
 	s.ObservedGeneration = f.Project.Generation
 	s.Problems, s.ProcessDigest = f.Problems, v.Digest
-	c := status.Conditions{List: &s.Conditions, Generation: f.Project.Generation}
+	c := status.Conditions{List: &s.Conditions, Generation: f.Project.Generation, Now: f.Now}
 	switch {
 	case v.Ready:
 		c.Ready(v.Reason, v.Message)

@@ -13,28 +13,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/fair"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
 // Reconciler judges Projects.
 type Reconciler struct {
-	// Client reads through the cache and writes.
-	Client client.Client
-	// Reader reads past the cache.
-	Reader client.Reader
-	// Recorder tells people what changed.
+	// Client reads through the cache and writes; Reader reads past it.
+	Client   client.Client
+	Reader   client.Reader
 	Recorder events.EventRecorder
-	// Now is the clock.
-	Now func() time.Time
+	Now      func() time.Time
 }
 
 // New makes a Reconciler for the manager.
 func New(mgr ctrl.Manager) *Reconciler {
 	return &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("mantle"), Now: time.Now}
 }
-
-// Setup makes a Reconciler and lets the manager run it.
-func Setup(mgr ctrl.Manager) error { return New(mgr).SetupWithManager(mgr) }
 
 // +kubebuilder:rbac:groups=mantle.dev,resources=projects,verbs=get;list;watch
 // +kubebuilder:rbac:groups=mantle.dev,resources=projects/status,verbs=patch
@@ -73,6 +68,7 @@ const retryConflict = 100 * time.Millisecond
 // SetupWithManager watches Projects.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
+		WithOptions(fair.Options(fair.Few)).
 		For(&v1alpha1.Project{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Complete(reconcile.AsReconciler(r.Client, r))
 	if err != nil {

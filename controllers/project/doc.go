@@ -10,5 +10,5 @@
 //
 // A pass judges the spec by package scope. Secrets and ConfigMaps are read past the cache, each once a pass, and their
 // keys are all that is looked at; while one is missing the pass is repeated after some seconds, and otherwise they are
-// not looked at until the spec changes, as a run reads them again when it uses them. Setup(mgr) wires it all.
+// not looked at until the spec changes, as a run reads them again when it uses them.
 package project

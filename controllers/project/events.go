@@ -7,15 +7,15 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// tell says what changed: a new reason or message is an event, the same one is not.
-func (r *Reconciler) tell(project *v1alpha1.Project, v verdict) {
-	before := meta.FindStatusCondition(project.Status.Conditions, v1alpha1.ConditionReady)
-	if before != nil && before.Reason == v.Reason && before.Message == v.Message {
+// tell says what changed since the status was as before: a new reason or message is an event, the same one is not.
+func (r *Reconciler) tell(before *v1alpha1.Project, v verdict) {
+	ready := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+	if ready != nil && ready.Reason == v.Reason && ready.Message == v.Message {
 		return
 	}
 	kind := corev1.EventTypeNormal
 	if v.Stalled {
 		kind = corev1.EventTypeWarning
 	}
-	r.Recorder.Eventf(project, nil, kind, v.Reason, "Judge", "%s", v.Message)
+	r.Recorder.Eventf(before, nil, kind, v.Reason, "Validate", "%s", v.Message)
 }

@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -25,10 +24,6 @@ type facts struct {
 	// Missing are the Secrets, ConfigMaps and keys that are not there, at most maxMissing; not looked for in a spec with
 	// problems.
 	Missing []missing
-	// WaitingSince is when the project began to wait for what was missing; zero when it does not wait yet.
-	WaitingSince time.Time
-	// Overdue is true when this spec waited in vain before.
-	Overdue bool
 }
 
 // missing is a reference to something that is not there.
@@ -40,11 +35,6 @@ type missing struct {
 
 func (r *Reconciler) gather(ctx context.Context, project *v1alpha1.Project) (facts, error) {
 	f := facts{Now: r.Now(), Project: project, Problems: scope.Validate(project.Spec)}
-	if reconciling := meta.FindStatusCondition(project.Status.Conditions, v1alpha1.ConditionReconciling); reconciling != nil {
-		f.WaitingSince = reconciling.LastTransitionTime.Time
-	}
-	stalled := meta.FindStatusCondition(project.Status.Conditions, v1alpha1.ConditionStalled)
-	f.Overdue = stalled != nil && stalled.Reason != v1alpha1.ReasonInvalid && stalled.ObservedGeneration == project.Generation
 	if len(f.Problems) > 0 {
 		return f, nil
 	}

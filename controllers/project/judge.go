@@ -6,14 +6,12 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/scope"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-const (
-	// patience is how long a project waits for what it names before it is Stalled.
-	patience = time.Minute
-	// soon and later are when it is looked for again, before and after that.
-	soon, later = 3 * time.Second, 15 * time.Second
-)
+// soon and later are when what is missing is looked for again, before and after the project is Stalled: nothing tells of a
+// Secret or a ConfigMap.
+const soon, later = 3 * time.Second, 15 * time.Second
 
 // verdict is what is true of a project.
 type verdict struct {
@@ -42,12 +40,8 @@ func judge(f facts) verdict {
 		return v
 	}
 	v.Reason, v.Message = waitFor(f.Missing)
-	waited := time.Duration(0)
-	if !f.WaitingSince.IsZero() {
-		waited = f.Now.Sub(f.WaitingSince)
-	}
-	v.Stalled, v.Again = f.Overdue || waited >= patience, soon
-	if v.Stalled {
+	v.Stalled, _ = status.Absence(f.Project.Status.Conditions, v.Reason, f.Project.Generation, f.Now)
+	if v.Again = soon; v.Stalled {
 		v.Again = later
 	}
 	return v

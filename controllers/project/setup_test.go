@@ -23,7 +23,7 @@ func TestManagerRunsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Setup(mgr); err != nil {
+	if err := New(mgr).SetupWithManager(mgr); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
-	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,6 +17,23 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
+
+// heldAgain is how often a snapshot that is in the way is looked at: nothing tells when it goes.
+const heldAgain = 5 * time.Second
+
+// carryOut freezes the process where that is due, and finds the packages.
+func (r *Reconciler) carryOut(ctx context.Context, f facts, v verdict) (verdict, error) {
+	if v.Freeze != nil {
+		var err error
+		if v, err = r.freeze(ctx, f, v); err != nil {
+			return v, err
+		}
+	}
+	if v.Process != nil {
+		v = r.resolve(f.Release, v)
+	}
+	return v, nil
+}
 
 // freeze writes the process down. One that is there already was written by an earlier pass.
 func (r *Reconciler) freeze(ctx context.Context, f facts, v verdict) (verdict, error) {
@@ -31,6 +47,10 @@ func (r *Reconciler) freeze(ctx context.Context, f facts, v verdict) (verdict, e
 	err = r.Client.Create(ctx, revision)
 	if apierrors.IsAlreadyExists(err) {
 		err = r.adopt(ctx, revision)
+	}
+	if errors.Is(err, errHeld) {
+		return verdict{Reason: v1alpha1.ReasonSnapshotInUse, Again: heldAgain, Message: "ControllerRevision " + revision.Name +
+			" of an earlier Release of this name is still there; it goes with the runs that use it, and can be deleted where there are none"}, nil
 	}
 	if err != nil {
 		return v, fmt.Errorf("writing snapshot %s: %w", revision.Name, err)
@@ -50,7 +70,7 @@ func (r *Reconciler) adopt(ctx context.Context, wanted *appsv1.ControllerRevisio
 		return err
 	}
 	same, err := snapshot.Same(&there, wanted)
-	if err != nil {
+	if err != nil && !errors.Is(err, snapshot.ErrUnreadable) {
 		return err
 	}
 	if !same || !there.DeletionTimestamp.IsZero() {
@@ -65,18 +85,18 @@ func (r *Reconciler) adopt(ctx context.Context, wanted *appsv1.ControllerRevisio
 
 // resolve asks the package cache for every package that has no digest in the status yet.
 func (r *Reconciler) resolve(release *v1alpha1.Release, v verdict) verdict {
-	owner := packages.Owner{Kind: OwnerKind, NamespacedName: client.ObjectKeyFromObject(release)}
+	owner := packages.Owner{Kind: OwnerKind, NamespacedName: client.ObjectKeyFromObject(release), UID: release.UID}
 	v.Ready, v.Reason, v.Message = true, v1alpha1.ReasonResolved, "the process is frozen and every package was found"
 	for i, wanted := range release.Spec.Packages {
 		if known := resolved(release, wanted); known != nil {
 			v.Packages = append(v.Packages, *known)
 			continue
 		}
-		ref := packages.Ref{URL: packageURL(v.Process, wanted), Digest: wanted.Digest}
+		ref := packages.Ref{Namespace: release.Namespace, ID: packageID(v.Process, wanted.Name), Version: wanted.Version, Digest: wanted.Digest}
 		p, state, err := r.Packages.Ensure(owner, ref)
 		switch state {
 		case packages.Ready:
-			v.Packages = append(v.Packages, v1alpha1.ResolvedPackage{Name: string(wanted.Name), Version: wanted.Version, URL: ref.URL,
+			v.Packages = append(v.Packages, v1alpha1.ResolvedPackage{Name: string(wanted.Name), Version: wanted.Version, ID: ref.ID,
 				Digest: p.Digest, ContentDigest: p.ContentDigest, Format: p.Format, Size: p.Size})
 		case packages.Pending:
 			v = v.unless(v1alpha1.ReasonPackagePending, fmt.Sprintf("package %s %s is being fetched", wanted.Name, wanted.Version), false)
@@ -121,18 +141,18 @@ func classify(err error) (reason string, stalled bool) {
 func resolved(release *v1alpha1.Release, wanted v1alpha1.ReleasePackage) *v1alpha1.ResolvedPackage {
 	for i := range release.Status.Packages {
 		p := &release.Status.Packages[i]
-		if p.Name == string(wanted.Name) && p.Version == wanted.Version && p.Digest != "" {
+		if p.Name == string(wanted.Name) && p.Version == wanted.Version && p.ID != "" && p.Digest != "" {
 			return p
 		}
 	}
 	return nil
 }
 
-// packageURL puts the version, escaped as a path segment, into the project's URL.
-func packageURL(process *v1alpha1.ProjectSpec, wanted v1alpha1.ReleasePackage) string {
+// packageID is the id of a package in the feed that the project names.
+func packageID(process *v1alpha1.ProjectSpec, name v1alpha1.StepName) string {
 	for _, p := range process.Packages {
-		if p.Name == wanted.Name {
-			return strings.ReplaceAll(p.URL, "{version}", url.PathEscape(wanted.Version))
+		if p.Name == name {
+			return p.URL
 		}
 	}
 	return ""

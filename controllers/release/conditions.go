@@ -24,7 +24,7 @@ func describe(f facts, v verdict) {
 		s.Packages = v.Packages
 	}
 	s.Deployments = deployments(f.Runs)
-	c := status.Conditions{List: &s.Conditions, Generation: f.Release.Generation}
+	c := status.Conditions{List: &s.Conditions, Generation: f.Release.Generation, Now: f.Now}
 	resolved := metav1.ConditionFalse
 	switch {
 	case v.Ready:
@@ -35,7 +35,7 @@ func describe(f facts, v verdict) {
 	default:
 		c.Reconciling(v.Reason, v.Message)
 	}
-	c.Set(v1alpha1.ConditionResolved, resolved, v.Reason, v.Message)
+	c.SetReason(v1alpha1.ConditionResolved, resolved, v.Reason, v.Message)
 }
 
 // deployments are the newest run in each environment, newest first where there are too many.
@@ -53,7 +53,7 @@ func deployments(runs []v1alpha1.DeploymentRun) []v1alpha1.ReleaseDeployment {
 		if at == nil {
 			at = run.Status.StartTime
 		}
-		list = append(list, v1alpha1.ReleaseDeployment{Environment: string(run.Spec.Environment), Run: run.Name, Phase: run.Status.Phase, Time: at})
+		list = append(list, v1alpha1.ReleaseDeployment{Environment: string(run.Spec.Environment), Run: run.Name, Phase: run.Status.Phase, Time: at.DeepCopy()})
 	}
 	slices.SortFunc(list, func(a, b v1alpha1.ReleaseDeployment) int { return strings.Compare(a.Environment, b.Environment) })
 	return list

@@ -7,15 +7,20 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/fair"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
+	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
@@ -28,28 +33,28 @@ type Packages interface {
 	Ensure(owner packages.Owner, ref packages.Ref) (packages.Package, packages.State, error)
 	// RetryAt is when a failed archive is tried again.
 	RetryAt(ref packages.Ref) time.Time
+	// Release ends what the cache does for a release.
+	Release(owner types.UID)
 }
 
 // Reconciler carries out Releases.
 type Reconciler struct {
-	// Client reads through the cache and writes.
+	// Client reads through the cache and writes; Reader reads past it.
 	Client client.Client
-	// Reader reads past the cache.
 	Reader client.Reader
-	// Recorder tells people what happened.
-	Recorder events.EventRecorder
-	// Packages finds packages.
-	Packages Packages
+	// Snapshots decodes frozen processes.
+	Snapshots *snapshot.Reader
+	Recorder  events.EventRecorder
+	Packages  Packages
 	// Fetched enqueues releases whose packages have news.
-	Fetched <-chan event.GenericEvent
-	// Now is the clock.
-	Now func() time.Time
+	Fetched source.Source
+	Now     func() time.Time
 }
 
 // New makes a Reconciler for the manager.
-func New(mgr ctrl.Manager, cache Packages, fetched <-chan event.GenericEvent) *Reconciler {
-	return &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("mantle"),
-		Packages: cache, Fetched: fetched, Now: time.Now}
+func New(mgr ctrl.Manager, cache Packages, fetched source.Source) *Reconciler {
+	return &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Snapshots: snapshot.NewReader(mgr.GetClient()),
+		Recorder: mgr.GetEventRecorder("mantle"), Packages: cache, Fetched: fetched, Now: time.Now}
 }
 
 // +kubebuilder:rbac:groups=mantle.dev,resources=releases,verbs=get;list;watch
@@ -59,41 +64,63 @@ func New(mgr ctrl.Manager, cache Packages, fetched <-chan event.GenericEvent) *R
 // +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
+// retryConflict is the pause before a release is judged again that changed meanwhile.
+const retryConflict = 100 * time.Millisecond
+
 // Reconcile freezes the process, finds the packages, and writes down what is now true.
 func (r *Reconciler) Reconcile(ctx context.Context, release *v1alpha1.Release) (ctrl.Result, error) {
 	if !release.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
+	before := release
 	release = release.DeepCopy()
-	patcher := status.NewPatcher(r.Client, release)
+	patcher := status.NewPatcher(r.Client, release).WithLock()
 	f, err := r.gather(ctx, release)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	v := judge(f)
-	if v.Freeze != nil {
-		if v, err = r.freeze(ctx, f, v); err != nil {
-			return ctrl.Result{}, err
-		}
-	}
-	if v.Process != nil {
-		v = r.resolve(release, v)
-	}
-	r.tell(release, v)
-	describe(f, v)
-	if err := patcher.Patch(ctx, release); err != nil {
+	v, err := r.carryOut(ctx, f, judge(f))
+	if err != nil {
 		return ctrl.Result{}, err
+	}
+	describe(f, v)
+	err = patcher.Patch(ctx, release)
+	if status.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: retryConflict}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	r.tell(before, v)
+	if v.Ready { // the digests are stored: runs ask for themselves
+		r.Packages.Release(release.UID)
 	}
 	return ctrl.Result{RequeueAfter: v.Again}, nil
 }
 
+// runsByRelease is the index of runs by the name of their release.
+const runsByRelease = "release"
+
+func indexRun(o client.Object) []string {
+	run, ok := o.(*v1alpha1.DeploymentRun)
+	if !ok {
+		return nil
+	}
+	return []string{v1alpha1.ReleaseName(run.Spec.Project, run.Spec.Release)}
+}
+
 // SetupWithManager watches all that a release waits for.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.DeploymentRun{}, runsByRelease, indexRun); err != nil {
+		return fmt.Errorf("indexing runs by release: %w", err)
+	}
 	err := ctrl.NewControllerManagedBy(mgr).
+		WithOptions(fair.Options(fair.Few)).
 		For(&v1alpha1.Release{}).
+		Watches(&v1alpha1.Release{}, handler.Funcs{DeleteFunc: r.deleted}).
 		Watches(&v1alpha1.Project{}, handler.EnqueueRequestsFromMapFunc(r.releasesOf)).
-		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(releaseOf)).
-		WatchesRawSource(source.Channel(r.Fetched, &handler.EnqueueRequestForObject{})).
+		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(releaseOf), builder.WithPredicates(shownOfRuns)).
+		WatchesRawSource(r.Fetched).
 		Complete(reconcile.AsReconciler(r.Client, r))
 	if err != nil {
 		return fmt.Errorf("setting up the release controller: %w", err)
@@ -101,10 +128,23 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
+// deleted lets the package cache forget a release.
+func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	r.Packages.Release(e.Object.GetUID())
+}
+
+// shownOfRuns lets pass what status.deployments shows of runs; their counts change all the time.
+var shownOfRuns = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	before, ok := e.ObjectOld.(*v1alpha1.DeploymentRun)
+	after, is := e.ObjectNew.(*v1alpha1.DeploymentRun)
+	return !ok || !is || before.UID != after.UID || before.Status.Phase != after.Status.Phase ||
+		!before.Status.StartTime.Equal(after.Status.StartTime) || !before.Status.FinishTime.Equal(after.Status.FinishTime)
+}}
+
 // releasesOf are the releases of a project that are not frozen yet; a frozen one does not care any more.
 func (r *Reconciler) releasesOf(ctx context.Context, o client.Object) []reconcile.Request {
 	var releases v1alpha1.ReleaseList
-	if err := r.Client.List(ctx, &releases, client.InNamespace(o.GetNamespace())); err != nil {
+	if err := r.Client.List(ctx, &releases, client.InNamespace(o.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing releases")
 		return nil
 	}
@@ -124,5 +164,5 @@ func releaseOf(_ context.Context, o client.Object) []reconcile.Request {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{
-		Namespace: run.Namespace, Name: string(run.Spec.Project) + "-" + string(run.Spec.Release)}}}
+		Namespace: run.Namespace, Name: v1alpha1.ReleaseName(run.Spec.Project, run.Spec.Release)}}}
 }

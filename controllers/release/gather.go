@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,34 +21,28 @@ type facts struct {
 	Release *v1alpha1.Release
 	// Project as it is now, read past the cache; nil where it is not there, or where the process is frozen.
 	Project *v1alpha1.Project
-	// Frozen is the process of this release and the name of its object; nil until it is frozen.
+	// Frozen is the process of this release and the name of its object; nil until it is frozen. It is shared.
 	Frozen     *v1alpha1.ProjectSpec
 	FrozenName string
-	// Runs of this release.
+	// Unreadable is why the frozen process cannot be read.
+	Unreadable string
+	// Runs of this release. They are shared.
 	Runs []v1alpha1.DeploymentRun
-	// WaitingSince is when the release began to wait for what it waits for now.
-	WaitingSince time.Time
 }
 
 func (r *Reconciler) gather(ctx context.Context, release *v1alpha1.Release) (facts, error) {
-	f := facts{Now: r.Now(), Release: release, WaitingSince: waitingSince(release)}
-	if err := r.gatherFrozen(ctx, &f); err != nil {
-		return f, err
-	}
+	f := facts{Now: r.Now(), Release: release}
 	var runs v1alpha1.DeploymentRunList
-	if err := r.Client.List(ctx, &runs, client.InNamespace(release.Namespace)); err != nil {
+	err := r.Client.List(ctx, &runs, client.InNamespace(release.Namespace), client.MatchingFields{runsByRelease: release.Name}, client.UnsafeDisableDeepCopy)
+	if err != nil {
 		return f, fmt.Errorf("listing runs: %w", err)
 	}
-	for _, run := range runs.Items {
-		if run.Spec.Project == release.Spec.Project && run.Spec.Release == release.Spec.Version {
-			f.Runs = append(f.Runs, run)
-		}
-	}
-	if f.Frozen != nil {
-		return f, nil
+	f.Runs = runs.Items
+	if err := r.gatherFrozen(ctx, &f); err != nil || f.Frozen != nil || f.Unreadable != "" {
+		return f, err
 	}
 	var project v1alpha1.Project
-	err := r.Reader.Get(ctx, types.NamespacedName{Namespace: release.Namespace, Name: string(release.Spec.Project)}, &project)
+	err = r.Reader.Get(ctx, types.NamespacedName{Namespace: release.Namespace, Name: string(release.Spec.Project)}, &project)
 	if apierrors.IsNotFound(err) {
 		return f, nil
 	}
@@ -58,38 +53,45 @@ func (r *Reconciler) gather(ctx context.Context, release *v1alpha1.Release) (fac
 	return f, nil
 }
 
-// gatherFrozen finds the frozen process by its label, so that a lost status is no loss.
+// gatherFrozen finds the frozen process: by its name, and where that is not known or not there yet, past the cache and by its
+// label, so that a lost status is no loss.
 func (r *Reconciler) gatherFrozen(ctx context.Context, f *facts) error {
+	release := f.Release
+	if name := release.Status.Snapshot; name != "" {
+		var revision appsv1.ControllerRevision
+		err := r.Client.Get(ctx, types.NamespacedName{Namespace: release.Namespace, Name: name}, &revision)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("reading snapshot %s: %w", name, err)
+		}
+		if err == nil && revision.Labels[v1alpha1.LabelReleaseUID] == string(release.UID) {
+			return r.take(f, &revision)
+		}
+	}
 	var revisions appsv1.ControllerRevisionList
-	if err := r.Reader.List(ctx, &revisions, client.InNamespace(f.Release.Namespace),
-		client.MatchingLabels{v1alpha1.LabelReleaseUID: string(f.Release.UID)}); err != nil {
+	if err := r.Reader.List(ctx, &revisions, client.InNamespace(release.Namespace), client.MatchingLabels{v1alpha1.LabelReleaseUID: string(release.UID)}); err != nil {
 		return fmt.Errorf("listing snapshots: %w", err)
 	}
 	for i := range revisions.Items {
 		revision := &revisions.Items[i]
-		if f.Release.Status.Snapshot != "" && revision.Name != f.Release.Status.Snapshot {
+		if release.Status.Snapshot != "" && revision.Name != release.Status.Snapshot {
 			continue
 		}
-		process, err := snapshot.Decode(revision)
-		if err != nil {
+		if err := r.take(f, revision); err != nil {
 			return err
 		}
-		f.Frozen, f.FrozenName = process, revision.Name
 	}
 	return nil
 }
 
-func waitingSince(release *v1alpha1.Release) time.Time {
-	for _, c := range release.Status.Conditions {
-		if c.Type == v1alpha1.ConditionReady && c.Status == "False" && waits[c.Reason] {
-			return c.LastTransitionTime.Time
-		}
+func (r *Reconciler) take(f *facts, revision *appsv1.ControllerRevision) error {
+	process, err := r.Snapshots.Decode(revision)
+	if errors.Is(err, snapshot.ErrUnreadable) {
+		f.Unreadable = err.Error()
+		return nil
 	}
-	return time.Time{}
-}
-
-// waits are the reasons for which a release is Stalled after a minute.
-var waits = map[string]bool{
-	v1alpha1.ReasonProjectNotFound:       true,
-	v1alpha1.ReasonProcessDigestMismatch: true,
+	if err != nil {
+		return err
+	}
+	f.Frozen, f.FrozenName = process, revision.Name
+	return nil
 }

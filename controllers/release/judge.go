@@ -9,10 +9,8 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/scope"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
-
-// patience is how long a release waits for what may come in the same commit before it is Stalled.
-const patience = time.Minute
 
 // verdict is what a pass found out.
 type verdict struct {
@@ -40,6 +38,9 @@ func judge(f facts) verdict {
 		}
 		return packagesOf(f, verdict{Process: f.Frozen, Snapshot: f.FrozenName, Digest: digest})
 	}
+	if f.Unreadable != "" {
+		return verdict{Stalled: true, Reason: v1alpha1.ReasonSnapshotUnreadable, Message: f.Unreadable}
+	}
 	name := string(f.Release.Spec.Project)
 	if f.Release.Status.Snapshot != "" && f.Project != nil && f.Project.Status.ProcessDigest != f.Release.Status.ProcessDigest {
 		return verdict{Stalled: true, Reason: v1alpha1.ReasonProcessDigestMismatch, Message: "the snapshot " + f.Release.Status.Snapshot +
@@ -57,13 +58,10 @@ func judge(f facts) verdict {
 	return packagesOf(f, verdict{Freeze: &f.Project.Spec, Digest: f.Project.Status.ProcessDigest})
 }
 
+// wait is for what may come in the same commit.
 func (f facts) wait(reason, message string) verdict {
-	since := f.WaitingSince
-	if since.IsZero() {
-		since = f.Now
-	}
-	left := patience - f.Now.Sub(since)
-	return verdict{Stalled: left <= 0, Reason: reason, Message: message, Again: max(left, 0)}
+	stalled, again := status.Absence(f.Release.Status.Conditions, reason, f.Release.Generation, f.Now)
+	return verdict{Stalled: stalled, Reason: reason, Message: message, Again: again}
 }
 
 func ready(p *v1alpha1.Project) bool {

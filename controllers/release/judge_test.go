@@ -37,6 +37,13 @@ func release(change ...func(*v1alpha1.Release)) *v1alpha1.Release {
 	return r
 }
 
+// waitingSince is a release that has waited for its project since then.
+func waitingSince(at time.Time) func(*v1alpha1.Release) {
+	return func(r *v1alpha1.Release) {
+		describe(facts{Now: at, Release: r}, judge(facts{Now: at, Release: r}))
+	}
+}
+
 func TestJudge(t *testing.T) {
 	tests := map[string]struct {
 		facts   facts
@@ -47,7 +54,7 @@ func TestJudge(t *testing.T) {
 	}{
 		"in order":   {facts{Release: release(), Project: project()}, "", false, true, ""},
 		"no project": {facts{Release: release()}, v1alpha1.ReasonProjectNotFound, false, false, "spec.project"},
-		"no project for a minute": {facts{Release: release(), WaitingSince: now.Add(-time.Minute)},
+		"no project for a minute": {facts{Release: release(waitingSince(now.Add(-time.Minute)))},
 			v1alpha1.ReasonProjectNotFound, true, false, "create it"},
 		"a project that was just changed": {facts{Release: release(), Project: project(func(p *v1alpha1.Project) { p.Generation = 3 })},
 			v1alpha1.ReasonProjectNotReady, false, false, "just changed"},
@@ -94,11 +101,5 @@ func TestClassify(t *testing.T) {
 		if got, _ := classify(err); got != reason {
 			t.Errorf("%v is %s", err, got)
 		}
-	}
-}
-
-func TestPackageURLEscapesTheVersion(t *testing.T) {
-	if got := packageURL(&project().Spec, v1alpha1.ReleasePackage{Name: "web", Version: "1.0.0+a"}); got != "https://x/web-1.0.0+a.tgz" {
-		t.Error(got)
 	}
 }

@@ -3,133 +3,198 @@ package run
 import (
 	"context"
 	"fmt"
-	"strconv"
+	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
-	"github.com/mantledeploy/mantle/controllers/internal/wish"
 )
 
-// The least time between two writes of progress to the slices of a run, by its size.
+// acknowledgePause is the pause before machines that could not be located are told again, and acknowledgeWithin bounds how
+// long a run that is over waits for that.
 const (
-	flushEvery      = time.Second
-	flushEveryLarge = 5 * time.Second
-	largeRun        = 1000
+	acknowledgePause  = 5 * time.Second
+	acknowledgeWithin = 30 * time.Second
 )
 
-// advance takes a run whose targets are fixed one decision further.
+// advance takes a run whose targets are fixed one decision further, in the order of the package's writes.
 func (r *Reconciler) advance(ctx context.Context, f facts) (time.Duration, error) {
-	l, err := r.take(ctx, f)
-	if err != nil && client.IgnoreNotFound(err) == nil && !f.Run.DeletionTimestamp.IsZero() {
-		// A terminating namespace has taken the process already; what runs is left to its own timeout.
-		return 0, r.finish(ctx, f, plan.Outcome{Phase: v1alpha1.RunCancelled, Reason: v1alpha1.ReasonDeleted, Message: "deleted together with its process"})
+	l := f.Live.ledger
+	for _, report := range r.Dispatcher.Drain(f.Run.UID) {
+		if err := r.apply(f, report); err != nil {
+			return 0, err
+		}
 	}
-	if err != nil {
-		return 0, err
-	}
-	l.learnPackages(f)
-	r.resume(ctx, f, l)
-	r.ingest(f, l)
-	return r.decide(ctx, f, l)
-}
-
-// decide asks the plan and carries its decision out, in the order of the package's writes.
-func (r *Reconciler) decide(ctx context.Context, f facts, l *live) (time.Duration, error) {
-	decision := plan.Next(planFacts(f, l))
-	for _, note := range decision.Notes {
+	now := plan.Evaluate(view(f))
+	for _, note := range now.Notes {
 		ctrl.LoggerFrom(ctx).V(1).Info("decided", "why", note)
 	}
-	p := r.enter(ctx, f, l, decision)
-	if decision.Outcome != nil {
-		l.close(plan.Summarize(planFacts(f, l)))
+	if err := r.record(f, now.Decision); err != nil {
+		return 0, err
 	}
-	again, err := r.write(ctx, f, l, l.begins() || decision.Outcome != nil)
+	if now.Outcome != nil {
+		l.Close(now.Results)
+	}
+	again, due := l.Due(f.Now)
+	if due || l.Begins() || now.Outcome != nil {
+		again = 0
+		if err := l.Store(ctx, r.Client, f.Now, now.Results, !f.Run.DeletionTimestamp.IsZero()); err != nil {
+			return 0, err
+		}
+	}
+	untold, err := r.dispatch(ctx, f, now)
 	if err != nil {
 		return 0, err
 	}
-	r.send(f, l, decision, p.actions)
-	untold := r.resume(ctx, f, l)
-	again = soonest(again, untold)
-	now := planFacts(f, l)
-	now.Held = l.held
-	describeProgress(f, plan.Summarize(now), p.held)
-	switch {
-	case decision.Outcome != nil:
-		return r.conclude(ctx, f, l, *decision.Outcome, untold)
-	case p.ended:
-		return time.Millisecond, nil // the plan has not seen yet that it has
-	default:
-		return soonest(soonest(again, p.held.Again), decision.Wake), nil
+	describeProgress(f, now.Summary)
+	if now.Outcome != nil {
+		return r.conclude(ctx, f, *now.Outcome, untold)
 	}
+	return soonest(soonest(again, untold), now.Wake), nil
 }
 
-// tellWithin bounds how long a run that has come to its end waits until the machines can be told of their results.
-const tellWithin = 30 * time.Second
-
-// conclude ends the run once every machine is told of its results, or cannot be told soon. The sessions keep nothing of
-// its actions any more, as nobody would have them forget it later.
-func (r *Reconciler) conclude(ctx context.Context, f facts, l *live, o plan.Outcome, untold time.Duration) (time.Duration, error) {
-	if l.concluded.IsZero() {
-		l.concluded = f.Now
+// conclude ends the run once every machine was told of its results, or cannot be told soon.
+func (r *Reconciler) conclude(ctx context.Context, f facts, o plan.Outcome, untold time.Duration) (time.Duration, error) {
+	l := f.Live.ledger
+	if l.Over.IsZero() {
+		l.Over = f.Now
 	}
-	if untold > 0 && f.Now.Sub(l.concluded) < tellWithin {
+	if untold > 0 && f.Now.Sub(l.Over) < acknowledgeWithin {
 		return untold, nil
 	}
-	for k, row := range l.rows {
-		if row.Attempt > 0 {
-			r.Machines.Forget(l.ticket(f.Run, k))
+	l.All(func(k ledger.Key, a *ledger.Attempt) {
+		if a.State() != ledger.Acknowledged {
+			r.Dispatcher.Drop(l.Ticket(k))
 		}
-	}
-	return 0, r.finish(ctx, f, o)
+	})
+	finish(ctx, f, o)
+	return 0, nil
 }
 
-// begins tells whether an action waits for its row to be written before it is sent.
-func (l *live) begins() bool {
-	for _, row := range l.rows {
-		if row.Phase == v1alpha1.StepRunning && !row.sent && !row.stored {
-			return true
-		}
+// cannotGoOn says why a run whose targets are fixed does not go on; one that was cancelled ends.
+func (r *Reconciler) cannotGoOn(ctx context.Context, f facts) (time.Duration, error) {
+	if f.Stop == plan.Cancel {
+		r.Dispatcher.Forget(f.Run.UID)
+		// What runs is left to its own timeout.
+		finish(ctx, f, plan.Outcome{Phase: v1alpha1.RunCancelled, Reason: v1alpha1.ReasonDeleted, Message: f.Problem})
+		return 0, nil
 	}
-	return false
+	describeWait(f, plan.Wait{Phase: v1alpha1.RunWaiting, Reason: v1alpha1.ReasonRecordsLost, Message: f.Problem, Stalled: true})
+	return acknowledgePause, nil
 }
 
-// planFacts is what plan.Next goes by.
-func planFacts(f facts, l *live) plan.Facts {
-	pf := plan.Facts{Now: f.Now, Steps: l.process.Steps, Settings: l.process.Settings, Purpose: f.Run.Spec.Purpose,
-		Rows: make(map[plan.Key]plan.Row, len(l.rows)), Stop: f.Stop}
+// record writes a decision into the ledger.
+func (r *Reconciler) record(f facts, d plan.Decision) error {
+	l := f.Live.ledger
+	for _, end := range d.End {
+		if a := l.At(end.Key); a.Running() {
+			r.Dispatcher.Drop(l.Ticket(end.Key))
+			r.memory.works(l.Targets[end.Target].UID, l.Ticket(end.Key), "", false)
+		}
+		if err := l.End(end.Key, f.Now, ended(end.Phase, end.Reason, end.Message)); err != nil {
+			return err
+		}
+	}
+	for _, start := range d.Start {
+		l.Begin(start.Key, start.Attempt, f.Now, f.host(l.Targets[start.Target].Name))
+	}
+	return nil
+}
+
+// dispatch hands out what the slices now say: starts, cancels, and results that are written. It answers when to come
+// again for machines that could not be told of a result yet.
+func (r *Reconciler) dispatch(ctx context.Context, f facts, now plan.Evaluation) (untold time.Duration, err error) {
+	l := f.Live.ledger
+	l.All(func(k ledger.Key, a *ledger.Attempt) {
+		if err != nil {
+			return
+		}
+		switch a.State() {
+		case ledger.Recorded:
+			r.Dispatcher.Dispatch(r.action(f, k, now.Completes(k)))
+			err = l.Dispatched(k)
+		case ledger.Dispatched:
+			r.relocate(f, k, a)
+		case ledger.Stored:
+			untold, err = r.acknowledge(ctx, f, k, untold)
+		}
+	})
+	for _, k := range now.Cancel {
+		l.Update(k, func(a *ledger.Attempt) { a.CancelTime = f.Now })
+		r.Dispatcher.Cancel(l.Ticket(k))
+	}
+	for _, k := range now.GiveUp {
+		r.Dispatcher.GiveUp(l.Ticket(k))
+	}
+	return untold, err
+}
+
+// relocate tells the dispatcher that a target has another address.
+func (r *Reconciler) relocate(f facts, k ledger.Key, a *ledger.Attempt) {
+	l := f.Live.ledger
+	if host := f.host(l.Targets[k.Target].Name); host != "" && a.Host != "" && host != a.Host {
+		l.Update(k, func(a *ledger.Attempt) { a.Host = host })
+		r.Dispatcher.Relocate(l.Ticket(k))
+	}
+}
+
+// acknowledge tells the machine that a result is written. It is not told of one that may yet be lost: it would answer
+// the next leader with nothing but the exit code.
+func (r *Reconciler) acknowledge(ctx context.Context, f facts, k ledger.Key, untold time.Duration) (time.Duration, error) {
+	l := f.Live.ledger
+	if untold > 0 {
+		return untold, nil // one failure may have waited for an API server that does not answer
+	}
+	machine, err := r.locate(ctx, f.Run.Namespace, l.Targets[k.Target])
+	switch {
+	case err == nil:
+		r.Dispatcher.Acknowledge(l.UID, machine, l.Ticket(k))
+	case final(err):
+		r.Dispatcher.Drop(l.Ticket(k))
+	default:
+		ctrl.LoggerFrom(ctx).Info("cannot tell a machine of its result yet", "target", l.Targets[k.Target].Name, "why", err.Error())
+		return acknowledgePause, nil
+	}
+	return 0, l.Acknowledged(k)
+}
+
+// view is what the plan goes by.
+func view(f facts) plan.View {
+	l := f.Live.ledger
+	v := plan.View{Now: f.Now, Steps: l.Process.Steps, Settings: l.Process.Settings, Purpose: f.Run.Spec.Purpose, Attempts: l.Attempts, Stop: f.Stop}
 	if f.Stop != "" {
-		if l.stopSince.IsZero() {
-			l.stopSince = f.Now
+		if l.StopSince.IsZero() {
+			l.StopSince = f.Now
 			if f.Run.Status.CancelTime != nil {
-				l.stopSince = f.Run.Status.CancelTime.Time
+				l.StopSince = f.Run.Status.CancelTime.Time
 			}
 		}
-		pf.StopSince = l.stopSince
+		v.StopSince = l.StopSince
 	}
-	for name, at := range l.targets {
-		pf.Targets = append(pf.Targets, planTarget(f, name, at.SliceTarget))
+	v.Targets = make([]plan.Target, len(l.Targets))
+	for i, was := range l.Targets {
+		v.Targets[i] = f.target(was)
 	}
-	for k, r := range l.rows {
-		pf.Rows[k] = r.Row
-	}
-	return pf
+	return v
 }
 
-// planTarget tells how a target of the fixed set is now.
-func planTarget(f facts, name string, was v1alpha1.SliceTarget) plan.Target {
-	t := f.Targets[name]
-	if t == nil || t.UID != was.UID {
-		return plan.Target{Name: name, Availability: plan.Deleted}
+// target tells how a target of the fixed set is now.
+func (f facts) target(was v1alpha1.SliceTarget) plan.Target {
+	t := f.Targets[was.Name]
+	if t == nil {
+		return plan.Target{Name: was.Name, Steps: was.Steps, Availability: plan.Deleted}
 	}
-	pt := plan.Target{Name: name, Roles: t.Spec.Roles, Availability: plan.Available, RetryDuration: f.policy(t).RetryDuration()}
+	pt := plan.Target{Name: was.Name, Steps: was.Steps, Availability: plan.Available, RetryDuration: f.policy(t).RetryDuration(), Host: f.host(was.Name)}
 	switch {
 	case t.Spec.Thumbprint != was.Thumbprint:
 		pt.Availability = plan.Changed
+	case !slices.Contains(t.Spec.Environments, f.Run.Spec.Environment):
+		pt.Availability = plan.Left
 	case t.Spec.Cordoned:
 		pt.Availability, pt.Reason, pt.Message = plan.Cordoned, v1alpha1.ReasonCordoned, t.Spec.CordonReason
 	case t.Status.Health == v1alpha1.HealthUnavailable:
@@ -138,89 +203,34 @@ func planTarget(f facts, name string, was v1alpha1.SliceTarget) plan.Target {
 	case t.Status.Health == v1alpha1.HealthUntrusted:
 		pt.Availability = plan.Untrusted
 		pt.Reason, pt.Message = readyReason(t)
-	case wish.Full(t, f.Run.Spec.Project, f.Run.Spec.Environment):
+	case desired.Full(t, f.Run.Spec.Project, f.Run.Spec.Environment):
 		pt.Availability = plan.Full
-		pt.Message = fmt.Sprintf("it has %d pairs of project and environment already", wish.MaxInstalled)
+		pt.Message = fmt.Sprintf("it has %d pairs of project and environment already", desired.MaxInstalled)
 	}
 	return pt
 }
 
 func readyReason(t *v1alpha1.DeploymentTarget) (reason, message string) {
-	for _, c := range t.Status.Conditions {
-		if c.Type == v1alpha1.ConditionReady {
-			return c.Reason, c.Message
-		}
+	if c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+		return c.Reason, c.Message
 	}
 	return "", ""
 }
 
-// ingest takes what the sessions report into the rows.
-func (r *Reconciler) ingest(f facts, l *live) {
-	for k, row := range l.rows {
-		if row.Phase != v1alpha1.StepRunning || !row.sent {
-			continue
-		}
-		report, known := r.Machines.Report(l.ticket(f.Run, k))
-		if !known {
-			continue
-		}
-		row.Begun, row.Pid = report.Begun, report.Pid
-		if report.State == tentacle.Ended {
-			r.settleRow(f, l, k, report)
-		}
+// host is the address of a target, as far as it is known.
+func (f facts) host(name string) string {
+	t := f.Targets[name]
+	if t == nil {
+		return ""
 	}
+	address, err := t.Spec.HostPort()
+	if err != nil {
+		return t.Spec.Address
+	}
+	return address
 }
 
-// settleRow writes an action's end into its row.
-func (r *Reconciler) settleRow(f facts, l *live, k plan.Key, report tentacle.Report) {
-	row := l.touch(k)
-	row.EndTime = f.Now
-	if !report.Finished.IsZero() {
-		row.EndTime = report.Finished
-	}
-	row.ExitCode, row.Reason, row.Message = report.ExitCode, report.Reason, cut(report.Message, maxMessage)
-	row.seconds = strconv.FormatFloat(report.Seconds, 'f', 1, 64)
-	row.log = &v1alpha1.ActionLog{Size: report.LogSize}
-	switch report.Outcome {
-	case tentacle.OutcomeSucceeded:
-		row.Phase, row.Reason, row.Message = v1alpha1.StepSucceeded, "", ""
-		l.keep(k, report.Result.Outputs)
-	case tentacle.OutcomeUnsent:
-		end := plan.Unsent(planFacts(f, l), k, report.Reason, report.Message)
-		row.Phase, row.Reason, row.Message = end.Phase, end.Reason, cut(end.Message, maxMessage)
-	case tentacle.OutcomeLost:
-		row.Phase, row.Message = v1alpha1.StepLost, cut(report.Message+": "+plan.Where(k.Target, row.Row), maxMessage)
-	case tentacle.OutcomeCancelled:
-		row.Phase = v1alpha1.StepCancelled
-	case tentacle.OutcomeAbandoned:
-		row.Phase, row.Message = v1alpha1.StepAbandoned, cut(report.Message+": "+plan.Where(k.Target, row.Row), maxMessage)
-	default:
-		row.Phase = v1alpha1.StepFailed
-	}
-}
-
-// keep notes the declared outputs of an action.
-func (l *live) keep(k plan.Key, outputs map[string]string) {
-	leaf := l.leaves[k.Step]
-	for _, name := range leaf.Outputs {
-		if value, given := outputs[string(name)]; given {
-			if l.outputs[k.Target] == nil {
-				l.outputs[k.Target] = map[string]string{}
-			}
-			l.outputs[k.Target][string(leaf.Name)+"."+string(name)] = value
-		}
-	}
-	if leaf.Deploy == nil {
-		return
-	}
-	for name, value := range outputs {
-		if l.outputs[k.Target] == nil {
-			l.outputs[k.Target] = map[string]string{}
-		}
-		l.outputs[k.Target][string(leaf.Name)+"."+name] = value
-	}
-}
-
+// soonest is the shorter of two pauses; 0 is none.
 func soonest(a, b time.Duration) time.Duration {
 	if a == 0 || b != 0 && b < a {
 		return b

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
 // A target has the release only once no step for a failure can come any more, which may be seen long after its last row
@@ -15,7 +14,7 @@ func TestEverySliceSaysHowItsTargetsEnded(t *testing.T) {
 	s := newStage(t, process(script("install"), undo), []string{"web-1"}, []string{"web-2"}, []string{"web-3"})
 	s.passes()
 	for _, target := range []string{"web-2", "web-3", "web-1"} {
-		s.ends(target, "install", tentacle.OutcomeSucceeded)
+		s.ends(target, "install", v1alpha1.StepSucceeded)
 		s.clock = s.clock.Add(time.Minute)
 		s.passes()
 		if target == "web-3" { // also by the eyes of a leader that did not see them end
@@ -36,7 +35,7 @@ func TestEverySliceSaysHowItsTargetsEnded(t *testing.T) {
 func TestASliceThatSaysAllIsNotWrittenAgain(t *testing.T) {
 	s := newStage(t, process(script("install")), []string{"web-1"}, []string{"web-2"})
 	s.passes()
-	s.ends("web-1", "install", tentacle.OutcomeSucceeded)
+	s.ends("web-1", "install", v1alpha1.StepSucceeded)
 	s.clock = s.clock.Add(time.Minute)
 	s.passes()
 	written := map[string]int{}
@@ -44,7 +43,7 @@ func TestASliceThatSaysAllIsNotWrittenAgain(t *testing.T) {
 		written[slice]++
 		return nil
 	}
-	s.ends("web-2", "install", tentacle.OutcomeSucceeded)
+	s.ends("web-2", "install", v1alpha1.StepSucceeded)
 	if run := s.passes(); run.Status.Phase != v1alpha1.RunSucceeded || written["run-000"] != 0 || written["run-001"] != 1 {
 		t.Errorf("the run says %s; writes: %v", waits(run), written)
 	}

@@ -3,6 +3,7 @@ package run
 import (
 	"cmp"
 	"context"
+	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -12,53 +13,60 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-func conditionsOf(run *v1alpha1.DeploymentRun) status.Conditions {
-	run.Status.ObservedGeneration = run.Generation
-	return status.Conditions{List: &run.Status.Conditions, Generation: run.Generation}
+func conditionsOf(f facts) status.Conditions {
+	f.Run.Status.ObservedGeneration = f.Run.Generation
+	return status.Conditions{List: &f.Run.Status.Conditions, Generation: f.Run.Generation, Now: f.Now}
 }
 
-// describeObstacle says what the run waits for.
-func describeObstacle(f facts, o obstacle) {
-	f.Run.Status.Phase = o.Phase
-	c := conditionsOf(f.Run)
-	describePackages(c, o)
-	if o.Stalled {
-		c.Stalled(o.Reason, o.Message)
+// describeWait says why a run does not begin, or not go on.
+func describeWait(f facts, wait plan.Wait) {
+	f.Run.Status.Phase = wait.Phase
+	c := conditionsOf(f)
+	describePackages(c, wait)
+	if wait.Stalled {
+		c.Stalled(wait.Reason, wait.Message)
 		return
 	}
-	c.Reconciling(o.Reason, o.Message)
+	c.Reconciling(wait.Reason, wait.Message)
 }
 
-// describePackages says whether a package is waited for; the zero obstacle means none.
-func describePackages(c status.Conditions, o obstacle) {
-	switch o.Reason {
+// describePackages says whether a package is waited for; the zero Wait means none.
+func describePackages(c status.Conditions, wait plan.Wait) {
+	switch wait.Reason {
+	case v1alpha1.ReasonPackagePending, v1alpha1.ReasonPackageUnavailable:
+		c.Set(v1alpha1.ConditionPackagesReady, metav1.ConditionFalse, wait.Reason, wait.Message)
 	case "":
 		c.Set(v1alpha1.ConditionPackagesReady, metav1.ConditionTrue, v1alpha1.ReasonPackagesReady, "every package is in the operator's cache")
-	case v1alpha1.ReasonPackagePending, v1alpha1.ReasonPackageUnavailable:
-		c.Set(v1alpha1.ConditionPackagesReady, metav1.ConditionFalse, o.Reason, o.Message)
 	}
 }
 
-// describeProgress says how far the run is, and what keeps it from starting more.
-func describeProgress(f facts, summary plan.Summary, held obstacle) {
+// describeProgress says how far the run is, and what its actions wait for.
+func describeProgress(f facts, summary plan.Summary) {
 	s := &f.Run.Status
-	s.Phase = cmp.Or(held.Phase, v1alpha1.RunRunning)
+	var wait plan.Wait
+	if len(summary.Waits) > 0 && summary.Waits[0].Reason != v1alpha1.ReasonPreparing {
+		wait = summary.Waits[0]
+	}
+	s.Phase = cmp.Or(wait.Phase, v1alpha1.RunRunning)
 	if f.Stop == plan.Cancel {
 		s.Phase = v1alpha1.RunCancelling
 		if s.CancelTime == nil {
-			s.CancelTime = stamp(f.Now)
+			s.CancelTime = &metav1.Time{Time: f.Now}
 		}
 	}
 	s.Targets, s.Steps, s.Failures = summary.Targets, summary.Steps, summary.Failures
 	s.Progress, s.CurrentStep = summary.Progress, summary.CurrentStep
-	c := conditionsOf(f.Run)
-	describePackages(c, held)
+	c := conditionsOf(f)
+	describePackages(c, wait)
 	message := summary.Progress + " targets"
 	if s.CurrentStep != "" {
 		message += ", step " + s.CurrentStep
 	}
-	if held.Message != "" {
-		message += "; " + held.Message
+	if wait.Message != "" {
+		message += "; " + wait.Message
+	}
+	if more := int(summary.Waiting) - 1; wait.Message != "" && more > 0 {
+		message += fmt.Sprintf(" (and %d more wait)", more)
 	}
 	switch f.Stop {
 	case plan.Cancel:
@@ -66,20 +74,19 @@ func describeProgress(f facts, summary plan.Summary, held obstacle) {
 	case plan.Supersede:
 		c.Reconciling(v1alpha1.ReasonSuperseded, "is being superseded: "+message)
 	default:
-		c.Reconciling(cmp.Or(held.Reason, v1alpha1.ReasonRunning), message)
+		c.Reconciling(cmp.Or(wait.Reason, v1alpha1.ReasonRunning), message)
 	}
 }
 
 // finish says how the run ended. The rows are written by now.
-func (r *Reconciler) finish(ctx context.Context, f facts, o plan.Outcome) error {
+func finish(ctx context.Context, f facts, o plan.Outcome) {
 	s := &f.Run.Status
-	s.Phase, s.CurrentStep, s.FinishTime = o.Phase, "", stamp(f.Now)
-	c := conditionsOf(f.Run)
+	s.Phase, s.CurrentStep, s.FinishTime = o.Phase, "", &metav1.Time{Time: f.Now}
+	c := conditionsOf(f)
 	if o.Phase == v1alpha1.RunSucceeded {
 		c.Ready(o.Reason, o.Message)
 	} else {
 		c.Stalled(o.Reason, o.Message)
 	}
 	ctrl.LoggerFrom(ctx).Info("ended", "phase", o.Phase, "reason", o.Reason, "message", o.Message)
-	return nil
 }

@@ -6,159 +6,201 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/compose"
+	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
+	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-// OwnerKind is how runs ask the package cache.
-const OwnerKind = "DeploymentRun"
+// Dispatcher carries out actions; dispatch.Dispatcher is one. No method waits for a machine.
+type Dispatcher interface {
+	Dispatch(a dispatch.Action)
+	Drain(owner types.UID) []dispatch.Report
+	Acknowledge(owner types.UID, m session.Machine, ticket string)
+	Forget(owner types.UID)
+	Tickets
+}
+
+// Tickets changes the course of single actions.
+type Tickets interface {
+	Cancel(ticket string)
+	GiveUp(ticket string)
+	Relocate(ticket string)
+	Drop(ticket string)
+}
+
+// Identities tells who the operator is in a namespace, and makes the identity at first need.
+type Identities interface {
+	For(ctx context.Context, namespace string) (*session.Identity, error)
+}
+
+// Logs keeps the output of actions.
+type Logs interface {
+	// Sink takes the output of one action.
+	Sink(namespace string, run types.UID, target, step string, attempt int32) dispatch.LogSink
+	// Kept tells whether that output is here, without reading it.
+	Kept(namespace string, run types.UID, target, step string, attempt int32) bool
+	// Delete drops the output of a whole run.
+	Delete(namespace string, run types.UID) error
+}
+
+// Deps are the doors that a run goes through.
+type Deps struct {
+	Dispatcher Dispatcher
+	Identities Identities
+	Packages   compose.Packages
+	Logs       Logs
+	// Reports are the runs whose actions have news, Fetched those whose packages have.
+	Reports, Fetched source.Source
+	Now              func() time.Time
+	// Workers is how many runs are worked on at once; 0 is fair.Many.
+	Workers int
+}
 
 // Reconciler carries out DeploymentRuns.
 type Reconciler struct {
 	Deps
-	// Client reads through the cache and writes.
-	Client client.Client
-	// Reader reads past the cache.
-	Reader client.Reader
-	// Recorder tells people what happened.
+	Client   client.Client // reads through the cache
+	Reader   client.Reader // reads past the cache
 	Recorder events.EventRecorder
 
-	lives *lives
-	// waitsFrom is when this process first found a run to wait for what targets show.
-	waitsFrom time.Time
-	firstWait sync.Once
+	composer *compose.Composer
+	memory   *memory
+	// frozen reads processes through the cache, frozenLive past it.
+	frozen, frozenLive *snapshot.Reader
+	// started is when this process first waited for what targets show.
+	started time.Time
+	once    sync.Once
 }
 
 // New makes a Reconciler for the manager.
 func New(mgr ctrl.Manager, deps Deps) *Reconciler {
-	return &Reconciler{Deps: deps, Client: mgr.GetClient(), Reader: mgr.GetAPIReader(),
-		Recorder: mgr.GetEventRecorder("mantle"), lives: newLives()}
+	return newReconciler(mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("mantle"), deps)
 }
 
-// +kubebuilder:rbac:groups=mantle.dev,resources=deploymentruns,verbs=get;list;watch;patch;delete
+func newReconciler(c client.Client, reader client.Reader, recorder events.EventRecorder, deps Deps) *Reconciler {
+	return &Reconciler{Deps: deps, Client: c, Reader: reader, Recorder: recorder, memory: newMemory(),
+		frozen: snapshot.NewReader(c), frozenLive: snapshot.NewReader(reader),
+		composer: &compose.Composer{Cached: c, Live: reader, Packages: deps.Packages, Now: deps.Now}}
+}
+
+// +kubebuilder:rbac:groups=mantle.dev,resources=deploymentruns,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymentruns/status,verbs=patch
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymentruns/finalizers,verbs=update
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymentrunslices,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymentrunslices/status,verbs=patch
-// +kubebuilder:rbac:groups=mantle.dev,resources=releasebindings;releases;environments;deploymenttargets;targetpolicies;projects,verbs=get;list;watch
+// +kubebuilder:rbac:groups=mantle.dev,resources=releasebindings;releases;environments;deploymenttargets;targetpolicies,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups="",resources=secrets;configmaps;namespaces,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reconcile gathers the facts, decides what is next, carries it out, and writes down what is now true.
-func (r *Reconciler) Reconcile(ctx context.Context, cached *v1alpha1.DeploymentRun) (ctrl.Result, error) {
-	run, err := r.latest(ctx, cached)
+// Reconcile gathers the facts, takes the run one decision further, and writes down what is now true.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	run, err := r.latest(ctx, request.NamespacedName)
 	if err != nil || run == nil {
 		return ctrl.Result{}, err
 	}
 	if run.Status.Phase.IsTerminal() {
-		return r.settle(ctx, run)
+		return r.ended(ctx, run)
 	}
-	patcher := status.NewPatcher(r.Client, run)
-	if !resolved(run) {
-		patcher = patcher.WithLock()
+	if held, err := r.addFinalizer(ctx, run); err != nil || !held {
+		return again(err)
 	}
-	again, err := r.step(ctx, run)
+	before := run.DeepCopy()
+	wait, err := r.step(ctx, run)
 	if err == nil {
-		err = patcher.Patch(ctx, run)
+		err = r.save(ctx, before, run)
 	}
 	if status.IsConflict(err) {
-		// Somebody else wrote: what is in memory may be old, so the next pass takes the run up from the API server.
-		r.lives.drop(run.UID)
-		return ctrl.Result{RequeueAfter: retryConflict}, nil
+		// Another process writes, too: the next pass reads the run from the API server.
+		r.memory.drop(run)
 	}
 	if err != nil {
-		return ctrl.Result{}, err
+		return again(err)
 	}
 	if run.Status.Phase.IsTerminal() {
-		r.tell(run)
-		return r.settle(ctx, run)
+		r.announceEnd(run)
+		return r.ended(ctx, run)
 	}
-	return ctrl.Result{RequeueAfter: again}, nil
+	return ctrl.Result{RequeueAfter: wait}, nil
 }
 
-// latest gives the run as it is now; nil where it is gone. The cached view serves while this process carries the run on.
-// Where it does not, an old view would end the run again, or make its slices again that are there.
-func (r *Reconciler) latest(ctx context.Context, cached *v1alpha1.DeploymentRun) (*v1alpha1.DeploymentRun, error) {
-	if cached.Status.Phase.IsTerminal() || resolved(cached) && r.lives.get(cached.UID) != nil {
-		return cached.DeepCopy(), nil
-	}
-	run, err := get(ctx, r.Reader, cached.Namespace, cached.Name, &v1alpha1.DeploymentRun{})
+// ended cleans up after a run that has ended.
+func (r *Reconciler) ended(ctx context.Context, run *v1alpha1.DeploymentRun) (ctrl.Result, error) {
+	wait, err := r.cleanUp(ctx, run)
 	if err != nil {
-		return nil, fmt.Errorf("reading run %s: %w", cached.Name, err)
+		return again(err)
 	}
-	if run == nil || run.UID != cached.UID {
-		r.lives.release(cached)
+	return ctrl.Result{RequeueAfter: wait}, nil
+}
+
+// again is the result of a pass that failed. A conflict is no error: somebody else was faster.
+func again(err error) (ctrl.Result, error) {
+	if status.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: retryConflict}, nil
 	}
-	return run, nil
+	return ctrl.Result{}, err
+}
+
+// retryConflict is the pause before a run is read again.
+const retryConflict = 100 * time.Millisecond
+
+// latest gives the run as it is now; nil if it is gone. If this process holds the run in memory, the cached view serves,
+// with the status that this process wrote last: the cache may be late. Otherwise the run is read past the cache, as an
+// old view would end it twice, or make its slices again.
+func (r *Reconciler) latest(ctx context.Context, key types.NamespacedName) (*v1alpha1.DeploymentRun, error) {
+	run, err := get(ctx, r.Client, key.Namespace, key.Name, &v1alpha1.DeploymentRun{})
+	if err != nil {
+		return nil, fmt.Errorf("reading run %s: %w", key.Name, err)
+	}
+	if l := r.memory.of(run); l != nil && !r.memory.hasGone(key) {
+		run.Status = *l.ledger.Status.DeepCopy()
+		return run, nil
+	}
+	if run == nil || !run.Status.Phase.IsTerminal() {
+		if run, err = get(ctx, r.Reader, key.Namespace, key.Name, &v1alpha1.DeploymentRun{}); err != nil {
+			return nil, fmt.Errorf("reading run %s: %w", key.Name, err)
+		}
+	}
+	return run, r.forget(key, run)
 }
 
 // step takes a run that has not ended one decision further, and answers when to come again.
 func (r *Reconciler) step(ctx context.Context, run *v1alpha1.DeploymentRun) (time.Duration, error) {
 	f, err := r.gather(ctx, run)
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, err
-	}
-	if resolved(run) {
+	case f.Live != nil:
 		return r.advance(ctx, f)
+	case resolved(run):
+		return r.cannotGoOn(ctx, f)
+	default:
+		return r.admit(ctx, f)
 	}
-	return r.begin(ctx, f)
 }
 
-// retryConflict is the pause before a run is taken up again.
-const retryConflict = 100 * time.Millisecond
-
-// SetupWithManager watches all that a run waits for.
-func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	err := ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.DeploymentRun{}).
-		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(r.waiting)).
-		Watches(&v1alpha1.DeploymentRun{}, handler.Funcs{DeleteFunc: r.deleted}).
-		Watches(&v1alpha1.ReleaseBinding{}, handler.EnqueueRequestsFromMapFunc(r.waiting)).
-		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.waiting)).
-		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.waiting)).
-		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(r.waiting)).
-		WatchesRawSource(source.Channel(r.Reports, &handler.EnqueueRequestForObject{})).
-		WatchesRawSource(source.Channel(r.Fetched, &handler.EnqueueRequestForObject{})).
-		Complete(reconcile.AsReconciler(r.Client, r))
-	if err != nil {
-		return fmt.Errorf("setting up the run controller: %w", err)
+// save writes the status, compared with what was written last. Until the set of targets is fixed, the write carries the
+// resourceVersion: another leader may have fixed it.
+func (r *Reconciler) save(ctx context.Context, before, run *v1alpha1.DeploymentRun) error {
+	l := r.memory.of(run)
+	patcher := status.NewPatcher(r.Client, before)
+	if l == nil {
+		patcher = patcher.WithLock()
+	}
+	if err := patcher.Patch(ctx, run); err != nil {
+		return err
+	}
+	if l != nil {
+		l.ledger.Status = *run.Status.DeepCopy()
 	}
 	return nil
 }
-
-// deleted forgets a run that is gone, also where somebody took its finalizer away.
-func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-	if run, ok := e.Object.(*v1alpha1.DeploymentRun); ok {
-		r.lives.release(run)
-	}
-}
-
-// waiting are the unfinished runs that a change may concern.
-func (r *Reconciler) waiting(ctx context.Context, o client.Object) []reconcile.Request {
-	var runs v1alpha1.DeploymentRunList
-	if err := r.Client.List(ctx, &runs, client.InNamespace(o.GetNamespace())); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing runs")
-		return nil
-	}
-	var requests []reconcile.Request
-	for i := range runs.Items {
-		run := &runs.Items[i]
-		if !run.Status.Phase.IsTerminal() && run.UID != o.GetUID() {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(run)})
-		}
-	}
-	return requests
-}
-
-// Fetched and Reports are channels of events whose object carries the name of a run.
-type runEvents = <-chan event.GenericEvent

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	ctrl "sigs.k8s.io/controller-runtime"
+
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
@@ -27,7 +29,7 @@ func TestARunEndsOnceWhateverTheCacheShows(t *testing.T) {
 			}, "only")
 			end := s.get("only").Status.FinishTime
 			s.now = s.now.Add(time.Minute)
-			if _, err := s.Reconcile(t.Context(), old); err != nil {
+			if _, err := s.Reconcile(t.Context(), ctrl.Request{NamespacedName: nameOf(old)}); err != nil {
 				t.Fatal(err)
 			}
 			if run := s.get("only"); !run.Status.FinishTime.Equal(end) {

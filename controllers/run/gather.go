@@ -12,9 +12,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
-	"github.com/mantledeploy/mantle/controllers/internal/wish"
 )
 
 // facts is what a pass reads before it decides. A nil pointer means that the object is not there.
@@ -24,26 +25,21 @@ type facts struct {
 	Release *v1alpha1.Release
 	// Environment that the run is for.
 	Environment *v1alpha1.Environment
-	// Binding that made the run; nil for a person's run, or when it was deleted.
+	// Binding that made the run; nil for a person's run, or if it was deleted.
 	Binding *v1alpha1.ReleaseBinding
-	// Targets of the namespace by name, and their policies.
+	// Live is what is known of a run whose targets are fixed; nil if they are not, or if the run cannot go on.
+	Live *live
+	// Problem is why a run whose targets are fixed cannot go on.
+	Problem string
+	// Targets by name: those of the fixed set, or, before it is fixed, all of the namespace.
 	Targets  map[string]*v1alpha1.DeploymentTarget
 	Policies map[v1alpha1.ObjectName]*v1alpha1.TargetPolicy
-	// Stop is the wish to end early.
+	// Stop asks the run to end early.
 	Stop plan.Stop
 }
 
 func (f facts) policy(t *v1alpha1.DeploymentTarget) *v1alpha1.TargetPolicy {
 	return f.Policies[t.Spec.Policy]
-}
-
-// all are the targets of the namespace.
-func (f facts) all() []v1alpha1.DeploymentTarget {
-	all := make([]v1alpha1.DeploymentTarget, 0, len(f.Targets))
-	for _, t := range f.Targets {
-		all = append(all, *t)
-	}
-	return all
 }
 
 func resolved(run *v1alpha1.DeploymentRun) bool {
@@ -53,7 +49,8 @@ func resolved(run *v1alpha1.DeploymentRun) bool {
 func (r *Reconciler) gather(ctx context.Context, run *v1alpha1.DeploymentRun) (facts, error) {
 	f := facts{Now: r.Now(), Run: run, Targets: map[string]*v1alpha1.DeploymentTarget{}, Policies: map[v1alpha1.ObjectName]*v1alpha1.TargetPolicy{}}
 	var err error
-	if f.Release, err = get(ctx, r.Client, run.Namespace, releaseName(run.Spec), &v1alpha1.Release{}); err != nil {
+	name := v1alpha1.ReleaseName(run.Spec.Project, run.Spec.Release)
+	if f.Release, err = get(ctx, r.Client, run.Namespace, name, &v1alpha1.Release{}); err != nil {
 		return f, fmt.Errorf("reading release: %w", err)
 	}
 	if f.Environment, err = get(ctx, r.Client, run.Namespace, string(run.Spec.Environment), &v1alpha1.Environment{}); err != nil {
@@ -67,27 +64,86 @@ func (r *Reconciler) gather(ctx context.Context, run *v1alpha1.DeploymentRun) (f
 			f.Binding = nil
 		}
 	}
-	if err := r.gatherTargets(ctx, &f); err != nil {
+	if f.Stop, err = r.stop(ctx, f); err != nil {
 		return f, err
 	}
-	f.Stop, err = r.stop(ctx, f)
-	return f, err
+	if resolved(run) {
+		if err := r.gatherLive(ctx, &f); err != nil {
+			return f, err
+		}
+	}
+	return f, r.gatherTargets(ctx, &f)
+}
+
+// gatherLive gives the memory of the run. If this process has none, it is read past the cache: what another leader wrote
+// counts.
+func (r *Reconciler) gatherLive(ctx context.Context, f *facts) error {
+	if f.Live = r.memory.of(f.Run); f.Live != nil {
+		f.Live.inputs.Learn(f.Release)
+		return nil
+	}
+	process, err := r.frozenLive.ReadNamed(ctx, f.Run.Namespace, f.Run.Status.Snapshot)
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return err
+	case err != nil:
+		f.Problem = fmt.Sprintf("the process of the release is gone: restore ControllerRevision %s, or cancel the run", f.Run.Status.Snapshot)
+		return nil //nolint:nilerr // what is not there is an answer
+	}
+	book, err := ledger.Load(ctx, r.Reader, f.Run, process)
+	if err != nil {
+		return err
+	}
+	goes := !f.Run.DeletionTimestamp.IsZero() // a terminating namespace takes the slices first
+	if len(book.Missing) > 0 && (!goes || len(book.Targets) == 0) {
+		f.Problem = fmt.Sprintf("DeploymentRunSlice %s is gone, so what was done is not known: restore it, or cancel the run", book.Missing[0])
+		return nil
+	}
+	f.Live = &live{ledger: book, inputs: r.composer.For(f.Run, book)}
+	f.Live.inputs.Learn(f.Release)
+	r.missLogs(book)
+	r.memory.keep(f.Run, f.Live)
+	return nil
+}
+
+// missLogs says of output that another operator kept, and this one does not have, that it is gone.
+func (r *Reconciler) missLogs(l *ledger.Ledger) {
+	l.All(func(k ledger.Key, a *ledger.Attempt) {
+		if a.Log == nil || a.Log.Size == 0 || a.Log.Reason != "" {
+			return
+		}
+		if !r.Logs.Kept(l.Namespace, l.UID, l.Targets[k.Target].Name, l.Leaves[k.Leaf].Path, a.Number) {
+			l.LoseLog(k)
+		}
+	})
 }
 
 func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
-	var targets v1alpha1.DeploymentTargetList
-	if err := r.Client.List(ctx, &targets, client.InNamespace(f.Run.Namespace)); err != nil {
-		return fmt.Errorf("listing targets: %w", err)
-	}
-	for i := range targets.Items {
-		f.Targets[targets.Items[i].Name] = &targets.Items[i]
-	}
 	var policies v1alpha1.TargetPolicyList
 	if err := r.Client.List(ctx, &policies, client.InNamespace(f.Run.Namespace)); err != nil {
 		return fmt.Errorf("listing policies: %w", err)
 	}
 	for i := range policies.Items {
 		f.Policies[v1alpha1.ObjectName(policies.Items[i].Name)] = &policies.Items[i]
+	}
+	if f.Live == nil {
+		var targets v1alpha1.DeploymentTargetList
+		if err := r.Client.List(ctx, &targets, client.InNamespace(f.Run.Namespace)); err != nil {
+			return fmt.Errorf("listing targets: %w", err)
+		}
+		for i := range targets.Items {
+			f.Targets[targets.Items[i].Name] = &targets.Items[i]
+		}
+		return nil
+	}
+	for _, was := range f.Live.ledger.Targets {
+		t, err := get(ctx, r.Client, f.Run.Namespace, was.Name, &v1alpha1.DeploymentTarget{})
+		if err != nil {
+			return fmt.Errorf("reading target %s: %w", was.Name, err)
+		}
+		if t != nil && t.UID == was.UID {
+			f.Targets[was.Name] = t
+		}
 	}
 	return nil
 }
@@ -100,21 +156,21 @@ func (r *Reconciler) stop(ctx context.Context, f facts) (plan.Stop, error) {
 	if f.Binding == nil {
 		return "", nil
 	}
-	name := string(f.Binding.Spec.Project) + "-" + string(f.Binding.Spec.Release)
-	wished, err := get(ctx, r.Client, f.Run.Namespace, name, &v1alpha1.Release{})
+	name := v1alpha1.ReleaseName(f.Binding.Spec.Project, f.Binding.Spec.Release)
+	wanted, err := get(ctx, r.Client, f.Run.Namespace, name, &v1alpha1.Release{})
 	if err != nil {
 		return "", fmt.Errorf("reading release: %w", err)
 	}
-	if wished == nil || !snapshot.Ready(wished) {
-		return "", nil // a wish that does not resolve supersedes nothing
+	if wanted == nil || !snapshot.Ready(wanted) {
+		return "", nil // a release that does not resolve supersedes nothing
 	}
-	if wish.Hash(wished.Status.Snapshot, f.Binding.Spec.Targets) != f.Run.Annotations[v1alpha1.AnnotationWish] {
+	if desired.Hash(wanted.Status.Snapshot, f.Binding.Spec.Targets) != f.Run.Annotations[v1alpha1.AnnotationWish] {
 		return plan.Supersede, nil
 	}
 	return "", nil
 }
 
-// get returns nil where the object is not there.
+// get returns nil if the object is not there.
 func get[T client.Object](ctx context.Context, c client.Reader, namespace, name string, into T) (T, error) {
 	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, into)
 	if apierrors.IsNotFound(err) {
@@ -122,8 +178,4 @@ func get[T client.Object](ctx context.Context, c client.Reader, namespace, name 
 		return none, nil
 	}
 	return into, err
-}
-
-func releaseName(spec v1alpha1.DeploymentRunSpec) string {
-	return string(spec.Project) + "-" + string(spec.Release)
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
 // supersede has the binding that made the run wish another release.
@@ -51,13 +50,13 @@ func TestWhatCannotBeginIsNotWaitedForForEver(t *testing.T) {
 			s := newStage(t, process(rolling), []string{"web-1", "web-2"})
 			s.passes()
 			s.packageState = packages.Pending
-			s.ends("web-1", "web/stop", tentacle.OutcomeSucceeded)
+			s.ends("web-1", "web/stop", v1alpha1.StepSucceeded)
 			s.passes()
 			if tt.superseded {
 				s.supersede()
 			}
 			s.clock = s.clock.Add(tt.waits / 2)
-			if run := s.passes(); run.Status.Phase.IsTerminal() || s.row("web-1", "web/install").Phase != "" {
+			if run := s.passes(); run.Status.Phase.IsTerminal() || s.row("web-1", "web/install").Phase != v1alpha1.StepRunning {
 				t.Fatalf("it did not wait: the run is %s, the row %+v", run.Status.Phase, s.row("web-1", "web/install"))
 			}
 			s.clock = s.clock.Add(tt.waits)
@@ -73,16 +72,28 @@ func TestWhatCannotBeginIsNotWaitedForForEver(t *testing.T) {
 	}
 }
 
-func TestATargetOnWhichNothingBeganDoesNotRun(t *testing.T) {
+// An action that waits for what it needs has a row, which says so, and holds its place in the window.
+func TestAnActionThatWaitsSaysWhatFor(t *testing.T) {
 	s := newStage(t, process(deploy("install")), []string{"web-1", "web-2"})
 	s.packageState = packages.Pending
+	s.passes()
+	s.clock = s.clock.Add(time.Minute)
 	run := s.passes()
-	if n := run.Status.Targets; n.Running != 0 || n.Pending != 2 {
-		t.Errorf("the run counts %+v", n)
-	}
-	s.packageState = packages.Ready
-	run = s.passes()
 	if n := run.Status.Targets; n.Running != 2 || n.Pending != 0 {
 		t.Errorf("the run counts %+v", n)
+	}
+	row := s.row("web-1", "install")
+	if row.Phase != v1alpha1.StepRunning || row.Sent || row.Reason != v1alpha1.ReasonPackagePending || !strings.Contains(row.Message, "package web 1.0.0 is being fetched") {
+		t.Errorf("the row says %+v", row)
+	}
+	if got := waits(run); !strings.HasPrefix(got, "Waiting PackagePending: ") || !strings.Contains(got, "web-1") || !strings.Contains(got, "1 more") {
+		t.Errorf("the run says %s", got)
+	}
+	s.packageState = packages.Ready
+	s.passes()
+	s.clock = s.clock.Add(time.Minute)
+	s.passes()
+	if row := s.row("web-1", "install"); !row.Sent || row.Reason != "" {
+		t.Errorf("the row says %+v", row)
 	}
 }

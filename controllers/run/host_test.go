@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 )
 
 const host = "web-1 (web-1.example:10933)"
@@ -54,8 +54,8 @@ func TestWhatTheMachineAbandonedIsSaidWithItsHost(t *testing.T) {
 	s.cancel()
 	s.passes()
 	ticket := s.ticket("web-1", "install")
-	s.reports[ticket] = tentacle.Report{Ticket: ticket, State: tentacle.Ended, Outcome: tentacle.OutcomeAbandoned, Reason: v1alpha1.ReasonAbandoned,
-		Message: "processes survived the cancel", Pid: 4711}
+	s.reports[ticket] = dispatch.Report{Ticket: ticket, Phase: v1alpha1.StepAbandoned, Sent: true, Reason: v1alpha1.ReasonAbandoned,
+		Message: "processes survived the cancel", Pids: []int{4711}}
 	run := s.passes()
 	if row := s.row("web-1", "install"); row.Message != "processes survived the cancel: process 4711 on "+host {
 		t.Errorf("the row says %s: %s", row.Phase, row.Message)
@@ -82,8 +82,8 @@ func TestATargetThatIsNoLongerTheRunsIsSaidWithItsHost(t *testing.T) {
 	if row := s.row("web-2", "install"); row.Reason != v1alpha1.ReasonTargetChanged || !strings.HasSuffix(row.Message, ": web-2 (web-2.example:10933)") {
 		t.Errorf("web-2: %s: %s", row.Reason, row.Message)
 	}
-	if len(s.dispatched) > 0 {
-		t.Errorf("the machine of the other thumbprint was asked: %+v", s.dispatched)
+	if len(s.actions) > 0 {
+		t.Errorf("the machine of the other thumbprint was asked: %d", len(s.actions))
 	}
 }
 

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"errors"
 	"runtime"
 	"strings"
 	"testing"
@@ -12,9 +11,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
-	"github.com/mantledeploy/mantle/controllers/internal/plan"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
 func TestARunIsLookedAfterWhileItsPackageIsFetchedAgain(t *testing.T) {
@@ -22,7 +21,7 @@ func TestARunIsLookedAfterWhileItsPackageIsFetchedAgain(t *testing.T) {
 	s := newStage(t, process(script("prepare", short), deploy("install"), script("smoke")), []string{"web-1"}, []string{"web-2"})
 	s.passes()
 	s.packageState = packages.Pending
-	s.ends("web-1", "prepare", tentacle.OutcomeSucceeded)
+	s.ends("web-1", "prepare", v1alpha1.StepSucceeded)
 	s.passes()
 	if row := s.row("web-1", "prepare"); row.Phase != v1alpha1.StepSucceeded {
 		t.Errorf("the row of what has ended says %s", row.Phase)
@@ -32,7 +31,7 @@ func TestARunIsLookedAfterWhileItsPackageIsFetchedAgain(t *testing.T) {
 	if !s.cancelled[s.ticket("web-2", "prepare")] {
 		t.Error("what takes too long is not cancelled")
 	}
-	s.ends("web-2", "prepare", tentacle.OutcomeSucceeded)
+	s.ends("web-2", "prepare", v1alpha1.StepSucceeded)
 	run := s.passes()
 	if got := waits(run); !strings.HasPrefix(got, "Waiting PackagePending: ") || !strings.Contains(got, "package web 1.0.0 is being fetched") {
 		t.Errorf("the run says %s", got)
@@ -40,7 +39,7 @@ func TestARunIsLookedAfterWhileItsPackageIsFetchedAgain(t *testing.T) {
 	s.packageState = packages.Ready
 	s.passes()
 	for _, target := range []string{"web-1", "web-2"} {
-		if _, sent := s.dispatched[s.ticket(target, "install")]; !sent {
+		if sent := s.sent(target, "install"); !sent {
 			t.Errorf("%s did not get the package when it was there", target)
 		}
 	}
@@ -50,9 +49,9 @@ func TestNoPackageIsFetchedWhereNoStepIsLeftThatDeploys(t *testing.T) {
 	s := newStage(t, process(deploy("install"), script("smoke")), []string{"web-1"})
 	s.passes()
 	s.packageState, s.packageErr = packages.Failed, errAway
-	s.ends("web-1", "install", tentacle.OutcomeSucceeded)
+	s.ends("web-1", "install", v1alpha1.StepSucceeded)
 	s.passes()
-	s.ends("web-1", "smoke", tentacle.OutcomeSucceeded)
+	s.ends("web-1", "smoke", v1alpha1.StepSucceeded)
 	if run := s.passes(); run.Status.Phase != v1alpha1.RunSucceeded {
 		t.Errorf("the run says %s", waits(run))
 	}
@@ -67,43 +66,39 @@ func TestAPackageThatIsAnotherOneFailsTheActionThatNeedsIt(t *testing.T) {
 	if run.Status.Phase != v1alpha1.RunRunning || run.Status.FinishTime != nil {
 		t.Fatalf("the run ended while a script runs: %s", waits(run))
 	}
-	s.ends("web-1", "prepare", tentacle.OutcomeSucceeded)
+	s.ends("web-1", "prepare", v1alpha1.StepSucceeded)
 	s.passes()
 	if row := s.row("web-1", "install"); row.Phase != v1alpha1.StepFailed || row.Reason != v1alpha1.ReasonPackageChanged {
 		t.Errorf("the row says %s (%s)", row.Phase, row.Reason)
 	}
-	s.ends("web-1", "tell", tentacle.OutcomeSucceeded)
+	s.ends("web-1", "tell", v1alpha1.StepSucceeded)
 	run = s.passes()
 	if run.Status.Phase != v1alpha1.RunFailed || run.Status.FinishTime == nil || len(run.Status.Failures) != 1 {
 		t.Errorf("the run says %s, failures %+v", waits(run), run.Status.Failures)
 	}
 }
 
-func TestAnActionThatIsTakenUpWaitsForItsPackageOnTheWay(t *testing.T) {
+func TestAnActionOfAnEarlierLeaderWaitsForItsPackage(t *testing.T) {
 	s := newStage(t, process(deploy("install")), []string{"web-1"})
 	s.passes()
 	s.newLeader()
+	s.started = map[string]bool{} // it was not sent before the earlier leader ended
 	s.packageState = packages.Pending
 	s.passes()
-	a := s.dispatched[s.ticket("web-1", "install")]
-	if !a.Resume || a.Content == nil || !errors.Is(a.Content.Ready(), tentacle.ErrNotFetched) {
+	a := s.actions[s.ticket("web-1", "install")]
+	if a == nil || !a.Resume || a.waits == nil || a.waits.Final || a.waits.Reason != v1alpha1.ReasonPackagePending {
 		t.Fatalf("the machine is not asked, or the package is taken for there: %+v", a)
 	}
-	s.packageState = packages.Ready
-	if err := a.Content.Ready(); err != nil {
-		t.Errorf("a package that is there: %v", err)
-	}
 	s.packageState, s.packageErr = packages.Failed, packages.ErrChanged
-	var never *tentacle.ContentError
-	if err := a.Content.Ready(); !errors.As(err, &never) || never.Reason != v1alpha1.ReasonPackageChanged {
-		t.Errorf("a package that is another one: %v", err)
+	if s.passes(); s.row("web-1", "install").Reason != v1alpha1.ReasonPackageChanged {
+		t.Errorf("a package that is another one: %+v", s.row("web-1", "install"))
 	}
 }
 
-func TestAnActionHoldsNothingThatAPassRead(t *testing.T) {
+func TestAnActionKeepsNothingThatAPassRead(t *testing.T) {
 	s := newStage(t, process(deploy("install")), []string{"web-1"})
 	read := weak.Pointer[v1alpha1.DeploymentTarget]{}
-	action := func() tentacle.Action {
+	action := func() dispatch.Action {
 		run := &v1alpha1.DeploymentRun{}
 		if err := s.client.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "run"}, run); err != nil {
 			t.Fatal(err)
@@ -112,24 +107,16 @@ func TestAnActionHoldsNothingThatAPassRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := s.take(t.Context(), f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.learnPackages(f)
-		a, err := s.prepare(t.Context(), f, l, plan.Start{Key: plan.Key{Target: "web-1", Step: "install"}, Attempt: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
+		f.Live.ledger.Begin(ledger.Key{}, 1, s.clock, "")
 		read = weak.Make(f.Targets["web-1"])
-		return a
+		return s.action(f, ledger.Key{}, false)
 	}()
 	for deadline := time.Now().Add(10 * time.Second); read.Value() != nil; runtime.GC() {
 		if time.Now().After(deadline) {
 			t.Fatal("the targets stay in memory as long as the action does")
 		}
 	}
-	if err := action.Content.Ready(); err != nil {
+	if _, err := action.Prepare(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

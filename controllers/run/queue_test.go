@@ -3,6 +3,7 @@ package run
 import (
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -10,15 +11,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 )
 
-// A run that waits for its package has no finalizer, so it vanishes at once when it is deleted.
+// A run that waits for its package ends at once when it is deleted.
 func TestARunThatIsDeletedWhileItWaitsLetsTheNextOneGo(t *testing.T) {
 	s := newStub(t, aTarget("web-1"), aRun("first"))
 	s.fetched = false
 	s.turns("the first run waits for its package", s.in("first", v1alpha1.RunWaiting), "first")
 	if err := s.Client.Delete(t.Context(), aRun("first")); err != nil {
 		t.Fatal(err)
+	}
+	if run := s.pass("first"); run != nil {
+		t.Fatalf("it is still there: %s", run.Status.Phase)
 	}
 	s.fetched = true
 	if err := s.Client.Create(t.Context(), aRun("second")); err != nil {
@@ -30,7 +35,7 @@ func TestARunThatIsDeletedWhileItWaitsLetsTheNextOneGo(t *testing.T) {
 // A run that holds the environment may be gone although nobody saw it go.
 func TestARunThatIsGoneHoldsNothing(t *testing.T) {
 	s := newStub(t, aTarget("web-1"), aRun("second"))
-	s.lives.put(aRun("first"), &live{})
+	s.memory.keep(aRun("first"), &live{ledger: &ledger.Ledger{}})
 	s.turns("the second run begins", s.in("second", v1alpha1.RunRunning), "second")
 }
 
@@ -78,6 +83,8 @@ func TestARunWhoseProcessIsGoneSaysSoAndLetsOthersGo(t *testing.T) {
 	if err := s.Client.Delete(t.Context(), process); err != nil {
 		t.Fatal(err)
 	}
+	s.pass("first")
+	s.now = s.now.Add(time.Minute)
 	waiting := s.pass("first")
 	stalled := meta.FindStatusCondition(waiting.Status.Conditions, v1alpha1.ConditionStalled)
 	if waiting.Status.Phase != v1alpha1.RunWaiting || stalled == nil || !strings.Contains(stalled.Message, process.Name) || inLine(waiting) {

@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/wish"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
 )
 
 // changeTarget changes spec or status of a target.
@@ -35,7 +35,7 @@ func TestATargetFailsWithTheReasonThatItGives(t *testing.T) {
 		}},
 		{v1alpha1.ReasonUntrusted, "the target is not trusted", func(t *v1alpha1.DeploymentTarget) { t.Status.Health = v1alpha1.HealthUntrusted }},
 		{v1alpha1.ReasonTooManyProjects, "the target takes no further project: it has 32 pairs of project and environment already", func(t *v1alpha1.DeploymentTarget) {
-			for i := range wish.MaxInstalled {
+			for i := range desired.MaxInstalled {
 				t.Status.Installed = append(t.Status.Installed, v1alpha1.InstalledRelease{Project: fmt.Sprint(i), Environment: "production"})
 			}
 		}},

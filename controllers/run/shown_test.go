@@ -10,26 +10,27 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/wish"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 )
 
 const oldRelease = "shop-0.9.0-0123456789"
 
 // ended is a person's run that has begun and ended at a time.
-func ended(name string, at time.Time) *v1alpha1.DeploymentRun {
+func endedRun(name string, at time.Time) *v1alpha1.DeploymentRun {
 	return aRun(name, func(r *v1alpha1.DeploymentRun) {
-		r.Status = v1alpha1.DeploymentRunStatus{Phase: v1alpha1.RunSucceeded, Slices: 1, StartTime: stamp(at), FinishTime: stamp(at)}
+		r.Status = v1alpha1.DeploymentRunStatus{Phase: v1alpha1.RunSucceeded, Slices: 1, StartTime: &metav1.Time{Time: at}, FinishTime: &metav1.Time{Time: at}}
 	})
 }
 
 // sliceOf are a run's rows: something began on each of these targets.
 func sliceOf(run *v1alpha1.DeploymentRun, targets ...*v1alpha1.DeploymentTarget) *v1alpha1.DeploymentRunSlice {
-	s := &v1alpha1.DeploymentRunSlice{ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: sliceName(run, 0),
+	s := &v1alpha1.DeploymentRunSlice{ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: ledger.SliceName(run.Name, 0),
 		Labels: map[string]string{v1alpha1.LabelRunUID: string(run.UID)}}}
 	for _, t := range targets {
 		s.Spec.Targets = append(s.Spec.Targets, v1alpha1.SliceTarget{Name: t.Name, UID: t.UID, Thumbprint: t.Spec.Thumbprint})
 		s.Status.Results = append(s.Status.Results, v1alpha1.TargetResult{Target: t.Name, Phase: v1alpha1.StepSucceeded,
-			Steps: []v1alpha1.ActionStatus{{Name: "install", Phase: v1alpha1.StepSucceeded, StartTime: run.Status.StartTime}}})
+			Steps: []v1alpha1.ActionStatus{{Name: "install", Phase: v1alpha1.StepSucceeded, Sent: true, Attempt: 1, StartTime: run.Status.StartTime}}})
 	}
 	return s
 }
@@ -38,7 +39,7 @@ func sliceOf(run *v1alpha1.DeploymentRun, targets ...*v1alpha1.DeploymentTarget)
 func shows(run types.UID, snapshot string, at time.Time) func(*v1alpha1.DeploymentTarget) {
 	return func(t *v1alpha1.DeploymentTarget) {
 		t.Status.Installed = []v1alpha1.InstalledRelease{{Project: "shop", Environment: "production", Snapshot: snapshot, RunUID: run,
-			Phase: v1alpha1.InstalledSucceeded, Time: stamp(at)}}
+			Phase: v1alpha1.InstalledSucceeded, Time: &metav1.Time{Time: at}}}
 	}
 }
 
@@ -52,7 +53,7 @@ func aBinding(s *stub) (b *v1alpha1.ReleaseBinding, next *v1alpha1.DeploymentRun
 	}
 	next = aRun("next", func(r *v1alpha1.DeploymentRun) {
 		r.Labels = map[string]string{v1alpha1.LabelBindingUID: string(b.UID)}
-		r.Annotations = map[string]string{v1alpha1.AnnotationWish: wish.Hash(release.Status.Snapshot, nil), v1alpha1.AnnotationSequence: "1"}
+		r.Annotations = map[string]string{v1alpha1.AnnotationWish: desired.Hash(release.Status.Snapshot, nil), v1alpha1.AnnotationSequence: "1"}
 		r.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(b, v1alpha1.GroupVersion.WithKind("ReleaseBinding"))}
 	})
 	for _, o := range []client.Object{b, next} {
@@ -67,7 +68,7 @@ func aBinding(s *stub) (b *v1alpha1.ReleaseBinding, next *v1alpha1.DeploymentRun
 // target shows it yet. The second must not deploy the same once more.
 func TestABindingsRunWaitsUntilTargetsShowTheRunBefore(t *testing.T) {
 	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
-	before, first := ended("before", now), ended("first", now)
+	before, first := endedRun("before", now), endedRun("first", now)
 	web := aTarget("web-1", shows(before.UID, oldRelease, now)) // in the same second
 	s := newStub(t, web, aTarget("web-2"), before, sliceOf(before, web), first, sliceOf(first, web))
 	aBinding(s)
@@ -93,7 +94,7 @@ func TestABindingsRunWaitsUntilTargetsShowTheRunBefore(t *testing.T) {
 // wait for it not for ever.
 func TestABindingsRunWaitsForTheRunBeforeNotForEver(t *testing.T) {
 	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
-	first := ended("first", now)
+	first := endedRun("first", now)
 	web := aTarget("web-1")
 	s := newStub(t, web, first, sliceOf(first, web))
 	s.now = now.Add(time.Hour) // nobody was there: the targets get their time all the same
@@ -125,7 +126,7 @@ func (s *stub) shows(target string, run types.UID, snapshot string) {
 func leaving(t *testing.T) *stub {
 	t.Helper()
 	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
-	run := ended("gone", now)
+	run := endedRun("gone", now)
 	run.Finalizers, run.DeletionTimestamp, run.Status.Phase = []string{v1alpha1.FinalizerRun}, &metav1.Time{Time: now}, v1alpha1.RunCancelled
 	web, anew := aTarget("web-1"), aTarget("web-2")
 	rows := sliceOf(run, web, anew)
@@ -147,7 +148,7 @@ func TestARunThatIsDeletedStaysUntilItsTargetsShowIt(t *testing.T) {
 
 func TestARunThatIsDeletedWaitsForItsTargetsNotForEver(t *testing.T) {
 	s := leaving(t)
-	s.now = s.now.Add(showWithin + time.Second)
+	s.now = s.now.Add(keepDeleted + time.Second)
 	if run := s.pass("gone"); run != nil {
 		t.Errorf("the run is still there: %+v", run.ObjectMeta)
 	}

@@ -3,8 +3,12 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,14 +20,17 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
 // stage is a run whose set is fixed, with doors that the test opens and closes. It is the machines, the identities, the
@@ -36,17 +43,48 @@ type stage struct {
 	// writes is asked before a slice is written, reads before an object is read past the cache.
 	writes func(slice string) error
 	reads  func(name string) error
+	// shown is the run as the cache shows it; nil where the cache is not late.
+	shown *v1alpha1.DeploymentRun
 	// lost is what the identities answer, asked how often they were.
 	lost  error
 	asked int
 
-	dispatched map[string]tentacle.Action
-	reports    map[string]tentacle.Report
-	completed  map[string]bool
-	cancelled  map[string]bool
+	// actions are those that were dispatched and that nobody let go of yet.
+	actions map[string]*staged
+	// reports are what machines will say, by ticket.
+	reports                            map[string]dispatch.Report
+	acknowledged, cancelled, relocated map[string]bool
+	// deleted counts how often the output of a run was.
+	deleted map[types.UID]int
+	// started are the scripts that machines have, whoever leads.
+	started map[string]bool
 	// packageState and packageErr are what the cache answers.
 	packageState packages.State
 	packageErr   error
+}
+
+// cached reads the run as a cache that may be late.
+type cached struct {
+	client.Client
+	s *stage
+}
+
+func (c *cached) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	if run, is := o.(*v1alpha1.DeploymentRun); is && c.s.shown != nil {
+		c.s.shown.DeepCopyInto(run)
+		return nil
+	}
+	return c.Client.Get(ctx, key, o, opts...)
+}
+
+// staged is an action on the stage: it is prepared as the dispatcher does, whenever its reports are drained.
+type staged struct {
+	dispatch.Action
+	prepared *dispatch.Prepared
+	waits    *dispatch.NotReady
+	given    bool
+	begun    time.Time
+	drained  *dispatch.Report
 }
 
 const (
@@ -64,7 +102,7 @@ func newStage(t *testing.T, process v1alpha1.ProjectSpec, slices ...[]string) *s
 		}
 	}
 	s := &stage{t: t, clock: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), writes: func(string) error { return nil },
-		reads: func(string) error { return nil }, reports: map[string]tentacle.Report{}, packageState: packages.Ready}
+		reads: func(string) error { return nil }, reports: map[string]dispatch.Report{}, started: map[string]bool{}, deleted: map[types.UID]int{}, packageState: packages.Ready}
 	funcs := interceptor.Funcs{
 		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
 			if _, slice := o.(*v1alpha1.DeploymentRunSlice); slice {
@@ -102,13 +140,15 @@ func setting(t *testing.T, spec v1alpha1.ProjectSpec, slices [][]string) []clien
 			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionTargetsResolved, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTargetsResolved}}}}
 	objects := []client.Object{run, aRelease(),
 		&v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "production"}},
-		&appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: frozen}, Data: runtime.RawExtension{Raw: process}}}
+		&appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: frozen}, Data: runtime.RawExtension{Raw: fmt.Appendf(nil, `{"version":1,"process":%s}`, process)}}}
 	for i, names := range slices {
-		slice := &v1alpha1.DeploymentRunSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: sliceName(run, i)}}
+		slice := &v1alpha1.DeploymentRunSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: ledger.SliceName(run.Name, i),
+			Labels:          map[string]string{v1alpha1.LabelRunUID: runUID},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(run, v1alpha1.GroupVersion.WithKind("DeploymentRun"))}}}
 		for _, name := range names {
 			target := &v1alpha1.DeploymentTarget{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name)},
-				Spec: v1alpha1.DeploymentTargetSpec{Address: name + ".example", Thumbprint: strings.Repeat("A", 40), Roles: []v1alpha1.Role{"web"}}}
-			slice.Spec.Targets = append(slice.Spec.Targets, v1alpha1.SliceTarget{Name: name, UID: target.UID, Thumbprint: target.Spec.Thumbprint})
+				Spec: v1alpha1.DeploymentTargetSpec{Address: name + ".example", Thumbprint: strings.Repeat("A", 40), Roles: []v1alpha1.Role{"web"}, Environments: []v1alpha1.ObjectName{"production"}}}
+			slice.Spec.Targets = append(slice.Spec.Targets, v1alpha1.SliceTarget{Name: name, UID: target.UID, Thumbprint: target.Spec.Thumbprint, Steps: addressing(&spec, target.Spec.Roles)})
 			objects = append(objects, target)
 		}
 		objects = append(objects, slice)
@@ -120,7 +160,7 @@ func aRelease() *v1alpha1.Release {
 	conditions := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonResolved}}
 	return &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop-1.0.0"}, Spec: v1alpha1.ReleaseSpec{Project: "shop", Version: "1.0.0"},
 		Status: v1alpha1.ReleaseStatus{Snapshot: frozen, Conditions: conditions, Packages: []v1alpha1.ResolvedPackage{{Name: "web", Version: "1.0.0",
-			URL: "https://feed.example/web", Digest: "sha256:" + strings.Repeat("1", 64), ContentDigest: "sha256:" + strings.Repeat("2", 64), Format: "tar.gz", Size: 1}}}}
+			ID: "https://feed.example/web", Digest: "sha256:" + strings.Repeat("1", 64), ContentDigest: "sha256:" + strings.Repeat("2", 64), Format: "tar.gz", Size: 1}}}}
 }
 
 func process(steps ...v1alpha1.Step) v1alpha1.ProjectSpec { return v1alpha1.ProjectSpec{Steps: steps} }
@@ -141,9 +181,9 @@ func script(name v1alpha1.StepName, change ...func(*v1alpha1.StepModifiers)) v1a
 
 // newLeader takes everything over: nothing is in memory, and no session knows of anything.
 func (s *stage) newLeader() {
-	s.dispatched, s.completed, s.cancelled = map[string]tentacle.Action{}, map[string]bool{}, map[string]bool{}
-	s.Reconciler = &Reconciler{Deps: Deps{Machines: s, Identities: s, Packages: s, Logs: s, Now: func() time.Time { return s.clock }},
-		Client: s.client, Reader: s.client, Recorder: events.NewFakeRecorder(100), lives: newLives()}
+	s.actions, s.acknowledged, s.cancelled, s.relocated = map[string]*staged{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	s.Reconciler = newReconciler(&cached{Client: s.client, s: s}, s.client, events.NewFakeRecorder(100),
+		Deps{Dispatcher: s, Identities: s, Packages: s, Logs: s, Now: func() time.Time { return s.clock }})
 }
 
 // pass is one pass; it gives the run as it is then, and when the next pass is.
@@ -154,7 +194,7 @@ func (s *stage) pass() (*v1alpha1.DeploymentRun, time.Duration, error) {
 	if err := s.client.Get(s.t.Context(), key, run); err != nil {
 		s.t.Fatal(err)
 	}
-	result, err := s.Reconcile(s.t.Context(), run)
+	result, err := s.Reconcile(s.t.Context(), ctrl.Request{NamespacedName: key})
 	if err := s.client.Get(s.t.Context(), key, run); err != nil {
 		s.t.Fatal(err)
 	}
@@ -169,6 +209,9 @@ func (s *stage) passes() *v1alpha1.DeploymentRun {
 		if err != nil {
 			s.t.Fatal(err)
 		}
+		if len(s.news()) > 0 {
+			continue
+		}
 		if again == 0 || again > time.Second {
 			return run
 		}
@@ -181,9 +224,18 @@ func (s *stage) passes() *v1alpha1.DeploymentRun {
 func (s *stage) ticket(target, path string) string { return step.Ticket(runUID, path, target, 1) }
 
 // ends has a script end on its machine.
-func (s *stage) ends(target, path string, outcome tentacle.Outcome) {
+func (s *stage) ends(target, path string, phase v1alpha1.StepPhase) {
 	ticket := s.ticket(target, path)
-	s.reports[ticket] = tentacle.Report{Ticket: ticket, State: tentacle.Ended, Outcome: outcome, Begun: s.clock, Finished: s.clock}
+	s.reports[ticket] = dispatch.Report{Ticket: ticket, Phase: phase, Sent: true, Begun: s.clock, Finished: s.clock}
+}
+
+// sent tells whether an action was dispatched, and could be sent.
+func (s *stage) sent(target, path string) bool {
+	a := s.actions[s.ticket(target, path)]
+	if a != nil {
+		s.report(a)
+	}
+	return a != nil && s.started[a.Ticket]
 }
 
 // stored is what the slices say of a target.
@@ -222,28 +274,99 @@ func waits(run *v1alpha1.DeploymentRun) string {
 	return fmt.Sprintf("%s %s: %s", run.Status.Phase, c.Reason, c.Message)
 }
 
-func (s *stage) Dispatch(a tentacle.Action) { s.dispatched[a.Ticket] = a }
-func (s *stage) Report(ticket string) (tentacle.Report, bool) {
-	_, known := s.dispatched[ticket]
-	return s.reports[ticket], known
+func (s *stage) Dispatch(a dispatch.Action) {
+	if s.actions[a.Ticket] == nil {
+		s.actions[a.Ticket] = &staged{Action: a}
+	}
 }
-func (s *stage) Cancel(ticket string)                       { s.cancelled[ticket] = true }
-func (s *stage) Complete(_ tentacle.Machine, ticket string) { s.completed[ticket] = true }
-func (s *stage) Forget(ticket string)                       { delete(s.dispatched, ticket) }
-func (s *stage) For(context.Context, string) (*tentacle.Identity, error) {
+
+// Drain lets every action try to be sent, and gives what is new of it.
+func (s *stage) Drain(types.UID) []dispatch.Report {
+	news := s.news()
+	for i := range news {
+		s.actions[news[i].Ticket].drained = &news[i]
+	}
+	return news
+}
+
+// news are the reports that were not drained yet; the dispatcher would have the run reconciled.
+func (s *stage) news() []dispatch.Report {
+	var news []dispatch.Report
+	for _, ticket := range slices.Sorted(maps.Keys(s.actions)) {
+		a := s.actions[ticket]
+		if r := s.report(a); a.drained == nil || !reflect.DeepEqual(*a.drained, r) {
+			news = append(news, r)
+		}
+	}
+	return news
+}
+
+func (s *stage) report(a *staged) dispatch.Report {
+	if r, said := s.reports[a.Ticket]; said && s.started[a.Ticket] {
+		return r
+	}
+	r := dispatch.Report{Ticket: a.Ticket, Target: a.Target, Step: a.Step, Phase: v1alpha1.StepRunning}
+	if a.prepared == nil && (!a.Resume || !s.started[a.Ticket]) {
+		_, err := a.Locate(s.t.Context())
+		if err == nil {
+			var p dispatch.Prepared
+			if p, err = a.Prepare(s.t.Context()); err == nil {
+				a.prepared, s.started[a.Ticket] = &p, true
+			}
+		}
+		switch {
+		case err == nil:
+		case errors.As(err, &a.waits):
+			r.Reason, r.Message = a.waits.Reason, a.waits.Message
+			if a.waits.Final || a.given {
+				r.Phase = v1alpha1.StepFailed
+			}
+		default:
+			r.Reason, r.Message = v1alpha1.ReasonNotPrepared, err.Error()
+			if a.given {
+				r.Phase = v1alpha1.StepFailed
+			}
+		}
+	}
+	if s.started[a.Ticket] {
+		if a.begun.IsZero() {
+			a.begun = s.clock
+		}
+		r.Sent, r.Begun = true, a.begun
+	}
+	return r
+}
+
+func (s *stage) Cancel(ticket string)   { s.cancelled[ticket] = true }
+func (s *stage) Relocate(ticket string) { s.relocated[ticket] = true }
+func (s *stage) Drop(ticket string)     { delete(s.actions, ticket) }
+func (s *stage) GiveUp(ticket string) {
+	if a := s.actions[ticket]; a != nil {
+		a.given = true
+	}
+}
+
+func (s *stage) Acknowledge(_ types.UID, _ session.Machine, ticket string) {
+	s.acknowledged[ticket] = true
+	delete(s.actions, ticket)
+}
+func (s *stage) Forget(types.UID) { s.actions = map[string]*staged{} }
+func (s *stage) For(context.Context, string) (*session.Identity, error) {
 	if s.asked++; s.lost != nil {
 		s.clock = s.clock.Add(time.Second) // as long as it takes to see that nobody answers
 	}
-	return &tentacle.Identity{}, s.lost
+	return &session.Identity{}, s.lost
 }
 
 func (s *stage) Ensure(packages.Owner, packages.Ref) (packages.Package, packages.State, error) {
 	return packages.Package{}, s.packageState, s.packageErr
 }
-func (s *stage) RetryAt(packages.Ref) time.Time     { return time.Time{} }
-func (s *stage) Open(string) (io.ReadCloser, error) { return nil, io.EOF }
-func (s *stage) Sink(string, string, string, string, int32) tentacle.LogSink {
+func (s *stage) RetryAt(packages.Ref) time.Time                                 { return time.Time{} }
+func (s *stage) Open(packages.Ref) (io.ReadCloser, error)                       { return nil, io.EOF }
+func (s *stage) Sink(string, types.UID, string, string, int32) dispatch.LogSink { return nil }
+func (s *stage) Kept(string, types.UID, string, string, int32) bool             { return true }
+func (s *stage) Delete(_ string, uid types.UID) error {
+	s.deleted[uid]++
 	return nil
 }
-func (s *stage) Kept(string, string, string, string, int32) bool { return true }
-func (s *stage) Delete(string, string) error                     { return nil }
+func (s *stage) Release(types.UID) {}

@@ -12,13 +12,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
 // stub is a reconciler on an API server in memory, in whose namespace release 1.0.0 of project shop is ready. Its doors
@@ -54,8 +56,8 @@ func newStub(t *testing.T, objects ...client.Object) *stub {
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(objects, release, frozen, environment, namespace)...).
 		WithStatusSubresource(&v1alpha1.DeploymentRun{}, &v1alpha1.DeploymentRunSlice{}, &v1alpha1.DeploymentTarget{}).Build()
 	s := &stub{t: t, recorder: events.NewFakeRecorder(100), fetched: true, now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
-	s.Reconciler = &Reconciler{Client: c, Reader: c, Recorder: s.recorder, lives: newLives(),
-		Deps: Deps{Machines: nowhere{}, Identities: nowhere{}, Packages: s, Logs: nowhere{}, Now: func() time.Time { return s.now }}}
+	s.Reconciler = newReconciler(c, c, s.recorder,
+		Deps{Dispatcher: nowhere{}, Identities: nowhere{}, Packages: s, Logs: nowhere{}, Now: func() time.Time { return s.now }})
 	return s
 }
 
@@ -65,7 +67,7 @@ func (s *stub) namespace() *corev1.Namespace {
 
 // aRun is a person's run of release 1.0.0.
 func aRun(name string, change ...func(*v1alpha1.DeploymentRun)) *v1alpha1.DeploymentRun {
-	r := &v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name),
+	r := &v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name), Finalizers: []string{v1alpha1.FinalizerRun},
 		CreationTimestamp: metav1.Date(2026, 11, 1, 11, 0, 0, 0, time.UTC)},
 		Spec: v1alpha1.DeploymentRunSpec{Project: "shop", Release: "1.0.0", Environment: "production"}}
 	for _, c := range change {
@@ -93,7 +95,7 @@ func (s *stub) pass(name string) *v1alpha1.DeploymentRun {
 	if run == nil {
 		return nil
 	}
-	if _, err := s.Reconcile(s.t.Context(), run); err != nil {
+	if _, err := s.Reconcile(s.t.Context(), ctrl.Request{NamespacedName: nameOf(run)}); err != nil {
 		s.t.Fatalf("reconciling run %s: %v", name, err)
 	}
 	return s.get(name)
@@ -141,19 +143,23 @@ func (s *stub) Ensure(packages.Owner, packages.Ref) (packages.Package, packages.
 
 func (s *stub) RetryAt(packages.Ref) time.Time { return time.Time{} }
 
-func (s *stub) Open(string) (io.ReadCloser, error) { return nil, io.EOF }
+func (s *stub) Open(packages.Ref) (io.ReadCloser, error) { return nil, io.EOF }
+func (s *stub) Release(types.UID)                        {}
 
 // nowhere takes everything and tells nothing.
 type nowhere struct{}
 
-func (nowhere) Dispatch(tentacle.Action)              {}
-func (nowhere) Report(string) (tentacle.Report, bool) { return tentacle.Report{}, false }
-func (nowhere) Cancel(string)                         {}
-func (nowhere) Complete(tentacle.Machine, string)     {}
-func (nowhere) Forget(string)                         {}
-func (nowhere) Delete(string, string) error           { return nil }
-func (nowhere) For(context.Context, string) (*tentacle.Identity, error) {
-	return &tentacle.Identity{Namespace: "shop"}, nil
+func (nowhere) Dispatch(dispatch.Action)                       {}
+func (nowhere) Drain(types.UID) []dispatch.Report              { return nil }
+func (nowhere) Cancel(string)                                  {}
+func (nowhere) GiveUp(string)                                  {}
+func (nowhere) Relocate(string)                                {}
+func (nowhere) Drop(string)                                    {}
+func (nowhere) Acknowledge(types.UID, session.Machine, string) {}
+func (nowhere) Forget(types.UID)                               {}
+func (nowhere) Delete(string, types.UID) error                 { return nil }
+func (nowhere) For(context.Context, string) (*session.Identity, error) {
+	return &session.Identity{Namespace: "shop"}, nil
 }
-func (nowhere) Sink(string, string, string, string, int32) tentacle.LogSink { return nil }
-func (nowhere) Kept(string, string, string, string, int32) bool             { return true }
+func (nowhere) Sink(string, types.UID, string, string, int32) dispatch.LogSink { return nil }
+func (nowhere) Kept(string, types.UID, string, string, int32) bool             { return true }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
 var errAway = errors.New("the API server is away")
@@ -14,7 +13,7 @@ var errAway = errors.New("the API server is away")
 func TestAMachineIsToldOfAResultOnlyOnceItIsWritten(t *testing.T) {
 	s := newStage(t, process(script("install"), script("smoke")), []string{"web-1"}, []string{"web-2"})
 	s.passes()
-	s.ends("web-1", "install", tentacle.OutcomeSucceeded)
+	s.ends("web-1", "install", v1alpha1.StepSucceeded)
 	ticket := s.ticket("web-1", "install")
 	report := s.reports[ticket]
 	report.LogSize = 42
@@ -24,8 +23,8 @@ func TestAMachineIsToldOfAResultOnlyOnceItIsWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if s.row("web-1", "install").Phase != v1alpha1.StepRunning || s.completed[ticket] || s.dispatched[ticket].Ticket == "" {
-		t.Fatalf("the row says %s; told of its end: %t", s.row("web-1", "install").Phase, s.completed[ticket])
+	if s.row("web-1", "install").Phase != v1alpha1.StepRunning || s.acknowledged[ticket] || s.actions[ticket] == nil {
+		t.Fatalf("the row says %s; told of its end: %t", s.row("web-1", "install").Phase, s.acknowledged[ticket])
 	}
 	s.writes = func(string) error { return errAway }
 	s.clock = s.clock.Add(time.Minute)
@@ -34,7 +33,7 @@ func TestAMachineIsToldOfAResultOnlyOnceItIsWritten(t *testing.T) {
 			t.Fatalf("a write that fails gives %v", err)
 		}
 	}
-	if s.completed[ticket] || s.dispatched[ticket].Ticket == "" {
+	if s.acknowledged[ticket] || s.actions[ticket] == nil {
 		t.Error("the machine was told of a result that could not be written")
 	}
 	s.writes = func(string) error { return nil }
@@ -42,8 +41,8 @@ func TestAMachineIsToldOfAResultOnlyOnceItIsWritten(t *testing.T) {
 	if log := s.row("web-1", "install").Log; log == nil || log.Size != 42 {
 		t.Errorf("the row says of the output: %+v", log)
 	}
-	if s.row("web-1", "install").Phase != v1alpha1.StepSucceeded || !s.completed[ticket] || s.dispatched[ticket].Ticket != "" {
-		t.Errorf("the row says %s; told of its end: %t", s.row("web-1", "install").Phase, s.completed[ticket])
+	if s.row("web-1", "install").Phase != v1alpha1.StepSucceeded || !s.acknowledged[ticket] || s.actions[ticket] != nil {
+		t.Errorf("the row says %s; told of its end: %t", s.row("web-1", "install").Phase, s.acknowledged[ticket])
 	}
 }
 
@@ -59,14 +58,14 @@ func TestNothingStartsThatIsNotWritten(t *testing.T) {
 		if _, _, err := s.pass(); !errors.Is(err, errAway) {
 			t.Fatalf("a write that fails gives %v", err)
 		}
-		if _, sent := s.dispatched[s.ticket("web-2", "install")]; sent {
+		if sent := s.sent("web-2", "install"); sent {
 			t.Fatal("web-2 was started, and no slice says so")
 		}
 	}
 	s.writes = func(string) error { return nil }
 	s.passes()
 	for _, target := range []string{"web-1", "web-2"} {
-		if _, sent := s.dispatched[s.ticket(target, "install")]; !sent || s.row(target, "install").Phase != v1alpha1.StepRunning {
+		if sent := s.sent(target, "install"); !sent || s.row(target, "install").Phase != v1alpha1.StepRunning {
 			t.Errorf("%s: sent %t, the row says %q", target, sent, s.row(target, "install").Phase)
 		}
 	}
@@ -78,7 +77,7 @@ func TestARunEndsOnceItsMachinesAreTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, process(script("install")), []string{"web-1"})
 			s.passes()
-			s.ends("web-1", "install", tentacle.OutcomeSucceeded)
+			s.ends("web-1", "install", v1alpha1.StepSucceeded)
 			s.lost = errAway
 			run, again, err := s.pass()
 			if err != nil || again <= 0 || run.Status.Phase.IsTerminal() || s.row("web-1", "install").Phase != v1alpha1.StepSucceeded {
@@ -96,8 +95,8 @@ func TestARunEndsOnceItsMachinesAreTold(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if run.Status.Phase != v1alpha1.RunSucceeded || len(s.dispatched) != 0 || s.completed[s.ticket("web-1", "install")] != comesBack {
-				t.Errorf("the run is %s, %d actions are kept; the machine was told: %t", run.Status.Phase, len(s.dispatched), s.completed[s.ticket("web-1", "install")])
+			if run.Status.Phase != v1alpha1.RunSucceeded || len(s.actions) != 0 || s.acknowledged[s.ticket("web-1", "install")] != comesBack {
+				t.Errorf("the run is %s, %d actions are kept; the machine was told: %t", run.Status.Phase, len(s.actions), s.acknowledged[s.ticket("web-1", "install")])
 			}
 		})
 	}
@@ -114,9 +113,11 @@ func TestANewLeaderKnowsWhichActionCompletesTheRelease(t *testing.T) {
 		s.passes()
 		s.newLeader()
 		s.passes()
-		if a := s.dispatched[s.ticket("web-1", step.name)]; !a.Resume || a.Plan.Final != step.completes {
-			t.Errorf("%s: taken up %t, completes the release %t", step.name, a.Resume, a.Plan.Final)
+		a := s.actions[s.ticket("web-1", step.name)]
+		p, err := a.Prepare(t.Context())
+		if err != nil || !a.Resume || p.Plan.Final != step.completes {
+			t.Errorf("%s: asked first %t, completes the release %t, %v", step.name, a.Resume, p.Plan.Final, err)
 		}
-		s.ends("web-1", step.name, tentacle.OutcomeSucceeded)
+		s.ends("web-1", step.name, v1alpha1.StepSucceeded)
 	}
 }

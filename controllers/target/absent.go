@@ -3,7 +3,6 @@ package target
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,15 +14,12 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-// absentPath begins what is told of an environment that is not there.
-const absentPath = "spec.environments["
-
 // absentEnvironment tells of the first of spec.environments that is not there; empty where all are.
 func (r *Reconciler) absentEnvironment(ctx context.Context, t *v1alpha1.DeploymentTarget) (string, error) {
 	for i, name := range t.Spec.Environments {
 		err := r.Client.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: string(name)}, &v1alpha1.Environment{})
 		if apierrors.IsNotFound(err) {
-			return fmt.Sprintf("%s%d]: there is no Environment %s in this namespace, so nothing is deployed there; create it, or take it out of the list", absentPath, i, name), nil
+			return fmt.Sprintf("spec.environments[%d]: there is no Environment %s in this namespace, so nothing is deployed there; create it, or take it out of the list", i, name), nil
 		}
 		if err != nil {
 			return "", fmt.Errorf("reading environment: %w", err)
@@ -32,64 +28,36 @@ func (r *Reconciler) absentEnvironment(ctx context.Context, t *v1alpha1.Deployme
 	return "", nil
 }
 
-// forgetAbsent takes back what an earlier pass told of an environment.
-func forgetAbsent(list *[]metav1.Condition) {
+// forgetAbsent takes back that an earlier pass waited for an environment.
+func forgetAbsent(c status.Conditions) {
 	for _, kind := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
-		if c := meta.FindStatusCondition(*list, kind); c != nil && c.Reason == v1alpha1.ReasonEnvironmentNotFound {
-			meta.RemoveStatusCondition(list, kind)
+		if is := meta.FindStatusCondition(*c.List, kind); is != nil && is.Reason == v1alpha1.ReasonEnvironmentNotFound {
+			c.Remove(kind)
 		}
 	}
-	if ready := meta.FindStatusCondition(*list, v1alpha1.ConditionReady); ready != nil {
-		ready.Message, _, _ = strings.Cut(ready.Message, "; "+absentPath)
-	}
 }
 
-// describeAbsent tells of an environment that is not there. It is waited for, and a person is needed after a minute. The
-// machine stays as healthy as it is, as it belongs to other environments, too, and what else is wrong goes first.
-func describeAbsent(f facts, c status.Conditions, before []metav1.Condition) {
-	if f.Absent == "" || meta.FindStatusCondition(*c.List, v1alpha1.ConditionReconciling) != nil || meta.FindStatusCondition(*c.List, v1alpha1.ConditionStalled) != nil {
-		return
-	}
-	if ready := meta.FindStatusCondition(*c.List, v1alpha1.ConditionReady); ready != nil {
-		ready.Message += "; " + f.Absent
-	}
-	kind := v1alpha1.ConditionReconciling
-	if f.absentLeft() <= 0 {
-		kind = v1alpha1.ConditionStalled
-	}
-	condition := metav1.Condition{Type: kind, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEnvironmentNotFound, Message: f.Absent, ObservedGeneration: c.Generation}
-	if was := meta.FindStatusCondition(before, kind); was != nil && was.Reason == condition.Reason && was.ObservedGeneration == condition.ObservedGeneration {
-		condition.LastTransitionTime = was.LastTransitionTime // since then it is waited for
-	} else {
-		condition.LastTransitionTime = metav1.NewTime(f.Now)
-	}
-	meta.SetStatusCondition(c.List, condition)
-}
-
-// absentLeft is how long the environment is waited for.
-func (f facts) absentLeft() time.Duration { return absentFor - f.Now.Sub(f.AbsentSince) }
-
-// absentAgain is when to look again for the environment, once what is true is described; zero where something else is
-// waited for, whose end brings the next pass.
-func (f facts) absentAgain() time.Duration {
-	if c := meta.FindStatusCondition(f.Target.Status.Conditions, v1alpha1.ConditionReconciling); c == nil || c.Reason != v1alpha1.ReasonEnvironmentNotFound {
+// describeEnvironments tells of an environment that is not there. It is waited for, and a person is needed after a minute.
+// The machine stays as healthy as it is, as it belongs to other environments, too, and what else is wrong goes first. It
+// returns when to look again; what else is waited for brings the next pass by its end.
+func describeEnvironments(f facts, c status.Conditions, before []metav1.Condition) time.Duration {
+	const reason = v1alpha1.ReasonEnvironmentNotFound
+	if f.Absent == "" {
+		c.Set(v1alpha1.ConditionEnvironmentsFound, metav1.ConditionTrue, v1alpha1.ReasonEnvironmentsFound, "every environment in spec.environments is there")
 		return 0
 	}
-	return f.absentLeft()
-}
-
-// missingSince is when the object of the reason was first missed: since then the target is Reconciling for it, and later
-// Stalled.
-func missingSince(t *v1alpha1.DeploymentTarget, reason string, now time.Time) time.Time {
-	for _, kind := range []string{v1alpha1.ConditionStalled, v1alpha1.ConditionReconciling} {
-		c := meta.FindStatusCondition(t.Status.Conditions, kind)
-		switch {
-		case c == nil || c.Reason != reason || c.ObservedGeneration != t.Generation:
-		case kind == v1alpha1.ConditionStalled:
-			return time.Time{}
-		default:
-			return c.LastTransitionTime.Time
-		}
+	stalled, again := status.Absence(before, reason, f.Target.Generation, f.Now)
+	c.SetReason(v1alpha1.ConditionEnvironmentsFound, metav1.ConditionFalse, reason, f.Absent)
+	if meta.FindStatusCondition(*c.List, v1alpha1.ConditionReconciling) != nil || meta.FindStatusCondition(*c.List, v1alpha1.ConditionStalled) != nil {
+		return 0
 	}
-	return now
+	kind := v1alpha1.ConditionReconciling
+	if stalled {
+		kind = v1alpha1.ConditionStalled
+	}
+	if was := meta.FindStatusCondition(before, kind); was != nil && was.Reason == reason && was.ObservedGeneration == c.Generation {
+		c.Now = was.LastTransitionTime.Time // forgetAbsent took it away
+	}
+	c.Set(kind, metav1.ConditionTrue, reason, f.Absent)
+	return again
 }

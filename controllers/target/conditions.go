@@ -3,29 +3,33 @@ package target
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
 // refreshAfter is how old status.lastHealthCheck may get while nothing changes.
 const refreshAfter = 30 * time.Minute
 
-// describe writes what is known into the target's status; it is pure but for that.
-func describe(f facts) {
+// describe writes what is known into the target's status; it is pure but for that. It returns when to look again for an
+// environment that is not there; 0 means never.
+func describe(f facts) time.Duration {
 	s, before := &f.Target.Status, f.Target.Status.DeepCopy()
-	c := status.Conditions{List: &s.Conditions, Generation: f.Target.Generation}
+	c := status.Conditions{List: &s.Conditions, Generation: f.Target.Generation, Now: f.Now}
 	s.ObservedGeneration = f.Target.Generation
 	s.Environments, s.Roles = inLine(f.Target.Spec.Environments), inLine(f.Target.Spec.Roles)
-	forgetAbsent(&s.Conditions)
+	forgetAbsent(c)
 	switch {
 	case f.Blocked != nil:
 		describeBlocked(s, c, f.Blocked)
@@ -34,9 +38,10 @@ func describe(f facts) {
 	default:
 		describeUnseen(f, s, c, before)
 	}
-	describeAbsent(f, c, before.Conditions)
+	again := describeEnvironments(f, c, before.Conditions)
 	s.Installed = merge(s.Installed, f.Rows)
 	describeLast(f, s, before)
+	return again
 }
 
 // inLine is a list for a column: the API server's own would print its JSON.
@@ -56,7 +61,7 @@ func describeUnseen(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condit
 		c.Ready(v1alpha1.ReasonHealthy, "its policy never looks at it; its health is not known")
 	case s.Health == "":
 		s.Health = v1alpha1.HealthUnknown
-		c.Reconciling(v1alpha1.ReasonProgressing, "is being looked at for the first time")
+		c.Reconciling(v1alpha1.ReasonProgressing, "the first health check is in progress")
 	case before.ObservedGeneration != f.Target.Generation || wasBlocked(before):
 		s.Health = v1alpha1.HealthUnknown
 		c.Reconciling(v1alpha1.ReasonProgressing, "is being looked at, as its spec or its policy has changed")
@@ -96,17 +101,20 @@ func describeLast(f facts, s, before *v1alpha1.DeploymentTargetStatus) {
 	if f.Found == nil {
 		return
 	}
-	jitter := time.Duration(len(f.Target.UID)) * time.Second // never all at once
-	if len(f.Target.UID) > 0 {
-		jitter = time.Duration(f.Target.UID[0]) * 5 * time.Second
-	}
 	last := before.LastHealthCheck
-	if last != nil && f.Found.At.Sub(last.Time) < refreshAfter+jitter && equality.Semantic.DeepEqual(withoutHead(before), withoutHead(s)) {
+	if last != nil && !last.After(f.Found.At) && f.Found.At.Sub(last.Time) < refreshAfter+jitter(f.Target.UID) && equality.Semantic.DeepEqual(withoutHead(before), withoutHead(s)) {
 		s.Tentacle = before.Tentacle
 		return
 	}
 	at := metav1.NewTime(f.Found.At)
 	s.LastHealthCheck = &at
+}
+
+// jitter keeps targets from being written all at once.
+func jitter(uid types.UID) time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(uid))
+	return time.Duration(h.Sum32()) * time.Millisecond % (refreshAfter / 3)
 }
 
 func describeFinding(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Conditions) {
@@ -134,7 +142,7 @@ func describeHealth(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condit
 		c.NotReady(reason, message)
 	}
 	found := f.Found
-	var unfit *tentacle.UnfitError
+	var unfit *session.UnfitError
 	switch {
 	case errors.As(found.Probe.Fits(), &unfit):
 		unhealthy(unfit.Reason, unfit.Message)
@@ -146,7 +154,7 @@ func describeHealth(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condit
 		unhealthy(v1alpha1.ReasonHealthCheckError, "the machine's journal could not be read: "+found.InventoryErr.Error())
 	case found.HealthErr != nil:
 		unhealthy(v1alpha1.ReasonHealthCheckError, "the health script could not be run: "+found.HealthErr.Error())
-	case found.Health != nil && found.Health.Outcome != tentacle.OutcomeSucceeded:
+	case found.Health != nil && !found.Health.Succeeded:
 		unhealthy(healthReason(found.Health), healthMessage(found.Health))
 	case found.NoScript != "":
 		s.Health = v1alpha1.HealthHasWarnings
@@ -160,15 +168,15 @@ func describeHealth(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condit
 	}
 }
 
-func healthReason(d *tentacle.Done) string {
+func healthReason(d *session.StepResult) string {
 	if d.Reason == v1alpha1.ReasonRefusedByPolicy {
 		return d.Reason
 	}
 	return v1alpha1.ReasonHealthScriptFailed
 }
 
-func healthMessage(d *tentacle.Done) string {
-	text := "the health script ended as " + string(d.Outcome)
+func healthMessage(d *session.StepResult) string {
+	text := "the health script did not run to its end"
 	if d.ExitCode != nil {
 		text = fmt.Sprintf("the health script ended with exit code %d", *d.ExitCode)
 	}
@@ -190,18 +198,11 @@ func describeCertificate(f facts, s *v1alpha1.DeploymentTargetStatus) {
 		return
 	}
 	notAfter := metav1.NewTime(presented.NotAfter)
-	shown := &v1alpha1.TargetCertificate{SHA1: string(halibut.SHA1Thumbprint(presented)), Subject: cut(presented.Subject.String(), 256), NotAfter: &notAfter}
+	shown := &v1alpha1.TargetCertificate{SHA1: string(halibut.SHA1Thumbprint(presented)), Subject: text.Cut(text.Line(presented.Subject.String()), 256), NotAfter: &notAfter}
 	if held {
 		shown.SHA256 = string(halibut.SHA256Thumbprint(presented))
 	}
 	s.Certificate = shown
-}
-
-func cut(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	return strings.ToValidUTF8(text[:n], "")
 }
 
 // describeFailure says which of name, route, port, TLS, trust or protocol failed, and what to do about it.
@@ -213,6 +214,11 @@ func describeFailure(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condi
 		s.Health = v1alpha1.HealthUntrusted
 		c.Set(v1alpha1.ConditionReachable, metav1.ConditionTrue, reason, "something answers at "+f.Want.machine.Address)
 		c.Set(v1alpha1.ConditionTrusted, metav1.ConditionFalse, reason, message)
+		c.Stalled(reason, message)
+	case v1alpha1.ReasonAddressRefused:
+		s.Health = v1alpha1.HealthUnavailable
+		c.Set(v1alpha1.ConditionReachable, metav1.ConditionFalse, reason, message)
+		c.Set(v1alpha1.ConditionTrusted, metav1.ConditionUnknown, reason, "the machine was not tried")
 		c.Stalled(reason, message)
 	default:
 		s.Health = v1alpha1.HealthUnavailable
@@ -235,6 +241,7 @@ func explain(f facts) (reason, message string) {
 		presented = fmt.Sprintf("%s (%s)", halibut.SHA1Thumbprint(connect.Presented), halibut.SHA256Thumbprint(connect.Presented))
 	}
 	remedies := map[string]string{
+		v1alpha1.ReasonAddressRefused:     "the operator does not connect to " + at + "; ask the administrator of the operator to allow it with --target-allow-cidr (chart value targetAllowCIDRs), or correct spec.address",
 		v1alpha1.ReasonNameNotResolved:    "the host of " + at + " has no address; correct spec.address, or add the name to DNS",
 		v1alpha1.ReasonNoRoute:            "there is no route to " + at + "; correct spec.address, or ask for a route",
 		v1alpha1.ReasonConnectionRefused:  "nothing listens on " + at + "; start the Tentacle there (tentacle run), or correct the port",

@@ -18,7 +18,8 @@ import (
 	"github.com/mantledeploy/mantle/api/step"
 	wire "github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -38,7 +39,7 @@ func certificate(t *testing.T) *x509.Certificate {
 }
 
 func seen(t *v1alpha1.DeploymentTarget, found *finding) facts {
-	return facts{Now: noon, Target: t, Found: found, Want: wanted{machine: tentacle.Machine{Address: "10.0.0.1:10933", Identity: &tentacle.Identity{Thumbprint: "sha256:ab"}}}}
+	return facts{Now: noon, Target: t, Found: found, Want: wanted{machine: session.Machine{Address: "10.0.0.1:10933", Identity: &session.Identity{Thumbprint: "sha256:ab"}}}}
 }
 
 func ready(t *testing.T, dt *v1alpha1.DeploymentTarget) metav1.Condition {
@@ -55,7 +56,7 @@ func TestAnImposterDoesNotBecomeTheMachine(t *testing.T) {
 	mine, other := certificate(t), certificate(t)
 	dt := aTarget()
 	dt.Spec.Thumbprint = string(halibut.SHA1Thumbprint(mine))
-	describe(seen(dt, &finding{At: noon, Probe: tentacle.Probe{Certificate: mine, Facts: able()}}))
+	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Certificate: mine, Facts: able()}}))
 	want := string(halibut.SHA256Thumbprint(mine))
 	if dt.Status.Certificate.SHA256 != want {
 		t.Fatalf("the SHA-256 was not noted: %+v", dt.Status.Certificate)
@@ -70,7 +71,7 @@ func TestAnImposterDoesNotBecomeTheMachine(t *testing.T) {
 		}
 	}
 	dt.Spec.Thumbprint = string(halibut.SHA1Thumbprint(other)) // a person says that the machine was set up anew
-	describe(seen(dt, &finding{At: noon, Probe: tentacle.Probe{Certificate: other, Facts: able()}}))
+	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Certificate: other, Facts: able()}}))
 	if dt.Status.Certificate.SHA256 != string(halibut.SHA256Thumbprint(other)) {
 		t.Errorf("the new pin is not taken: %+v", dt.Status.Certificate)
 	}
@@ -84,14 +85,14 @@ func TestACollidingCertificateIsNotTaken(t *testing.T) {
 	dt.Status.Certificate = &v1alpha1.TargetCertificate{SHA1: dt.Spec.Thumbprint, SHA256: "sha256:" + strings.Repeat("0", 64)}
 	describe(seen(dt, &finding{At: noon, Err: &halibut.ConnectError{Stage: halibut.ThumbprintMismatch, Presented: mine, Err: errors.New("another")}}))
 	dt.Spec.Address = "10.0.0.1"
-	if w, err := want(dt, nil, &tentacle.Identity{}); err != nil || string(w.machine.SHA256) != "sha256:"+strings.Repeat("0", 64) {
+	if w, err := want(dt, nil, &session.Identity{}); err != nil || string(w.machine.SHA256) != "sha256:"+strings.Repeat("0", 64) {
 		t.Errorf("required from now on: %q, %v", w.machine.SHA256, err)
 	}
 }
 
 func TestAChangedSpecIsNotCalledHealthyUnseen(t *testing.T) {
 	dt := aTarget()
-	describe(seen(dt, &finding{At: noon, Probe: tentacle.Probe{Facts: able()}}))
+	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Facts: able()}}))
 	if c := ready(t, dt); c.Status != metav1.ConditionTrue {
 		t.Fatalf("not ready: %+v", c)
 	}
@@ -112,10 +113,10 @@ func TestAnEnvironmentThatIsNotThereIsToldOfAHealthyMachine(t *testing.T) {
 	const absent = "spec.environments[1]: there is no Environment staging"
 	pass := func(absent string, found *finding) {
 		f := seen(dt, found)
-		f.Now, f.Absent, f.AbsentSince = clock, absent, missingSince(dt, v1alpha1.ReasonEnvironmentNotFound, clock)
+		f.Now, f.Absent = clock, absent
 		describe(f)
 	}
-	healthy := &finding{At: noon, Probe: tentacle.Probe{Facts: able()}}
+	healthy := &finding{At: noon, Probe: session.Probe{Facts: able()}}
 	told := func(kind string) *metav1.Condition { return meta.FindStatusCondition(dt.Status.Conditions, kind) }
 	for range 3 { // a second operator has not looked yet
 		pass(absent, healthy)
@@ -132,11 +133,14 @@ func TestAnEnvironmentThatIsNotThereIsToldOfAHealthyMachine(t *testing.T) {
 			t.Fatalf("a minute has passed: %+v", dt.Status.Conditions)
 		}
 	}
-	if c := ready(t, dt); c.Status != metav1.ConditionTrue || dt.Status.Health != v1alpha1.HealthHealthy || c.Message != "reachable, trusted and healthy; "+absent {
+	if c := ready(t, dt); c.Status != metav1.ConditionTrue || dt.Status.Health != v1alpha1.HealthHealthy || c.Message != "reachable, trusted and healthy" {
 		t.Errorf("health %s, %+v", dt.Status.Health, c)
 	}
+	if c := told(v1alpha1.ConditionEnvironmentsFound); c == nil || c.Status != metav1.ConditionFalse || c.Message != absent || !c.LastTransitionTime.Time.Equal(noon) {
+		t.Errorf("it is told as %+v", c)
+	}
 	pass("", nil)
-	if c := ready(t, dt); told(v1alpha1.ConditionStalled) != nil || c.Message != "reachable, trusted and healthy" {
+	if c := ready(t, dt); told(v1alpha1.ConditionStalled) != nil || c.Message != "reachable, trusted and healthy" || told(v1alpha1.ConditionEnvironmentsFound).Status != metav1.ConditionTrue {
 		t.Errorf("it came, and still: %+v", dt.Status.Conditions)
 	}
 }
@@ -148,13 +152,12 @@ func TestOnlyWhoWaitsForAnEnvironmentComesAgainForIt(t *testing.T) {
 		blocked *blocked
 		want    time.Duration
 	}{
-		"healthy":       {nil, absentFor},
+		"healthy":       {nil, status.AbsentFor},
 		"wrong address": {&blocked{reason: v1alpha1.ReasonInvalidAddress, stalled: true}, 0},
 	} {
-		f := seen(aTarget(), &finding{At: noon, Probe: tentacle.Probe{Facts: able()}})
-		f.Blocked, f.Absent, f.AbsentSince = tt.blocked, absent, noon
-		describe(f)
-		if again := f.absentAgain(); again != tt.want {
+		f := seen(aTarget(), &finding{At: noon, Probe: session.Probe{Facts: able()}})
+		f.Blocked, f.Absent = tt.blocked, absent
+		if again := describe(f); again != tt.want {
 			t.Errorf("%s: comes again after %s, wanted %s", name, again, tt.want)
 		}
 	}
@@ -163,8 +166,8 @@ func TestOnlyWhoWaitsForAnEnvironmentComesAgainForIt(t *testing.T) {
 func TestAnEnvironmentIsWaitedForAnewAfterAChangeOfTheSpec(t *testing.T) {
 	dt, clock := aTarget(), noon
 	pass := func() {
-		f := seen(dt, &finding{At: noon, Probe: tentacle.Probe{Facts: able()}})
-		f.Now, f.Absent, f.AbsentSince = clock, "spec.environments[0]: there is no Environment staging", missingSince(dt, v1alpha1.ReasonEnvironmentNotFound, clock)
+		f := seen(dt, &finding{At: noon, Probe: session.Probe{Facts: able()}})
+		f.Now, f.Absent = clock, "spec.environments[0]: there is no Environment staging"
 		describe(f)
 	}
 	pass()
@@ -186,8 +189,8 @@ func TestAnEnvironmentIsWaitedForAnewAfterAChangeOfTheSpec(t *testing.T) {
 func TestATentacleThatCannotCarryOutStepsIsUnhealthy(t *testing.T) {
 	old, none := able(), able()
 	old.Engine, none.Services = 0, nil
-	lacking := &tentacle.UnfitError{Reason: v1alpha1.ReasonTentacleUnsupported, Message: "no engine"}
-	for name, facts := range map[string]tentacle.Probe{"no engine": {Facts: old, Engine: lacking}, "no script service": {Facts: none}} {
+	lacking := &session.UnfitError{Reason: v1alpha1.ReasonTentacleUnsupported, Message: "no engine"}
+	for name, facts := range map[string]session.Probe{"no engine": {Facts: old, Engine: lacking}, "no script service": {Facts: none}} {
 		dt := aTarget()
 		describe(seen(dt, &finding{At: noon, Probe: facts}))
 		if c := ready(t, dt); c.Reason != v1alpha1.ReasonTentacleUnsupported || dt.Status.Health != v1alpha1.HealthUnhealthy {
@@ -200,11 +203,11 @@ func TestAMachineWithoutDiskSpaceIsUnhealthyUntilItHasRoom(t *testing.T) {
 	dt, full := aTarget(), able()
 	free := int64(120)
 	full.LowDisk = &free
-	describe(seen(dt, &finding{At: noon, Probe: tentacle.Probe{Facts: full}}))
+	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Facts: full}}))
 	if c := ready(t, dt); c.Reason != v1alpha1.ReasonLowDisk || !strings.Contains(c.Message, "120 MiB") || dt.Status.Health != v1alpha1.HealthUnhealthy {
 		t.Errorf("health %s, %+v", dt.Status.Health, c)
 	}
-	describe(seen(dt, &finding{At: noon, Probe: tentacle.Probe{Facts: able()}}))
+	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Facts: able()}}))
 	if c := ready(t, dt); c.Status != metav1.ConditionTrue || dt.Status.Health != v1alpha1.HealthHealthy {
 		t.Errorf("with room again: health %s, %+v", dt.Status.Health, c)
 	}
@@ -214,7 +217,7 @@ func TestAClockThatIsAheadDoesNotHideRuns(t *testing.T) {
 	dt := aTarget()
 	ahead := &step.Inventory{Installed: []step.Installed{{Namespace: "shop", Environment: "production", Project: "shop", Release: "1.0.0",
 		RunUID: "old", Phase: "Succeeded", Time: noon.Add(5 * time.Hour)}, {Namespace: "bank", Project: "bank", Environment: "production", Time: noon}}}
-	describe(seen(dt, &finding{At: noon, Probe: tentacle.Probe{Certificate: certificate(t), Facts: able()}, Inventory: ahead}))
+	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Certificate: certificate(t), Facts: able()}, Inventory: ahead}))
 	if len(dt.Status.Installed) != 1 {
 		t.Fatalf("installed is %+v", dt.Status.Installed)
 	}
@@ -249,7 +252,7 @@ func TestTheNewestRowWins(t *testing.T) {
 
 func TestWhatARunSaysOfItsTarget(t *testing.T) {
 	at := metav1.NewTime(noon)
-	begun := []v1alpha1.ActionStatus{{Name: "install", Phase: v1alpha1.StepSucceeded, StartTime: &at}}
+	begun := []v1alpha1.ActionStatus{{Name: "install", Phase: v1alpha1.StepSucceeded, StartTime: &at, Sent: true}}
 	for name, tt := range map[string]struct {
 		run    v1alpha1.RunPhase
 		result v1alpha1.TargetResult
@@ -263,7 +266,7 @@ func TestWhatARunSaysOfItsTarget(t *testing.T) {
 		"cancelled by a person": {v1alpha1.RunCancelled, v1alpha1.TargetResult{Phase: v1alpha1.StepSkipped, Steps: begun}, v1alpha1.InstalledIncomplete},
 	} {
 		got := v1alpha1.InstalledPhase("")
-		if row := installed(&v1alpha1.DeploymentRun{Status: v1alpha1.DeploymentRunStatus{Phase: tt.run, FinishTime: &at}}, tt.result); row != nil {
+		if row := installed(&v1alpha1.DeploymentRun{Status: v1alpha1.DeploymentRunStatus{Phase: tt.run, FinishTime: &at}}, v1alpha1.SliceTarget{}, &tt.result); row != nil {
 			got = row.Phase
 		}
 		if got != tt.want {
@@ -276,21 +279,21 @@ func TestAMissingPolicyIsWaitedForAMinute(t *testing.T) {
 	dt := aTarget()
 	hourAgo := metav1.NewTime(noon.Add(-time.Hour))
 	dt.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonConnectionRefused, LastTransitionTime: hourAgo, ObservedGeneration: 1}}
-	if since := missingSince(dt, v1alpha1.ReasonTargetPolicyNotFound, noon); since != noon {
-		t.Errorf("missed since %s", since)
+	if stalled, again := status.Absence(dt.Status.Conditions, v1alpha1.ReasonTargetPolicyNotFound, 1, noon); stalled || again != time.Minute {
+		t.Errorf("missed for long: %t, again after %s", stalled, again)
 	}
 	f := seen(dt, nil)
 	f.Blocked = &blocked{reason: v1alpha1.ReasonTargetPolicyNotFound, message: "there is none"}
 	describe(f)
-	if since := missingSince(dt, v1alpha1.ReasonTargetPolicyNotFound, noon.Add(time.Hour)); time.Since(since) > time.Minute {
-		t.Errorf("an absent machine makes its policy missing since %s", since)
+	if stalled, again := status.Absence(dt.Status.Conditions, v1alpha1.ReasonTargetPolicyNotFound, 1, noon.Add(time.Second)); stalled || again != 59*time.Second {
+		t.Errorf("an absent machine makes its policy missing for long: %t, again after %s", stalled, again)
 	}
 }
 
 func TestAnIdleTargetIsWrittenTwiceAnHourAtMost(t *testing.T) {
 	dt := aTarget()
 	look := func(after time.Duration) *metav1.Time {
-		describe(seen(dt, &finding{At: noon.Add(after), Probe: tentacle.Probe{Facts: able()}}))
+		describe(seen(dt, &finding{At: noon.Add(after), Probe: session.Probe{Facts: able()}}))
 		return dt.Status.LastHealthCheck
 	}
 	first := look(0)
@@ -310,7 +313,7 @@ func TestTheStatusTellsWhetherTheOwnerHasAPolicy(t *testing.T) {
 	} {
 		dt, facts := aTarget(), able()
 		facts.Policy = said
-		describe(seen(dt, &finding{At: noon, Probe: tentacle.Probe{Facts: facts}}))
+		describe(seen(dt, &finding{At: noon, Probe: session.Probe{Facts: facts}}))
 		if got := dt.Status.Tentacle.Policy; got != want {
 			t.Errorf("%q is shown as %q, want %q", said, got, want)
 		}
@@ -319,8 +322,8 @@ func TestTheStatusTellsWhetherTheOwnerHasAPolicy(t *testing.T) {
 
 func TestAHealthScriptThatThePolicyForbidsIsSaidToBe(t *testing.T) {
 	dt := aTarget()
-	describe(seen(dt, &finding{At: noon, Probe: tentacle.Probe{Facts: able()},
-		Health: &tentacle.Done{Outcome: tentacle.OutcomeRefused, Reason: v1alpha1.ReasonRefusedByPolicy, Message: "rule hours: not now"}}))
+	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Facts: able()},
+		Health: &session.StepResult{Reason: v1alpha1.ReasonRefusedByPolicy, Message: "rule hours: not now"}}))
 	c := meta.FindStatusCondition(dt.Status.Conditions, v1alpha1.ConditionHealthCheckPassed)
 	if dt.Status.Health != v1alpha1.HealthUnhealthy || c == nil || c.Reason != "RefusedByPolicy" || !strings.Contains(c.Message, "rule hours") {
 		t.Errorf("%s, %+v", dt.Status.Health, c)
@@ -334,7 +337,7 @@ func TestAnEverChangingAuditHeadCostsNoWrite(t *testing.T) {
 	dt := aTarget()
 	look := func(after time.Duration, count int, more ...string) string {
 		head := fmt.Sprintf("mantle.audit=%d:%064d", count, count)
-		found := &finding{At: noon.Add(after), Probe: tentacle.Probe{Certificate: mine, Facts: able(), Capabilities: append(append([]string{"IScriptServiceV2"}, more...), head)}}
+		found := &finding{At: noon.Add(after), Probe: session.Probe{Certificate: mine, Facts: able(), Capabilities: append(append([]string{"IScriptServiceV2"}, more...), head)}}
 		before := dt.Status.DeepCopy()
 		describe(seen(dt, found))
 		wrote := "nothing"

@@ -4,30 +4,32 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/fair"
 	"github.com/mantledeploy/mantle/controllers/internal/notify"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
+	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
 )
 
 // Identities tells who the operator is in a namespace.
 type Identities interface {
 	// For makes the identity at first need.
-	For(ctx context.Context, namespace string) (*tentacle.Identity, error)
+	For(ctx context.Context, namespace string) (*session.Identity, error)
 }
 
 // Reconciler carries out DeploymentTargets.
@@ -40,24 +42,32 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Identities tells who the operator is.
 	Identities Identities
-	// Notifier enqueues targets; add it to the manager.
-	Notifier *notify.Notifier
+	// Looked enqueues targets whose machine was looked at, and Unreached those that somebody could not reach.
+	Looked, Unreached *notify.Notifier
 	// Now is the clock.
 	Now func() time.Time
+	// Workers is how many targets are worked on at once; 0 is fair.Many.
+	Workers int
 
-	looks *looks
+	looks  *looks
+	once   sync.Once
+	frozen *snapshot.Reader
 }
 
-// New makes a Reconciler for the manager. The notifier is the one that Unreached feeds.
-func New(mgr ctrl.Manager, machines Machines, identities Identities, notifier *notify.Notifier) *Reconciler {
-	return &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("mantle"), Identities: identities, Notifier: notifier,
-		Now: time.Now, looks: newLooks(machines, notifier.Notify, time.Now)}
+// New makes a Reconciler for the manager. Who works with machines tells unreached of those that could not be reached.
+func New(mgr ctrl.Manager, machines Machines, identities Identities, unreached *notify.Notifier) *Reconciler {
+	looked := notify.New()
+	looks := newLooks(machines, looked.Notify, time.Now)
+	unreached.Before = looks.poke
+	return &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("mantle"), Identities: identities,
+		Looked: looked, Unreached: unreached, Now: time.Now, looks: looks}
 }
 
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymenttargets,verbs=get;list;watch
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymenttargets/status,verbs=patch
 // +kubebuilder:rbac:groups=mantle.dev,resources=targetpolicies;environments;deploymentruns;deploymentrunslices,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
+// +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create
 // +kubebuilder:rbac:groups="",resources=configmaps,resourceNames=mantle-identity,verbs=update
@@ -68,7 +78,7 @@ func New(mgr ctrl.Manager, machines Machines, identities Identities, notifier *n
 // what is now true.
 func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget) (ctrl.Result, error) {
 	if !t.DeletionTimestamp.IsZero() {
-		r.looks.forget(t.UID)
+		r.looks.forget(client.ObjectKeyFromObject(t))
 		return ctrl.Result{}, nil
 	}
 	t = t.DeepCopy()
@@ -85,8 +95,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 		again = f.Blocked.Again
 	}
 	before := t.DeepCopy()
-	describe(f)
-	if left := f.absentAgain(); left > 0 && (again == 0 || left < again) {
+	if left := describe(f); left > 0 && (again == 0 || left < again) {
 		again = left
 	}
 	if err := patcher.Patch(ctx, t); err != nil {
@@ -94,15 +103,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 	}
 	r.tell(before, t)
 	return ctrl.Result{RequeueAfter: again}, nil
-}
-
-// Unreached says that somebody could not reach the target: it is looked at soon.
-func (r *Reconciler) Unreached(ctx context.Context, name types.NamespacedName) {
-	var t v1alpha1.DeploymentTarget
-	if err := r.Client.Get(ctx, name, &t); err == nil {
-		r.looks.poke(t.UID)
-		r.Notifier.Notify(name)
-	}
 }
 
 // sliceTargets indexes slices by the targets in them.
@@ -124,28 +124,40 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err != nil {
 		return fmt.Errorf("indexing slices: %w", err)
 	}
-	if err := mgr.Add(r.metrics()); err != nil {
-		return fmt.Errorf("adding the metrics of targets: %w", err)
+	for _, runnable := range []manager.Runnable{r.metrics(), r.looks} {
+		if err := mgr.Add(runnable); err != nil {
+			return fmt.Errorf("adding what the target controller runs: %w", err)
+		}
 	}
 	err = ctrl.NewControllerManagedBy(mgr).
+		WithOptions(fair.Options(r.Workers)).
 		For(&v1alpha1.DeploymentTarget{}).
-		Watches(&v1alpha1.DeploymentTarget{}, handler.Funcs{DeleteFunc: r.deleted}).
 		Watches(&v1alpha1.TargetPolicy{}, handler.EnqueueRequestsFromMapFunc(r.targetsOf)).
 		// Environments come and go; what is counted in their status is no news.
 		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.targetsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.DeploymentRunSlice{}, handler.EnqueueRequestsFromMapFunc(inSlice)).
 		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(r.inRun)).
-		WatchesRawSource(source.Channel(r.Notifier.Events(), &handler.EnqueueRequestForObject{})).
-		Complete(reconcile.AsReconciler(r.Client, r))
+		WatchesRawSource(r.Looked.Source()).
+		WatchesRawSource(r.Unreached.Source()).
+		Complete(reconcile.Func(r.pass))
 	if err != nil {
 		return fmt.Errorf("setting up the target controller: %w", err)
 	}
 	return nil
 }
 
-// deleted forgets a target: it has no finalizer, so no pass sees it go.
-func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-	r.looks.forget(e.Object.GetUID())
+// pass reconciles the target of a name, and forgets one that is gone: it has no finalizer.
+func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
+	var t v1alpha1.DeploymentTarget
+	err := r.Client.Get(ctx, request.NamespacedName, &t)
+	if apierrors.IsNotFound(err) {
+		r.looks.forget(request.NamespacedName)
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("reading the target: %w", err)
+	}
+	return r.Reconcile(ctx, &t)
 }
 
 // targetsOf are the targets that name the policy or the environment.
@@ -182,7 +194,8 @@ func inSlice(_ context.Context, o client.Object) []reconcile.Request {
 	return requests
 }
 
-// inRun are the targets of a run that has ended: rows that did not end by themselves count from then on.
+// inRun are the targets of a run that has ended: rows that did not end by themselves count from then on, and targets that
+// had nothing to do.
 func (r *Reconciler) inRun(ctx context.Context, o client.Object) []reconcile.Request {
 	run, ok := o.(*v1alpha1.DeploymentRun)
 	if !ok || !run.Status.Phase.IsTerminal() {
@@ -195,8 +208,8 @@ func (r *Reconciler) inRun(ctx context.Context, o client.Object) []reconcile.Req
 	}
 	var requests []reconcile.Request
 	for _, slice := range filled.Items {
-		for _, row := range slice.Status.Results {
-			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: slice.Namespace, Name: row.Target}})
+		for _, t := range slice.Spec.Targets {
+			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: slice.Namespace, Name: t.Name}})
 		}
 	}
 	return requests

@@ -10,11 +10,12 @@ import (
 
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/wish"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
 // maxInstalled bounds status.installed.
-const maxInstalled = wish.MaxInstalled
+const maxInstalled = desired.MaxInstalled
 
 // merge takes the rows of runs into what is written; the newest of each project and environment wins.
 func merge(written, rows []v1alpha1.InstalledRelease) []v1alpha1.InstalledRelease {
@@ -27,6 +28,9 @@ func merge(written, rows []v1alpha1.InstalledRelease) []v1alpha1.InstalledReleas
 		case i < 0 && len(merged) < maxInstalled:
 			merged = append(merged, row)
 		case i >= 0 && (merged[i].RunUID == row.RunUID || !row.Time.Before(merged[i].Time)):
+			if len(row.Steps) == 0 && merged[i].RunUID == row.RunUID {
+				row.Steps = merged[i].Steps // they are known from before the run's process went
+			}
 			merged[i] = row
 		}
 	}
@@ -37,20 +41,29 @@ func merge(written, rows []v1alpha1.InstalledRelease) []v1alpha1.InstalledReleas
 }
 
 // fromInventory reads the machine's own journal: only what was deployed from this namespace. A machine whose clock is
-// ahead must not make its rows newer than those of runs to come.
+// ahead must not make its rows newer than those of runs to come. The journal does not tell which steps addressed the
+// machine, so these rows count as those of all steps.
 func fromInventory(t *v1alpha1.DeploymentTarget, inventory *step.Inventory, read time.Time) []v1alpha1.InstalledRelease {
 	var rows []v1alpha1.InstalledRelease
 	for _, row := range inventory.Installed {
 		if row.Namespace != t.Namespace {
 			continue
 		}
-		when := row.Time
-		if when.After(read) {
-			when = read
-		}
-		at := metav1.NewTime(when.Truncate(time.Second))
-		rows = append(rows, v1alpha1.InstalledRelease{Project: row.Project, Environment: row.Environment, Release: row.Release, Snapshot: row.Snapshot,
-			Run: row.Run, RunUID: types.UID(row.RunUID), Phase: v1alpha1.InstalledPhase(row.Phase), Time: &at})
+		at := metav1.NewTime(within(row.Time, time.Unix(0, 0), read).Truncate(time.Second))
+		rows = append(rows, v1alpha1.InstalledRelease{Project: row.Project, Environment: row.Environment, Release: text.Line(row.Release), Snapshot: text.Line(row.Snapshot),
+			Run: text.Line(row.Run), RunUID: types.UID(text.Line(row.RunUID)), Phase: v1alpha1.InstalledPhase(row.Phase), Time: &at})
 	}
 	return merge(nil, rows)
+}
+
+// within is a machine's time between two others; its clock may say anything.
+func within(t, first, last time.Time) time.Time {
+	switch {
+	case t.Before(first):
+		return first
+	case t.After(last):
+		return last
+	default:
+		return t
+	}
 }

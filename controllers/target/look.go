@@ -5,16 +5,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/rand/v2"
-	"sync"
 	"time"
-
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
-	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/identity"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
 // lookTimeout bounds a look without a health script: a probe, with an engine that is brought, and reading the machine's
@@ -27,26 +23,26 @@ const (
 	pokePause  = 2 * time.Second
 )
 
-// Machines is what a look needs of the sessions; tentacle.Pool is one.
+// Machines is what a look needs of the sessions; session.Pool is one.
 type Machines interface {
 	// Probe connects and asks for capabilities.
-	Probe(ctx context.Context, m tentacle.Machine) (tentacle.Probe, error)
+	Probe(ctx context.Context, m session.Machine) (session.Probe, error)
 	// RunStep runs a health step to its end.
-	RunStep(ctx context.Context, m tentacle.Machine, pl step.Plan) (tentacle.Done, error)
+	RunStep(ctx context.Context, m session.Machine, pl step.Plan) (session.StepResult, error)
 	// Inventory reads the machine's own journal.
-	Inventory(ctx context.Context, m tentacle.Machine) (step.Inventory, error)
+	Inventory(ctx context.Context, m session.Machine) (step.Inventory, error)
 }
 
 // finding is what one look found. Err is nil where the machine was reached and trust holds.
 type finding struct {
 	At        time.Time
 	Err       error
-	Probe     tentacle.Probe
+	Probe     session.Probe
 	Inventory *step.Inventory
 	// InventoryErr says why the journal could not be read.
 	InventoryErr error
 	// Health is how the health script ended; nil where there is none for this machine.
-	Health    *tentacle.Done
+	Health    *session.StepResult
 	HealthErr error
 	// NoScript is the field of the policy that has no script for this machine, where it has one for others.
 	NoScript string
@@ -73,7 +69,7 @@ func (f *finding) pinHeld() bool {
 
 // wanted is what a look is to do.
 type wanted struct {
-	machine tentacle.Machine
+	machine session.Machine
 	// journalOf is the certificate of which the journal was read; another one means reading it again.
 	journalOf string
 	// health is the script to run, nil for connectivity alone.
@@ -81,103 +77,10 @@ type wanted struct {
 	timeout time.Duration
 }
 
-// watched is one machine.
-type watched struct {
-	fingerprint string
-	running     bool
-	poked       bool
-	last        *finding
-	next        time.Time
-	failures    int
-}
-
-// looks schedules them. It is safe for concurrent use.
-type looks struct {
-	machines Machines
-	notify   func(types.NamespacedName)
-	slots    chan struct{}
-	now      func() time.Time
-	counts   counts
-
-	mu      sync.Mutex
-	targets map[types.UID]*watched
-	ctx     context.Context
-}
-
-func newLooks(machines Machines, notify func(types.NamespacedName), now func() time.Time) *looks {
-	return &looks{machines: machines, notify: notify, slots: make(chan struct{}, 256), now: now, targets: map[types.UID]*watched{}, ctx: context.Background()}
-}
-
-// poke says that somebody could not reach the machine: look soon.
-func (ls *looks) poke(uid types.UID) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	if w := ls.targets[uid]; w != nil {
-		w.poked = true
-	}
-}
-
-func (ls *looks) forget(uid types.UID) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	delete(ls.targets, uid)
-}
-
-// see gives the newest finding for the fingerprint, nil where nobody has looked yet, and starts a look where one is due.
-// again is when to ask next; zero means only when notified.
-func (ls *looks) see(t *v1alpha1.DeploymentTarget, fingerprint string, interval time.Duration, w wanted) (newest *finding, again time.Duration) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	at := ls.targets[t.UID]
-	if at == nil || at.fingerprint != fingerprint {
-		at = &watched{fingerprint: fingerprint}
-		ls.targets[t.UID] = at
-	}
-	if interval == 0 {
-		return at.last, 0
-	}
-	now := ls.now()
-	due := at.next
-	if at.poked && at.last != nil {
-		due = minTime(due, at.last.At.Add(pokePause))
-	}
-	if !at.running && !now.Before(due) {
-		at.running, at.poked = true, false
-		go ls.look(types.NamespacedName{Namespace: t.Namespace, Name: t.Name}, at, interval, w)
-	}
-	if at.running {
-		return at.last, 0
-	}
-	return at.last, due.Sub(now)
-}
-
-func minTime(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
-// look does one look and stores what it found.
-func (ls *looks) look(name types.NamespacedName, at *watched, interval time.Duration, w wanted) {
-	ls.slots <- struct{}{}
-	defer func() { <-ls.slots }()
-	ctx, cancel := context.WithTimeout(ls.ctx, lookTimeout+w.timeout)
-	defer cancel()
-	found := ls.find(ctx, w)
-	found.At = ls.now()
-	ls.counts.add(found)
-	ls.mu.Lock()
-	at.running = false
-	at.note(found, interval)
-	ls.mu.Unlock()
-	ls.notify(name)
-}
-
 // note keeps a finding and says when to look again.
 func (at *watched) note(found *finding, interval time.Duration) {
 	switch {
-	case errors.Is(found.Err, tentacle.ErrBusy): // the machine was not even tried: what is known of it still holds
+	case errors.Is(found.Err, session.ErrBusy): // the machine was not even tried: what is known of it still holds
 		at.next = found.At.Add(firstRetry)
 		return
 	case found.healthy():
@@ -231,7 +134,7 @@ func noScript(health *step.Health, system string) string {
 }
 
 func (f *finding) healthy() bool {
-	return f.Err == nil && f.Probe.Fits() == nil && f.Probe.Facts.LowDisk == nil && f.InventoryErr == nil && f.HealthErr == nil && (f.Health == nil || f.Health.Outcome == tentacle.OutcomeSucceeded)
+	return f.Err == nil && f.Probe.Fits() == nil && f.Probe.Facts.LowDisk == nil && f.InventoryErr == nil && f.HealthErr == nil && (f.Health == nil || f.Health.Succeeded)
 }
 
 // lostIdentity is a finding of its own: without an identity nobody is called.

@@ -10,12 +10,13 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
 	wire "github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
 // machines answers every look with err, and counts.
@@ -26,21 +27,21 @@ type machines struct {
 	scripts int
 }
 
-func (m *machines) Probe(context.Context, tentacle.Machine) (tentacle.Probe, error) {
+func (m *machines) Probe(context.Context, session.Machine) (session.Probe, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.probes++
-	return tentacle.Probe{Facts: able()}, m.err
+	return session.Probe{Facts: able()}, m.err
 }
 
-func (m *machines) RunStep(context.Context, tentacle.Machine, step.Plan) (tentacle.Done, error) {
+func (m *machines) RunStep(context.Context, session.Machine, step.Plan) (session.StepResult, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.scripts++
-	return tentacle.Done{Outcome: tentacle.OutcomeSucceeded}, nil
+	return session.StepResult{Succeeded: true}, nil
 }
 
-func (m *machines) Inventory(context.Context, tentacle.Machine) (step.Inventory, error) {
+func (m *machines) Inventory(context.Context, session.Machine) (step.Inventory, error) {
 	return step.Inventory{}, nil
 }
 
@@ -101,7 +102,7 @@ func TestAnAbsentMachineIsLookedAtAtDoublingDistances(t *testing.T) {
 func TestAFailureElsewhereMeansALookAtOnce(t *testing.T) {
 	s := newSchedule(t)
 	s.look(time.Hour)
-	s.poke("uid")
+	s.poke(client.ObjectKeyFromObject(aTarget()))
 	if _, next := s.see(aTarget(), "f", time.Hour, wanted{}); next > pokePause {
 		t.Errorf("looked at only after %s", next)
 	}
@@ -111,7 +112,7 @@ func TestAMachineThatWasNotTriedStaysAsItIs(t *testing.T) {
 	s := newSchedule(t)
 	before, next := s.look(time.Hour)
 	s.clock = s.clock.Add(next)
-	s.err = fmt.Errorf("connecting: %w", &halibut.ConnectError{Stage: halibut.ConnectTimedOut, Err: tentacle.ErrBusy})
+	s.err = fmt.Errorf("connecting: %w", &halibut.ConnectError{Stage: halibut.ConnectTimedOut, Err: session.ErrBusy})
 	if after, next := s.look(time.Hour); after != before || next != firstRetry {
 		t.Errorf("found %+v, again after %s", after, next)
 	}
@@ -120,7 +121,7 @@ func TestAMachineThatWasNotTriedStaysAsItIs(t *testing.T) {
 func TestNeverMeansNever(t *testing.T) {
 	s := newSchedule(t)
 	s.see(aTarget(), "f", 0, wanted{})
-	s.poke("uid")
+	s.poke(client.ObjectKeyFromObject(aTarget()))
 	if found, again := s.see(aTarget(), "f", 0, wanted{}); found != nil || again != 0 || s.probes != 0 {
 		t.Errorf("found %+v, again after %s, %d probes", found, again, s.probes)
 	}
@@ -133,7 +134,7 @@ func TestAnotherSpecIsAnotherLook(t *testing.T) {
 		t.Errorf("what was found with the earlier pin still counts: %+v, again after %s", found, again)
 	}
 	<-s.told
-	s.forget("uid")
+	s.forget(client.ObjectKeyFromObject(aTarget()))
 	if len(s.targets) != 0 {
 		t.Error("a deleted target is remembered")
 	}

@@ -31,7 +31,7 @@ func view(t *testing.T, row v1alpha1.StepPhase, steps ...v1alpha1.StepPhase) cli
 	result := v1alpha1.TargetResult{Target: "web-1", Phase: row}
 	now := metav1.Now()
 	for _, phase := range steps {
-		result.Steps = append(result.Steps, v1alpha1.ActionStatus{Phase: phase, StartTime: &now})
+		result.Steps = append(result.Steps, v1alpha1.ActionStatus{Phase: phase, StartTime: &now, Sent: true})
 	}
 	slice.Status.Results = []v1alpha1.TargetResult{result}
 	index := func(o client.Object) []string { return []string{o.(*v1alpha1.DeploymentRunSlice).Spec.Targets[0].Name} }
@@ -75,7 +75,8 @@ func TestTheLastRowsAreNotMixedWithThoseOfTheCache(t *testing.T) {
 	slice.Status.Results[0].FinishTime = &metav1.Time{Time: time.Unix(1, 0)}
 	run := &v1alpha1.DeploymentRun{Status: v1alpha1.DeploymentRunStatus{Phase: v1alpha1.RunSucceeded}}
 	r := &Reconciler{Reader: merging}
-	if err := r.lastWord(t.Context(), slice, run); err != nil {
+	target := &v1alpha1.DeploymentTarget{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1"}}
+	if err := r.lastWord(t.Context(), target, slice, run); err != nil {
 		t.Fatal(err)
 	}
 	if got := slice.Status.Results[0]; got.Phase != v1alpha1.StepSkipped || got.FinishTime != nil {

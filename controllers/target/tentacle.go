@@ -5,17 +5,18 @@ import (
 
 	wire "github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
 // describeTentacle shows what the daemon says of itself.
 func describeTentacle(f facts, s *v1alpha1.DeploymentTargetStatus) {
 	said := f.Found.Probe
-	info := &v1alpha1.TentacleInfo{Version: cut(said.Facts.Version, 64), OS: cut(said.Facts.OS, 32), Arch: cut(said.Facts.Arch, 32), Flavor: v1alpha1.FlavorMantle, Policy: standing(said.Facts.Policy)}
+	info := &v1alpha1.TentacleInfo{Version: text.Cut(text.Line(said.Facts.Version), 64), OS: text.Cut(text.Line(said.Facts.OS), 32), Arch: text.Cut(text.Line(said.Facts.Arch), 32), Flavor: v1alpha1.FlavorMantle, Policy: standing(said.Facts.Policy)}
 	if said.Octopus {
 		info.Flavor, info.Policy = v1alpha1.FlavorOctopus, ""
 	}
 	for _, capability := range said.Capabilities[:min(len(said.Capabilities), 64)] {
-		info.Capabilities = append(info.Capabilities, cut(capability, 256))
+		info.Capabilities = append(info.Capabilities, text.Cut(text.Line(capability), 256))
 	}
 	s.Tentacle = info
 }

@@ -20,6 +20,7 @@ type measured struct {
 // measures are all figures of a tree, unsorted.
 type measures struct {
 	files, tests, functions, branches, reconciles, mains []measured
+	exported, level                                      documented
 }
 
 // measureTree measures every Go file below root.
@@ -52,10 +53,11 @@ func (m *measures) file(path string) error {
 	}
 	m.files = append(m.files, lines)
 	set := token.NewFileSet()
-	parsed, err := parser.ParseFile(set, path, source, parser.SkipObjectResolution)
+	parsed, err := parser.ParseFile(set, path, source, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		return err
 	}
+	m.declare(parsed)
 	for _, d := range parsed.Decls {
 		f, ok := d.(*ast.FuncDecl)
 		if !ok || f.Body == nil {

@@ -223,7 +223,8 @@ func TestOldWindowsAndOtherEnginesAreAskedFor(t *testing.T) {
 		}
 		return string(data)
 	}
-	for value, want := range map[string]string{"legacyTLS=true": "tlsrsakex=1", "engineDir=/engines": "--engine-dir=/engines"} {
+	for value, want := range map[string]string{"legacyTLS=true": "tlsrsakex=1", "engineDir=/engines": "--engine-dir=/engines",
+		"targetAllowCIDRs={10.96.0.0/12,fd00::/8}": "--target-allow-cidr=10.96.0.0/12,fd00::/8", "packageAllowCIDRs={10.96.0.0/12}": "--package-allow-cidr=10.96.0.0/12"} {
 		if strings.Contains(container(), want) || !strings.Contains(container(value), want) {
 			t.Errorf("%s should give %s, and nothing else should", value, want)
 		}

@@ -51,6 +51,12 @@ PAD{{- end }}
 PAD{{- with .Values.engineDir }}
 PAD- {{ printf "--engine-dir=%s" . | quote }}
 PAD{{- end }}
+PAD{{- with .Values.targetAllowCIDRs }}
+PAD- {{ printf "--target-allow-cidr=%s" (join "," .) | quote }}
+PAD{{- end }}
+PAD{{- with .Values.packageAllowCIDRs }}
+PAD- {{ printf "--package-allow-cidr=%s" (join "," .) | quote }}
+PAD{{- end }}
 PAD{{- range .Values.extraArgs }}
 PAD- {{ . | quote }}
 PAD{{- end }}`

@@ -147,7 +147,7 @@ func (s *stage) operator(ctx context.Context) error {
 		return err
 	}
 	_, err = s.start("operator", exec.CommandContext(context.WithoutCancel(ctx), s.program("operator"), "--kubeconfig", account, "--namespace", "mantle-system", "--leader-elect",
-		"--data-dir", s.path("operator"), "--package-root", s.path("packages"), "--metrics-bind-address", s.logs, "--health-probe-bind-address", "0"))
+		"--data-dir", s.path("operator"), "--package-root", s.path("packages"), "--target-allow-cidr", "127.0.0.0/8", "--metrics-bind-address", s.logs, "--health-probe-bind-address", "0"))
 	return err
 }
 

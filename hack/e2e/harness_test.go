@@ -124,7 +124,7 @@ func newWorld(t *testing.T) *world {
 		cluster.Apply(t, "", files...)
 	})
 	w.args = []string{"--kubeconfig", kubetest.KubeconfigFor(t, access), "--namespace", operatorNamespace, "--namespaces", w.namespace,
-		"--data-dir", filepath.Join(w.dir, "operator"), "--package-root", w.packages, "--metrics-bind-address", "0",
+		"--data-dir", filepath.Join(w.dir, "operator"), "--package-root", w.packages, "--target-allow-cidr", "127.0.0.0/8", "--metrics-bind-address", "0",
 		"--health-probe-bind-address", "0", "--leader-elect", "--lease-duration", "5s", "--leader-election-id", "e2e-" + w.namespace}
 	w.startOperator()
 	w.create(&v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Name: "production"}})
@@ -329,7 +329,11 @@ func (w *world) rows(target string) []v1alpha1.ActionStatus {
 
 // output is what the operator keeps of the one step on a target.
 func (w *world) output(run, target string) string {
-	content, err := os.ReadFile(filepath.Join(w.dir, "operator", "logs", w.namespace, run, target, "work.1.log"))
+	var of v1alpha1.DeploymentRun
+	if err := w.client.Get(w.t.Context(), client.ObjectKey{Namespace: w.namespace, Name: run}, &of); err != nil {
+		return err.Error()
+	}
+	content, err := os.ReadFile(filepath.Join(w.dir, "operator", "logs", w.namespace, string(of.UID), target, "work.1.log"))
 	if err != nil {
 		return err.Error()
 	}

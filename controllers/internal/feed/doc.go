@@ -1,5 +1,7 @@
-// Package feed fetches packages by URL; it is the operator's only way to the network but for machines and the
-// Kubernetes API.
+// Package feed fetches packages; it is the operator's only way to the network but for machines and the Kubernetes API.
+//
+// A Feed gives what a Ref names; a Registry has the types of feeds. The type URL is built in: its packages are files of
+// a web server. What a feed gives is taken as it is published: nothing decodes it on the way, as its digest is taken here.
 //
 // URLs come from resources that any tenant may write, so they are hostile: only https is fetched, credentials in a
 // URL are refused, a redirect may not leave https, and every address that is dialled is checked after name

@@ -105,6 +105,8 @@ func (f *Fetcher) fetchHTTP(ctx context.Context, u *url.URL, w io.Writer) error 
 	if err != nil {
 		return fmt.Errorf("building the request for %s: %w", shown(u), err)
 	}
+	// The digest of a package is that of the file as it is published, whatever its server says of an encoding.
+	request.Header.Set("Accept-Encoding", "identity")
 	response, err := f.client.Do(request)
 	if err != nil {
 		return plain(u, err)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/mantledeploy/mantle/controllers/internal/addresses"
 )
 
 // dns answers the names that it has, each by one IPv4 address, and remembers what it was asked for.
@@ -101,7 +103,7 @@ func TestNamesInsideTheCluster(t *testing.T) {
 			t.Errorf("asked for %s", name)
 		}
 	}
-	if absolute("db.shop") != "db.shop." || absolute("db.shop.") != "db.shop." || absolute("10.0.0.1") != "10.0.0.1" || absolute("fe80::1") != "fe80::1" {
+	if addresses.Absolute("db.shop") != "db.shop." || addresses.Absolute("db.shop.") != "db.shop." || addresses.Absolute("10.0.0.1") != "10.0.0.1" || addresses.Absolute("fe80::1") != "fe80::1" {
 		t.Error("a name is left to the search list, or an address is taken for a name")
 	}
 }

@@ -8,10 +8,11 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/mantledeploy/mantle/controllers/internal/addresses"
 )
 
 // check refuses what the text of a URL already gives away.
@@ -31,7 +32,7 @@ func (f *Fetcher) check(u *url.URL) error {
 	if host == "" {
 		return refuse("it names no host")
 	}
-	if inCluster(host) && len(f.config.AllowCIDRs) == 0 { // else its address decides
+	if addresses.Inside(host) && len(f.config.AllowCIDRs) == 0 { // else its address decides
 		return refuse("names inside the cluster are not fetched from, unless --package-allow-cidr names their addresses")
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
@@ -53,35 +54,21 @@ func (f *Fetcher) checkFile(u *url.URL) error {
 	}
 }
 
-func inCluster(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return false // refused by its address
-	}
-	return host == "kubernetes" || strings.HasPrefix(host, "kubernetes.default") ||
-		slices.ContainsFunc([]string{".svc", ".cluster.local"}, func(suffix string) bool { return strings.HasSuffix(host, suffix) })
-}
-
 const remedy = " is not fetched from, unless --package-allow-cidr names it"
 
-func (f *Fetcher) allowed(ip netip.Addr) bool {
-	return slices.ContainsFunc(f.config.AllowCIDRs, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) })
+func (f *Fetcher) rules() addresses.Rules {
+	return addresses.Rules{Allow: f.config.AllowCIDRs, Deny: f.config.DenyAddresses}
 }
 
 // deny says why an address is not dialled, or nothing.
 func (f *Fetcher) deny(ip netip.Addr) string {
-	ip = ip.Unmap()
-	if f.allowed(ip) {
+	switch class := f.rules().Refused(ip); class {
+	case "":
 		return ""
-	}
-	switch {
-	case ip.IsLoopback(), ip.IsUnspecified():
-		return "the loopback address " + ip.String() + remedy
-	case ip.IsLinkLocalUnicast(), ip.IsMulticast():
-		return "the link-local address " + ip.String() + remedy
-	case slices.Contains(f.config.DenyAddresses, ip):
-		return "the API server's address " + ip.String() + remedy
+	case addresses.APIServer:
+		return "the API server's address " + ip.Unmap().String() + remedy
 	default:
-		return ""
+		return "the " + string(class) + " address " + ip.Unmap().String() + remedy
 	}
 }
 
@@ -92,14 +79,14 @@ func (f *Fetcher) dial(ctx context.Context, network, address string) (net.Conn, 
 	if err != nil {
 		return nil, fmt.Errorf("parsing the address %s: %w", address, err)
 	}
-	inside := inCluster(strings.ToLower(strings.TrimSuffix(host, ".")))
+	inside := addresses.Inside(host)
 	dialer := &net.Dialer{Timeout: 30 * time.Second, Resolver: f.resolver, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
 		peer, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return fmt.Errorf("parsing the address %s: %w", address, err)
 		}
 		why := f.deny(peer.Addr())
-		if inside && !f.allowed(peer.Addr()) {
+		if inside && !f.rules().Allowed(peer.Addr()) {
 			why = "the address " + peer.Addr().String() + " of a name inside the cluster" + remedy
 		}
 		if why != "" {
@@ -107,20 +94,12 @@ func (f *Fetcher) dial(ctx context.Context, network, address string) (net.Conn, 
 		}
 		return nil
 	}}
-	conn, err := dialer.DialContext(ctx, network, net.JoinHostPort(absolute(host), port))
+	conn, err := dialer.DialContext(ctx, network, net.JoinHostPort(addresses.Absolute(host), port))
 	var unknown *net.DNSError
 	if errors.As(err, &unknown) && unknown.IsNotFound {
 		return nil, fmt.Errorf("%w; no search list is asked, so write the whole name", err)
 	}
 	return conn, err
-}
-
-// absolute is a name that no search list is asked for. The one name that is in no DNS stays as it is.
-func absolute(host string) string {
-	if _, err := netip.ParseAddr(host); err == nil || host == "localhost" {
-		return host
-	}
-	return strings.TrimSuffix(host, ".") + "."
 }
 
 // transport uses no proxy, as a proxy would dial in its place.
@@ -132,6 +111,7 @@ func (f *Fetcher) transport() *http.Transport {
 		IdleConnTimeout:        time.Minute,
 		MaxResponseHeaderBytes: 64 << 10,
 		ForceAttemptHTTP2:      true,
+		DisableCompression:     true,
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
 // ErrLost says that a namespace's identity cannot be used; an administrator decides.
@@ -43,90 +43,71 @@ type Store struct {
 	reader    client.Reader
 	writer    client.Client
 	namespace string
+	// namespaces tells the UID that a namespace has now; nil asks reader.
+	namespaces client.Reader
 
 	// decode opens a PFX, and patience is how long that is waited for.
 	decode   func(pfx []byte, password string) (tls.Certificate, error)
 	patience time.Duration
 
-	mu sync.Mutex
-	// loading has one caller of a namespace at a time read its Secret; no namespace waits for another's.
-	loading map[string]*sync.Mutex
-	known   map[string]remembered
-	// opened are the PFX of imported identities, by namespace.
-	opened map[string]*opened
-}
-
-type remembered struct {
-	identity *tentacle.Identity
-	until    time.Time
+	mu     sync.Mutex
+	spaces map[types.UID]*space
 }
 
 // New makes a Store whose Secrets are in the operator's namespace. reader reads past the cache.
 func New(reader client.Reader, writer client.Client, operatorNamespace string) *Store {
-	return &Store{reader: reader, writer: writer, namespace: operatorNamespace, decode: decode, patience: patience,
-		loading: map[string]*sync.Mutex{}, known: map[string]remembered{}, opened: map[string]*opened{}}
+	return &Store{reader: reader, writer: writer, namespace: operatorNamespace, decode: decode, patience: patience, spaces: map[types.UID]*space{}}
 }
 
 // For is the operator's identity in a namespace.
-func (s *Store) For(ctx context.Context, namespace string) (*tentacle.Identity, error) {
-	loading := s.loadingOf(namespace)
-	loading.Lock()
-	defer loading.Unlock()
-	if identity := s.recall(namespace); identity != nil {
-		return identity, nil
-	}
-	identity, err := s.load(ctx, namespace)
+func (s *Store) For(ctx context.Context, namespace string) (*session.Identity, error) {
+	uid, err := s.uid(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.known[namespace] = remembered{identity, time.Now().Add(remember)}
+	of := s.space(uid, namespace)
+	of.loading.Lock()
+	defer of.loading.Unlock()
+	if of.identity != nil && time.Now().Before(of.until) {
+		return of.identity, nil
+	}
+	of.identity = nil
+	identity, now, err := s.load(ctx, of, namespace)
+	if err != nil {
+		return nil, err
+	}
+	if now == uid {
+		of.identity, of.until = identity, time.Now().Add(remember)
+	}
 	return identity, nil
 }
 
-func (s *Store) loadingOf(namespace string) *sync.Mutex {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.loading[namespace] == nil {
-		s.loading[namespace] = &sync.Mutex{}
-	}
-	return s.loading[namespace]
-}
-
-// recall gives an answer from memory; nil where there is none.
-func (s *Store) recall(namespace string) *tentacle.Identity {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r, found := s.known[namespace]; found && time.Now().Before(r.until) {
-		return r.identity
-	}
-	delete(s.known, namespace)
-	return nil
-}
-
-// load reads or makes the Secret, and sees that it is published.
-func (s *Store) load(ctx context.Context, namespace string) (*tentacle.Identity, error) {
+// load reads or makes the Secret, sees that it is published, and tells which namespace it is for: the cache may lag. Of one
+// that is being deleted it does not tell, as its identity is not to be remembered.
+func (s *Store) load(ctx context.Context, of *space, namespace string) (*session.Identity, types.UID, error) {
 	var ns corev1.Namespace
 	if err := s.reader.Get(ctx, types.NamespacedName{Name: namespace}, &ns); err != nil {
-		return nil, fmt.Errorf("reading namespace %s: %w", namespace, err)
+		return nil, "", fmt.Errorf("reading namespace %s: %w", namespace, err)
 	}
 	published, err := get(ctx, s.reader, namespace, ConfigMapName, &corev1.ConfigMap{})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	secret, err := get(ctx, s.reader, s.namespace, SecretName(namespace), &corev1.Secret{})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if secret, err = s.settle(ctx, &ns, secret, published); err != nil {
-		return nil, err
+	if secret, err = s.settle(ctx, of, &ns, secret, published); err != nil {
+		return nil, "", err
 	}
-	identity, leaf, err := s.parse(namespace, secret)
+	identity, leaf, err := s.parse(of, namespace, secret)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return identity, s.publish(ctx, namespace, leaf, published)
+	if !ns.DeletionTimestamp.IsZero() {
+		ns.UID = ""
+	}
+	return identity, ns.UID, s.publish(ctx, namespace, leaf, published)
 }
 
 func get[T client.Object](ctx context.Context, r client.Reader, namespace, name string, into T) (T, error) {
@@ -143,7 +124,7 @@ func get[T client.Object](ctx context.Context, r client.Reader, namespace, name 
 
 // settle decides which Secret holds. One without the annotation was imported by an administrator: it is given to the
 // namespace of today, so that a later one of the same name does not inherit it.
-func (s *Store) settle(ctx context.Context, ns *corev1.Namespace, secret *corev1.Secret, published *corev1.ConfigMap) (*corev1.Secret, error) {
+func (s *Store) settle(ctx context.Context, of *space, ns *corev1.Namespace, secret *corev1.Secret, published *corev1.ConfigMap) (*corev1.Secret, error) {
 	name := s.namespace + "/" + SecretName(ns.Name)
 	if secret == nil {
 		if published != nil {
@@ -156,7 +137,7 @@ func (s *Store) settle(ctx context.Context, ns *corev1.Namespace, secret *corev1
 	case string(ns.UID):
 		return secret, nil
 	case "":
-		return s.adopt(ctx, ns, secret)
+		return s.adopt(ctx, of, ns, secret)
 	}
 	switch secret.Annotations[v1alpha1.AnnotationIdentity] {
 	case "keep":
@@ -173,8 +154,8 @@ func (s *Store) settle(ctx context.Context, ns *corev1.Namespace, secret *corev1
 }
 
 // adopt takes an imported Secret, once it is seen to hold a certificate and its key.
-func (s *Store) adopt(ctx context.Context, ns *corev1.Namespace, secret *corev1.Secret) (*corev1.Secret, error) {
-	if _, _, err := s.parse(ns.Name, secret); err != nil {
+func (s *Store) adopt(ctx context.Context, of *space, ns *corev1.Namespace, secret *corev1.Secret) (*corev1.Secret, error) {
+	if _, _, err := s.parse(of, ns.Name, secret); err != nil {
 		return nil, err
 	}
 	return s.update(ctx, ns, secret, nil)
@@ -219,8 +200,8 @@ func (s *Store) update(ctx context.Context, ns *corev1.Namespace, secret *corev1
 	return secret, nil
 }
 
-func (s *Store) parse(namespace string, secret *corev1.Secret) (*tentacle.Identity, *x509.Certificate, error) {
-	pair, err := s.pair(namespace, secret)
+func (s *Store) parse(of *space, namespace string, secret *corev1.Secret) (*session.Identity, *x509.Certificate, error) {
+	pair, err := s.pair(of, secret)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: Secret %s: %w", ErrLost, secret.Name, err)
 	}
@@ -228,7 +209,7 @@ func (s *Store) parse(namespace string, secret *corev1.Secret) (*tentacle.Identi
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: the certificate in Secret %s cannot be read: %w", ErrLost, secret.Name, err)
 	}
-	return &tentacle.Identity{Namespace: namespace, Certificate: pair, Thumbprint: halibut.SHA256Thumbprint(leaf)}, leaf, nil
+	return &session.Identity{Namespace: namespace, Certificate: pair, Thumbprint: halibut.SHA256Thumbprint(leaf)}, leaf, nil
 }
 
 // publish writes the thumbprints into the namespace.

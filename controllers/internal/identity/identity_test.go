@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -173,5 +174,53 @@ func TestWhatOthersNotedOnTheConfigMapStays(t *testing.T) {
 	}
 	if err := c.Get(t.Context(), key, &cm); err != nil || cm.Labels["team"] != "shop" || cm.Data[KeySHA256] != string(shop.Thumbprint) {
 		t.Errorf("%v %v, %v", cm.Labels, cm.Data, err)
+	}
+}
+
+// A namespace that is made again within seconds must not get the identity of the former one, which its machines trust.
+func TestANamespaceMadeAgainWithinSeconds(t *testing.T) {
+	c, newStore := cluster(t)
+	again := func(uid types.UID) {
+		t.Helper()
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(ns), ns); err != nil {
+			t.Fatal(err)
+		}
+		ns.Finalizers = nil
+		if err := errors.Join(c.Update(t.Context(), ns), client.IgnoreNotFound(c.Delete(t.Context(), ns))); err != nil {
+			t.Fatal(err)
+		}
+		ns = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: uid, Finalizers: []string{"example.com/stay"}}}
+		if err := c.Create(t.Context(), ns); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store := newStore()
+	if _, err := store.For(t.Context(), "shop"); err != nil {
+		t.Fatal(err)
+	}
+	again("three")
+	store.Forget("shop")
+	if _, err := store.For(t.Context(), "shop"); !errors.Is(err, ErrLost) {
+		t.Errorf("an object of the namespace was seen to go, and the new one gets %v", err)
+	}
+	if remembered(store) != 0 {
+		t.Error("the former identity is remembered")
+	}
+}
+
+func TestTheIdentityOfANamespaceThatIsDeletedIsNotRemembered(t *testing.T) {
+	c, newStore := cluster(t)
+	store := newStore()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(ns), ns); err != nil {
+		t.Fatal(err)
+	}
+	ns.Finalizers = []string{"kubernetes"}
+	if err := errors.Join(c.Update(t.Context(), ns), c.Delete(t.Context(), ns)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.For(t.Context(), "shop"); err != nil || remembered(store) != 0 {
+		t.Errorf("%v, %d are remembered", err, remembered(store))
 	}
 }

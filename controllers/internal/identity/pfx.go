@@ -38,7 +38,7 @@ type opened struct {
 
 // pair reads the certificate and its key from a Secret, as PFX or as PEM. The errors name the Secret's keys and tell
 // nothing of their content.
-func (s *Store) pair(namespace string, secret *corev1.Secret) (tls.Certificate, error) {
+func (s *Store) pair(of *space, secret *corev1.Secret) (tls.Certificate, error) {
 	pfx := secret.Data[KeyPFX]
 	if len(pfx) == 0 {
 		pair, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
@@ -51,19 +51,19 @@ func (s *Store) pair(namespace string, secret *corev1.Secret) (tls.Certificate, 
 		return tls.Certificate{}, fmt.Errorf("it holds both %s and %s; take one of them out", KeyPFX, corev1.TLSCertKey)
 	}
 	password := strings.TrimRight(string(secret.Data[KeyPassword]), "\r\n") // which a file that it came from ends with
-	return s.open(namespace, pfx, password).wait()
+	return s.open(of, pfx, password).wait()
 }
 
 // open begins to open a PFX, or joins whoever did.
-func (s *Store) open(namespace string, pfx []byte, password string) *opened {
+func (s *Store) open(of *space, pfx []byte, password string) *opened {
 	content := sha256.Sum256([]byte(password + "\x00" + string(pfx)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o := s.opened[namespace]; o != nil && o.content == content {
+	if o := of.opened; o != nil && o.content == content {
 		return o
 	}
 	o := &opened{content: content, until: time.Now().Add(s.patience), done: make(chan struct{})}
-	s.opened[namespace] = o
+	of.opened = o
 	go func() { // cannot be stopped
 		defer close(o.done)
 		o.pair, o.err = s.decode(pfx, password)

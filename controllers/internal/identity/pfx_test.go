@@ -50,7 +50,7 @@ func TestAPFXIsImported(t *testing.T) {
 			give(t, c, "shop", map[string][]byte{KeyPFX: pfx, KeyPassword: []byte(password)})
 			s := store()
 			for range 2 { // the second is adopted already
-				clear(s.known)
+				clear(s.spaces)
 				got, err := s.For(t.Context(), "shop")
 				if err != nil || got.Thumbprint != want {
 					t.Fatalf("%s, password %q: %v, %v", name, password, got, err)

@@ -64,6 +64,9 @@ type Attempt struct {
 
 	// What follows is not stored.
 
+	// SentTime is when this process learned that it was sent: by a report, or as it loaded it so. A script that waits for
+	// the machine has from then.
+	SentTime time.Time
 	// Begun is when its process started on the machine; zero while that is not known.
 	Begun time.Time
 	// Host is the address of the machine, Pids the processes that the machine could not end.
@@ -72,8 +75,12 @@ type Attempt struct {
 	// CancelTime is when the machine was asked to end it; zero where it was not.
 	CancelTime time.Time
 
-	state State
+	state   State
+	resumed bool
 }
+
+// Resumed tells whether the attempt was recorded before this process held the run, so that its machine may have the script.
+func (a *Attempt) Resumed() bool { return a.resumed }
 
 // State tells how far the attempt is.
 func (a *Attempt) State() State { return a.state }

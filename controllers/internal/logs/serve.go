@@ -14,14 +14,19 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
 // Prefix is where Handler is served.
 const Prefix = "/logs/"
 
 // Handler serves GET /logs/<namespace>/<run>/<target>/<step> as plain text, the newest attempt, to those whose bearer
-// token belongs to somebody who may `get` deploymentruns/log in that namespace. The step may be `parent/child`.
+// token belongs to somebody who may `get` deploymentruns/log in that namespace. The step may be `parent/child`. The run is
+// the one that has this name now.
 func (s *Store) Handler(c client.Client) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		parts := strings.SplitN(strings.TrimPrefix(r.URL.Path, Prefix), "/", 4)
@@ -33,9 +38,19 @@ func (s *Store) Handler(c client.Client) http.Handler {
 			http.Error(w, why, status)
 			return
 		}
+		run := &v1alpha1.DeploymentRun{}
+		err := c.Get(r.Context(), types.NamespacedName{Namespace: parts[0], Name: parts[1]}, run)
+		if apierrors.IsNotFound(err) {
+			http.Error(w, "LogUnavailable: there is no DeploymentRun "+parts[1], http.StatusNotFound)
+			return
+		}
+		if err != nil {
+			http.Error(w, "the API server could not be asked for the run; try again", http.StatusServiceUnavailable)
+			return
+		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if err := s.copyTo(w, parts[0], parts[1], parts[2], parts[3]); errors.Is(err, ErrNotKept) {
+		if err := s.copyTo(w, parts[0], run.UID, parts[2], parts[3]); errors.Is(err, ErrNotKept) {
 			http.Error(w, "LogUnavailable: "+err.Error(), http.StatusNotFound)
 		}
 	})
@@ -79,13 +94,13 @@ func extra(of map[string]authenticationv1.ExtraValue) map[string]authorizationv1
 }
 
 // copyTo writes the text of the newest attempt.
-func (s *Store) copyTo(w http.ResponseWriter, namespace, run, target, step string) error {
+func (s *Store) copyTo(w http.ResponseWriter, namespace string, run types.UID, target, step string) error {
 	first, err := s.path(namespace, run, target, step, 1)
 	if err != nil {
 		return err
 	}
 	path := ""
-	for attempt := int32(1); ; attempt++ {
+	for attempt := int32(1); attempt <= maxAttempts; attempt++ {
 		candidate, err := s.path(namespace, run, target, step, attempt)
 		if err != nil {
 			return err
@@ -109,7 +124,7 @@ func (s *Store) copyTo(w http.ResponseWriter, namespace, run, target, step strin
 
 // copyText writes the text of a log and answers how long it is. It ends early where the reader goes away.
 func copyText(w io.Writer, file io.Reader) (size int64) {
-	lines := bufio.NewReaderSize(file, maxTail)
+	lines := bufio.NewReaderSize(io.LimitReader(file, maxFile), maxTail)
 	for {
 		line, err := lines.ReadSlice('\n') // no line is longer than maxTail
 		if parts := bytes.SplitN(line, []byte("\t"), 4); len(parts) == 4 {

@@ -11,15 +11,26 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
 // apiServer knows the token "anna", whose user may read the logs of run "run" in namespace "shop", and nothing else;
 // "anna-scoped" is a token of hers that is worth nothing here.
 func apiServer(down bool) client.Client {
-	return fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{Create: func(_ context.Context, _ client.WithWatch, o client.Object, _ ...client.CreateOption) error {
+	scheme := runtime.NewScheme()
+	_ = v1alpha1.AddToScheme(scheme)
+	runs := []client.Object{
+		&v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "run", UID: "of-shop"}},
+		&v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Namespace: "bank", Name: "run", UID: "of-bank"}},
+	}
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(runs...).WithInterceptorFuncs(interceptor.Funcs{Create: func(_ context.Context, _ client.WithWatch, o client.Object, _ ...client.CreateOption) error {
 		if down {
 			return errors.New("connection refused")
 		}
@@ -44,7 +55,7 @@ func TestWhoMayReadALog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, namespace := range []string{"shop", "bank"} {
-		if err := s.Sink(namespace, "run", "web-1", "web/install", 1).Append(1, entries("confidential")); err != nil {
+		if err := s.Sink(namespace, types.UID("of-"+namespace), "web-1", "web/install", 1).Append(1, entries("confidential")); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,18 +4,18 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/mantledeploy/mantle/api/tentacle"
-	operator "github.com/mantledeploy/mantle/controllers/internal/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 )
 
 // The bounds of a Store, in bytes.
@@ -25,6 +25,12 @@ const (
 	maxTail         = 128 << 10
 	// maxText bounds one entry, so that a line is always found again in the last maxTail bytes of its file.
 	maxText = tentacle.MaxEntry
+	// maxFile bounds what is read of a file, whatever lies there.
+	maxFile = maxAction + maxTail
+	// maxNumber bounds the number of an entry: machines give it, and it is read back from the file.
+	maxNumber = 1 << 53
+	// maxAttempts of an action are looked for.
+	maxAttempts = 100
 )
 
 // notice is the last line of a log that is not whole.
@@ -33,14 +39,15 @@ const notice = "the rest of this log was not kept: it is larger than 64 MiB"
 // ErrNotKept is returned for output that this operator does not have.
 var ErrNotKept = errors.New("this operator does not have that output")
 
-// Store keeps logs below a folder.
+// Store keeps logs below a folder: <namespace>/<UID of the run>/<target>/<step>.<attempt>.log.
 type Store struct {
 	dir      string
 	maxBytes int64
 
-	mu      sync.Mutex
-	pruned  time.Time
-	written int64 // since then
+	mu    sync.Mutex
+	runs  map[folder]*usage
+	of    map[string]int64 // bytes, by namespace
+	total int64
 }
 
 // Open makes the folder. maxBytes bounds all logs; 0 is DefaultMaxBytes.
@@ -51,30 +58,34 @@ func Open(dir string, maxBytes int64) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the log store: %w", err)
 	}
-	return &Store{dir: dir, maxBytes: maxBytes}, nil
+	s := &Store{dir: dir, maxBytes: maxBytes, runs: map[folder]*usage{}, of: map[string]int64{}}
+	if err := s.measure(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 var segment = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$`)
 
 // path is the file of an action. A step's path may have one slash.
-func (s *Store) path(namespace, run, target, step string, attempt int32) (string, error) {
+func (s *Store) path(namespace string, run types.UID, target, step string, attempt int32) (string, error) {
 	step = strings.ReplaceAll(step, "/", ".")
-	for _, part := range []string{namespace, run, target, step} {
+	for _, part := range []string{namespace, string(run), target, step} {
 		if !segment.MatchString(part) {
 			return "", fmt.Errorf("%q is no name: %w", part, ErrNotKept)
 		}
 	}
-	return filepath.Join(s.dir, namespace, run, target, fmt.Sprintf("%s.%d.log", step, attempt)), nil
+	return filepath.Join(s.dir, namespace, string(run), target, fmt.Sprintf("%s.%d.log", step, attempt)), nil
 }
 
 // Sink takes the output of one attempt of an action.
-func (s *Store) Sink(namespace, run, target, step string, attempt int32) operator.LogSink {
+func (s *Store) Sink(namespace string, run types.UID, target, step string, attempt int32) dispatch.LogSink {
 	path, err := s.path(namespace, run, target, step, attempt)
-	return &sink{store: s, path: path, err: err, last: -1}
+	return &sink{store: s, folder: folder{namespace, run}, path: path, err: err, last: -1}
 }
 
 // Kept tells whether that output is here.
-func (s *Store) Kept(namespace, run, target, step string, attempt int32) bool {
+func (s *Store) Kept(namespace string, run types.UID, target, step string, attempt int32) bool {
 	path, err := s.path(namespace, run, target, step, attempt)
 	if err != nil {
 		return false
@@ -84,21 +95,19 @@ func (s *Store) Kept(namespace, run, target, step string, attempt int32) bool {
 }
 
 // Delete drops the output of a whole run.
-func (s *Store) Delete(namespace, run string) error {
-	if !segment.MatchString(namespace) || !segment.MatchString(run) {
+func (s *Store) Delete(namespace string, run types.UID) error {
+	if !segment.MatchString(namespace) || !segment.MatchString(string(run)) {
 		return nil
 	}
-	if err := os.RemoveAll(filepath.Join(s.dir, namespace, run)); err != nil {
-		return fmt.Errorf("deleting the logs of run %s: %w", run, err)
-	}
-	return nil
+	return s.remove(folder{namespace, run})
 }
 
 // sink is a LogSink on a file of lines: sequence, stream, time, text, separated by tabs.
 type sink struct {
-	store *Store
-	path  string
-	err   error
+	store  *Store
+	folder folder
+	path   string
+	err    error
 
 	mu   sync.Mutex
 	last int64 // -1 until the file was looked at
@@ -121,7 +130,7 @@ func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
 	var lines bytes.Buffer
 	text := int64(0)
 	for i, entry := range out {
-		if n := seq + int64(i); n > k.last {
+		if n := seq + int64(i); n > k.last && n <= maxNumber {
 			k.last = n
 			line := oneLine(entry.Text)
 			fmt.Fprintf(&lines, "%d\t%c\t%s\t%s\n", n, letter(entry.Source), entry.Occurred.UTC().Format(time.RFC3339Nano), line)
@@ -137,12 +146,11 @@ func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
 		fmt.Fprintf(&lines, "%d\tE\t%s\t%s\n", k.last, time.Now().UTC().Format(time.RFC3339Nano), notice)
 		text = int64(len(notice) + 1)
 	}
-	k.store.wrote(int64(lines.Len()))
 	if err := k.write(lines.Bytes()); err != nil {
 		return err
 	}
 	k.text += text
-	return nil
+	return k.store.wrote(k.folder, int64(lines.Len()))
 }
 
 // Size is how long the text is that the file has, in bytes. It is counted as it is written, and read only where an
@@ -206,46 +214,4 @@ func (k *sink) create() (*os.File, error) {
 	}
 	k.text = 0
 	return os.OpenFile(k.path, flags, 0o600)
-}
-
-// open finds out what the file holds, and cuts off a line that a crash tore.
-func (k *sink) open() error {
-	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
-		return fmt.Errorf("making the folder of a log: %w", err)
-	}
-	k.store.prune()
-	k.last = 0
-	file, err := os.OpenFile(k.path, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("opening a log: %w", err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("reading a log: %w", err)
-	}
-	from := max(info.Size()-maxTail, 0)
-	end, err := io.ReadAll(io.NewSectionReader(file, from, maxTail))
-	if err != nil {
-		return fmt.Errorf("reading a log: %w", err)
-	}
-	whole := bytes.LastIndexByte(end, '\n') + 1
-	k.size = from + int64(whole)
-	if err := file.Truncate(k.size); err != nil {
-		return fmt.Errorf("cutting a torn line off a log: %w", err)
-	}
-	k.text = copyText(io.Discard, io.NewSectionReader(file, 0, k.size))
-	lastLine := end[:whole]
-	lastLine = lastLine[bytes.LastIndexByte(bytes.TrimSuffix(lastLine, []byte("\n")), '\n')+1:]
-	if bytes.HasSuffix(lastLine, []byte(notice+"\n")) {
-		k.size = maxAction + 1
-	}
-	number, _, _ := strings.Cut(string(lastLine), "\t")
-	if n, err := strconv.ParseInt(number, 10, 64); err == nil {
-		k.last = n
-	}
-	return nil
 }

@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/mantledeploy/mantle/api/tentacle"
-	operator "github.com/mantledeploy/mantle/controllers/internal/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 )
 
 func entries(texts ...string) []tentacle.ProcessOutput {
@@ -59,7 +61,7 @@ func TestNothingIsKeptTwiceOrLost(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	other, _ := Open(dir, 0)
-	for name, sink := range map[string]operator.LogSink{"one that wrote": writer, "one of another process": other.Sink("shop", "run", "web-1", "web/install", 1)} {
+	for name, sink := range map[string]dispatch.LogSink{"one that wrote": writer, "one of another process": other.Sink("shop", "run", "web-1", "web/install", 1)} {
 		if size := sink.Size(); size != 10 {
 			t.Errorf("%s tells of %d bytes", name, size)
 		}
@@ -80,8 +82,7 @@ func TestNamesThatLeaveTheFolder(t *testing.T) {
 
 func TestTheOldestRunsGo(t *testing.T) {
 	s, _ := Open(t.TempDir(), 1000)
-	for _, run := range []string{"one", "two", "three"} {
-		s.pruned = s.pruned.Add(-2 * pruneEvery)
+	for _, run := range []types.UID{"one", "two", "three"} {
 		if err := s.Sink("shop", run, "web-1", "step", 1).Append(1, entries(strings.Repeat("x", 700))); err != nil {
 			t.Fatal(err)
 		}

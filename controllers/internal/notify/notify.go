@@ -1,69 +1,53 @@
-// Package notify carries "look at this object again" from goroutines that work for a controller to that controller.
-//
-// Any goroutine calls Notify, which never blocks; the same name twice before it is delivered is one. Start delivers to
-// the channel that the controller watches, until its context ends. Nothing runs and nothing is held while nothing is
-// told.
+// Package notify carries "reconcile this object" from goroutines that work for a controller into its queue.
 package notify
 
 import (
 	"context"
 	"sync"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/event"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// Notifier joins names and delivers them. It is safe for concurrent use.
+// Notifier adds names to the queue of a controller. It is safe for concurrent use.
 type Notifier struct {
-	mu      sync.Mutex
-	pending map[types.NamespacedName]struct{}
-	wake    chan struct{}
-	events  chan event.GenericEvent
+	// Before, if it is set before anybody notifies, is called with each name.
+	Before func(types.NamespacedName)
+
+	mu    sync.Mutex
+	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
+	early map[types.NamespacedName]struct{} // told before the controller started
 }
 
-// New makes a Notifier. Add it to the manager, which calls Start.
-func New() *Notifier {
-	return &Notifier{pending: map[types.NamespacedName]struct{}{}, wake: make(chan struct{}, 1), events: make(chan event.GenericEvent)}
+// New makes a Notifier. One controller watches its Source.
+func New() *Notifier { return &Notifier{early: map[types.NamespacedName]struct{}{}} }
+
+// Source is what the controller watches.
+func (n *Notifier) Source() source.Source {
+	return source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.queue = queue
+		for name := range n.early {
+			queue.Add(reconcile.Request{NamespacedName: name})
+		}
+		n.early = nil
+		return nil
+	})
 }
 
-// Notify says that the object is worth a look.
+// Notify has the object reconciled. It never blocks; the same name twice before its turn is one.
 func (n *Notifier) Notify(name types.NamespacedName) {
-	n.mu.Lock()
-	n.pending[name] = struct{}{}
-	n.mu.Unlock()
-	select {
-	case n.wake <- struct{}{}:
-	default:
+	if n.Before != nil {
+		n.Before(name)
 	}
-}
-
-// Events is what a controller watches.
-func (n *Notifier) Events() <-chan event.GenericEvent { return n.events }
-
-// Start delivers until the context ends.
-func (n *Notifier) Start(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-n.wake:
-		}
-		for name := range n.take() {
-			object := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}}
-			select {
-			case n.events <- event.GenericEvent{Object: object}:
-			case <-ctx.Done():
-				return nil
-			}
-		}
-	}
-}
-
-func (n *Notifier) take() map[types.NamespacedName]struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	taken := n.pending
-	n.pending = map[types.NamespacedName]struct{}{}
-	return taken
+	if n.queue == nil {
+		n.early[name] = struct{}{}
+		return
+	}
+	n.queue.Add(reconcile.Request{NamespacedName: name})
 }

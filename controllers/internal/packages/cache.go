@@ -1,17 +1,20 @@
 package packages
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/feed"
 )
 
 // State is how far a package is.
@@ -30,98 +33,71 @@ const (
 // ErrChanged is wrapped where the archive's digest is not the one that was asked for.
 var ErrChanged = errors.New("the archive is another one now")
 
-// Ref names an archive: by URL, and by digest once that is known.
-type Ref struct {
-	URL, Digest string
+// Ref names a package, and its archive once the digest is known.
+type Ref = feed.Ref
+
+// RefOf names a package that a release in this namespace has resolved.
+func RefOf(namespace string, p v1alpha1.ResolvedPackage) Ref {
+	return Ref{Namespace: namespace, Feed: p.Feed, ID: p.ID, Version: p.Version, Digest: p.Digest}
 }
 
 // Package is an archive as it was found. Digests are `sha256:` and 64 hex digits; Size is that of the archive as
 // published, in bytes.
 type Package struct {
-	URL, Digest, ContentDigest, Format string
-	Size                               int64
+	Digest, ContentDigest, Format string
+	Size                          int64
 }
 
-// Owner is who asked: the kind of an object and its name.
+// Owner is an object that asks for packages.
 type Owner struct {
 	Kind string
 	types.NamespacedName
-}
-
-// Fetcher is what a Cache fetches with; feed.Fetcher is one.
-type Fetcher interface {
-	// Check refuses a URL by its text alone.
-	Check(url string) error
-	// Fetch writes what the URL gives.
-	Fetch(ctx context.Context, url string, w io.Writer) error
+	UID types.UID
 }
 
 // Config of a Cache.
 type Config struct {
-	Dir     string
-	Fetcher Fetcher
-	// MaxBytes on disk; 0 is 20 GiB. A package that a live run needs and that was dropped is fetched again.
+	Dir  string
+	Feed feed.Feed
+	// MaxBytes on disk; 0 is 20 GiB. A package that is needed and that was dropped is fetched again.
 	MaxBytes int64
-	// Workers fetch at once; 0 is 4.
+	// Workers fetch at once; 0 is 8. One namespace has at most half of them.
 	Workers int
 	// RetryAfter is how long a failure is remembered; 0 is 15 s, doubling up to 5 min for each further failure.
 	RetryAfter time.Duration
 	// Notify is called, on a goroutine of the cache, when something an owner asked for has ended.
 	Notify func(Owner)
-	Logger *slog.Logger
 	Now    func() time.Time
 }
 
 // Cache holds archives.
 type Cache struct {
 	config Config
-	slots  chan struct{}
 	ctx    context.Context
 	stop   context.CancelFunc
 	done   sync.WaitGroup
 
 	mu      sync.Mutex
-	fetches map[Ref]*fetch
-}
-
-// fetch is one archive that is, or was, fetched.
-type fetch struct {
-	running  bool
-	owners   map[Owner]bool
-	pkg      Package
-	err      error
-	failures int
-	again    time.Time
+	entries map[Ref]*entry
+	turns   *turns
+	store   *store
+	swept   time.Time
 }
 
 // Open makes the folder and takes up what lies in it.
 func Open(config Config) (*Cache, error) {
-	if config.MaxBytes == 0 {
-		config.MaxBytes = 20 << 30
-	}
-	if config.Workers == 0 {
-		config.Workers = 4
-	}
-	if config.RetryAfter == 0 {
-		config.RetryAfter = 15 * time.Second
-	}
+	config.MaxBytes = cmp.Or(config.MaxBytes, 20<<30)
+	config.Workers = cmp.Or(config.Workers, 8)
+	config.RetryAfter = cmp.Or(config.RetryAfter, 15*time.Second)
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the package cache: %w", err)
-	}
-	leftovers, err := filepath.Glob(filepath.Join(config.Dir, "*.part"))
+	store, err := openStore(config.Dir, config.MaxBytes)
 	if err != nil {
-		return nil, fmt.Errorf("listing the package cache: %w", err)
-	}
-	for _, name := range leftovers {
-		if err := os.Remove(name); err != nil {
-			return nil, fmt.Errorf("clearing the package cache: %w", err)
-		}
+		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &Cache{config: config, slots: make(chan struct{}, config.Workers), ctx: ctx, stop: stop, fetches: map[Ref]*fetch{}}, nil
+	return &Cache{config: config, ctx: ctx, stop: stop, entries: map[Ref]*entry{}, turns: newTurns(config.Workers), store: store}, nil
 }
 
 // Close ends the fetches under way and waits for them.
@@ -130,86 +106,101 @@ func (c *Cache) Close() {
 	c.done.Wait()
 }
 
-// Ensure answers what is known of an archive and sees that it is fetched where it is not there. It never waits;
-// the owner is notified when it is worth asking again. A Failed state comes with the error and is tried again at
-// the next call after its time.
+// Ensure answers what is known of a package and sees that it is fetched where it is not there. It never waits; the owner
+// is notified when it is worth asking again, until it is released. A Failed state comes with the error and is tried again
+// at the next call after its time.
 func (c *Cache) Ensure(owner Owner, ref Ref) (Package, State, error) {
-	if ref.Digest != "" {
-		if p, err := c.load(ref.Digest); err == nil {
-			p.URL = ref.URL
-			return p, Ready, nil
-		}
-	}
-	if err := c.config.Fetcher.Check(ref.URL); err != nil {
-		return Package{}, Failed, err
-	}
+	ref = named(ref)
+	refused := c.config.Feed.Check(ref)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.fetches[ref]
-	if f == nil {
-		f = &fetch{owners: map[Owner]bool{}}
-		c.fetches[ref] = f
+	now := c.config.Now()
+	c.sweep(now)
+	e := c.entries[ref]
+	if p, ok := c.ready(ref, e); ok {
+		e = c.entry(ref)
+		e.owners[owner.UID], e.pkg = owner, p
+		c.store.use(p.Digest, now)
+		return p, Ready, nil
 	}
-	switch {
-	case f.running:
-	case f.err != nil && c.config.Now().Before(f.again):
-		return Package{}, Failed, f.err
-	case f.err == nil && f.pkg.Digest != "" && c.holds(f.pkg.Digest):
-		return f.pkg, Ready, nil
-	default:
-		f.running = true
-		c.done.Add(1)
-		go c.run(ref, f)
+	if refused != nil {
+		return Package{}, Failed, refused
 	}
-	f.owners[owner] = true
+	e = c.entry(ref)
+	e.owners[owner.UID] = owner
+	if !e.pending && e.err != nil && now.Before(e.again) {
+		return Package{}, Failed, e.err
+	}
+	if !e.pending {
+		e.pending = true
+		c.turns.push(e)
+		c.startNext()
+	}
 	return Package{}, Pending, nil
 }
 
-// RetryAt is when a failed archive is tried again, zero where it is not failed.
+// ready gives what this reference has fetched by itself, and what is still there.
+func (c *Cache) ready(ref Ref, e *entry) (Package, bool) {
+	switch {
+	case e != nil && e.pending:
+		return Package{}, false
+	case ref.Digest != "":
+		return c.store.of(ref, ref.Digest)
+	case e != nil && e.err == nil && e.pkg.Digest != "":
+		return c.store.of(ref, e.pkg.Digest)
+	}
+	return Package{}, false
+}
+
+// RetryAt is when a failed package is tried again, zero where it is not failed.
 func (c *Cache) RetryAt(ref Ref) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.fetches[ref]; f != nil && f.err != nil && !f.running {
-		return f.again
+	if e := c.entries[named(ref)]; e != nil && e.err != nil && !e.pending {
+		return e.again
 	}
 	return time.Time{}
 }
 
-// Open gives the archive as published.
-func (c *Cache) Open(digest string) (io.ReadCloser, error) {
-	file, err := os.Open(c.path(digest))
+// Open gives the archive as published. The reference has a digest, and was Ready before.
+func (c *Cache) Open(ref Ref) (io.ReadCloser, error) {
+	c.mu.Lock()
+	_, ok := c.store.of(named(ref), ref.Digest)
+	c.mu.Unlock()
+	if !ok {
+		return nil, fmt.Errorf("opening package %s %s: it is not in the cache", ref.ID, ref.Version)
+	}
+	file, err := os.Open(c.store.path(ref.Digest))
 	if err != nil {
-		return nil, fmt.Errorf("opening package %s: %w", digest, err)
+		return nil, fmt.Errorf("opening package %s: %w", ref.Digest, err)
 	}
 	return file, nil
 }
 
-func (c *Cache) run(ref Ref, f *fetch) {
-	defer c.done.Done()
-	var p Package
-	var err error
-	select {
-	case c.slots <- struct{}{}:
-		p, err = c.fetch(ref)
-		<-c.slots
-	case <-c.ctx.Done():
-		err = c.ctx.Err()
-	}
-	for owner := range c.ended(f, p, err) {
-		c.config.Notify(owner)
-	}
-}
-
-func (c *Cache) ended(f *fetch, p Package, err error) map[Owner]bool {
+// Release ends what the cache does for an owner.
+func (c *Cache) Release(owner types.UID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f.running, f.pkg, f.err = false, p, err
-	f.failures++
-	if err == nil {
-		f.failures = 0
+	for _, e := range c.entries {
+		if _, owned := e.owners[owner]; !owned {
+			continue
+		}
+		delete(e.owners, owner)
+		if len(e.owners) == 0 && e.cancel != nil {
+			e.cancel()
+		}
 	}
-	f.again = c.config.Now().Add(min(c.config.RetryAfter<<min(f.failures, 5)/2, 5*time.Minute))
-	owners := f.owners
-	f.owners = map[Owner]bool{}
-	return owners
+	c.swept = time.Time{}
+	c.sweep(c.config.Now())
+}
+
+// named is the reference by which a package is known.
+func named(ref Ref) Ref {
+	ref.Feed = cmp.Or(ref.Feed, feed.TypeURL)
+	return ref
+}
+
+// backoff is how long failures are remembered.
+func (c *Cache) backoff() wait.Backoff {
+	return wait.Backoff{Duration: c.config.RetryAfter, Factor: 2, Jitter: 0.1, Steps: 10, Cap: max(5*time.Minute, c.config.RetryAfter)}
 }

@@ -13,14 +13,16 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/controllers/internal/feed"
 )
 
-// shelf is a Fetcher over a map.
+// shelf is a feed over a map, by id.
 type shelf map[string][]byte
 
-func (s shelf) Check(string) error { return nil }
-func (s shelf) Fetch(_ context.Context, url string, w io.Writer) error {
-	content, ok := s[url]
+func (s shelf) Check(Ref) error { return nil }
+func (s shelf) Fetch(_ context.Context, ref Ref, w io.Writer) error {
+	content, ok := s[ref.ID]
 	if !ok {
 		return errors.New("not there")
 	}
@@ -44,10 +46,10 @@ func tarball(t *testing.T, text string) (archive []byte, content string) {
 	return compressed.Bytes(), "sha256:" + hex.EncodeToString(sum[:])
 }
 
-func open(t *testing.T, s shelf, dir string, max int64) (*Cache, func() Owner) {
+func open(t *testing.T, s feed.Feed, dir string, max int64) (*Cache, func() Owner) {
 	t.Helper()
 	told := make(chan Owner, 16)
-	c, err := Open(Config{Dir: dir, Fetcher: s, MaxBytes: max, Notify: func(o Owner) { told <- o }})
+	c, err := Open(Config{Dir: dir, Feed: s, MaxBytes: max, Notify: func(o Owner) { told <- o }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,33 +75,33 @@ func TestEnsure(t *testing.T) {
 	c, told := open(t, s, dir, 0)
 	owner := Owner{Kind: "Release", NamespacedName: types.NamespacedName{Name: "r"}}
 
-	if _, state, _ := c.Ensure(owner, Ref{URL: "u"}); state != Pending {
+	if _, state, _ := c.Ensure(owner, Ref{ID: "u"}); state != Pending {
 		t.Fatalf("at first %s", state)
 	}
 	if told() != owner {
 		t.Fatal("another was told")
 	}
-	p, state, err := c.Ensure(owner, Ref{URL: "u"})
+	p, state, err := c.Ensure(owner, Ref{ID: "u"})
 	if state != Ready || err != nil || p.ContentDigest != content || p.Format != "tar.gz" || p.Size != int64(len(archive)) {
 		t.Fatalf("%v %v %+v", state, err, p)
 	}
 
 	s["u"], _ = tarball(t, "two")
 	again, _ := open(t, s, dir, 0)
-	if got, state, _ := again.Ensure(owner, Ref{URL: "u", Digest: p.Digest}); state != Ready || got != p {
+	if got, state, _ := again.Ensure(owner, Ref{ID: "u", Digest: p.Digest}); state != Ready || got != p {
 		t.Errorf("after a restart: %s %+v", state, got)
 	}
 
 	other, told := open(t, s, t.TempDir(), 0)
-	ask(other, owner, Ref{URL: "u", Digest: p.Digest})
-	ask(other, owner, Ref{URL: "bad"})
+	ask(other, owner, Ref{ID: "u", Digest: p.Digest})
+	ask(other, owner, Ref{ID: "bad"})
 	told()
 	told()
-	if _, state, err := other.Ensure(owner, Ref{URL: "u", Digest: p.Digest}); state != Failed || !errors.Is(err, ErrChanged) {
+	if _, state, err := other.Ensure(owner, Ref{ID: "u", Digest: p.Digest}); state != Failed || !errors.Is(err, ErrChanged) {
 		t.Errorf("a changed archive: %s %v", state, err)
 	}
 	var invalid *InvalidError
-	if _, state, err := other.Ensure(owner, Ref{URL: "bad"}); state != Failed || !errors.As(err, &invalid) {
+	if _, state, err := other.Ensure(owner, Ref{ID: "bad"}); state != Failed || !errors.As(err, &invalid) {
 		t.Errorf("no archive: %s %v", state, err)
 	}
 }
@@ -110,9 +112,9 @@ func TestTheOldestGoesWhenTheCacheIsFull(t *testing.T) {
 	c, told := open(t, shelf{"a": a, "b": b}, t.TempDir(), int64(len(a)+len(b)/2))
 	first := Package{}
 	for _, url := range []string{"a", "b"} {
-		ask(c, Owner{}, Ref{URL: url})
+		ask(c, Owner{}, Ref{ID: url})
 		told()
-		p, state, err := c.Ensure(Owner{}, Ref{URL: url})
+		p, state, err := c.Ensure(Owner{}, Ref{ID: url})
 		if state != Ready {
 			t.Fatalf("%s: %s %v", url, state, err)
 		}
@@ -120,10 +122,10 @@ func TestTheOldestGoesWhenTheCacheIsFull(t *testing.T) {
 			first = p
 		}
 	}
-	if _, err := c.Open(first.Digest); err == nil {
+	if _, err := c.Open(Ref{ID: "a", Digest: first.Digest}); err == nil {
 		t.Error("the oldest is still there")
 	}
-	if _, state, _ := c.Ensure(Owner{}, Ref{URL: "a", Digest: first.Digest}); state != Pending {
+	if _, state, _ := c.Ensure(Owner{}, Ref{ID: "a", Digest: first.Digest}); state != Pending {
 		t.Errorf("a dropped one is fetched again, not %s", state)
 	}
 	told()

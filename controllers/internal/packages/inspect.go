@@ -6,19 +6,25 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"sync"
+
+	"github.com/mantledeploy/mantle/api/archive"
+	"github.com/mantledeploy/mantle/api/step"
 )
 
-// The bounds of an archive: what a machine would refuse is refused before it is sent.
-const (
-	maxContent = 16 << 30
-	maxEntries = 200_000
-)
+// limits of an archive: what a machine would refuse is refused before it is sent. A content is bounded by half of what
+// machines take.
+var limits = archive.Limits{Bytes: 16 << 30}.OrDefault()
+
+// listing lets one list of files of a zip be read at a time, as it takes memory before it can be judged.
+var listing sync.Mutex
 
 // InvalidError says that what was fetched is not a package.
 type InvalidError struct {
@@ -30,70 +36,154 @@ func (e *InvalidError) Error() string {
 	return "it is not a sound archive (tar.gz, tar or zip): " + e.Why
 }
 
-// inspect finds out format and content digest of the file, and reads it whole as an archive.
-func inspect(file *os.File, size int64) (format, content string, err error) {
+// inspect finds out format and content digest of the file, and reads it whole, as a machine will.
+func inspect(ctx context.Context, file *os.File, size int64) (format, content string, err error) {
 	head := make([]byte, 512)
 	n, err := file.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", "", fmt.Errorf("reading the package: %w", err)
 	}
 	head = head[:n]
+	i := &inspection{ctx: ctx, gauge: archive.NewGauge(limits), judge: archive.NewJudge(limits, archive.System{})}
+	whole := io.NewSectionReader(file, 0, size)
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
-		compressed, err := gzip.NewReader(bufio.NewReaderSize(io.NewSectionReader(file, 0, size), 256<<10))
-		if err != nil {
-			return "", "", &InvalidError{Why: err.Error()}
-		}
-		content, err = readTar(compressed)
-		return "tar.gz", content, err
+		format = step.FormatTarGz
+		content, err = i.tarGz(whole)
 	case bytes.HasPrefix(head, []byte("PK")):
-		content, err = readZip(file, size)
-		return "zip", content, err
+		format = step.FormatZip
+		content, err = i.zip(whole)
 	case len(head) > 262 && string(head[257:262]) == "ustar":
-		content, err = readTar(io.NewSectionReader(file, 0, size))
-		return "tar", content, err
+		format = step.FormatTar
+		i.gauge.In(size)
+		content, err = i.tar(whole)
 	default:
-		return "", "", &InvalidError{Why: "its first bytes are of none of these"}
+		err = errors.New("its first bytes are of none of these")
 	}
+	switch {
+	case ctx.Err() != nil:
+		return "", "", ctx.Err()
+	case err != nil:
+		return "", "", &InvalidError{Why: err.Error()}
+	}
+	return format, content, nil
 }
 
-func readTar(r io.Reader) (string, error) {
+// inspection is one archive that is read.
+type inspection struct {
+	ctx   context.Context
+	gauge *archive.Gauge
+	judge *archive.Judge
+}
+
+// in counts the compressed bytes of r.
+func (i *inspection) in(r io.Reader) io.Reader {
+	return reading(func(p []byte) (int, error) {
+		n, err := r.Read(p)
+		i.gauge.In(int64(n))
+		return n, err
+	})
+}
+
+// out counts the uncompressed bytes of r, and ends with the context.
+func (i *inspection) out(r io.Reader) io.Reader {
+	return reading(func(p []byte) (int, error) {
+		if err := i.ctx.Err(); err != nil {
+			return 0, err
+		}
+		n, err := r.Read(p)
+		if over := i.gauge.Out(int64(n)); over != nil {
+			return 0, over
+		}
+		return n, err
+	})
+}
+
+type reading func(p []byte) (int, error)
+
+func (r reading) Read(p []byte) (int, error) { return r(p) }
+
+func (i *inspection) tarGz(r io.Reader) (string, error) {
+	compressed, err := gzip.NewReader(bufio.NewReaderSize(i.in(r), 256<<10))
+	if err != nil {
+		return "", err
+	}
+	return i.tar(compressed)
+}
+
+func (i *inspection) tar(r io.Reader) (string, error) {
 	digest := sha256.New()
-	limited := &io.LimitedReader{R: io.TeeReader(r, digest), N: maxContent}
-	archive := tar.NewReader(limited)
-	for entries := 0; ; entries++ {
-		_, err := archive.Next()
+	all := io.TeeReader(i.out(r), digest)
+	entries := tar.NewReader(all)
+	for {
+		h, err := entries.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return "", &InvalidError{Why: err.Error()}
+			return "", err
 		}
-		if entries >= maxEntries {
-			return "", &InvalidError{Why: fmt.Sprintf("more than %d entries", maxEntries)}
+		if _, err := i.judge.Entry(archive.Tar(h)); err != nil {
+			return "", err
 		}
 	}
 	// What follows the archive's end belongs to its content.
-	if _, err := io.Copy(io.Discard, limited); err != nil {
-		return "", &InvalidError{Why: err.Error()}
-	}
-	if limited.N <= 0 {
-		return "", &InvalidError{Why: "its content is larger than 16 GiB"}
+	if _, err := io.Copy(io.Discard, all); err != nil {
+		return "", err
 	}
 	return "sha256:" + hex.EncodeToString(digest.Sum(nil)), nil
 }
 
-func readZip(file *os.File, size int64) (string, error) {
-	archive, err := zip.NewReader(file, size)
+func (i *inspection) zip(file *io.SectionReader) (string, error) {
+	i.gauge.In(file.Size())
+	list, err := openZip(file)
 	if err != nil {
-		return "", &InvalidError{Why: err.Error()}
+		return "", err
 	}
-	if len(archive.File) > maxEntries {
-		return "", &InvalidError{Why: fmt.Sprintf("more than %d entries", maxEntries)}
+	for _, f := range list {
+		if err := i.zipEntry(f); err != nil {
+			return "", err
+		}
 	}
 	digest := sha256.New()
-	if _, err := io.Copy(digest, io.NewSectionReader(file, 0, size)); err != nil {
-		return "", fmt.Errorf("reading the package: %w", err)
+	if _, err := io.Copy(digest, file); err != nil {
+		return "", err
 	}
 	return "sha256:" + hex.EncodeToString(digest.Sum(nil)), nil
+}
+
+func openZip(file *io.SectionReader) ([]*zip.File, error) {
+	listing.Lock()
+	defer listing.Unlock()
+	list, err := archive.OpenZip(file, file.Size())
+	if err != nil {
+		return nil, err
+	}
+	if len(list.File) > limits.Entries {
+		return nil, fmt.Errorf("it lists more than %d entries", limits.Entries)
+	}
+	return list.File, nil
+}
+
+// zipEntry reads an entry to its end: its checksum counts, too.
+func (i *inspection) zipEntry(f *zip.File) error {
+	e := archive.Zip(f)
+	if e.Kind == archive.File || e.Kind == archive.Symlink {
+		r, err := f.Open()
+		if err != nil {
+			return fmt.Errorf("reading %q: %w", e.Name, err)
+		}
+		defer r.Close()
+		content := i.out(r)
+		if e.Kind == archive.Symlink {
+			e.Link, err = archive.ReadLink(content)
+		} else {
+			_, err = io.Copy(io.Discard, content)
+		}
+		if err != nil {
+			return fmt.Errorf("reading %q: %w", e.Name, err)
+		}
+	}
+	_, err := i.judge.Entry(e)
+	return err
 }

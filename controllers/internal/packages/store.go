@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -10,35 +11,157 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-func (c *Cache) path(digest string) string {
-	return filepath.Join(c.config.Dir, filepath.Base(strings.TrimPrefix(digest, "sha256:")))
+// The bounds of a store, beside its bytes.
+const (
+	maxArchives = 4096
+	// maxOrigins of one archive; the oldest is dropped, and fetches it again where it needs to.
+	maxOrigins = 256
+)
+
+// store has the archives on disk: each under its digest, and a note on it beside it.
+type store struct {
+	dir      string
+	maxBytes int64
+	archives map[string]*archived
 }
 
-func (c *Cache) holds(digest string) bool {
-	_, err := os.Stat(c.path(digest))
-	return err == nil
+// archived is an archive on disk. It is written as the note.
+type archived struct {
+	Package
+	// Origins are the names that have fetched it.
+	Origins []string
+	used    time.Time
 }
 
-// load reads what was written down of an archive; both files must be there.
-func (c *Cache) load(digest string) (Package, error) {
-	var p Package
-	content, err := os.ReadFile(c.path(digest) + ".json")
+func openStore(dir string, maxBytes int64) (*store, error) {
+	s := &store{dir: dir, maxBytes: maxBytes, archives: map[string]*archived{}}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the package cache: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return p, fmt.Errorf("reading the note on package %s: %w", digest, err)
+		return nil, fmt.Errorf("listing the package cache: %w", err)
 	}
-	if err := json.Unmarshal(content, &p); err != nil || p.Digest != digest {
-		return Package{}, fmt.Errorf("the note on package %s is damaged", digest)
+	for _, entry := range entries {
+		if digest, isNote := strings.CutSuffix(entry.Name(), ".json"); isNote {
+			s.load("sha256:" + digest)
+		}
 	}
-	if info, err := os.Stat(c.path(digest)); err != nil || info.Size() != p.Size {
-		return Package{}, fmt.Errorf("package %s is damaged", digest)
+	for _, entry := range entries { // what a process that died has left
+		digest := "sha256:" + strings.TrimSuffix(entry.Name(), ".json")
+		if _, known := s.archives[digest]; known {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
+			return nil, fmt.Errorf("clearing the package cache: %w", err)
+		}
 	}
-	return p, nil
+	return s, nil
+}
+
+// load takes up an archive whose note is sound.
+func (s *store) load(digest string) {
+	note, err := os.ReadFile(s.path(digest) + ".json")
+	var a archived
+	if err != nil || json.Unmarshal(note, &a) != nil || a.Digest != digest || len(a.Origins) > maxOrigins {
+		return
+	}
+	if info, err := os.Stat(s.path(digest)); err == nil && info.Mode().IsRegular() && info.Size() == a.Size {
+		a.used = info.ModTime()
+		s.archives[digest] = &a
+	}
+}
+
+func (s *store) path(digest string) string {
+	return filepath.Join(s.dir, filepath.Base(strings.TrimPrefix(digest, "sha256:")))
+}
+
+// origin is the name of a package, by which nobody else can get its archive.
+func origin(ref Ref) string {
+	sum := sha256.New()
+	for _, part := range []string{ref.Namespace, ref.Feed, ref.ID, ref.Version} {
+		fmt.Fprintf(sum, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
+// of gives an archive to a name that has fetched it.
+func (s *store) of(ref Ref, digest string) (Package, bool) {
+	a := s.archives[digest]
+	if a == nil || !slices.Contains(a.Origins, origin(ref)) {
+		return Package{}, false
+	}
+	if info, err := os.Stat(s.path(digest)); err != nil || info.Size() != a.Size {
+		return Package{}, false
+	}
+	return a.Package, true
+}
+
+func (s *store) use(digest string, now time.Time) {
+	if a := s.archives[digest]; a != nil {
+		a.used = now
+	}
+}
+
+// add notes that a name has fetched an archive, and moves it into its place where it is not there.
+func (s *store) add(ref Ref, p Package, part string, needed sets.Set[string], now time.Time) error {
+	a := s.archives[p.Digest]
+	if a == nil {
+		s.makeRoom(p.Size, needed)
+		a = &archived{Package: p}
+	}
+	origins := append(slices.DeleteFunc(slices.Clone(a.Origins), func(o string) bool { return o == origin(ref) }), origin(ref))
+	a = &archived{Package: a.Package, Origins: origins[max(len(origins)-maxOrigins, 0):], used: now}
+	if err := os.Rename(part, s.path(p.Digest)); err != nil {
+		return fmt.Errorf("keeping package %s: %w", p.Digest, err)
+	}
+	note, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("encoding the note on package %s: %w", p.Digest, err)
+	}
+	// A note that is torn by a crash is not taken up, and the package is fetched again.
+	if err := os.WriteFile(s.path(p.Digest)+".json", note, 0o600); err != nil {
+		return fmt.Errorf("writing the note on package %s: %w", p.Digest, err)
+	}
+	s.archives[p.Digest] = a
+	return nil
+}
+
+// makeRoom drops archives until size more bytes fit: first those that nobody needs. Open files stay readable.
+func (s *store) makeRoom(size int64, needed sets.Set[string]) {
+	held, total := make([]*archived, 0, len(s.archives)), size
+	for _, a := range s.archives {
+		held = append(held, a)
+		total += a.Size
+	}
+	slices.SortFunc(held, func(a, b *archived) int {
+		if needed.Has(a.Digest) != needed.Has(b.Digest) {
+			if needed.Has(b.Digest) {
+				return -1
+			}
+			return 1
+		}
+		return a.used.Compare(b.used)
+	})
+	for _, a := range held {
+		if total <= s.maxBytes && len(s.archives) < maxArchives {
+			return
+		}
+		_ = os.Remove(s.path(a.Digest) + ".json")
+		if err := os.Remove(s.path(a.Digest)); err == nil || os.IsNotExist(err) {
+			delete(s.archives, a.Digest)
+			total -= a.Size
+		}
+	}
 }
 
 // fetch brings one archive to disk, under its digest, checked.
-func (c *Cache) fetch(ref Ref) (Package, error) {
+func (c *Cache) fetch(ctx context.Context, ref Ref) (Package, error) {
 	part, err := os.CreateTemp(c.config.Dir, "*.part")
 	if err != nil {
 		return Package{}, fmt.Errorf("making a file in the package cache: %w", err)
@@ -46,10 +169,10 @@ func (c *Cache) fetch(ref Ref) (Package, error) {
 	defer os.Remove(part.Name()) //nolint:errcheck // it is gone where all went well
 	defer part.Close()
 	digest := sha256.New()
-	if err := c.config.Fetcher.Fetch(c.ctx, ref.URL, io.MultiWriter(part, digest)); err != nil {
+	if err := c.config.Feed.Fetch(ctx, ref, io.MultiWriter(part, digest)); err != nil {
 		return Package{}, err
 	}
-	p := Package{URL: ref.URL, Digest: "sha256:" + hex.EncodeToString(digest.Sum(nil))}
+	p := Package{Digest: "sha256:" + hex.EncodeToString(digest.Sum(nil))}
 	if ref.Digest != "" && ref.Digest != p.Digest {
 		return Package{}, fmt.Errorf("%w: it has digest %s, %s was expected; publish it under a new version", ErrChanged, p.Digest, ref.Digest)
 	}
@@ -58,51 +181,19 @@ func (c *Cache) fetch(ref Ref) (Package, error) {
 		return Package{}, fmt.Errorf("reading the size of a package: %w", err)
 	}
 	p.Size = info.Size()
-	if p.Format, p.ContentDigest, err = inspect(part, p.Size); err != nil {
+	if p.Format, p.ContentDigest, err = inspect(ctx, part, p.Size); err != nil {
 		return Package{}, err
 	}
 	if err := part.Close(); err != nil {
 		return Package{}, fmt.Errorf("writing a package: %w", err)
 	}
-	c.makeRoom(p.Size)
-	return p, c.keep(part.Name(), p)
-}
-
-func (c *Cache) keep(part string, p Package) error {
-	note, err := json.Marshal(p)
-	if err != nil {
-		return fmt.Errorf("encoding the note on package %s: %w", p.Digest, err)
-	}
-	if err := os.WriteFile(c.path(p.Digest)+".json", note, 0o600); err != nil {
-		return fmt.Errorf("writing the note on package %s: %w", p.Digest, err)
-	}
-	if err := os.Rename(part, c.path(p.Digest)); err != nil {
-		return fmt.Errorf("keeping package %s: %w", p.Digest, err)
-	}
-	return nil
-}
-
-// makeRoom drops the oldest archives until size more bytes fit. Open files stay readable.
-func (c *Cache) makeRoom(size int64) {
-	entries, err := os.ReadDir(c.config.Dir)
-	if err != nil {
-		return
-	}
-	var held []os.FileInfo
-	total := size
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && filepath.Ext(e.Name()) == "" {
-			held = append(held, info)
-			total += info.Size()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	needed := sets.Set[string]{}
+	for _, e := range c.entries {
+		if len(e.owners) > 0 && e.pkg.Digest != "" {
+			needed.Insert(e.pkg.Digest)
 		}
 	}
-	slices.SortFunc(held, func(a, b os.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
-	for _, info := range held {
-		if total <= c.config.MaxBytes {
-			return
-		}
-		if os.Remove(filepath.Join(c.config.Dir, info.Name())) == nil {
-			total -= info.Size()
-		}
-	}
+	return p, c.store.add(ref, p, part.Name(), needed, c.config.Now())
 }

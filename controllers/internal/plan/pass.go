@@ -1,19 +1,21 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 )
+
+// maxNotes bounds the notes of one decision.
+const maxNotes = 500
 
 // leaf is one script or package of the process.
 type leaf struct {
+	index     int
 	path      string
 	condition v1alpha1.StepCondition
 	timeout   time.Duration
@@ -21,94 +23,108 @@ type leaf struct {
 
 // step is one top-level step, with the targets that it addresses.
 type step struct {
-	index     int
 	condition v1alpha1.StepCondition
 	rolling   bool
 	leaves    []leaf
-	members   []*machine
-	window    int
+	members   []*machine // by name
+	window    int        // how many targets may be in flight at once
+	inFlight  int
 	reached   bool // the run has come to it
 	holds     bool // its condition holds; meant only when reached
-	over      bool // nothing of it is in flight, nothing of it will begin
+	over      bool // nothing of it is in flight, and nothing of it will begin
 }
 
-// machine is one target and what the rows say of it.
+// machine is one target and what the attempts say of it.
 type machine struct {
-	Target
-	steps []*step         // that address it, or have a row of it
-	rows  map[string]bool // the top-level steps that have a row of it
-	begun bool            // something was sent to it in this run
-	out   string          // why the rest of the run leaves it out; empty while it takes part
+	*Target
+	index    int
+	steps    []*step           // that address it, in order
+	attempts []*ledger.Attempt // by leaf
+	begun    bool              // something was sent to it in this run
+	left     string            // the reason why the rest of the run leaves it out; empty while it takes part
+	record   record
 }
 
-// pass is one evaluation of facts. What it decides is laid over the rows at once, so that it is seen by what it
-// decides next.
+// pass is one evaluation of a view. What it decides is laid over the attempts at once, so that what it decides next
+// takes it into account.
 type pass struct {
-	f        Facts
+	v        View
+	leaves   []leaf
 	steps    []*step
-	machines []*machine
-	byName   map[string]*machine
-	decided  map[Key]Row
+	machines []machine
+	flights  [][]*machine // by leaf, what is running in the view
 	d        Decision
 	failed   bool // something has failed in the steps looked at so far
-	kept     bool // something would have begun but for Stop
+	stopped  bool // something would have begun but for View.Stop
 	running  int
-	current  int // index of the first step that is not over
-	furthest int // index of the last step that has a row
+	ended    bool // nothing is in flight and nothing may begin
+	tally    tally
 }
 
-func newPass(f Facts) *pass {
-	p := &pass{f: f, decided: map[Key]Row{}, byName: make(map[string]*machine, len(f.Targets))}
-	if p.f.CancelDeadline <= 0 {
-		p.f.CancelDeadline = DefaultCancelDeadline
+func newPass(v View) *pass {
+	if v.CancelDeadline <= 0 {
+		v.CancelDeadline = DefaultCancelDeadline
 	}
-	if p.f.StopSince.IsZero() {
-		p.f.StopSince = f.Now
+	if v.StopSince.IsZero() {
+		v.StopSince = v.Now
 	}
-	for _, t := range f.Targets {
-		m := &machine{Target: t}
-		p.machines = append(p.machines, m)
-		p.byName[t.Name] = m
+	p := &pass{v: v, machines: make([]machine, len(v.Targets))}
+	for i := range v.Steps {
+		p.steps = append(p.steps, &step{condition: v.Steps[i].GetCondition(), rolling: len(v.Steps[i].Steps) > 0})
 	}
-	slices.SortFunc(p.machines, func(a, b *machine) int { return cmp.Compare(a.Name, b.Name) })
-	for k, row := range f.Rows {
-		if m := p.byName[k.Target]; m != nil {
-			m.begun = m.begun || sent(row)
-			m.leaveOut(row)
-			top, _, _ := strings.Cut(k.Step, "/")
-			if m.rows == nil {
-				m.rows = map[string]bool{}
-			}
-			m.rows[top] = true
-		}
+	for i, l := range v1alpha1.Leaves(v.Steps) {
+		of := leaf{index: i, path: l.Path, condition: l.GetCondition(), timeout: l.GetTimeout()}
+		p.leaves = append(p.leaves, of)
+		p.steps[l.Index].leaves = append(p.steps[l.Index].leaves, of)
 	}
-	leaves := v1alpha1.Leaves(f.Steps)
-	for i := range f.Steps {
-		p.steps = append(p.steps, p.newStep(i, leaves))
+	p.flights = make([][]*machine, len(p.leaves))
+	p.addMachines()
+	for i, s := range p.steps {
+		s.window = window(v.Steps[i].Window, s.rolling, len(s.members))
 	}
 	return p
 }
 
-func (p *pass) newStep(index int, leaves []v1alpha1.Leaf) *step {
-	of := p.f.Steps[index]
-	s := &step{index: index, condition: of.GetCondition(), rolling: len(of.Steps) > 0}
-	for _, l := range leaves {
-		if l.Index == index {
-			s.leaves = append(s.leaves, leaf{path: l.Path, condition: l.GetCondition(), timeout: l.GetTimeout()})
-		}
+// addMachines puts every target into the steps that address it, with a copy of its row of attempts: decisions are laid
+// over the copies. All rows share one array, as all lists of steps do, which costs less than one for each target.
+func (p *pass) addMachines() {
+	width, addressed := len(p.leaves), 0
+	for i := range p.v.Targets {
+		addressed += len(p.v.Targets[i].Steps)
 	}
-	for _, m := range p.machines {
-		begun := m.rows[string(of.Name)] // roles may change during a run
-		if begun {
-			p.furthest = index
+	grid, steps := make([]*ledger.Attempt, len(p.v.Targets)*width), make([]*step, 0, addressed)
+	for i := range p.machines {
+		m, from := &p.machines[i], len(steps)
+		for _, s := range p.v.Targets[i].Steps {
+			if s >= 0 && int(s) < len(p.steps) {
+				steps = append(steps, p.steps[s])
+			}
 		}
-		if begun || of.Addresses(m.Roles) {
+		*m = machine{Target: &p.v.Targets[i], index: i, steps: steps[from:], attempts: grid[i*width : (i+1)*width], record: record{well: true}}
+		if i < len(p.v.Attempts) {
+			copy(m.attempts, p.v.Attempts[i])
+		}
+		for _, s := range m.steps {
 			s.members = append(s.members, m)
-			m.steps = append(m.steps, s)
+			for _, l := range s.leaves {
+				p.read(m, l)
+			}
 		}
 	}
-	s.window = window(of.Window, s.rolling, len(s.members))
-	return s
+}
+
+// read takes into account what an attempt says of its target.
+func (p *pass) read(m *machine, l leaf) {
+	a := m.attempts[l.index]
+	if a == nil {
+		return
+	}
+	m.begun = m.begun || a.Sent
+	m.leave(a)
+	if a.Running() {
+		p.flights[l.index] = append(p.flights[l.index], m)
+		p.running++
+	}
 }
 
 // window is how many of n targets may be in flight at once.
@@ -125,61 +141,36 @@ func window(given *intstr.IntOrString, rolling bool, n int) int {
 	return max(size, 1)
 }
 
-// run looks at everything once, in the order in which a run goes.
-func (p *pass) run() {
-	p.lookAtRunning()
-	for p.current = 0; p.current < len(p.steps); p.current++ {
-		if s := p.steps[p.current]; !p.advance(s) {
-			return
-		}
-		p.steps[p.current].over = true
-	}
-	if p.running == 0 {
-		p.d.Outcome = p.outcome()
-		p.d.Wake = 0
-	}
-}
-
-func (p *pass) row(k Key) Row {
-	if row, ok := p.decided[k]; ok {
-		return row
-	}
-	return p.f.Rows[k]
-}
-
 // start decides that an action begins.
-func (p *pass) start(s *step, m *machine, l leaf, inFlight int) {
-	k := Key{Target: m.Name, Step: l.path}
-	if _, held := p.f.Held[k]; held {
-		p.running++ // nothing further begins in its place
-		return
-	}
-	attempt := p.row(k).Attempt + 1
-	p.d.Start = append(p.d.Start, Start{Key: k, Attempt: attempt, Final: p.completes(m, l.path)})
-	p.decided[k] = Row{Phase: v1alpha1.StepRunning, Attempt: attempt, StartTime: p.f.Now}
-	m.begun = true
+func (p *pass) start(s *step, m *machine, l leaf) {
+	k := Key{Target: m.index, Leaf: l.index}
+	a := &ledger.Attempt{Number: number(m.attempts[l.index]) + 1, Phase: v1alpha1.StepRunning, StartTime: p.v.Now}
+	p.d.Start = append(p.d.Start, Start{Key: k, Attempt: a.Number, Final: p.completes(m, l)})
+	m.attempts[l.index] = a
 	p.running++
-	p.wake(2*l.timeout + cancelGrace)
+	p.wake(p.giveUpTime(a).Sub(p.v.Now))
 	if s.window < len(s.members) {
-		p.note("%s begins %s (%d of %d in flight)", m.Name, l.path, inFlight+1, s.window)
+		p.note("%s begins %s (%d of %d in flight)", m.Name, l.path, s.inFlight+1, s.window)
 		return
 	}
 	p.note("%s begins %s", m.Name, l.path)
 }
 
-// end decides that a row ends without a result of its own.
-func (p *pass) end(m *machine, path string, phase v1alpha1.StepPhase, reason, message string) Row {
-	k := Key{Target: m.Name, Step: path}
-	row := p.row(k)
-	if row.Phase == v1alpha1.StepRunning {
+// end decides that an action ends without a result of its own.
+func (p *pass) end(m *machine, l leaf, phase v1alpha1.StepPhase, reason, message string) *ledger.Attempt {
+	var a ledger.Attempt
+	if before := m.attempts[l.index]; before != nil {
+		a = *before
+	}
+	if a.Running() {
 		p.running--
 	}
-	row.Phase, row.Reason, row.Message, row.EndTime = phase, reason, message, p.f.Now
-	p.decided[k] = row
-	p.d.End = append(p.d.End, End{Key: k, Phase: phase, Reason: reason, Message: message})
-	m.leaveOut(row)
-	p.note("%s %s: %s (%s): %s", m.Name, path, phase, reason, message)
-	return row
+	a.Phase, a.Reason, a.Message, a.EndTime = phase, reason, message, p.v.Now
+	m.attempts[l.index] = &a
+	p.d.End = append(p.d.End, End{Key: Key{Target: m.index, Leaf: l.index}, Phase: phase, Reason: reason, Message: message})
+	m.leave(&a)
+	p.note("%s %s: %s (%s): %s", m.Name, l.path, phase, reason, message)
+	return &a
 }
 
 func (p *pass) note(format string, args ...any) {
@@ -194,19 +185,19 @@ func (p *pass) wake(after time.Duration) {
 	}
 }
 
-// failure tells whether a row counts as a failure of the run.
-func (p *pass) failure(row Row) bool {
-	if row.Phase == v1alpha1.StepCancelled {
-		return p.f.Stop != Cancel && !gone(row.Reason)
+// failure tells whether an attempt counts as a failure of the run.
+func (p *pass) failure(a *ledger.Attempt) bool {
+	if phaseOf(a) == v1alpha1.StepCancelled {
+		return p.v.Stop != Cancel && !gone(a.Reason)
 	}
-	return row.Phase.Bad()
+	return phaseOf(a).Bad()
 }
 
-// leaveOut remembers that a row takes the target out of the rest of the run.
-func (m *machine) leaveOut(row Row) {
-	skipped := row.Phase == v1alpha1.StepSkipped && (row.Reason == v1alpha1.ReasonUnavailable || row.Reason == v1alpha1.ReasonCordoned)
-	if skipped || row.Phase.IsTerminal() && gone(row.Reason) {
-		m.out = row.Reason
+// leave remembers that an attempt takes the target out of the rest of the run.
+func (m *machine) leave(a *ledger.Attempt) {
+	skipped := a.Phase == v1alpha1.StepSkipped && (a.Reason == v1alpha1.ReasonUnavailable || a.Reason == v1alpha1.ReasonCordoned)
+	if skipped || a.Phase.IsTerminal() && gone(a.Reason) {
+		m.left = a.Reason
 	}
 }
 
@@ -215,16 +206,17 @@ func gone(reason string) bool {
 	return reason == v1alpha1.ReasonTargetDeleted || reason == v1alpha1.ReasonTargetChanged
 }
 
-// sent tells whether something may have begun on the machine for this row.
-func sent(row Row) bool {
-	if !row.Phase.Begun() || row.Attempt == 0 {
-		return false
+// phaseOf is the phase of an attempt, empty where there is none.
+func phaseOf(a *ledger.Attempt) v1alpha1.StepPhase {
+	if a == nil {
+		return ""
 	}
-	switch row.Reason {
-	case v1alpha1.ReasonUnavailable, v1alpha1.ReasonCordoned, v1alpha1.ReasonVariableMissing, v1alpha1.ReasonTransferFailed,
-		v1alpha1.ReasonNotPrepared, v1alpha1.ReasonReleaseNotFound, v1alpha1.ReasonReleaseNotReady:
-		return false
-	default:
-		return !untrusted(row.Reason)
+	return a.Phase
+}
+
+func number(a *ledger.Attempt) int32 {
+	if a == nil {
+		return 0
 	}
+	return a.Number
 }

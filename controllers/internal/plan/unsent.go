@@ -7,70 +7,41 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// Unsent is how an action ends that was written as Running but could not be sent within the policy's retry duration;
-// reason and message are those of the last try. Where the machine could not be reached, the target is skipped for the
-// whole run when nothing was sent to it before and settings.unavailableTargets says Skip. Otherwise, and for every
-// other reason (trust, a missing value, a package that does not arrive), the action failed.
-func Unsent(f Facts, k Key, reason, message string) End {
-	begun := false
-	for other, row := range f.Rows {
-		begun = begun || other.Target == k.Target && other != k && sent(row)
+// Unsent is how an action ends that could not be sent, as its machine could not be reached for as long as tried says; 0
+// where that is not known. The reason and message are those of the last try; sentBefore says whether the run has sent
+// anything to the target. Where it has not, the target is skipped for the whole run unless settings.unavailableTargets
+// says Fail. Otherwise the action failed.
+func Unsent(settings v1alpha1.ProjectSettings, sentBefore bool, tried time.Duration, reason, message string) (phase v1alpha1.StepPhase, why, text string) {
+	text = "the target could not be reached"
+	if tried > 0 {
+		text += fmt.Sprintf(" within %s", tried)
 	}
-	end := End{Phase: v1alpha1.StepFailed, Reason: reason, Message: message}
-	switch {
-	case untrusted(reason):
-		end.Message = "the target is not trusted" + because(explain(reason, message))
-	case unreachable(reason):
-		text := "the target cannot be reached" + because(explain(reason, message))
-		if tried := retryDuration(f, k.Target); tried > 0 {
-			text = fmt.Sprintf("the target could not be reached within %s%s", tried, because(explain(reason, message)))
-		}
-		end = missed(f.Settings, begun, v1alpha1.ReasonUnavailable, text)
-	}
-	end.Key = k
-	return end
+	return missed(settings, sentBefore, v1alpha1.ReasonUnavailable, text+because(explain(reason, message)))
 }
 
-func retryDuration(f Facts, name string) time.Duration {
-	for _, t := range f.Targets {
-		if t.Name == name {
-			return t.RetryDuration
-		}
-	}
-	return 0
-}
-
-// missed is how the turn of a target ends that is away or cordoned.
-func missed(settings v1alpha1.ProjectSettings, begun bool, reason, message string) End {
+// missed is how the turn of a target ends that cannot be reached or is cordoned.
+func missed(settings v1alpha1.ProjectSettings, begun bool, reason, message string) (phase v1alpha1.StepPhase, why, text string) {
 	switch {
 	case begun:
-		return End{Phase: v1alpha1.StepFailed, Reason: reason, Message: message + " (the run had begun on it)"}
+		return v1alpha1.StepFailed, reason, message + " (the run had begun on it)"
 	case settings.UnavailableTargets == v1alpha1.UnavailableFail:
-		return End{Phase: v1alpha1.StepFailed, Reason: reason, Message: message}
+		return v1alpha1.StepFailed, reason, message
 	default:
-		return End{Phase: v1alpha1.StepSkipped, Reason: reason, Message: message}
+		return v1alpha1.StepSkipped, reason, message
 	}
 }
 
-// unreachable tells whether a reason means that the machine is away, so that nothing of the request arrived.
-func unreachable(reason string) bool {
-	switch reason {
-	case v1alpha1.ReasonUnavailable, v1alpha1.ReasonNameNotResolved, v1alpha1.ReasonNoRoute, v1alpha1.ReasonConnectionRefused,
-		v1alpha1.ReasonConnectTimedOut, v1alpha1.ReasonTLSTimedOut, v1alpha1.ReasonTLSFailed, v1alpha1.ReasonNoAnswer,
-		v1alpha1.ReasonProtocolError:
-		return true
-	default:
-		return false
+// Where names a machine and the processes there, for a person who has to look.
+func Where(target, host string, pids []int) string {
+	if host != "" {
+		target = fmt.Sprintf("%s (%s)", target, host)
 	}
-}
-
-// untrusted tells whether a reason means that trust does not hold between operator and machine.
-func untrusted(reason string) bool {
-	switch reason {
-	case v1alpha1.ReasonUntrusted, v1alpha1.ReasonThumbprintMissing, v1alpha1.ReasonThumbprintMismatch,
-		v1alpha1.ReasonOperatorNotTrusted, v1alpha1.ReasonIdentityLost:
-		return true
+	switch len(pids) {
+	case 0:
+		return target
+	case 1:
+		return fmt.Sprintf("process %d on %s", pids[0], target)
 	default:
-		return false
+		return fmt.Sprintf("processes %s on %s", numbers(pids), target)
 	}
 }

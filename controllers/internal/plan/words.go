@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -22,6 +23,13 @@ func isAre(n int32) string {
 		return "is"
 	}
 	return "are"
+}
+
+func they(n int32) string {
+	if n == 1 {
+		return "it is"
+	}
+	return "they are"
 }
 
 // some lists a few names and counts the rest.
@@ -66,4 +74,13 @@ func cut(text string, n int) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:n], "")
+}
+
+// numbers lists a few process ids and counts the rest.
+func numbers(pids []int) string {
+	names := make([]string, 0, len(pids))
+	for _, pid := range pids {
+		names = append(names, strconv.Itoa(pid))
+	}
+	return some(names)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/api/variables"
@@ -31,8 +30,9 @@ type Input struct {
 	TargetRoles         []v1alpha1.Role
 	// System are the values of SystemNames.
 	System map[string]string
-	// Outputs that steps gave so far: target name → "<step>.<name>" → value, where step is the leaf's own name.
-	Outputs map[string]map[string]string
+	// Output gives what a step gave so far on a target, by "<step>.<name>", where step is the leaf's own name and case
+	// does not matter; nil where no step has run.
+	Output func(target, name string) (value string, given bool)
 	// Lookup reads a value from a Secret or a ConfigMap. It is asked only for values that hold here.
 	Lookup func(ref v1alpha1.ValueSource) (string, error)
 }
@@ -180,13 +180,8 @@ func (in Input) output(ref variables.Reference) (string, error) {
 	if target == "" {
 		target = in.Target
 	}
-	want := ref.Step + "." + ref.Output
-	given := in.Outputs[target]
-	if text, ok := given[want]; ok {
-		return text, nil
-	}
-	for name, text := range given {
-		if strings.EqualFold(name, want) {
+	if in.Output != nil {
+		if text, given := in.Output(target, ref.Step+"."+ref.Output); given {
 			return text, nil
 		}
 	}

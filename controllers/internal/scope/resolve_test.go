@@ -63,7 +63,7 @@ func TestResolve(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	in.Outputs = map[string]map[string]string{"web-1": {"migrate.version": "$(db.password)"}}
+	in.Output = given(map[string]map[string]string{"web-1": {"migrate.version": "$(db.password)"}})
 	if got, err = Resolve(in); err != nil || got["schema"] != (Value{Text: "$(db.password)"}) {
 		t.Errorf("schema is %+v, %v; an output is taken as it is", got["schema"], err)
 	}
@@ -83,10 +83,10 @@ func TestResolveSaysWhatIsMissing(t *testing.T) {
 
 func TestExpand(t *testing.T) {
 	in := place(t, "production", "web-2", "web")
-	in.Outputs = map[string]map[string]string{
+	in.Output = given(map[string]map[string]string{
 		"web-2": {"install.package.directory": "/opt/web"},
 		"db-1":  {"migrate.version": "42"},
-	}
+	})
 	vars, err := Resolve(in)
 	if err != nil {
 		t.Fatal(err)
@@ -183,4 +183,16 @@ func FuzzValidate(f *testing.F) {
 			t.Fatalf("valid, but: %v", err)
 		}
 	})
+}
+
+// given are the outputs of steps, by target and name.
+func given(values map[string]map[string]string) func(target, name string) (string, bool) {
+	return func(target, name string) (string, bool) {
+		for other, value := range values[target] {
+			if strings.EqualFold(other, name) {
+				return value, true
+			}
+		}
+		return "", false
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/api/variables"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
 const (
@@ -53,17 +54,10 @@ func Validate(spec v1alpha1.ProjectSpec) []v1alpha1.Problem {
 }
 
 func (c *check) add(path, format string, args ...any) {
-	p := v1alpha1.Problem{Path: cut(path, maxPath), Message: cut(fmt.Sprintf(format, args...), maxMessage)}
+	p := v1alpha1.Problem{Path: text.Cut(text.Line(path), maxPath), Message: text.Cut(text.Clean(fmt.Sprintf(format, args...)), maxMessage)}
 	if !slices.Contains(c.problems, p) {
 		c.problems = append(c.problems, p)
 	}
-}
-
-func cut(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	return strings.ToValidUTF8(text[:n], "")
 }
 
 func (c *check) index() {

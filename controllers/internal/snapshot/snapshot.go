@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,14 +11,24 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
 // MaxSize is how large a frozen process may be, in bytes of JSON.
 const MaxSize = 512 << 10
+
+// Version of the content that Freeze writes, and the only one that Decode reads.
+const Version = 1
+
+// envelope is the content of the object.
+type envelope struct {
+	Version int                   `json:"version"`
+	Process *v1alpha1.ProjectSpec `json:"process"`
+}
+
+// ErrUnreadable is wrapped where an object's content is not one that this operator can read. Trying again does not help.
+var ErrUnreadable = errors.New("the snapshot cannot be read")
 
 // ErrTooLarge is returned by Freeze for a process above MaxSize.
 var ErrTooLarge = errors.New("the process is larger than 512 KiB: move long scripts into the package")
@@ -34,7 +43,7 @@ func Name(release, digest string) string {
 func Freeze(release *v1alpha1.Release, spec v1alpha1.ProjectSpec, digest string) (*appsv1.ControllerRevision, error) {
 	frozen := *spec.DeepCopy()
 	frozen.History = v1alpha1.ProjectHistory{}
-	content, err := json.Marshal(frozen)
+	content, err := json.Marshal(envelope{Version: Version, Process: &frozen})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the process: %w", err)
 	}
@@ -53,13 +62,24 @@ func Freeze(release *v1alpha1.Release, spec v1alpha1.ProjectSpec, digest string)
 	}, nil
 }
 
-// Decode reads the process out of the object.
+// Decode reads the process out of the object. The error wraps ErrUnreadable.
 func Decode(revision *appsv1.ControllerRevision) (*v1alpha1.ProjectSpec, error) {
-	var spec v1alpha1.ProjectSpec
-	if err := json.Unmarshal(revision.Data.Raw, &spec); err != nil {
-		return nil, fmt.Errorf("decoding ControllerRevision %s: %w", revision.Name, err)
+	var e envelope
+	const remedy = "delete the Release and create it again"
+	if len(revision.Data.Raw) > 2*MaxSize {
+		return nil, fmt.Errorf("%w: ControllerRevision %s has %d bytes; %s", ErrUnreadable, revision.Name, len(revision.Data.Raw), remedy)
 	}
-	return &spec, nil
+	err := json.Unmarshal(revision.Data.Raw, &e)
+	switch {
+	case err == nil && e.Version != Version:
+		return nil, fmt.Errorf("%w: ControllerRevision %s has version %d, and this operator knows version %d; run the operator that wrote it, or %s",
+			ErrUnreadable, revision.Name, e.Version, Version, remedy)
+	case err != nil:
+		return nil, fmt.Errorf("%w: ControllerRevision %s: %w; %s", ErrUnreadable, revision.Name, err, remedy)
+	case e.Process == nil:
+		return nil, fmt.Errorf("%w: ControllerRevision %s has no process; %s", ErrUnreadable, revision.Name, remedy)
+	}
+	return e.Process, nil
 }
 
 // Same tells whether two objects hold the same process.
@@ -73,20 +93,6 @@ func Same(a, b *appsv1.ControllerRevision) (bool, error) {
 		return false, err
 	}
 	return equality.Semantic.DeepEqual(left, right), nil
-}
-
-// Read finds the process that a release froze.
-func Read(ctx context.Context, c client.Reader, release *v1alpha1.Release) (*v1alpha1.ProjectSpec, error) {
-	return ReadNamed(ctx, c, release.Namespace, release.Status.Snapshot)
-}
-
-// ReadNamed finds a frozen process by the name of its object.
-func ReadNamed(ctx context.Context, c client.Reader, namespace, name string) (*v1alpha1.ProjectSpec, error) {
-	var revision appsv1.ControllerRevision
-	if err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &revision); err != nil {
-		return nil, fmt.Errorf("reading ControllerRevision %s: %w", name, err)
-	}
-	return Decode(&revision)
 }
 
 // Ready tells whether the release can be deployed: judged at its current generation and Ready.

@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -62,13 +63,28 @@ func IsConflict(err error) bool { return apierrors.IsConflict(err) }
 type Conditions struct {
 	List       *[]metav1.Condition
 	Generation int64
+	// Now is the time of what changes; the zero time means the present.
+	Now time.Time
 }
 
 // Set writes one condition. Its time changes only when its status does.
 func (c Conditions) Set(kind string, status metav1.ConditionStatus, reason, message string) {
-	meta.SetStatusCondition(c.List, metav1.Condition{
-		Type: kind, Status: status, Reason: reason, Message: cut(message), ObservedGeneration: c.Generation,
-	})
+	condition := metav1.Condition{Type: kind, Status: status, Reason: word(reason), Message: bounded(message, MaxMessage), ObservedGeneration: c.Generation}
+	if !c.Now.IsZero() {
+		condition.LastTransitionTime = metav1.NewTime(c.Now)
+	}
+	if is := meta.FindStatusCondition(*c.List, kind); is != nil && is.Status == status {
+		condition.LastTransitionTime = is.LastTransitionTime
+	}
+	meta.SetStatusCondition(c.List, condition)
+}
+
+// SetReason writes one condition whose time tells since when it has this reason at this generation; Absence reads it.
+func (c Conditions) SetReason(kind string, status metav1.ConditionStatus, reason, message string) {
+	if is := meta.FindStatusCondition(*c.List, kind); is != nil && (is.Reason != reason || is.ObservedGeneration != c.Generation) {
+		c.Remove(kind)
+	}
+	c.Set(kind, status, reason, message)
 }
 
 // Remove takes a condition away.
@@ -84,7 +100,7 @@ func (c Conditions) Ready(reason, message string) {
 // Reconciling says that it is not as wished yet and goes on by itself.
 func (c Conditions) Reconciling(reason, message string) {
 	c.Set(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
-	c.Set(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
+	c.SetReason(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
 	c.Remove(v1alpha1.ConditionStalled)
 }
 
@@ -100,11 +116,4 @@ func (c Conditions) NotReady(reason, message string) {
 	c.Set(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
 	c.Remove(v1alpha1.ConditionReconciling)
 	c.Remove(v1alpha1.ConditionStalled)
-}
-
-func cut(message string) string {
-	if len(message) <= MaxMessage {
-		return message
-	}
-	return message[:MaxMessage-len("…")] + "…"
 }

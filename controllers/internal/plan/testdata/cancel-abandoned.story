@@ -22,9 +22,9 @@ events:
 00:20    web-3 install is cancelled: the run was cancelled
 00:21  web-3 install: Cancelled
 00:30  ! web-2 is now Unavailable
-02:20    web-1 install: Abandoned (Abandoned): the run was cancelled, and it did not end within 2m0s of being cancelled: process 4711 on web-1 (10.0.0.1:10933)
-02:20    web-2 install: Lost (Lost): the run was cancelled; the machine stays away, and nobody can tell how it ended: process 4711 on web-2 (10.0.0.1:10933)
-02:20  run Abandoned (Abandoned): the run was cancelled, but something may still be running: install, process 4711 on web-1 (10.0.0.1:10933); install, process 4711 on web-2 (10.0.0.1:10933); of 3 targets 2 failed, 1 left out or not finished
+02:20    web-1 install: Abandoned (Abandoned): the run was cancelled, and it did not end within 2m0s of being cancelled: web-1 (10.0.0.1:10933)
+02:20    web-2 install: Lost (Lost): the run was cancelled; the machine cannot be reached, so the result is not known: web-2 (10.0.0.1:10933)
+02:20  run Abandoned (Abandoned): the run was cancelled, but something may still be running: install, web-1 (10.0.0.1:10933); install, web-2 (10.0.0.1:10933); of 3 targets 2 failed, 1 left out or not finished
 
 progress 3/3, targets: {Total:3 Pending:0 Running:0 Succeeded:0 Failed:2 Skipped:1 Unreached:0}
 step   install        Failed    0/3

@@ -1,4 +1,4 @@
-# A target that is deleted has no roles any more; it ends as deleted all the same, before its turn and in flight.
+# A target that is deleted has no roles any more; it ends as deleted all the same, at its turn and in flight.
 targets: [web-1 web, web-2 web, web-3 web]
 steps:
 - {name: install, roles: [web], window: 1, run: {shell: Bash, script: ./install}}
@@ -12,14 +12,15 @@ events:
 00:05  ! web-1 is now Deleted
 00:05  ! web-3 has the roles "" now
 00:05  ! web-3 is now Deleted
-00:05    web-1 install: Cancelled (TargetDeleted): the target was deleted, or made again while install ran; what it does is no longer followed: process 4711 on web-1 (10.0.0.1:10933)
+00:05    web-1 install: Cancelled (TargetDeleted): the target was deleted, or made again, while install ran; what it does is no longer followed: web-1 (10.0.0.1:10933)
 00:05    web-2 begins install (1 of 1 in flight)
 00:05    (install completes web-2)
 00:15  web-2 install: Succeeded
+00:15    web-3 install: Skipped (TargetDeleted): the target was deleted, or made again
 00:15  run Succeeded (Succeeded): all steps ended well on 1 of 3 targets; deleted meanwhile: web-1, web-3
 
 progress 2/3, targets: {Total:3 Pending:0 Running:0 Succeeded:1 Failed:0 Skipped:2 Unreached:0}
-step   install        Succeeded 1/2
+step   install        Succeeded 1/3
 target web-1          Cancelled TargetDeleted
 target web-2          Succeeded
 target web-3          Skipped   TargetDeleted

@@ -14,10 +14,10 @@ events:
 00:10    web-1 begins web/undrain (1 of 1 in flight)
 00:10    (web/undrain completes web-1)
 00:15  ! web-1 is now Deleted
-00:15    web-1 web/undrain: Cancelled (TargetDeleted): the target was deleted, or made again while web/undrain ran; what it does is no longer followed: process 4711 on web-1 (10.0.0.1:10933)
+00:15    web-1 web/undrain: Cancelled (TargetDeleted): the target was deleted, or made again, while web/undrain ran; what it does is no longer followed: web-1 (10.0.0.1:10933)
 00:15    web-2 begins web/drain (1 of 1 in flight)
 00:16  ! web-2 is now Changed
-00:16    web-2 web/drain: Cancelled (TargetChanged): the target was given another thumbprint while web/drain ran; what it does is no longer followed: process 4711 on web-2 (10.0.0.1:10933)
+00:16    web-2 web/drain: Cancelled (TargetChanged): the target was given another thumbprint, while web/drain ran; what it does is no longer followed: web-2 (10.0.0.1:10933)
 00:16    web-3 begins web/drain (1 of 1 in flight)
 00:26  web-3 web/drain: Succeeded
 00:26    web-3 begins web/undrain (1 of 1 in flight)

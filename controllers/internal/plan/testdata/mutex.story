@@ -7,7 +7,8 @@ actions:
 -- story --
 00:00    web-1 begins install
 00:00    (install completes web-1)
-02:30    web-1 install is cancelled: it was not seen to begin and end within twice 1m0s
+00:00  ? Waiting (MachineBusy): install waits on web-1: another script runs there
+02:30    web-1 install is cancelled: no start was reported within 2m0s
 02:31  web-1 install: Cancelled
 02:31  run Failed (Failed): install failed on web-1: it was cancelled as it took too long; of 1 target 1 failed
 

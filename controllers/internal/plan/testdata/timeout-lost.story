@@ -11,8 +11,8 @@ events:
 00:00    (install completes web-1)
 00:30  ! web-1 is now Unavailable
 01:30    web-1 install is cancelled: it took longer than 1m0s
-03:30    web-1 install: Lost (Lost): it took longer than 1m0s; the machine stays away, and nobody can tell how it ended: process 4711 on web-1 (10.0.0.1:10933)
-03:30  run Failed (Failed): install failed on web-1: it took longer than 1m0s; the machine stays away, and nobody can tell how it ended: process 4711 on web-1 (10.0.0.1:10933); of 1 target 1 failed
+03:30    web-1 install: Lost (Lost): it took longer than 1m0s; the machine cannot be reached, so the result is not known: web-1 (10.0.0.1:10933)
+03:30  run Failed (Failed): install failed on web-1: it took longer than 1m0s; the machine cannot be reached, so the result is not known: web-1 (10.0.0.1:10933); of 1 target 1 failed
 
 progress 1/1, targets: {Total:1 Pending:0 Running:0 Succeeded:0 Failed:1 Skipped:0 Unreached:0}
 step   install        Failed    0/1

@@ -7,6 +7,7 @@ actions:
 -- story --
 00:00    web-1 begins install (1 of 1 in flight)
 00:00    (install completes web-1)
+00:00  ? Waiting (MachineBusy): install waits on web-1: another script runs there
 01:50    web-1 install is cancelled: it took longer than 1m0s
 01:51  web-1 install: Cancelled
 01:51  run Failed (Failed): install failed on web-1: it was cancelled as it took too long; of 2 targets 1 failed, 1 not begun or not reached

@@ -3,15 +3,17 @@ targets: [web-1, web-2]
 steps:
 - {name: install, run: {shell: Bash, script: ./install}}
 actions:
-  "*": {unsent: ConnectTimedOut}
+  "*": {unreached: ConnectTimedOut}
 -- story --
 00:00    web-1 begins install
 00:00    web-2 begins install
 00:00    (install completes web-1)
 00:00    (install completes web-2)
+00:00  ? Waiting (ConnectTimedOut): install waits on web-1: nothing listens there
+00:00  ? Waiting (ConnectTimedOut): install waits on web-2: nothing listens there
 01:00  web-1 install: Skipped (Unavailable): the target could not be reached within 1m0s: ConnectTimedOut: nothing listens there
 01:00  web-2 install: Skipped (Unavailable): the target could not be reached within 1m0s: ConnectTimedOut: nothing listens there
-01:00  run Succeeded (Unavailable): nothing was deployed: 2 targets could not be reached or are cordoned; they are deployed to when they are back
+01:00  run Succeeded (Unavailable): nothing was deployed: 2 targets could not be reached; they are deployed to when they are back
 
 progress 0/2, targets: {Total:2 Pending:0 Running:0 Succeeded:0 Failed:0 Skipped:0 Unreached:2}
 step   install        Skipped   0/2

@@ -7,7 +7,7 @@ steps:
   - {name: install, deploy: {package: web}}
   - {name: undrain, condition: Always, run: {shell: Bash, script: ./undrain}}
 actions:
-  web-1 web/install: {unsent: ConnectionRefused}
+  web-1 web/install: {unreached: ConnectionRefused}
 events:
 - {at: 5s, set: web-1=Unavailable}
 - {at: 65s, set: web-1=Available}
@@ -16,6 +16,7 @@ events:
 00:05  ! web-1 is now Unavailable
 00:10  web-1 web/reboot: Succeeded
 00:10    web-1 begins web/install (1 of 1 in flight)
+00:10  ? Waiting (ConnectionRefused): web/install waits on web-1: nothing listens there
 01:05  ! web-1 is now Available
 01:10  web-1 web/install: Failed (Unavailable): the target could not be reached within 1m0s: ConnectionRefused: nothing listens there (the run had begun on it)
 01:10    web-1 begins web/undrain (1 of 1 in flight)

@@ -5,7 +5,7 @@ steps:
 - {name: install, run: {shell: Bash, script: ./install}}
 - {name: tell, run: {shell: Bash, script: ./tell}}
 actions:
-  web-3 install: {unsent: ConnectionRefused}
+  web-3 install: {unreached: ConnectionRefused}
 events:
 - {at: 0s, set: web-2=Unavailable}
 - {at: 15s, set: web-2=Available}
@@ -14,7 +14,9 @@ events:
 00:00    web-1 begins install
 00:00    web-2 install: Skipped (Unavailable): the target cannot be reached
 00:00    web-3 begins install
+00:00  ? Running (ConnectionRefused): install waits on web-3: nothing listens there
 00:10  web-1 install: Succeeded
+00:10  ? Waiting (ConnectionRefused): install waits on web-3: nothing listens there
 00:15  ! web-2 is now Available
 01:00  web-3 install: Skipped (Unavailable): the target could not be reached within 1m0s: ConnectionRefused: nothing listens there
 01:00    web-1 begins tell

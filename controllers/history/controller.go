@@ -1,0 +1,131 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
+)
+
+// defaultRuns is how many finished runs are kept where there is no project to say.
+const defaultRuns = 20
+
+// Place is a project in an environment, whose runs make one history.
+type Place struct {
+	// Namespace of both.
+	Namespace string
+	// Project and Environment by name.
+	Project, Environment v1alpha1.ObjectName
+}
+
+// placeOf is the history that a run belongs to.
+func placeOf(run *v1alpha1.DeploymentRun) Place {
+	return Place{Namespace: run.Namespace, Project: run.Spec.Project, Environment: run.Spec.Environment}
+}
+
+// Reconciler prunes histories.
+type Reconciler struct {
+	// Client reads through the cache and deletes.
+	Client client.Client
+}
+
+// New makes a Reconciler for the manager.
+func New(mgr ctrl.Manager) *Reconciler { return &Reconciler{Client: mgr.GetClient()} }
+
+// +kubebuilder:rbac:groups=mantle.dev,resources=deploymentruns,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups=mantle.dev,resources=projects,verbs=get;list;watch
+
+// Reconcile deletes what is beyond the history of one project in one environment.
+func (r *Reconciler) Reconcile(ctx context.Context, at Place) (ctrl.Result, error) {
+	keep := defaultRuns
+	project, err := optional.Get(ctx, r.Client, at.Namespace, string(at.Project), &v1alpha1.Project{})
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("reading project: %w", err)
+	}
+	if project != nil && project.Spec.History.Runs > 0 {
+		keep = int(project.Spec.History.Runs)
+	}
+	var runs v1alpha1.DeploymentRunList
+	if err := r.Client.List(ctx, &runs, client.InNamespace(at.Namespace)); err != nil {
+		return ctrl.Result{}, fmt.Errorf("listing runs: %w", err)
+	}
+	for _, old := range expendable(runs.Items, at, keep) {
+		if err := r.Client.Delete(ctx, &old, client.Preconditions{UID: &old.UID}); client.IgnoreNotFound(err) != nil {
+			return ctrl.Result{}, fmt.Errorf("deleting run %s: %w", old.Name, err)
+		}
+		ctrl.LoggerFrom(ctx).Info("deleted an old run", "namespace", old.Namespace, "run", old.Name)
+	}
+	return ctrl.Result{}, nil
+}
+
+// expendable are the finished runs beyond the newest keep ones; it is pure.
+func expendable(runs []v1alpha1.DeploymentRun, at Place, keep int) []v1alpha1.DeploymentRun {
+	var finished []v1alpha1.DeploymentRun
+	for _, run := range runs {
+		if placeOf(&run) == at && run.Status.Phase.IsTerminal() && run.DeletionTimestamp.IsZero() {
+			finished = append(finished, run)
+		}
+	}
+	slices.SortFunc(finished, func(a, b v1alpha1.DeploymentRun) int { return desired.Compare(&b, &a) })
+	newest, rolledOut := sets.New[types.UID](), sets.New[types.UID]()
+	var old []v1alpha1.DeploymentRun
+	for i, run := range finished {
+		protected := false
+		if owner := metav1.GetControllerOf(&run); owner != nil {
+			protected = !newest.Has(owner.UID)
+			newest.Insert(owner.UID)
+			if run.Status.Phase == v1alpha1.RunSucceeded && run.Spec.Purpose != v1alpha1.PurposeConvergence && !rolledOut.Has(owner.UID) {
+				protected = true
+				rolledOut.Insert(owner.UID)
+			}
+		}
+		if i >= keep && !protected {
+			old = append(old, run)
+		}
+	}
+	return old
+}
+
+// ended lets those runs through that have just ended, and those that had ended when the operator started.
+func ended() predicate.Predicate {
+	over := func(o client.Object) bool {
+		run, ok := o.(*v1alpha1.DeploymentRun)
+		return ok && run.Status.Phase.IsTerminal()
+	}
+	return predicate.Funcs{
+		CreateFunc:  func(e event.CreateEvent) bool { return over(e.Object) },
+		UpdateFunc:  func(e event.UpdateEvent) bool { return over(e.ObjectNew) && !over(e.ObjectOld) },
+		DeleteFunc:  func(event.DeleteEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+}
+
+// SetupWithManager watches the ends of runs.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	place := func(_ context.Context, o client.Object) []Place {
+		if run, ok := o.(*v1alpha1.DeploymentRun); ok {
+			return []Place{placeOf(run)}
+		}
+		return nil
+	}
+	err := builder.TypedControllerManagedBy[Place](mgr).Named("history").
+		Watches(&v1alpha1.DeploymentRun{}, handler.TypedEnqueueRequestsFromMapFunc(place), builder.WithPredicates(ended())).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("setting up the history controller: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package compose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+const (
+	// fresh is how long a Secret or ConfigMap that was read serves other actions of the run.
+	fresh = 5 * time.Second
+	// readTimeout bounds reading one object.
+	readTimeout = 30 * time.Second
+	// maxValues is how many objects of a run are kept at once.
+	maxValues = 512
+)
+
+// values reads the Secrets and ConfigMaps of one run past the cache. It is safe for concurrent use.
+type values struct {
+	reader    client.Reader
+	namespace string
+	now       func() time.Time
+	reads     singleflight.Group
+
+	mu    sync.Mutex
+	known map[string]known
+}
+
+// known are the keys of an object, and when it was read.
+type known struct {
+	data map[string]string
+	at   time.Time
+}
+
+func newValues(reader client.Reader, namespace string, now func() time.Time) *values {
+	return &values{reader: reader, namespace: namespace, now: now, known: map[string]known{}}
+}
+
+// unread is the error of an API server that did not answer: it says nothing about the object.
+type unread struct{ error }
+
+func (e *unread) Unwrap() error { return e.error }
+
+// value gives one key. An error that is not an *unread is an answer: the object or the key is not there, or the operator
+// may not read it.
+func (v *values) value(ctx context.Context, from v1alpha1.ValueSource) (string, error) {
+	kind, selector := "ConfigMap", from.ConfigMapKeyRef
+	if from.SecretKeyRef != nil {
+		kind, selector = "Secret", from.SecretKeyRef
+	}
+	if selector == nil {
+		return "", errors.New("it has neither secretKeyRef nor configMapKeyRef")
+	}
+	data, err := v.object(ctx, kind, selector.Name)
+	if err != nil {
+		return "", fmt.Errorf("reading %s %s: %w", kind, selector.Name, err)
+	}
+	value, found := data[selector.Key]
+	if !found {
+		return "", fmt.Errorf("%s %s has no key %s", kind, selector.Name, selector.Key)
+	}
+	return value, nil
+}
+
+// object gives the keys of an object, read once for all who ask within a few seconds.
+func (v *values) object(ctx context.Context, kind, name string) (map[string]string, error) {
+	key := kind + "/" + name
+	if data, found := v.recent(key); found {
+		return data, nil
+	}
+	answer := v.reads.DoChan(key, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+		defer cancel()
+		data, err := v.read(ctx, kind, name)
+		if err == nil {
+			v.keep(key, data)
+		}
+		return data, err
+	})
+	select {
+	case <-ctx.Done():
+		return nil, &unread{ctx.Err()}
+	case r := <-answer:
+		data, _ := r.Val.(map[string]string)
+		return data, r.Err
+	}
+}
+
+func (v *values) recent(key string) (map[string]string, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	k, found := v.known[key]
+	return k.data, found && v.now().Sub(k.at) < fresh
+}
+
+// keep notes an object and forgets those that are too old to serve.
+func (v *values) keep(key string, data map[string]string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now := v.now()
+	for name, k := range v.known {
+		if now.Sub(k.at) >= fresh {
+			delete(v.known, name)
+		}
+	}
+	if len(v.known) < maxValues {
+		v.known[key] = known{data: data, at: now}
+	}
+}
+
+func (v *values) read(ctx context.Context, kind, name string) (map[string]string, error) {
+	key := client.ObjectKey{Namespace: v.namespace, Name: name}
+	if kind == "ConfigMap" {
+		var config corev1.ConfigMap
+		err := v.reader.Get(ctx, key, &config)
+		return config.Data, asAnswer(err)
+	}
+	var secret corev1.Secret
+	if err := v.reader.Get(ctx, key, &secret); err != nil {
+		return nil, asAnswer(err)
+	}
+	data := make(map[string]string, len(secret.Data))
+	for k, value := range secret.Data {
+		data[k] = string(value)
+	}
+	return data, nil
+}
+
+// asAnswer tells errors that say something about the object from those that may pass.
+func asAnswer(err error) error {
+	if err == nil || apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return err
+	}
+	return &unread{err}
+}

@@ -1,0 +1,160 @@
+package desired
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// MaxInstalled is how many pairs of project and environment a target's status holds.
+const MaxInstalled = 32
+
+// Installed is the target's row for the project in the environment, or nil.
+func Installed(t *v1alpha1.DeploymentTarget, project, environment v1alpha1.ObjectName) *v1alpha1.InstalledRelease {
+	for i := range t.Status.Installed {
+		row := &t.Status.Installed[i]
+		if row.Project == string(project) && row.Environment == string(environment) {
+			return row
+		}
+	}
+	return nil
+}
+
+// UpToDate tells whether the target has the snapshot: only a deployment that succeeded counts, and only if every step that
+// addresses the target now was a part of it. A row that does not tell its steps, as one that was read from the machine's
+// own journal, counts as one of all steps.
+func UpToDate(t *v1alpha1.DeploymentTarget, project, environment v1alpha1.ObjectName, snapshot string, steps []v1alpha1.Step) bool {
+	row := Installed(t, project, environment)
+	if row == nil || row.Phase != v1alpha1.InstalledSucceeded || row.Snapshot != snapshot {
+		return false
+	}
+	if len(row.Steps) == 0 {
+		return true
+	}
+	return !slices.ContainsFunc(steps, func(s v1alpha1.Step) bool {
+		return addresses(s, t) && !slices.Contains(row.Steps, string(s.Name))
+	})
+}
+
+// Full tells whether the target takes no further pair of project and environment, and does not have this one.
+func Full(t *v1alpha1.DeploymentTarget, project, environment v1alpha1.ObjectName) bool {
+	return len(t.Status.Installed) >= MaxInstalled && Installed(t, project, environment) == nil
+}
+
+// Outcome is what status.installed of a target of the run's fixed set says of the run; empty where it says nothing, and
+// what was there before stays. The result is nil where the slice has no row for the target.
+//
+// A run speaks of every target that something was sent to. A run that succeeded speaks of the others, too: whatever it has
+// judged is not outdated after it. A run that did not succeed says nothing of a machine that was not touched.
+func Outcome(run *v1alpha1.DeploymentRun, target v1alpha1.SliceTarget, result *v1alpha1.TargetResult) v1alpha1.InstalledPhase {
+	switch {
+	case result != nil && result.Begun():
+		if !run.Status.Phase.IsTerminal() && !result.Phase.IsTerminal() {
+			return ""
+		}
+		return touched(result.Phase)
+	case run.Status.Phase != v1alpha1.RunSucceeded:
+		return ""
+	case result != nil:
+		return untouched(result)
+	case len(target.Steps) > 0:
+		return v1alpha1.InstalledSucceeded // none of its steps had anything to do
+	default:
+		return ""
+	}
+}
+
+// touched is the outcome on a target that something was sent to.
+func touched(phase v1alpha1.StepPhase) v1alpha1.InstalledPhase {
+	switch {
+	case phase == v1alpha1.StepSucceeded:
+		return v1alpha1.InstalledSucceeded
+	case phase.Bad():
+		return v1alpha1.InstalledFailed
+	default:
+		return v1alpha1.InstalledIncomplete
+	}
+}
+
+// untouched is the outcome, in a run that succeeded, on a target that nothing was sent to.
+func untouched(result *v1alpha1.TargetResult) v1alpha1.InstalledPhase {
+	var outcome v1alpha1.InstalledPhase // without a step, only a success says something
+	if len(result.Steps) > 0 || result.Phase == v1alpha1.StepSucceeded {
+		outcome = v1alpha1.InstalledSucceeded
+	}
+	for _, s := range result.Steps {
+		switch {
+		case s.Phase.Bad():
+			return v1alpha1.InstalledFailed
+		case s.Phase != v1alpha1.StepSkipped && s.Phase != v1alpha1.StepSucceeded, missed.Has(s.Reason):
+			outcome = ""
+		}
+	}
+	if result.Phase.Bad() {
+		return v1alpha1.InstalledFailed
+	}
+	if missed.Has(result.Reason) {
+		return ""
+	}
+	return outcome
+}
+
+// missed are the reasons of a skipped action that was due all the same.
+var missed = sets.New(v1alpha1.ReasonUnavailable, v1alpha1.ReasonCordoned, v1alpha1.ReasonTargetDeleted, //nolint:gochecknoglobals // a constant set
+	v1alpha1.ReasonTargetChanged, v1alpha1.ReasonStopped)
+
+// Expected are the targets, by UID, whose status will speak of the run (Expected), and those in its slices of which it
+// will not, although they have a row (passed).
+func Expected(run *v1alpha1.DeploymentRun, filled []v1alpha1.DeploymentRunSlice, targets []v1alpha1.DeploymentTarget) (expected, passed sets.Set[types.UID]) {
+	expected, passed = sets.New[types.UID](), sets.New[types.UID]()
+	Each(filled, targets, func(t v1alpha1.SliceTarget, result *v1alpha1.TargetResult) {
+		switch {
+		case Outcome(run, t, result) != "":
+			expected.Insert(t.UID)
+		case result != nil:
+			passed.Insert(t.UID)
+		}
+	})
+	return expected, passed
+}
+
+// Each sees the targets in the slices with their results, nil where there is none. A target that is another machine by now
+// is left out: the run says nothing of it.
+func Each(filled []v1alpha1.DeploymentRunSlice, targets []v1alpha1.DeploymentTarget, see func(v1alpha1.SliceTarget, *v1alpha1.TargetResult)) {
+	pins := make(map[types.UID]string, len(targets))
+	for i := range targets {
+		pins[targets[i].UID] = targets[i].Spec.Thumbprint
+	}
+	for i := range filled {
+		results := make(map[string]*v1alpha1.TargetResult, len(filled[i].Status.Results))
+		for j := range filled[i].Status.Results {
+			results[filled[i].Status.Results[j].Target] = &filled[i].Status.Results[j]
+		}
+		for _, t := range filled[i].Spec.Targets {
+			if pin, known := pins[t.UID]; known && pin == t.Thumbprint {
+				see(t, results[t.Name])
+			}
+		}
+	}
+}
+
+// Shows tells whether a target's row speaks of the run or of a newer one. Other runs that are older help where times,
+// which have seconds, do not tell. A full target will never have a row, so there is nothing to wait for.
+func Shows(t *v1alpha1.DeploymentTarget, run *v1alpha1.DeploymentRun, older []v1alpha1.DeploymentRun) bool {
+	row := Installed(t, run.Spec.Project, run.Spec.Environment)
+	if row == nil {
+		return Full(t, run.Spec.Project, run.Spec.Environment)
+	}
+	if row.RunUID == run.UID {
+		return true
+	}
+	for i := range older {
+		if older[i].UID == row.RunUID {
+			return false
+		}
+	}
+	return row.Time != nil && run.Status.StartTime != nil && !row.Time.Before(run.Status.StartTime)
+}

@@ -1,0 +1,97 @@
+package dispatch
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/tentacle"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// action is one that was dispatched.
+type action struct {
+	Action
+	// ctx ends when nobody wants the action any more, or this process ends.
+	ctx  context.Context
+	stop context.CancelFunc
+	// cancelled and gaveUp end when the owner decides so; moved has one when it relocates.
+	cancelled, gaveUp context.Context
+	cancel, giveUp    context.CancelFunc
+	moved             chan struct{}
+
+	holding sync.Mutex
+	// letGo ends the question that the machine holds; nil if it holds none.
+	letGo context.CancelFunc
+
+	// What follows is guarded by the Dispatcher's lock.
+
+	report Report
+	// told is the report that the owner was told of last.
+	told Report
+	// known is the ticket by which the machine knows the script, if it does, and last the number of its last entry.
+	known tentacle.ScriptTicket
+	last  int64
+}
+
+func newAction(ctx context.Context, a Action) *action {
+	act := &action{Action: a, moved: make(chan struct{}, 1),
+		report: Report{Ticket: a.Ticket, Target: a.Target, Step: a.Step, Phase: v1alpha1.StepRunning, Sent: a.Resume}}
+	act.told = act.report
+	act.ctx, act.stop = context.WithCancel(ctx)
+	act.cancelled, act.cancel = context.WithCancel(act.ctx)
+	act.gaveUp, act.giveUp = context.WithCancel(act.ctx)
+	return act
+}
+
+func (a *action) relocate() {
+	select {
+	case a.moved <- struct{}{}:
+	default:
+	}
+	a.holding.Lock()
+	defer a.holding.Unlock()
+	if a.letGo != nil {
+		a.letGo()
+	}
+}
+
+// held is a context for a question that the machine may hold. A relocation ends it, and a cancel if that is asked for.
+func (a *action) held(ctx context.Context, cancelToo bool) (context.Context, context.CancelFunc) {
+	ctx, letGo := context.WithCancel(ctx)
+	a.holding.Lock()
+	a.letGo = letGo
+	if len(a.moved) > 0 {
+		letGo() // it moved since it was located
+	}
+	a.holding.Unlock()
+	ignore := func() bool { return true }
+	if cancelToo {
+		ignore = context.AfterFunc(a.cancelled, letGo)
+	}
+	return ctx, func() {
+		ignore()
+		a.holding.Lock()
+		a.letGo = nil
+		a.holding.Unlock()
+		letGo()
+	}
+}
+
+// differs tells whether the owner is to be told of a change.
+func (r *Report) differs(before Report) bool {
+	return r.Phase != before.Phase || r.Sent != before.Sent || r.Reason != before.Reason || r.Message != before.Message || !r.Begun.Equal(before.Begun)
+}
+
+// maxPids bounds Report.Pids, and maxSeconds how long a step may say that it took.
+const (
+	maxPids    = 20
+	maxSeconds = float64(14 * 24 * time.Hour / time.Second)
+)
+
+// tidy holds a report to what may be shown and stored: much of it is what a machine said.
+func (r *Report) tidy() {
+	r.Reason, r.Message = words(r.Reason), words(r.Message)
+	r.Pids = r.Pids[:min(len(r.Pids), maxPids)]
+	r.Seconds = min(max(r.Seconds, 0), maxSeconds)
+}

@@ -1,0 +1,272 @@
+package dispatch
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/api/tentacle"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
+	"github.com/mantledeploy/mantle/controllers/internal/turns"
+)
+
+// Config of a Dispatcher. The zero value of every number is its default.
+type Config struct {
+	// Sessions reach the machines.
+	Sessions *session.Pool
+	// MaxPrepare is how many actions are prepared at once (64), MaxPrepareNamespace how many of one namespace (16).
+	MaxPrepare, MaxPrepareNamespace int
+	// PreparePause is the first pause before an action that is not ready is prepared again (2 s, doubling to 30 s).
+	PreparePause time.Duration
+	// RetryPause is the first pause between tries to reach a machine (1 s, doubling to 10 s).
+	RetryPause time.Duration
+	// CancelPause is the first pause between two CancelScript (0.5 s, doubling to 15 s).
+	CancelPause time.Duration
+	// CompleteAfter is how long after its result was written a ticket is completed on a machine that keeps no
+	// tombstones (30 s): two lease durations, so that no leader of before can start it again.
+	CompleteAfter time.Duration
+	// Fence is asked before anything is prepared, started, cancelled or completed. An error means that this process no
+	// longer leads: the action stops without a report.
+	Fence func() error
+	// Notify is told when the report of an action changes; it must not block.
+	Notify func(Owner)
+	Logger *slog.Logger
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.MaxPrepare, 64)
+	setDefault(&c.MaxPrepareNamespace, 16)
+	setDefault(&c.PreparePause, 2*time.Second)
+	setDefault(&c.RetryPause, time.Second)
+	setDefault(&c.CancelPause, 500*time.Millisecond)
+	setDefault(&c.CompleteAfter, 30*time.Second)
+	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
+	if c.Fence == nil {
+		c.Fence = func() error { return nil }
+	}
+	if c.Notify == nil {
+		c.Notify = func(Owner) {}
+	}
+	return c
+}
+
+// Dispatcher carries out actions. It is safe for concurrent use, and no method waits for a machine.
+type Dispatcher struct {
+	config   Config
+	root     context.Context
+	stopAll  context.CancelFunc
+	running  sync.WaitGroup
+	prepares *turns.Gate
+
+	mu      sync.Mutex
+	stopped bool
+	actions map[string]*action
+	// owners has the tickets of each run, and whether their reports changed since the last Drain.
+	owners map[types.UID]map[string]bool
+}
+
+// New makes a Dispatcher. Nothing runs until it is asked.
+func New(config Config) *Dispatcher {
+	config = config.withDefaults()
+	ctx, stop := context.WithCancel(config.Sessions.Context()) // without sessions nothing can be said of an action
+	return &Dispatcher{config: config, root: ctx, stopAll: stop, prepares: turns.NewGate(config.MaxPrepare, config.MaxPrepareNamespace),
+		actions: map[string]*action{}, owners: map[types.UID]map[string]bool{}}
+}
+
+// closeTime is how long Close waits for the goroutines of actions; the scripts go on.
+const closeTime = 5 * time.Second
+
+// Start waits until the context ends, then lets go of every action without ending a script. It is a manager's Runnable.
+func (d *Dispatcher) Start(ctx context.Context) error {
+	<-ctx.Done()
+	d.Close()
+	return nil
+}
+
+// Close lets go of every action without ending a script. It says nothing about them: the next process asks the machines.
+func (d *Dispatcher) Close() {
+	d.mu.Lock()
+	d.stopped = true
+	d.mu.Unlock()
+	d.stopAll()
+	done := make(chan struct{})
+	go func() {
+		d.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(closeTime):
+	}
+}
+
+// Dispatch begins an action and returns at once. The same ticket twice is one action; its report is drained once more, as
+// who dispatches it again may not know it any more.
+func (d *Dispatcher) Dispatch(a Action) {
+	if d.begin(a) {
+		d.config.Notify(a.Owner)
+	}
+}
+
+// begin tells whether the action was there already.
+func (d *Dispatcher) begin(a Action) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped {
+		return false
+	}
+	if d.actions[a.Ticket] != nil {
+		d.owners[a.Owner.UID][a.Ticket] = true
+		return true
+	}
+	act := newAction(d.root, a)
+	d.actions[a.Ticket] = act
+	if d.owners[a.Owner.UID] == nil {
+		d.owners[a.Owner.UID] = map[string]bool{}
+	}
+	d.owners[a.Owner.UID][a.Ticket] = false
+	d.running.Go(func() { d.carryOut(act) })
+	return false
+}
+
+// Cancel asks the machine to end the action's script, and keeps asking until it has. What was not sent is not sent.
+func (d *Dispatcher) Cancel(ticket string) {
+	if act := d.lookup(ticket); act != nil {
+		act.cancel()
+	}
+}
+
+// GiveUp ends an action as Failed with what it waits for, unless it was sent or may have been.
+func (d *Dispatcher) GiveUp(ticket string) {
+	if act := d.lookup(ticket); act != nil {
+		act.giveUp()
+	}
+}
+
+// Relocate says that the target has another address: a held question is let go, and Locate is asked again.
+func (d *Dispatcher) Relocate(ticket string) {
+	if act := d.lookup(ticket); act != nil {
+		act.relocate()
+	}
+}
+
+func (d *Dispatcher) lookup(ticket string) *action {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.actions[ticket]
+}
+
+// Drain gives the reports of a run's actions that changed since the last Drain, by ticket.
+func (d *Dispatcher) Drain(owner types.UID) []Report {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var reports []Report
+	for ticket, changed := range d.owners[owner] {
+		if changed {
+			reports = append(reports, d.actions[ticket].report)
+			d.owners[owner][ticket] = false
+		}
+	}
+	slices.SortFunc(reports, func(a, b Report) int { return cmp.Compare(a.Ticket, b.Ticket) })
+	return reports
+}
+
+// Acknowledge says that the result of an action is written: the Dispatcher forgets it, and the machine is told that it
+// may. That goes on in the background, also for an action that this process does not know.
+func (d *Dispatcher) Acknowledge(owner types.UID, m session.Machine, ticket string) {
+	c := session.Completion{Machine: m, Owner: owner, Ticket: tentacle.ScriptTicket{TaskID: ticket}, Due: time.Now().Add(d.config.CompleteAfter), Fence: d.config.Fence}
+	d.mu.Lock()
+	act := d.actions[ticket]
+	untouched := false
+	if act != nil {
+		c.Known, c.Last = act.known, act.last
+		untouched = act.report.Ended() && !act.report.Sent && act.known.TaskID == ""
+		d.remove(act)
+	}
+	d.mu.Unlock()
+	if !untouched {
+		d.config.Sessions.Complete(c)
+	}
+}
+
+// Drop ends an action whose result nobody wants any more: what was not sent is not sent, and the machine is not asked.
+func (d *Dispatcher) Drop(ticket string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if act := d.actions[ticket]; act != nil {
+		d.remove(act)
+	}
+}
+
+// Forget drops all actions of a run that is gone, and what its machines were still to be told. A run that has ended needs
+// no Forget: its actions are gone with Acknowledge and Drop.
+func (d *Dispatcher) Forget(owner types.UID) {
+	d.mu.Lock()
+	for ticket := range d.owners[owner] {
+		d.remove(d.actions[ticket])
+	}
+	d.mu.Unlock()
+	d.config.Sessions.DropCompletions(owner)
+}
+
+// remove ends the goroutine of an action and keeps nothing of it. The lock is held.
+func (d *Dispatcher) remove(act *action) {
+	act.stop()
+	delete(d.actions, act.Ticket)
+	delete(d.owners[act.Owner.UID], act.Ticket)
+	if len(d.owners[act.Owner.UID]) == 0 {
+		delete(d.owners, act.Owner.UID)
+	}
+}
+
+// Len tells how many actions there are.
+func (d *Dispatcher) Len() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.actions)
+}
+
+// tell changes the report of an action, and notifies its owner if that makes a difference to it.
+func (d *Dispatcher) tell(act *action, change func(*Report)) {
+	d.mu.Lock()
+	change(&act.report)
+	act.report.tidy()
+	news := d.note(act)
+	d.mu.Unlock()
+	if news {
+		d.config.Notify(act.Owner)
+	}
+}
+
+// announce tells the owner of an action that is still being prepared. One that is prepared at once is not announced.
+func (d *Dispatcher) announce(act *action) {
+	d.mu.Lock()
+	news := act.report.Reason == v1alpha1.ReasonPreparing && d.note(act)
+	d.mu.Unlock()
+	if news {
+		d.config.Notify(act.Owner)
+	}
+}
+
+// note marks an action whose report is another than its owner knows. The lock is held.
+func (d *Dispatcher) note(act *action) bool {
+	if d.actions[act.Ticket] != act || !act.report.differs(act.told) {
+		return false
+	}
+	act.told = act.report
+	d.owners[act.Owner.UID][act.Ticket] = true
+	return true
+}

@@ -1,0 +1,188 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/tentacle"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
+)
+
+const (
+	// cancelTime bounds one CancelScript.
+	cancelTime = 30 * time.Second
+	// confirmTries bounds how often the last lines are asked for.
+	confirmTries = 10
+)
+
+// find asks the machine about a script that may have been started, until it answers.
+func (r *runner) find(ctx context.Context) stage {
+	again := session.Doubling(r.config.RetryPause, longestRetry)
+	r.prepared = nil
+	for failures := 1; ; failures++ {
+		found, interrupted, err := r.ask(ctx)
+		switch {
+		case r.abandoned():
+			return over
+		case err == nil:
+			return r.found(found)
+		case ctx.Err() != nil:
+			return r.lost("the machine did not answer: " + why(err))
+		case interrupted:
+			continue
+		}
+		r.unanswered(err, failures)
+		r.rest(ctx, again.Step())
+	}
+}
+
+// ask asks once whether the machine knows the script. interrupted says that the question was let go.
+func (r *runner) ask(ctx context.Context) (found session.Found, interrupted bool, err error) {
+	s, err := r.locate(ctx)
+	if err != nil {
+		return found, false, err
+	}
+	held, stop := r.held(ctx, false)
+	defer stop()
+	found, err = r.script.Find(held, s)
+	return found, held.Err() != nil, err
+}
+
+// found goes on with what the machine said of the ticket.
+func (r *runner) found(f session.Found) stage {
+	r.maybe, r.forgets = f.Known || f.Forgets, f.Forgets
+	r.cause = cause{}
+	r.tell(r.action, func(report *Report) { report.Sent, report.Reason, report.Message = r.maybe, "", "" })
+	if !f.Known {
+		return preparing
+	}
+	r.observe()
+	return following
+}
+
+// follow asks until the script is complete, across lost connections and to wherever its target is.
+func (r *runner) follow(ctx context.Context) stage {
+	r.prepared = nil
+	again, failures := session.Doubling(r.config.RetryPause, longestRetry), 0
+	for !r.script.Ended() {
+		interrupted, err := r.question(ctx)
+		switch {
+		case r.abandoned() || isFenced(err):
+			return over
+		case ctx.Err() != nil:
+			return r.expired()
+		case err != nil && interrupted:
+			continue
+		case err != nil:
+			failures++
+			r.unanswered(err, failures)
+			r.rest(ctx, again.Step())
+			continue
+		}
+		again, failures = session.Doubling(r.config.RetryPause, longestRetry), 0
+		r.observe()
+		if !r.script.Ended() {
+			r.rest(ctx, min(r.script.Rest(), r.untilCancel()))
+		}
+	}
+	if !r.confirm(ctx) {
+		return over
+	}
+	return r.judge()
+}
+
+// question sends the one request that fits now. interrupted says that it was let go because the owner has decided, or
+// the target is somewhere else.
+func (r *runner) question(ctx context.Context) (interrupted bool, err error) {
+	s, err := r.locate(ctx)
+	if err != nil {
+		return false, err
+	}
+	cancelled := r.cancelled.Err() != nil
+	if cancelled && r.untilCancel() == 0 {
+		if err := r.fence(); err != nil {
+			return false, err
+		}
+		ctx, stop := context.WithTimeout(ctx, cancelTime)
+		defer stop()
+		err := r.script.Cancel(ctx, s)
+		r.cancelAt = time.Now().Add(r.cancels.Step())
+		return false, err
+	}
+	held, stop := r.held(ctx, !cancelled)
+	defer stop()
+	err = r.script.Ask(held, s, max(r.untilCancel(), time.Millisecond))
+	return held.Err() != nil, err
+}
+
+// farAway is how long it is to what does not come.
+const farAway = time.Duration(1<<63 - 1)
+
+// untilCancel is how long it is to the next CancelScript.
+func (r *runner) untilCancel() time.Duration {
+	switch {
+	case r.cancelled.Err() == nil:
+		return farAway
+	case r.cancelAt.IsZero():
+		return 0
+	default:
+		return max(time.Until(r.cancelAt), 0)
+	}
+}
+
+// unanswered notes that a question was not answered. A connection that broke off once is no news.
+func (r *runner) unanswered(err error, failures int) {
+	var located *locateError
+	if errors.As(err, &located) {
+		r.misses(notReady(located.error))
+		return
+	}
+	r.session.Failed(err)
+	var connect *halibut.ConnectError
+	if errors.As(err, &connect) || failures > 1 {
+		r.waitsFor(reach(err), every("asked", longestRetry))
+	}
+}
+
+// observe reports that the script waits for the machine, or has begun.
+func (r *runner) observe() {
+	var c cause
+	if r.script.State() == tentacle.Pending {
+		c = cause{v1alpha1.ReasonMachineBusy, "waits until another script on the machine has ended"}
+	}
+	r.cause = c
+	r.tell(r.action, func(report *Report) {
+		report.Reason, report.Message = c.Reason, c.Message
+		if r.script.State() == tentacle.Running && report.Begun.IsZero() {
+			report.Begun = time.Now()
+		}
+	})
+}
+
+// confirm asks for the last lines. It answers false if this process ends before they are there.
+func (r *runner) confirm(ctx context.Context) bool {
+	again := session.Doubling(r.config.RetryPause, longestRetry)
+	for range confirmTries {
+		s, err := r.locate(ctx)
+		if err == nil {
+			err = r.script.Confirm(ctx, s)
+		}
+		if err == nil {
+			return true
+		}
+		if _, found := r.script.Result(); found {
+			return true // all that matters is there
+		}
+		if r.abandoned() {
+			return false
+		}
+		if r.session != nil {
+			r.session.Failed(err)
+		}
+		r.rest(ctx, again.Step())
+	}
+	return true
+}

@@ -1,0 +1,125 @@
+package dispatch
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/tentacle"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
+)
+
+// judge reads a complete script: the engine's result if there is one, else what the Tentacle's exit code tells.
+func (r *runner) judge() stage {
+	if result, found := r.script.Result(); found {
+		r.missed(result)
+		return r.end(func(report *Report) { byResult(report, r.script.ExitCode(), result) })
+	}
+	switch {
+	case r.forgets:
+		return r.lost(r.twice())
+	case r.cancelled.Err() != nil && r.script.Forgotten() && !r.script.Known():
+		// It never arrived, and a machine with tombstones will refuse it from now on.
+		return r.unsent(v1alpha1.StepCancelled, cause{v1alpha1.ReasonCancelled, "cancelled before it began"})
+	case r.cancelled.Err() != nil && (r.script.ExitCode() == -1 || r.script.ExitCode() > 0):
+		// Octopus's Tentacles kill the engine, and answer whatever exit code that gives.
+		return r.ends(v1alpha1.StepCancelled, cause{v1alpha1.ReasonCancelled, "cancelled"})
+	default:
+		return r.end(func(report *Report) { byCode(report, r.script) })
+	}
+}
+
+// missed notes that the machine turned out to lack the content that it was believed to have.
+func (r *runner) missed(result step.Result) {
+	if result.Reason == step.ReasonContentMissing && r.content != "" && r.session != nil {
+		r.session.SetHolds(r.content, false)
+	}
+}
+
+// twice says why nobody knows how a step ended that may have been started twice: its engine would have told.
+func (r *runner) twice() string {
+	message := "the machine forgets what it started, so the step was started again"
+	if r.cancelled.Err() != nil {
+		message += "; the cancel reached the second start, and the first may have run or may still run"
+	} else if line := r.script.Stderr(); line != "" {
+		message += ": " + line
+	} else {
+		message += fmt.Sprintf("; the second start ended with exit code %d and told no result", r.script.ExitCode())
+	}
+	return message
+}
+
+// byResult reads the engine's result; code is the Tentacle's exit code.
+func byResult(report *Report, code int32, result step.Result) {
+	own := int32(result.ExitCode)
+	report.ExitCode, report.Seconds, report.Outputs, report.Message = &own, result.Seconds, result.Outputs, result.Tail
+	if report.Begun.IsZero() {
+		report.Begun = report.Finished.Add(-time.Duration(min(result.Seconds, maxSeconds) * float64(time.Second)))
+	}
+	switch {
+	case code == tentacle.ExitCanceled || result.Reason == step.ReasonCancelled:
+		report.Phase, report.Reason = v1alpha1.StepCancelled, v1alpha1.ReasonCancelled
+	case result.Reason == step.ReasonTimedOut:
+		report.Phase, report.Reason = v1alpha1.StepFailed, v1alpha1.ReasonTimedOut
+	case own == 0:
+		report.Phase, report.Reason, report.Message = v1alpha1.StepSucceeded, "", ""
+	default:
+		report.Phase, report.Reason = v1alpha1.StepFailed, cmp.Or(result.Reason, v1alpha1.ReasonExitCode)
+	}
+}
+
+// byCode reads the exit codes that Tentacles give by themselves (api/tentacle).
+func byCode(report *Report, script *session.Script) { //nolint:cyclop // a table of exit codes
+	code, line := script.ExitCode(), script.Stderr()
+	set := func(phase v1alpha1.StepPhase, reason, message string) {
+		report.Phase, report.Reason, report.Message = phase, reason, message
+	}
+	say := func(message string) string { return cmp.Or(line, message) }
+	if code >= 0 {
+		report.ExitCode = &code
+	}
+	switch code {
+	case tentacle.ExitCanceled:
+		set(v1alpha1.StepCancelled, v1alpha1.ReasonCancelled, say("cancelled"))
+	case tentacle.ExitTimeout:
+		set(v1alpha1.StepFailed, v1alpha1.ReasonMutexTimedOut, "the machine was busy with other scripts for longer than the step may take")
+	case tentacle.ExitUnknownScript, tentacle.ExitUnknownResult:
+		set(v1alpha1.StepLost, v1alpha1.ReasonLost, "the machine does not know any more how the script ended")
+	case tentacle.ExitLost:
+		set(v1alpha1.StepLost, v1alpha1.ReasonLost, say("the machine lost the script"))
+	case tentacle.ExitRefused:
+		refused := session.Refusal(line)
+		set(v1alpha1.StepFailed, refused.Reason, refused.Message)
+		report.Sent = false // nothing was begun there
+	case tentacle.ExitAlreadyCompleted:
+		alreadyCompleted(report, script.LastError())
+	case tentacle.ExitAbandoned:
+		set(v1alpha1.StepAbandoned, v1alpha1.ReasonAbandoned, say("processes survived the cancel"))
+		report.Pids, _ = tentacle.ParseAbandoned(script.LastError())
+	case 0:
+		set(v1alpha1.StepLost, v1alpha1.ReasonLost, "the script ended without the engine's result")
+	case step.ExitClaimed:
+		set(v1alpha1.StepLost, v1alpha1.ReasonLost, say("the step was started before, and how it ended is not known"))
+	case step.ExitEngineMissing:
+		set(v1alpha1.StepFailed, v1alpha1.ReasonTransferFailed, say("the engine is not on the machine any more; it is brought again with the next try"))
+	default:
+		set(v1alpha1.StepFailed, v1alpha1.ReasonEngineFailed, say(fmt.Sprintf("the engine ended with exit code %d", code)))
+	}
+}
+
+// alreadyCompleted reads the earlier exit code of a ticket that was completed; its output is gone.
+func alreadyCompleted(report *Report, line string) {
+	code, known := tentacle.ParseAlreadyCompleted(tentacle.ScriptStatusResponseV2{State: tentacle.Complete, ExitCode: tentacle.ExitAlreadyCompleted,
+		Logs: []tentacle.ProcessOutput{{Source: tentacle.StdErr, Text: line}}})
+	if !known {
+		report.Phase, report.Reason, report.Message = v1alpha1.StepLost, v1alpha1.ReasonLost, "the ticket was completed before and its result was not kept"
+		return
+	}
+	report.ExitCode, report.Phase = &code, v1alpha1.StepSucceeded
+	if code != 0 {
+		report.Phase, report.Reason = v1alpha1.StepFailed, v1alpha1.ReasonExitCode
+		report.Message = fmt.Sprintf("exit code %d; the output is gone, as the ticket was completed before", code)
+	}
+}

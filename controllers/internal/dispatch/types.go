@@ -1,0 +1,101 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/tentacle"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
+)
+
+// Owner is the run that an action belongs to.
+type Owner struct {
+	types.NamespacedName
+	UID types.UID
+}
+
+// LogSink takes an action's output. Append may be called again with entries that it holds already: they are
+// ignored. seq is the number of the first entry, from 1.
+type LogSink interface {
+	Append(seq int64, out []tentacle.ProcessOutput) error
+	// Size is how much text it has, in bytes. It may read what an earlier process left.
+	Size() int64
+}
+
+// Action is one step to carry out on one machine, once.
+type Action struct {
+	// Ticket is the identity of this attempt; the machine starts it at most once.
+	Ticket string
+	// Owner is the run that is told when the report changes.
+	Owner Owner
+	// Target and Step are names, for words and logs.
+	Target, Step string
+	// Locate says where the machine is now. It is called before every question to the machine, so it must answer from
+	// memory. A *NotReady that is Final ends an action that was not sent; one that was sent waits with its reason.
+	Locate func(ctx context.Context) (session.Machine, error)
+	// Prepare builds what is sent. It runs in the action's goroutine, and only if the machine does not know the ticket.
+	Prepare func(ctx context.Context) (Prepared, error)
+	// Resume says that an earlier process may have started it: the machine is asked before anything is prepared.
+	Resume bool
+	// Timeout of the step, from its start.
+	Timeout time.Duration
+	// Log takes the output; it may be nil.
+	Log LogSink
+}
+
+// Prepared is what an action sends.
+type Prepared struct {
+	Plan    step.Plan
+	Secrets []string
+	// Content is the package that the step needs; nil if it needs none.
+	Content *session.Content
+}
+
+// NotReady is why an action cannot be prepared or its machine cannot be located: yet, or, if it is Final, ever. Any other
+// error of Prepare and Locate waits with reason NotPrepared.
+type NotReady struct {
+	// Reason is one of v1alpha1's, Message says what is missing and names the remedy.
+	Reason, Message string
+	// Final says that trying again does not help.
+	Final bool
+	// RetryAfter is the pause before the next try; 0 means 2 s, doubling to 30 s.
+	RetryAfter time.Duration
+}
+
+// Error is the message.
+func (e *NotReady) Error() string { return e.Message }
+
+// Report is what is known of an action.
+type Report struct {
+	Ticket, Target, Step string
+	// Phase is Running, or how the action ended.
+	Phase v1alpha1.StepPhase
+	// Sent is true once StartScript was accepted, or may have been.
+	Sent bool
+	// Unreached is true if the action ended as Failed, unsent, because its machine could not be reached in time. Reason
+	// and Message are then those of the last try.
+	Unreached bool
+	// Reason and Message say what a running action waits for, or why one did not succeed.
+	Reason, Message string
+	// ExitCode of the script; nil if it is not known.
+	ExitCode *int32
+	// Begun is when the process started on the machine, zero if that is not known. Finished is when the end was known.
+	Begun, Finished time.Time
+	// Seconds that the step took.
+	Seconds float64
+	// Outputs are the values that the step gave.
+	Outputs map[string]string
+	// Pids are the processes that the machine could not end, at most 20.
+	Pids []int
+	// Host is the address of the machine when it was last located.
+	Host string
+	// LogSize is how much text the action's LogSink has, in bytes; it is set at the end.
+	LogSize int64
+}
+
+// Ended tells whether the action is over.
+func (r Report) Ended() bool { return r.Phase.IsTerminal() }

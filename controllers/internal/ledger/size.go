@@ -1,0 +1,87 @@
+package ledger
+
+import (
+	"math"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+const (
+	// maxMessage bounds the message of an action, in bytes.
+	maxMessage = 1024
+	// maxOutputs bounds the outputs of a slice, in bytes.
+	maxOutputs = 64 << 10
+	// maxSlice bounds targets and rows of a slice, in bytes of JSON; with metadata it stays under 256 KiB.
+	maxSlice = 250 << 10
+)
+
+// PerSlice is how many targets a slice holds, for a process of so many actions: a slice stays under 256 KiB whatever
+// happens.
+func PerSlice(leaves int) int { return min(max(500/max(leaves, 1), 5), 100) }
+
+// outputsRoom is how much room for outputs a slice has when every action has the largest row, in bytes.
+func outputsRoom(part *v1alpha1.DeploymentRunSlice, leaves []v1alpha1.Leaf) int {
+	long := &Attempt{Number: maxAttempts, Phase: v1alpha1.StepSucceeded, Sent: true, Answered: maxAttempts, StartTime: time.Now(), NextTime: time.Now(),
+		ExitCode: new(int32(math.MinInt32)), Seconds: "604800.0", Reason: v1alpha1.ReasonRefusedByPolicy,
+		Log: &v1alpha1.ActionLog{Size: math.MaxInt32, Reason: v1alpha1.ReasonLogUnavailable}}
+	now := metav1.Now()
+	rows := sizeOf(v1alpha1.TargetResult{Phase: v1alpha1.StepSucceeded, Reason: v1alpha1.ReasonRefusedByPolicy, StartTime: &now, FinishTime: &now, OutputsCut: true})
+	for _, leaf := range leaves {
+		rows += sizeOf(toRow(leaf.Path, long)) + 1
+	}
+	room := maxSlice - sizeOf(part.Spec.Targets)
+	for _, t := range part.Spec.Targets {
+		room -= rows + sizeOf(t.Name) + len(`,"steps":[],"outputs":{},`)
+	}
+	return min(max(room, 0), maxOutputs)
+}
+
+// results are the rows of a slice, target by target, step by step. Rows and outputs always fit; messages are written
+// while there is room.
+func (l *Ledger) results(part int, standings []Standing) []v1alpha1.TargetResult {
+	var results []v1alpha1.TargetResult
+	var messages []string
+	for t, in := range l.sliceOf {
+		if in != part {
+			continue
+		}
+		name := l.Targets[t].Name
+		result := v1alpha1.TargetResult{Target: name}
+		for i, a := range l.Attempts[t] {
+			if a != nil && a.Phase != "" {
+				result.Steps = append(result.Steps, toRow(l.Leaves[i].Path, a))
+				messages = append(messages, a.Message)
+			}
+		}
+		if len(result.Steps) == 0 {
+			continue
+		}
+		if t < len(standings) {
+			s := standings[t]
+			result.Phase, result.Reason = s.Phase, s.Reason
+			result.StartTime, result.FinishTime = stamp(s.StartTime), stamp(s.FinishTime)
+		}
+		result.Outputs, result.OutputsCut = l.Outputs.of(name)
+		results = append(results, result)
+	}
+	l.addMessages(results, messages, maxSlice-sizeOf(l.slices[part].Spec.Targets)-sizeOf(results))
+	return results
+}
+
+// addMessages gives the rows their messages, in order, while there is room.
+func (l *Ledger) addMessages(results []v1alpha1.TargetResult, messages []string, room int) {
+	n := 0
+	for i := range results {
+		for j := range results[i].Steps {
+			message := messages[n]
+			n++
+			if size := sizeOf(message) + len(`"message":,`); message != "" && size <= room {
+				results[i].Steps[j].Message = message
+				room -= size
+			}
+		}
+	}
+}

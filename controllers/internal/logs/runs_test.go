@@ -1,0 +1,160 @@
+package logs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+func write(t *testing.T, s *Store, namespace string, run types.UID, text string) {
+	t.Helper()
+	if err := s.Sink(namespace, run, "web-1", "web/install", 1).Append(1, entries(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestARunThatIsMadeAgainHasNothingOfTheFormer(t *testing.T) {
+	s, err := Open(t.TempDir(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := apiServer(false)
+	ask := func() (int, string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://operator/logs/shop/run/web-1/web/install", nil)
+		r.Header.Set("Authorization", "Bearer anna")
+		w := httptest.NewRecorder()
+		s.Handler(c).ServeHTTP(w, r)
+		return w.Code, w.Body.String()
+	}
+	write(t, s, "shop", "of-shop", "of the former")
+	if status, text := ask(); status != http.StatusOK || text != "of the former\n" {
+		t.Fatalf("%d %s", status, text)
+	}
+	var run v1alpha1.DeploymentRun
+	if err := c.Get(t.Context(), types.NamespacedName{Namespace: "shop", Name: "run"}, &run); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Delete(t.Context(), &run); err != nil {
+		t.Fatal(err)
+	}
+	if status, text := ask(); status != http.StatusNotFound || !strings.HasPrefix(text, "LogUnavailable: ") {
+		t.Errorf("of a run that is gone: %d %s", status, text)
+	}
+	if s.Kept("shop", "made-again", "web-1", "web/install", 1) {
+		t.Error("the output counts as that of another run")
+	}
+}
+
+func TestLogsGoWithTheirRuns(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := Open(dir, 0)
+	write(t, s, "shop", "there", "x")
+	write(t, s, "shop", "gone", "x")
+	write(t, s, "bank", "gone-too", "x")
+	s, err := Open(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Sweep(t.Context(), func(context.Context) (sets.Set[types.UID], error) { return nil, errors.New("away") }); err == nil || !s.Kept("shop", "gone", "web-1", "web/install", 1) {
+		t.Errorf("without a list: %v", err)
+	}
+	list := func(context.Context) (sets.Set[types.UID], error) {
+		write(t, s, "shop", "begun", "x") // while it is listed
+		return sets.New[types.UID]("there"), nil
+	}
+	if err := s.Sweep(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	for run, want := range map[types.UID]bool{"there": true, "gone": false, "begun": true} {
+		if got := s.Kept("shop", run, "web-1", "web/install", 1); got != want {
+			t.Errorf("%s is kept: %v", run, got)
+		}
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 1 || left[0].Name() != "shop" {
+		t.Errorf("the folder has %v", left)
+	}
+	if err := s.Delete("shop", "there"); err != nil || len(s.runs) != 1 || s.of["shop"] != s.total {
+		t.Errorf("%v, counted are %v, %v", err, s.runs, s.of)
+	}
+}
+
+// The size of all logs is known without looking at each: also after a restart, and after some were dropped.
+func TestWhatIsCountedIsWhatIsThere(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := Open(dir, 5000)
+	for i := range 20 {
+		write(t, s, "shop", types.UID(fmt.Sprint("run-", i)), strings.Repeat("x", 600))
+	}
+	onDisk := int64(0)
+	for _, name := range must(filepath.Glob(filepath.Join(dir, "*/*/*/*"))) {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		onDisk += info.Size()
+	}
+	again, _ := Open(dir, 5000)
+	if s.total != onDisk || again.total != onDisk || onDisk > 5000 || onDisk < 4000 {
+		t.Errorf("%d bytes are there, %d are counted and %d after a restart", onDisk, s.total, again.total)
+	}
+}
+
+func must(names []string, err error) []string {
+	if err != nil {
+		panic(err)
+	}
+	return names
+}
+
+func TestMuchOutputTakesNothingOfAnotherNamespace(t *testing.T) {
+	s, _ := Open(t.TempDir(), 10_000)
+	write(t, s, "shop", "of-shop", "old, and of interest")
+	for i := range 100 {
+		write(t, s, "loud", types.UID(fmt.Sprint("run-", i)), strings.Repeat("x", 600))
+	}
+	if !s.Kept("shop", "of-shop", "web-1", "web/install", 1) {
+		t.Error("the log of another namespace was dropped")
+	}
+	if s.total > 10_000 {
+		t.Errorf("%d bytes are kept", s.total)
+	}
+}
+
+func TestWhatIsReadBackIsBounded(t *testing.T) {
+	s, _ := Open(t.TempDir(), 0)
+	path, _ := s.path("shop", "run", "web-1", "web/install", 1)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("9223372036854775807\tO\t2026\tfirst\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := s.Sink("shop", "run", "web-1", "web/install", 1)
+	if err := k.Append(1, entries("second")); err != nil || read(t, s) != "first\nsecond\n" {
+		t.Errorf("after a number that is none: %q, %v", read(t, s), err)
+	}
+	if err := k.Append(1<<62, entries("third")); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Append(3, entries("fourth")); err != nil || read(t, s) != "first\nsecond\nfourth\n" {
+		t.Errorf("a number that a machine makes up counts: %q, %v", read(t, s), err)
+	}
+	if err := os.Truncate(path, 1<<40); err != nil {
+		t.Skipf("this file system has no large files: %v", err)
+	}
+	large := s.Sink("shop", "run", "web-1", "web/install", 1)
+	if err := large.Append(5, entries("fifth")); err != nil || large.Size() > maxFile {
+		t.Errorf("told are %d bytes, %v", large.Size(), err)
+	}
+}

@@ -1,0 +1,105 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
+)
+
+func TestWaitsAreBoundedAndThoseThatOnlyPrepareComeLast(t *testing.T) {
+	v := View{Now: time.Now(), Steps: []v1alpha1.Step{{Name: "install"}}}
+	for i := range 100 {
+		a := &ledger.Attempt{Number: 1, Phase: v1alpha1.StepRunning, StartTime: v.Now, Reason: v1alpha1.ReasonPreparing}
+		if i%30 == 29 {
+			a.Reason, a.Message = v1alpha1.ReasonNotPrepared, "secret db is not there"
+		}
+		v.Targets = append(v.Targets, Target{Name: fmt.Sprintf("web-%02d", i), Steps: []int32{0}})
+		v.Attempts = append(v.Attempts, []*ledger.Attempt{a})
+	}
+	e := Evaluate(v)
+	if len(e.Waits) != 20 || e.Waiting != 100 {
+		t.Fatalf("%d actions wait, %d of them are told", e.Waiting, len(e.Waits))
+	}
+	for i, want := range []string{
+		"install waits on web-29: secret db is not there", "install waits on web-59: secret db is not there",
+		"install waits on web-89: secret db is not there", "install waits on web-00: Preparing", "install waits on web-01: Preparing",
+	} {
+		if got := e.Waits[i]; got.Message != want || got.Phase != v1alpha1.RunRunning || got.Stalled {
+			t.Errorf("wait %d is %+v, want %q", i, got, want)
+		}
+	}
+}
+
+func TestUnsentGoesBySettingsUnlessTheRunHadBegun(t *testing.T) {
+	fail := v1alpha1.ProjectSettings{UnavailableTargets: v1alpha1.UnavailableFail}
+	for _, c := range []struct {
+		settings v1alpha1.ProjectSettings
+		sent     bool
+		tried    time.Duration
+		phase    v1alpha1.StepPhase
+		message  string
+	}{
+		{v1alpha1.ProjectSettings{}, false, time.Minute, v1alpha1.StepSkipped, "the target could not be reached within 1m0s: NoRoute: no route to host"},
+		{fail, false, 0, v1alpha1.StepFailed, "the target could not be reached: NoRoute: no route to host"},
+		{v1alpha1.ProjectSettings{}, true, time.Second, v1alpha1.StepFailed,
+			"the target could not be reached within 1s: NoRoute: no route to host (the run had begun on it)"},
+	} {
+		phase, reason, message := Unsent(c.settings, c.sent, c.tried, v1alpha1.ReasonNoRoute, "no route to host")
+		if phase != c.phase || reason != v1alpha1.ReasonUnavailable || message != c.message {
+			t.Errorf("%+v: %s (%s): %s", c, phase, reason, message)
+		}
+	}
+}
+
+func TestWhereNamesNoProcessThatIsNotKnown(t *testing.T) {
+	for _, c := range []struct {
+		host string
+		pids []int
+		want string
+	}{
+		{"", nil, "web-1"},
+		{"10.0.0.1:10933", nil, "web-1 (10.0.0.1:10933)"},
+		{"10.0.0.1:10933", []int{7}, "process 7 on web-1 (10.0.0.1:10933)"},
+		{"", []int{1, 2, 3, 4, 5, 6, 7}, "processes 1, 2, 3, 4, 5 and 2 more on web-1"},
+	} {
+		if got := Where("web-1", c.host, c.pids); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+// What addresses a target and what was attempted is read back from the API, so it may be wrong.
+func TestAViewThatDoesNotFitTheProcessIsNoPanic(t *testing.T) {
+	running := &ledger.Attempt{Number: 1, Phase: v1alpha1.StepRunning}
+	v := View{Now: time.Now(), Steps: []v1alpha1.Step{{Name: "install"}}, Targets: []Target{
+		{Name: "web-1", Steps: []int32{-1, 0, 7}}, {Name: "web-2", Steps: []int32{0}},
+	}, Attempts: [][]*ledger.Attempt{{nil, running, running}}}
+	e := Evaluate(v)
+	if len(e.Start) != 2 || e.Targets.Running != 2 {
+		t.Errorf("started are %+v, counted %+v", e.Start, e.Targets)
+	}
+	for _, k := range []Key{{Target: -1}, {Leaf: 1}, {Target: 9, Leaf: 9}} {
+		if e.Completes(k) {
+			t.Errorf("%v completes something", k)
+		}
+	}
+}
+
+func TestAMessageIsOneSentence(t *testing.T) {
+	for _, c := range []struct {
+		unavailable, cordoned int32
+		reason, want          string
+	}{
+		{1, 0, v1alpha1.ReasonUnavailable, "1 target could not be reached; it is deployed to when it is back"},
+		{0, 1, v1alpha1.ReasonCordoned, "1 target is cordoned; it is deployed to when it is no longer cordoned"},
+		{3, 1, v1alpha1.ReasonUnavailable, "3 targets could not be reached, 1 target is cordoned; they are deployed to when they are back or no longer cordoned"},
+	} {
+		if reason, message := nothingDeployed(c.unavailable, c.cordoned); reason != c.reason || strings.TrimPrefix(message, "nothing was deployed: ") != c.want {
+			t.Errorf("%s: %s", reason, message)
+		}
+	}
+}

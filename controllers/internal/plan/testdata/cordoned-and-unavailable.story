@@ -1,0 +1,18 @@
+# One machine is cordoned and one cannot be reached: each has its own words.
+targets: [web-1, web-2]
+steps:
+- {name: install, run: {shell: Bash, script: ./install}}
+events:
+- {at: 0s, set: web-1=Cordoned}
+- {at: 0s, set: web-2=Unavailable}
+-- story --
+00:00  ! web-1 is now Cordoned
+00:00  ! web-2 is now Unavailable
+00:00    web-1 install: Skipped (Cordoned): the target is cordoned
+00:00    web-2 install: Skipped (Unavailable): the target cannot be reached
+00:00  run Succeeded (Unavailable): nothing was deployed: 1 target could not be reached, 1 target is cordoned; they are deployed to when they are back or no longer cordoned
+
+progress 0/2, targets: {Total:2 Pending:0 Running:0 Succeeded:0 Failed:0 Skipped:1 Unreached:1}
+step   install        Skipped   0/2
+target web-1          Skipped   Cordoned
+target web-2          Skipped   Unavailable

@@ -1,0 +1,65 @@
+package session
+
+import (
+	"math"
+	"strings"
+
+	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
+)
+
+// The bounds of what a machine says of itself.
+const (
+	maxServices = 56 // with the facts, at most 64 capabilities are shown
+	maxService  = 200
+	maxVersion  = 64
+	maxPlatform = 32
+	// maxSeconds bounds how long a step says that it took: as long as a step may take, twice.
+	maxSeconds = 2 * step.MaxTimeout
+)
+
+func clean(said string, n int) string { return text.Cut(text.Clean(said), n) }
+
+// cleanFacts keeps of what a machine offers what can be shown.
+func cleanFacts(f tentacle.Facts) tentacle.Facts {
+	f.Version, f.OS, f.Arch = clean(f.Version, maxVersion), clean(f.OS, maxPlatform), clean(f.Arch, maxPlatform)
+	f.Policy = tentacle.Policy(clean(string(f.Policy), maxPlatform))
+	var services []string
+	for _, service := range f.Services {
+		if len(services) < maxServices && len(service) <= maxService && text.Clean(service) == service {
+			services = append(services, service)
+		}
+	}
+	f.Services = services
+	return f
+}
+
+// cleanInventory keeps the rows of an inventory that can be shown; the scanner bounds how many there are.
+func cleanInventory(inv step.Inventory) step.Inventory {
+	var installed []step.Installed
+	for _, row := range inv.Installed {
+		told := strings.Join([]string{row.Namespace, row.Environment, row.Project, row.Release, row.Snapshot, row.Run, row.RunUID}, "")
+		if text.Clean(told) == told {
+			installed = append(installed, row)
+		}
+	}
+	inv.Installed = installed
+	inv.OS, inv.Arch = clean(inv.OS, maxPlatform), clean(inv.Arch, maxPlatform)
+	return inv
+}
+
+// cleanResult holds a result to what may be stored: a machine may claim anything.
+func cleanResult(r step.Result) step.Result {
+	r.ExitCode = min(max(r.ExitCode, math.MinInt32), math.MaxInt32)
+	r.Seconds = min(max(r.Seconds, 0), maxSeconds)
+	r.Reason, r.Tail = text.Clean(r.Reason), clean(r.Tail, step.MaxTail)
+	for name, value := range r.Outputs {
+		if text.Clean(name) != name {
+			delete(r.Outputs, name)
+			continue
+		}
+		r.Outputs[name] = text.Clean(value)
+	}
+	return r
+}

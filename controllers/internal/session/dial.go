@@ -1,0 +1,114 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+)
+
+// ErrBusy is in the error of a machine that was not even dialled because too many others were. It says nothing about
+// the machine.
+var ErrBusy = errors.New("too many machines are being dialled")
+
+const (
+	// defaultConnect bounds one try to connect if the machine says nothing.
+	defaultConnect = 10 * time.Second
+	// dialQueue is how long a dial waits for its turn, at most.
+	dialQueue = 5 * time.Minute
+	// maxAddresses bounds how many addresses of one name are tried.
+	maxAddresses = 16
+)
+
+// dialer dials with a bound on how many do at once, in turn by namespace. The wait for a turn does not use up the
+// machine's own time: a machine is not away because others are.
+func (p *Pool) dialer(namespace string, timeout time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if err := p.dials.Enter(ctx, namespace); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrBusy, err)
+		}
+		defer p.dials.Leave(namespace)
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		if p.config.Allow == nil {
+			return p.config.DialContext(ctx, network, address)
+		}
+		allowed, err := p.allowed(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		return p.dialAny(ctx, network, allowed)
+	}
+}
+
+// allowed are the addresses of a machine that may be connected to. Why others may not is told to nobody but the log: all
+// refusals look the same to who wrote the address.
+func (p *Pool) allowed(ctx context.Context, address string) ([]netip.AddrPort, error) {
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(service, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("reading the port of %s: %w", address, err)
+	}
+	addresses, err := p.addresses(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	var allowed []netip.AddrPort
+	for _, a := range addresses {
+		to := netip.AddrPortFrom(a.Unmap(), uint16(port))
+		if err := p.config.Allow(to); err != nil {
+			p.config.Logger.Info("an address is refused", "address", address, "resolved", to.String(), "why", err)
+			continue
+		}
+		if allowed = append(allowed, to); len(allowed) == maxAddresses {
+			break
+		}
+	}
+	if len(allowed) == 0 {
+		return nil, halibut.ErrAddressRefused
+	}
+	return allowed, nil
+}
+
+func (p *Pool) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a}, nil
+	}
+	return p.config.Resolve(ctx, "ip", host)
+}
+
+// dialAny connects to the first address that answers. Those that are left share what is left of the time, so that one
+// that swallows connections does not take all of it.
+func (p *Pool) dialAny(ctx context.Context, network string, addresses []netip.AddrPort) (net.Conn, error) {
+	var first error
+	for i, a := range addresses {
+		conn, err := p.dialOne(ctx, network, a, len(addresses)-i)
+		if err == nil {
+			return conn, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, first
+}
+
+func (p *Pool) dialOne(ctx context.Context, network string, a netip.AddrPort, left int) (net.Conn, error) {
+	if deadline, ok := ctx.Deadline(); ok && left > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
+		defer cancel()
+	}
+	return p.config.DialContext(ctx, network, a.String())
+}

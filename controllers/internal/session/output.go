@@ -1,0 +1,125 @@
+package session
+
+import (
+	"strings"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+const (
+	// leastPause is the least time between two questions about a script that has news all the time.
+	leastPause = 20 * time.Millisecond
+	// maxGap bounds how many entries a machine may leave out between two answers, and maxSequence the number of an entry.
+	maxGap      = 1 << 30
+	maxSequence = 1 << 53
+)
+
+// take reads an answer: the output that is new, and the state.
+func (c *Script) take(r tentacle.ScriptStatusResponseV2) {
+	next := c.sequence(r)
+	c.read(next-int64(len(r.Logs))+1, r.Logs)
+	c.moved = next > c.last || !c.heard || r.State != c.state
+	c.last = max(c.last, next)
+	c.state, c.exitCode, c.heard = r.State, r.ExitCode, true
+	c.known = c.known || !c.Forgotten()
+	if c.state != tentacle.Pending {
+		c.hold = c.short()
+	}
+}
+
+// sequence is the number of the answer's last entry. A number that cannot be is not believed: the entries are then taken
+// for those that come next.
+func (c *Script) sequence(r tentacle.ScriptStatusResponseV2) int64 {
+	following := c.last + int64(len(r.Logs))
+	if r.NextLogSequence < 0 || r.NextLogSequence > min(following+maxGap, maxSequence) {
+		return min(following, maxSequence)
+	}
+	return r.NextLogSequence
+}
+
+// read takes the entries that are new: messages to the scanner, the others to the output.
+func (c *Script) read(first int64, logs []tentacle.ProcessOutput) {
+	var shown []tentacle.ProcessOutput
+	at := first
+	for i, entry := range logs {
+		seq := first + int64(i)
+		if seq <= c.last {
+			continue
+		}
+		as, show := c.scanner.Line(entry.Source, entry.Text)
+		if as == tentacle.StdErr {
+			c.stderr.add(entry.Text)
+			c.lastLine = strings.Clone(entry.Text[:min(len(entry.Text), maxLine)])
+		}
+		if !show {
+			c.append(at, shown)
+			shown = nil
+			continue
+		}
+		if len(shown) == 0 {
+			at = seq
+		}
+		entry.Source = as
+		shown = append(shown, entry)
+	}
+	c.append(at, shown)
+}
+
+func (c *Script) append(seq int64, entries []tentacle.ProcessOutput) {
+	if c.output == nil || len(entries) == 0 {
+		return
+	}
+	if err := c.output.Append(seq, entries); err != nil {
+		c.log(err)
+	}
+}
+
+// holding is how long the machine may hold its next answer.
+func (c *Script) holding() time.Duration {
+	if c.state != tentacle.Pending {
+		return c.config.Wait
+	}
+	return min(c.hold.Step(), c.config.Wait)
+}
+
+// pace sets the pause before the next question. A machine that held its answer has waited already; one that answers at
+// once with nothing new is polled like any other.
+func (c *Script) pace(held bool, took time.Duration) {
+	if c.moved {
+		c.poll = c.patient()
+	}
+	if held && (c.moved || took >= c.config.PollMin) {
+		c.rest = max(leastPause-took, 0)
+		return
+	}
+	c.rest = c.poll.Step()
+}
+
+const (
+	// maxLine bounds the last line that is kept whole, in bytes.
+	maxLine   = 4096
+	tailLines = 10
+)
+
+// tail keeps the end of a text.
+type tail struct{ lines []string }
+
+func (t *tail) add(line string) {
+	if len(line) > step.MaxTail {
+		line = line[len(line)-step.MaxTail:]
+	}
+	line = strings.Clone(line) // the answer that it is a part of may be large
+	if t.lines = append(t.lines, line); len(t.lines) > tailLines {
+		t.lines = t.lines[1:]
+	}
+}
+
+func (t *tail) String() string {
+	said := strings.Join(t.lines, "\n")
+	if len(said) > step.MaxTail {
+		said = said[len(said)-step.MaxTail:]
+	}
+	return clean(said, step.MaxTail)
+}

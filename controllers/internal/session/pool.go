@@ -1,0 +1,157 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/controllers/internal/turns"
+)
+
+// Config of a Pool. The zero value of every number is its default.
+type Config struct {
+	// MaxDials is how many connections are dialled at once (64); those of one namespace are at most half of them.
+	MaxDials int
+	// MaxFollowers is how many scripts are followed by WaitForStatus at once (2,000); the others are polled.
+	MaxFollowers int
+	// PollMin and PollMax bound the pause between polls (0.5 s and 15 s), RetryPause is that between tries of what the
+	// sessions do by themselves (1 s, doubling).
+	PollMin, PollMax, RetryPause time.Duration
+	// Wait is how long a machine may hold WaitForStatus (45 s), Linger how long an unused connection stays (5 s).
+	Wait, Linger time.Duration
+	// EngineDir has the engines for machines without one, as tentacle-<os>-<arch>[.exe].
+	EngineDir string
+	// SpoolDir is for large answers.
+	SpoolDir string
+	// Unreached is told when a machine could not be reached, with its target; it must not block.
+	Unreached func(target types.NamespacedName)
+	// Allow refuses addresses that are not to be connected to; nil allows all. It is asked for every address that a name
+	// has, and the connection goes to exactly an address that it allowed.
+	Allow func(netip.AddrPort) error
+	// Resolve replaces the system's resolver in tests, DialContext its dialer.
+	Resolve     func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	Logger      *slog.Logger
+}
+
+// keepAlive notices a peer that vanished without a word (halibut.md section 1.1).
+func keepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 10}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.MaxDials, 64)
+	setDefault(&c.MaxFollowers, 2000)
+	setDefault(&c.PollMin, 500*time.Millisecond)
+	setDefault(&c.PollMax, 15*time.Second)
+	setDefault(&c.RetryPause, time.Second)
+	setDefault(&c.Wait, 45*time.Second)
+	setDefault(&c.Linger, 5*time.Second)
+	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
+	if c.Unreached == nil {
+		c.Unreached = func(types.NamespacedName) {}
+	}
+	if c.Resolve == nil {
+		c.Resolve = net.DefaultResolver.LookupNetIP
+	}
+	if c.DialContext == nil {
+		c.DialContext = (&net.Dialer{KeepAliveConfig: keepAlive()}).DialContext
+	}
+	return c
+}
+
+// Pool holds the sessions. It is safe for concurrent use.
+type Pool struct {
+	config    Config
+	ctx       context.Context
+	stop      context.CancelFunc
+	running   sync.WaitGroup
+	dials     *turns.Gate
+	followers chan struct{}
+	engines   *engines
+
+	mu        sync.Mutex
+	stopped   bool
+	clients   map[clientKey]*client
+	endpoints map[endpointKey]*endpoint
+	// completing are the tickets that machines are still to be told of; see Complete.
+	completing map[endpointKey][]Completion
+}
+
+// NewPool makes a Pool. Nothing runs until it is asked.
+func NewPool(config Config) *Pool {
+	config = config.withDefaults()
+	ctx, stop := context.WithCancel(context.Background())
+	return &Pool{config: config, ctx: ctx, stop: stop, engines: newEngines(config.EngineDir),
+		dials: turns.NewGate(config.MaxDials, config.MaxDials/2), followers: make(chan struct{}, config.MaxFollowers),
+		clients: map[clientKey]*client{}, endpoints: map[endpointKey]*endpoint{}, completing: map[endpointKey][]Completion{}}
+}
+
+// Context ends when the Pool closes.
+func (p *Pool) Context() context.Context { return p.ctx }
+
+// drain is how long Close waits for what the sessions do by themselves.
+const drain = 5 * time.Second
+
+// Start waits until the context ends, then closes the Pool. It is a manager's Runnable.
+func (p *Pool) Start(ctx context.Context) error {
+	<-ctx.Done()
+	p.Close()
+	return nil
+}
+
+// Close ends what is under way, without ending a script, and closes the connections. A closed Pool calls no machine.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.stopped = true
+	p.mu.Unlock()
+	p.stop()
+	done := make(chan struct{})
+	go func() {
+		p.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(drain):
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.clients {
+		c.Close()
+	}
+}
+
+// spawn runs f unless the pool has stopped.
+func (p *Pool) spawn(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return
+	}
+	p.running.Go(f)
+}
+
+// pause waits, and answers false if the context ended meanwhile.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return ctx.Err() == nil
+	}
+}

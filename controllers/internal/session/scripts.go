@@ -1,0 +1,90 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// scripts is the script service of a machine, whichever it has, as following a script needs it.
+type scripts interface {
+	// start starts a script. The ticket in the answer is the one to ask for from then on.
+	start(ctx context.Context, command tentacle.StartScriptCommandV2) (tentacle.ScriptStatusResponseV2, error)
+	status(ctx context.Context, ticket tentacle.ScriptTicket, last int64) (tentacle.ScriptStatusResponseV2, error)
+	cancel(ctx context.Context, ticket tentacle.ScriptTicket, last int64) (tentacle.ScriptStatusResponseV2, error)
+	complete(ctx context.Context, ticket tentacle.ScriptTicket, last int64) error
+	// finds tells whether a script is found again by the operator's own ticket.
+	finds() bool
+}
+
+// scripts chooses by what the machine offers.
+func (s *Session) scripts(ctx context.Context) (scripts, error) {
+	facts, err := s.Facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.scriptsOf(facts), nil
+}
+
+func (s *Session) scriptsOf(facts tentacle.Facts) scripts {
+	if !facts.Has(tentacle.ScriptServiceV2Name) && facts.Has(tentacle.ScriptServiceV1Name) {
+		return scriptsV1{s.Client}
+	}
+	return scriptsV2{s.Client}
+}
+
+// scriptsV2 is IScriptServiceV2.
+type scriptsV2 struct{ *tentacle.Client }
+
+func (s scriptsV2) start(ctx context.Context, command tentacle.StartScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
+	r, err := s.StartScript(ctx, command)
+	r.Ticket = command.ScriptTicket
+	return r, err
+}
+
+func (s scriptsV2) status(ctx context.Context, ticket tentacle.ScriptTicket, last int64) (tentacle.ScriptStatusResponseV2, error) {
+	return s.GetStatus(ctx, tentacle.ScriptStatusRequestV2{Ticket: ticket, LastLogSequence: last})
+}
+
+func (s scriptsV2) cancel(ctx context.Context, ticket tentacle.ScriptTicket, last int64) (tentacle.ScriptStatusResponseV2, error) {
+	return s.CancelScript(ctx, tentacle.CancelScriptCommandV2{Ticket: ticket, LastLogSequence: last})
+}
+
+func (s scriptsV2) complete(ctx context.Context, ticket tentacle.ScriptTicket, _ int64) error {
+	return s.CompleteScript(ctx, tentacle.CompleteScriptCommandV2{Ticket: ticket})
+}
+
+func (scriptsV2) finds() bool { return true }
+
+// maxTicket bounds a ticket that a machine makes, in bytes.
+const maxTicket = 1024
+
+// scriptsV1 is IScriptService: the machine makes the ticket, and forgets it with its process.
+type scriptsV1 struct{ *tentacle.Client }
+
+func (s scriptsV1) start(ctx context.Context, c tentacle.StartScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
+	ticket, err := s.StartScriptV1(ctx, tentacle.StartScriptCommand{ScriptBody: c.ScriptBody, Isolation: c.Isolation, Scripts: c.Scripts, Files: c.Files,
+		Arguments: c.Arguments, TaskID: &c.TaskID, ScriptIsolationMutexTimeout: c.ScriptIsolationMutexTimeout, IsolationMutexName: c.IsolationMutexName})
+	if err == nil && len(ticket.TaskID) > maxTicket {
+		err = fmt.Errorf("the machine names its ticket in %d bytes, more than %d", len(ticket.TaskID), maxTicket)
+	}
+	return tentacle.ScriptStatusResponseV2{Ticket: ticket, State: tentacle.Pending}, err
+}
+
+func (s scriptsV1) status(ctx context.Context, ticket tentacle.ScriptTicket, last int64) (tentacle.ScriptStatusResponseV2, error) {
+	r, err := s.GetStatusV1(ctx, tentacle.ScriptStatusRequest{Ticket: ticket, LastLogSequence: last})
+	return tentacle.ScriptStatusResponseV2(r), err
+}
+
+func (s scriptsV1) cancel(ctx context.Context, ticket tentacle.ScriptTicket, last int64) (tentacle.ScriptStatusResponseV2, error) {
+	r, err := s.CancelScriptV1(ctx, tentacle.CancelScriptCommand{Ticket: ticket, LastLogSequence: last})
+	return tentacle.ScriptStatusResponseV2(r), err
+}
+
+func (s scriptsV1) complete(ctx context.Context, ticket tentacle.ScriptTicket, last int64) error {
+	_, err := s.CompleteScriptV1(ctx, tentacle.CompleteScriptCommand{Ticket: ticket, LastLogSequence: last})
+	return err
+}
+
+func (scriptsV1) finds() bool { return false }

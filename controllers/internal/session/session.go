@@ -1,0 +1,214 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+// maxAnswer bounds an answer in memory, in bytes: output comes in parts of tentacle.MaxResponse, and BSON adds to it.
+const maxAnswer = 8 * tentacle.MaxResponse
+
+// clientKey keeps the connections of different namespaces and identities apart.
+type clientKey struct {
+	namespace string
+	identity  halibut.Thumbprint
+	timeout   time.Duration
+}
+
+type endpointKey struct {
+	clientKey
+	halibut.Endpoint
+}
+
+// client has the connections of one identity, as long as any of its machines is worked with.
+type client struct {
+	*halibut.Client
+	endpoints int
+}
+
+// endpoint is what is known of a machine while somebody works with it.
+type endpoint struct {
+	users int
+	facts *tentacle.Facts
+	// holds are the contents that the machine is known to have.
+	holds map[string]bool
+	timer *time.Timer
+	// engine is one that was brought, and survey what the machine said of itself then; who brings it holds bringing.
+	engine   *step.Brought
+	survey   *survey
+	bringing chan struct{}
+}
+
+// Session is one use of a machine: its client, and what is known of it. It is for one goroutine. Close it.
+type Session struct {
+	*tentacle.Client
+	pool    *Pool
+	machine Machine
+	key     endpointKey
+	conn    *halibut.Client
+	at      *endpoint
+}
+
+// keyOf tells machines, and ways of reaching one, apart.
+func keyOf(m Machine) endpointKey {
+	pin := m.Thumbprint
+	if m.SHA256 != "" && pin != "" {
+		pin = m.SHA256
+	}
+	identity := clientKey{m.Namespace, m.Identity.Thumbprint, cmp.Or(m.ConnectTimeout, defaultConnect)}
+	return endpointKey{identity, halibut.Endpoint{Address: m.Address, Thumbprint: pin}}
+}
+
+// Open begins a use of a machine. It does not connect.
+func (p *Pool) Open(m Machine) *Session {
+	key := keyOf(m)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.clients[key.clientKey]
+	if c == nil {
+		c = &client{Client: halibut.NewClient(halibut.ClientConfig{Certificate: m.Identity.Certificate, ConnectTimeout: key.timeout + dialQueue,
+			SpoolDir: p.config.SpoolDir, DialContext: p.dialer(key.namespace, key.timeout), MaxMessage: maxAnswer, Logger: p.config.Logger,
+			Reconnecting: func(ep halibut.Endpoint) { p.doubtFacts(key.clientKey, ep) }})}
+		p.clients[key.clientKey] = c
+	}
+	at := p.endpoints[key]
+	if at == nil {
+		at = &endpoint{holds: map[string]bool{}, bringing: make(chan struct{}, 1)}
+		p.endpoints[key] = at
+		c.endpoints++
+	}
+	at.users++
+	if at.timer != nil {
+		at.timer.Stop()
+		at.timer = nil
+	}
+	return &Session{Client: tentacle.NewClient(c.Client, key.Endpoint), pool: p, machine: m, key: key, conn: c.Client, at: at}
+}
+
+// Reaches tells whether the session speaks with that machine in that way.
+func (s *Session) Reaches(m Machine) bool { return s.key == keyOf(m) }
+
+// Close lets the connections go a little later, if nobody else uses them by then.
+func (s *Session) Close() {
+	p := s.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.at.users--
+	if s.at.users > 0 || s.at.timer != nil {
+		return
+	}
+	s.at.timer = time.AfterFunc(p.config.Linger, s.linger)
+}
+
+// linger ends the connections of a machine that nobody works with.
+func (s *Session) linger() {
+	p := s.pool
+	p.mu.Lock()
+	idle := s.at.users == 0 && p.endpoints[s.key] == s.at
+	if idle {
+		delete(p.endpoints, s.key)
+		if c := p.clients[s.key.clientKey]; c != nil {
+			if c.endpoints--; c.endpoints == 0 {
+				delete(p.clients, s.key.clientKey)
+			}
+		}
+	}
+	p.mu.Unlock()
+	if idle {
+		s.conn.CloseIdle(s.key.Endpoint)
+	}
+}
+
+// Failed notes that a question was not answered. Who broke off may come back as another version, so what it offers is
+// asked again; and Config.Unreached is told if the machine was not reached.
+func (s *Session) Failed(err error) {
+	s.remember(func(at *endpoint) { at.facts = nil })
+	var connect *halibut.ConnectError
+	if errors.As(err, &connect) && !errors.Is(err, ErrBusy) && !errors.Is(err, context.Canceled) && s.pool.ctx.Err() == nil {
+		s.pool.config.Unreached(types.NamespacedName{Namespace: s.machine.Namespace, Name: s.machine.Name})
+	}
+}
+
+// bounded ends with the pool too.
+func (p *Pool) bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	stop := context.AfterFunc(p.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// Facts asks the machine what it offers, once while it is worked with.
+func (s *Session) Facts(ctx context.Context) (tentacle.Facts, error) {
+	s.pool.mu.Lock()
+	known := s.at.facts
+	s.pool.mu.Unlock()
+	if known != nil {
+		s.Client = s.For(*known)
+		return *known, nil
+	}
+	return s.ask(ctx)
+}
+
+// ask asks the machine what it offers, and speaks with it as that asks for.
+func (s *Session) ask(ctx context.Context) (tentacle.Facts, error) {
+	facts, err := s.Client.Facts(ctx)
+	if err != nil {
+		return tentacle.Facts{}, fmt.Errorf("asking for capabilities: %w", err)
+	}
+	facts = cleanFacts(facts)
+	s.remember(func(at *endpoint) { at.facts = &facts })
+	s.Client = s.For(facts)
+	return facts, nil
+}
+
+// Holds tells whether the machine is known to have a content.
+func (s *Session) Holds(sha256 string) bool {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	return s.at.holds[strings.ToLower(sha256)]
+}
+
+// maxHolds bounds how many contents of a machine are remembered.
+const maxHolds = 4096
+
+// SetHolds notes whether the machine has a content.
+func (s *Session) SetHolds(sha256 string, holds bool) {
+	s.remember(func(at *endpoint) {
+		if !holds {
+			delete(at.holds, strings.ToLower(sha256))
+			return
+		}
+		if len(at.holds) >= maxHolds {
+			clear(at.holds) // a machine that tells so many at once lies
+		}
+		at.holds[strings.ToLower(sha256)] = true
+	})
+}
+
+func (s *Session) remember(change func(*endpoint)) {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	change(s.at)
+}
+
+// doubtFacts forgets the facts of a machine that closed a connection between two calls.
+func (p *Pool) doubtFacts(identity clientKey, ep halibut.Endpoint) {
+	ep.StreamPause = 0 // which is what the facts made of it
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at := p.endpoints[endpointKey{identity, ep}]; at != nil {
+		at.facts = nil
+	}
+}

@@ -1,0 +1,56 @@
+package session
+
+import (
+	"crypto/tls"
+	"io"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/step"
+)
+
+// Identity is who the operator is towards the machines of one namespace.
+type Identity struct {
+	Namespace   string
+	Certificate tls.Certificate
+	Thumbprint  halibut.Thumbprint
+}
+
+// Machine is all that is needed to reach one.
+type Machine struct {
+	Namespace, Name string
+	UID             types.UID
+	// Address is host:port.
+	Address string
+	// Thumbprint is the pin. If SHA256 is known, it is required instead.
+	Thumbprint, SHA256 halibut.Thumbprint
+	Identity           *Identity
+	// ConnectTimeout bounds one try to connect, RetryDuration how long the tries to send a script go on.
+	ConnectTimeout, RetryDuration time.Duration
+}
+
+// Content is a package that an action needs on the machine. It is sent only if the machine lacks it.
+type Content struct {
+	// SHA256 of the uncompressed archive, 64 hex digits.
+	SHA256, Format string
+	// Size of the archive as it is sent, in bytes.
+	Size int64
+	// Path on the machine, relative to its home (step.ContentPath).
+	Path string
+	// Open gives the archive as it is sent.
+	Open func() (io.ReadCloser, error)
+}
+
+// StepResult is how a step that RunStep ran ended.
+type StepResult struct {
+	// Succeeded is true if the step ran to its end and that was a good one.
+	Succeeded bool
+	// Reason and Message say why it did not succeed.
+	Reason, Message string
+	// ExitCode is the script's own; nil if the script did not run to an end that is known.
+	ExitCode *int32
+	// Inventory is what an inventory step found; nil for others.
+	Inventory *step.Inventory
+}

@@ -1,0 +1,182 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/compose"
+	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
+	identities "github.com/mantledeploy/mantle/controllers/internal/identity"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
+	"github.com/mantledeploy/mantle/controllers/internal/plan"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
+)
+
+// action is what the dispatcher carries out for an attempt. It keeps nothing that the pass read but what is asked for.
+func (r *Reconciler) action(f facts, k ledger.Key, completes bool) dispatch.Action {
+	l, inputs := f.Live.ledger, f.Live.inputs
+	leaf, target, ticket, number := l.Leaves[k.Leaf], l.Targets[k.Target], l.Ticket(k), l.At(k).Number
+	namespace, uid := l.Namespace, l.UID
+	return dispatch.Action{
+		Ticket: ticket, Owner: dispatch.Owner{NamespacedName: nameOf(f.Run), UID: uid}, Target: target.Name, Step: leaf.Path,
+		Resume: l.At(k).Resumed(), Timeout: leaf.GetTimeout(), Log: r.Logs.Sink(namespace, uid, target.Name, leaf.Path, number),
+		Locate: func(ctx context.Context) (session.Machine, error) { return r.locate(ctx, namespace, target) },
+		Prepare: func(ctx context.Context) (dispatch.Prepared, error) {
+			return inputs.Prepare(ctx, compose.Action{Ticket: ticket, Leaf: leaf, Target: target, Final: completes})
+		},
+	}
+}
+
+// locate tells how a target of the fixed set is reached now. An error that is final is a *dispatch.NotReady.
+func (r *Reconciler) locate(ctx context.Context, namespace string, was v1alpha1.SliceTarget) (session.Machine, error) {
+	t, err := get(ctx, r.Client, namespace, was.Name, &v1alpha1.DeploymentTarget{})
+	switch {
+	case err != nil:
+		return session.Machine{}, fmt.Errorf("reading target %s: %w", was.Name, err)
+	case t == nil || t.UID != was.UID:
+		return session.Machine{}, never(v1alpha1.ReasonTargetDeleted, "the DeploymentTarget is gone")
+	case t.Spec.Thumbprint != was.Thumbprint:
+		return session.Machine{}, never(v1alpha1.ReasonTargetChanged, "the DeploymentTarget was given another thumbprint")
+	}
+	identity, err := r.Identities.For(ctx, namespace)
+	if errors.Is(err, identities.ErrLost) {
+		return session.Machine{}, never(v1alpha1.ReasonIdentityLost, err.Error())
+	}
+	if err != nil {
+		return session.Machine{}, fmt.Errorf("finding the operator's identity: %w", err)
+	}
+	var policy *v1alpha1.TargetPolicy
+	if t.Spec.Policy != "" {
+		policy, err = get(ctx, r.Client, namespace, string(t.Spec.Policy), &v1alpha1.TargetPolicy{})
+		if err != nil {
+			return session.Machine{}, fmt.Errorf("reading policy %s: %w", t.Spec.Policy, err)
+		}
+	}
+	return machine(t, policy, identity)
+}
+
+func machine(t *v1alpha1.DeploymentTarget, policy *v1alpha1.TargetPolicy, identity *session.Identity) (session.Machine, error) {
+	address, err := t.Spec.HostPort()
+	if err != nil {
+		return session.Machine{}, never(v1alpha1.ReasonInvalidAddress, err.Error())
+	}
+	pin, err := halibut.ParseThumbprint(t.Spec.Thumbprint)
+	if err != nil {
+		return session.Machine{}, never(v1alpha1.ReasonInvalidAddress, "spec.thumbprint: "+err.Error())
+	}
+	m := session.Machine{Namespace: t.Namespace, Name: t.Name, UID: t.UID, Address: address, Thumbprint: pin, Identity: identity,
+		ConnectTimeout: policy.ConnectTimeout(), RetryDuration: policy.RetryDuration()}
+	if t.PinnedCertificate() != nil {
+		m.SHA256 = halibut.Thumbprint(t.Status.Certificate.SHA256)
+	}
+	return m, nil
+}
+
+func never(reason, message string) error {
+	return &dispatch.NotReady{Reason: reason, Message: message, Final: true}
+}
+
+// final tells whether trying again does not help.
+func final(err error) bool {
+	var not *dispatch.NotReady
+	return errors.As(err, &not) && not.Final
+}
+
+// apply takes what the dispatcher reports into the ledger.
+func (r *Reconciler) apply(f facts, report dispatch.Report) error {
+	l := f.Live.ledger
+	k, known := l.Find(report.Ticket)
+	if !known || !l.At(k).Running() {
+		return nil
+	}
+	target, step := l.Targets[k.Target], l.Leaves[k.Leaf].Path
+	if !report.Ended() {
+		r.memory.works(target.UID, report.Ticket, fmt.Sprintf("run %s, step %s", l.Name, step), !report.Begun.IsZero())
+		if report.Reason == v1alpha1.ReasonMachineBusy {
+			if other := r.memory.occupant(target.UID, report.Ticket); other != "" {
+				report.Message += ": " + other
+			}
+		}
+		l.Update(k, running(f.Now, report))
+		return nil
+	}
+	r.memory.works(target.UID, report.Ticket, "", false)
+	if report.Unreached {
+		settings := l.Process.Settings
+		report.Phase, report.Reason, report.Message = plan.Unsent(settings, l.Sent(k), f.target(target).RetryDuration, report.Reason, report.Message)
+	}
+	if report.Phase == v1alpha1.StepLost || report.Phase == v1alpha1.StepAbandoned {
+		report.Message += ": " + plan.Where(target.Name, cmp.Or(report.Host, l.At(k).Host), report.Pids)
+	}
+	if report.Phase == v1alpha1.StepSucceeded {
+		l.Give(k, outputs(l.Leaves[k.Leaf], report.Outputs))
+	}
+	return l.End(k, f.Now, finished(report))
+}
+
+// running takes what a report says of an attempt that goes on.
+func running(now time.Time, report dispatch.Report) func(*ledger.Attempt) {
+	return func(a *ledger.Attempt) {
+		if report.Sent && a.SentTime.IsZero() {
+			a.SentTime = now
+		}
+		a.Sent, a.Begun, a.Reason, a.Message = report.Sent, report.Begun, report.Reason, cut(report.Message)
+		if report.Host != "" {
+			a.Host = report.Host
+		}
+	}
+}
+
+// finished takes what a report says of an attempt that has ended.
+func finished(report dispatch.Report) func(*ledger.Attempt) {
+	return func(a *ledger.Attempt) {
+		ended(report.Phase, report.Reason, report.Message)(a)
+		a.Sent, a.Begun, a.ExitCode, a.Pids = report.Sent, report.Begun, report.ExitCode, report.Pids
+		a.Seconds = strconv.FormatFloat(report.Seconds, 'f', 1, 64)
+		a.Log = &v1alpha1.ActionLog{Size: report.LogSize}
+		if report.Host != "" {
+			a.Host = report.Host
+		}
+		if !report.Finished.IsZero() {
+			a.EndTime = report.Finished
+		}
+	}
+}
+
+// ended notes how an attempt ended, and why it did not succeed.
+func ended(phase v1alpha1.StepPhase, reason, message string) func(*ledger.Attempt) {
+	return func(a *ledger.Attempt) {
+		if a.Phase, a.Reason, a.Message = phase, reason, cut(message); phase == v1alpha1.StepSucceeded {
+			a.Reason, a.Message = "", ""
+		}
+	}
+}
+
+// maxMessage bounds the message of an action, in bytes.
+const maxMessage = 1024
+
+// cut keeps the end of a message, where what went wrong usually is.
+func cut(message string) string { return text.CutStart(text.Clean(message), maxMessage) }
+
+// outputs are those that a step declares, each as `<step>.<name>`; of a package, all.
+func outputs(leaf v1alpha1.Leaf, given map[string]string) map[string]string {
+	kept := map[string]string{}
+	for _, name := range leaf.Outputs {
+		if value, found := given[string(name)]; found {
+			kept[string(leaf.Name)+"."+string(name)] = value
+		}
+	}
+	if leaf.Deploy != nil {
+		for name, value := range given {
+			kept[string(leaf.Name)+"."+name] = value
+		}
+	}
+	return kept
+}

@@ -1,0 +1,209 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
+	"github.com/mantledeploy/mantle/controllers/internal/plan"
+	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
+)
+
+// admit takes a run to the point where its set of targets is fixed. While it does not get there, others may.
+func (r *Reconciler) admit(ctx context.Context, f facts) (again time.Duration, err error) {
+	defer func() {
+		if err != nil {
+			r.memory.giveBack(f.Run)
+		}
+	}()
+	switch f.Stop {
+	case plan.Cancel:
+		finish(ctx, f, plan.Outcome{Phase: v1alpha1.RunCancelled, Reason: v1alpha1.ReasonCancelled, Message: "cancelled before anything began"})
+		return 0, nil
+	case plan.Supersede:
+		finish(ctx, f, plan.Outcome{Phase: v1alpha1.RunSuperseded, Reason: v1alpha1.ReasonSuperseded,
+			Message: fmt.Sprintf("superseded by release %s before any target started", f.Binding.Spec.Release)})
+		return 0, nil
+	}
+	wait, err := r.wait(ctx, f)
+	switch {
+	case err != nil:
+		return 0, err
+	case wait != nil && wait.Phase.IsTerminal():
+		finish(ctx, f, plan.Outcome{Phase: wait.Phase, Reason: wait.Reason, Message: wait.Message})
+		return 0, nil
+	case wait != nil:
+		r.memory.giveBack(f.Run)
+		describeWait(f, *wait)
+		return wait.Again, nil
+	}
+	return r.resolveTargets(ctx, f)
+}
+
+// wait looks for what the run waits for, in the order in which people want to hear of it.
+func (r *Reconciler) wait(ctx context.Context, f facts) (*plan.Wait, error) {
+	for _, gate := range []func(context.Context, facts) (*plan.Wait, error){r.lacks, r.bound, r.packagesReady, r.queued, r.last} {
+		if wait, err := gate(ctx, f); err != nil || wait != nil {
+			return wait, err
+		}
+	}
+	return nil, nil
+}
+
+func waitFor(reason, format string, args ...any) *plan.Wait {
+	return &plan.Wait{Phase: v1alpha1.RunWaiting, Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
+// lacks tells what is not there that the run names.
+func (r *Reconciler) lacks(ctx context.Context, f facts) (*plan.Wait, error) {
+	if f.Release == nil {
+		return f.absent(v1alpha1.ReasonReleaseNotFound, "spec.release: there is no Release %s in this namespace; create it",
+			v1alpha1.ReleaseName(f.Run.Spec.Project, f.Run.Spec.Release)), nil
+	}
+	if f.Environment == nil {
+		return f.absent(v1alpha1.ReasonEnvironmentNotFound, "spec.environment: there is no Environment %s in this namespace; create it", f.Run.Spec.Environment), nil
+	}
+	if !snapshot.Ready(f.Release) {
+		return waitFor(v1alpha1.ReasonReleaseNotReady, "Release %s is not ready yet", f.Release.Name), nil
+	}
+	frozen, err := get(ctx, r.Client, f.Run.Namespace, f.Release.Status.Snapshot, &appsv1.ControllerRevision{})
+	if err != nil {
+		return nil, fmt.Errorf("reading snapshot %s: %w", f.Release.Status.Snapshot, err)
+	}
+	if frozen == nil {
+		wait := f.absent(v1alpha1.ReasonReleaseNotReady, "the process of Release %s is gone: restore ControllerRevision %s, or delete the release and create it again",
+			f.Release.Name, f.Release.Status.Snapshot)
+		wait.Again = time.Second // no event tells of it
+		return wait, nil
+	}
+	return nil, nil
+}
+
+func (f facts) absent(reason, format string, args ...any) *plan.Wait {
+	wait := waitFor(reason, format, args...)
+	wait.Stalled, wait.Again = status.Absence(f.Run.Status.Conditions, reason, f.Run.Generation, f.Now)
+	return wait
+}
+
+// bound keeps a person's run of another release than the binding's from fighting with the binding, and a binding's run
+// from beginning while the binding is suspended.
+func (r *Reconciler) bound(ctx context.Context, f facts) (*plan.Wait, error) {
+	if f.Binding != nil {
+		if f.Binding.Spec.Suspend {
+			return waitFor(v1alpha1.ReasonSuspended, "ReleaseBinding %s is suspended; set its spec.suspend to false, or cancel this run", f.Binding.Name), nil
+		}
+		return nil, nil
+	}
+	var bindings v1alpha1.ReleaseBindingList
+	if err := r.Client.List(ctx, &bindings, client.InNamespace(f.Run.Namespace)); err != nil {
+		return nil, fmt.Errorf("listing bindings: %w", err)
+	}
+	for _, b := range bindings.Items {
+		same := b.Spec.Project == f.Run.Spec.Project && b.Spec.Environment == f.Run.Spec.Environment
+		if same && !b.Spec.Suspend && b.Spec.Release != f.Run.Spec.Release {
+			wait := waitFor(v1alpha1.ReasonBound, "spec.release: ReleaseBinding %s requests release %s there; change the binding, or set its spec.suspend", b.Name, b.Spec.Release)
+			wait.Stalled = true
+			return wait, nil
+		}
+	}
+	return nil, nil
+}
+
+// packagesReady sees that every package of the release is in the cache.
+func (r *Reconciler) packagesReady(_ context.Context, f facts) (*plan.Wait, error) {
+	for _, p := range f.Release.Status.Packages {
+		var not *dispatch.NotReady
+		if err := r.composer.PackageReady(nameOf(f.Run), f.Run.UID, p); !errors.As(err, &not) {
+			continue
+		}
+		wait := waitFor(not.Reason, "%s", not.Message)
+		if wait.Again = not.RetryAfter; not.Final {
+			wait.Phase = v1alpha1.RunFailed
+		}
+		return wait, nil
+	}
+	return nil, nil
+}
+
+// queued lets one run at a time go on for a project in an environment: one that has begun, else the oldest that lacks
+// nothing but its turn.
+func (r *Reconciler) queued(ctx context.Context, f facts) (*plan.Wait, error) {
+	others, err := r.others(ctx, r.Client, f.Run)
+	if err != nil {
+		return nil, err
+	}
+	unfinished := map[types.UID]bool{}
+	for i := range others {
+		if others[i].Status.Phase.IsTerminal() {
+			continue
+		}
+		if goesFirst(&others[i], f.Run) {
+			return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "run " + others[i].Name + " goes first"}, nil
+		}
+		unfinished[others[i].UID] = true
+	}
+	if holder := r.memory.take(f.Run, unfinished); holder != f.Run.UID {
+		return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "another run goes first", Again: time.Second}, nil
+	}
+	return nil, nil
+}
+
+// last is asked when a run lacks nothing else, and reads past the cache: the cache of a new leader may not show yet that
+// another run has begun, nor what the run before did.
+func (r *Reconciler) last(ctx context.Context, f facts) (*plan.Wait, error) {
+	others, err := r.others(ctx, r.Reader, f.Run)
+	if err != nil {
+		return nil, err
+	}
+	for i := range others {
+		if others[i].Status.StartTime != nil && !others[i].Status.Phase.IsTerminal() {
+			return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "run " + others[i].Name + " goes first", Again: time.Second}, nil
+		}
+	}
+	if f.Binding == nil {
+		return nil, nil
+	}
+	return r.recording(ctx, f, begun(others))
+}
+
+// others are the other runs of the project in the environment.
+func (r *Reconciler) others(ctx context.Context, from client.Reader, run *v1alpha1.DeploymentRun) ([]v1alpha1.DeploymentRun, error) {
+	var runs v1alpha1.DeploymentRunList
+	if err := from.List(ctx, &runs, client.InNamespace(run.Namespace)); err != nil {
+		return nil, fmt.Errorf("listing runs: %w", err)
+	}
+	return slices.DeleteFunc(runs.Items, func(other v1alpha1.DeploymentRun) bool {
+		return turnOf(&other) != turnOf(run) || other.UID == run.UID
+	}), nil
+}
+
+// goesFirst tells whether run a has begun, or would go before b, which has not.
+func goesFirst(a, b *v1alpha1.DeploymentRun) bool {
+	if a.Status.StartTime != nil {
+		return true
+	}
+	if !inLine(a) {
+		return false
+	}
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.Name < b.Name
+}
+
+// inLine tells whether a run that has not begun lacks nothing but its turn, as far as anybody knows: what it lacks may
+// never come, and must not keep others from going.
+func inLine(run *v1alpha1.DeploymentRun) bool {
+	ready := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionReady)
+	return ready == nil || ready.Reason == v1alpha1.ReasonQueued || ready.Reason == v1alpha1.ReasonRecording
+}

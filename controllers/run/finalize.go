@@ -1,0 +1,90 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// addFinalizer answers true once the run has the finalizer, so that nothing is carried out for a run that can vanish. The
+// change of the run brings the next pass.
+func (r *Reconciler) addFinalizer(ctx context.Context, run *v1alpha1.DeploymentRun) (bool, error) {
+	if !run.DeletionTimestamp.IsZero() || controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun) {
+		return true, nil
+	}
+	held := run.DeepCopy()
+	controllerutil.AddFinalizer(held, v1alpha1.FinalizerRun)
+	if err := r.Client.Patch(ctx, held, client.MergeFromWithOptions(run, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("setting the finalizer of run %s: %w", run.Name, err)
+	}
+	return false, nil
+}
+
+// cleanUp lets go of a run that has ended: of its project and environment, of its actions, of the snapshot, and last of
+// the finalizer. The answer is when to come again.
+func (r *Reconciler) cleanUp(ctx context.Context, run *v1alpha1.DeploymentRun) (time.Duration, error) {
+	r.memory.end(nameOf(run))
+	r.Packages.Release(run.UID)
+	if wait, err := r.awaitRecorded(ctx, run); err != nil || wait > 0 {
+		return wait, err
+	}
+	if !controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun) {
+		return 0, nil
+	}
+	if err := r.disownSnapshot(ctx, run); err != nil {
+		return 0, err
+	}
+	return 0, r.removeFinalizer(ctx, run)
+}
+
+// removeFinalizer takes nothing else out of the list of finalizers: the write fails if somebody changed the run meanwhile,
+// as the garbage collector does that adds its own.
+func (r *Reconciler) removeFinalizer(ctx context.Context, run *v1alpha1.DeploymentRun) error {
+	current, err := get(ctx, r.Reader, run.Namespace, run.Name, &v1alpha1.DeploymentRun{})
+	if err != nil {
+		return fmt.Errorf("reading run %s: %w", run.Name, err)
+	}
+	if current == nil || current.UID != run.UID {
+		return nil
+	}
+	before := current.DeepCopy()
+	controllerutil.RemoveFinalizer(current, v1alpha1.FinalizerRun)
+	err = r.Client.Patch(ctx, current, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("removing the finalizer of run %s: %w", run.Name, err)
+	}
+	return nil
+}
+
+// disownSnapshot gives the frozen process back to its release, which may be gone by now. A last owner stays, so that the
+// snapshot goes with this run: nobody else would delete it.
+func (r *Reconciler) disownSnapshot(ctx context.Context, run *v1alpha1.DeploymentRun) error {
+	if run.Status.Snapshot == "" {
+		return nil
+	}
+	revision, err := get(ctx, r.Reader, run.Namespace, run.Status.Snapshot, &appsv1.ControllerRevision{})
+	if err != nil {
+		return fmt.Errorf("reading snapshot %s: %w", run.Status.Snapshot, err)
+	}
+	if revision == nil {
+		return nil
+	}
+	before := revision.DeepCopy()
+	revision.OwnerReferences = slices.DeleteFunc(revision.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == run.UID })
+	if left := len(revision.OwnerReferences); left == 0 || left == len(before.OwnerReferences) {
+		return nil
+	}
+	err = r.Client.Patch(ctx, revision, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("disowning snapshot %s: %w", revision.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package run
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/compose"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
+)
+
+// live is a run that this process carries on.
+type live struct {
+	ledger *ledger.Ledger
+	inputs *compose.Run
+}
+
+// memory is all that the reconciler keeps between passes. It is lost with the process, and made anew from the API server.
+type memory struct {
+	mu sync.Mutex
+	// runs are those that were seen and are not forgotten, by name: of a run that is made again under the name, the
+	// former one is forgotten.
+	runs map[types.NamespacedName]*remembered
+	// turns are the runs that hold a project in an environment.
+	turns map[turn]types.UID
+	// gone are runs that were deleted and for which something may be kept still.
+	gone map[types.NamespacedName][]types.UID
+	// busy are the scripts that run on a machine, by the UID of its target and by ticket.
+	busy map[types.UID]map[string]string
+}
+
+type remembered struct {
+	uid  types.UID
+	turn turn
+	live *live
+}
+
+// turn names what one run at a time may hold.
+type turn struct {
+	namespace            string
+	project, environment v1alpha1.ObjectName
+}
+
+func newMemory() *memory {
+	return &memory{runs: map[types.NamespacedName]*remembered{}, turns: map[turn]types.UID{},
+		gone: map[types.NamespacedName][]types.UID{}, busy: map[types.UID]map[string]string{}}
+}
+
+func nameOf(run *v1alpha1.DeploymentRun) types.NamespacedName {
+	return types.NamespacedName{Namespace: run.Namespace, Name: run.Name}
+}
+
+func turnOf(run *v1alpha1.DeploymentRun) turn {
+	return turn{run.Namespace, run.Spec.Project, run.Spec.Environment}
+}
+
+// of gives what is known of a run; nil if nothing is.
+func (m *memory) of(run *v1alpha1.DeploymentRun) *live {
+	if run == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known := m.runs[nameOf(run)]; known != nil && known.uid == run.UID {
+		return known.live
+	}
+	return nil
+}
+
+// keep remembers a run. It holds its project in its environment from now on.
+func (m *memory) keep(run *v1alpha1.DeploymentRun, l *live) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.runs[nameOf(run)] = &remembered{uid: run.UID, turn: turnOf(run), live: l}
+	m.turns[turnOf(run)] = run.UID
+}
+
+// take gives the project in the environment to the run unless another unfinished run holds it, and answers who does.
+func (m *memory) take(run *v1alpha1.DeploymentRun, unfinished map[types.UID]bool) types.UID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if holder, held := m.turns[turnOf(run)]; held && unfinished[holder] {
+		return holder
+	}
+	if m.runs[nameOf(run)] == nil {
+		m.runs[nameOf(run)] = &remembered{uid: run.UID, turn: turnOf(run)}
+	}
+	m.turns[turnOf(run)] = run.UID
+	return run.UID
+}
+
+// drop forgets the ledger of a run; the next pass loads it again.
+func (m *memory) drop(run *v1alpha1.DeploymentRun) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known := m.runs[nameOf(run)]; known != nil {
+		known.live = nil
+	}
+}
+
+// giveBack lets other runs of the project in the environment go first.
+func (m *memory) giveBack(run *v1alpha1.DeploymentRun) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.turns[turnOf(run)] == run.UID {
+		delete(m.turns, turnOf(run))
+	}
+}
+
+// end forgets a run that has ended.
+func (m *memory) end(name types.NamespacedName) { m.forget(name, "") }
+
+// forget forgets all of the run of a name, unless it is the one that stays, and answers which one that was.
+func (m *memory) forget(name types.NamespacedName, stays types.UID) (types.UID, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.runs[name]
+	if known == nil || known.uid == stays {
+		return "", false
+	}
+	delete(m.runs, name)
+	if m.turns[known.turn] == known.uid {
+		delete(m.turns, known.turn)
+	}
+	if known.live != nil {
+		for _, t := range known.live.ledger.Targets {
+			m.clearBusy(t.UID, known.live.ledger)
+		}
+	}
+	return known.uid, true
+}
+
+// clearBusy drops the scripts of a run from those of a machine.
+func (m *memory) clearBusy(target types.UID, l *ledger.Ledger) {
+	for ticket := range m.busy[target] {
+		if _, mine := l.Find(ticket); mine {
+			delete(m.busy[target], ticket)
+		}
+	}
+	if len(m.busy[target]) == 0 {
+		delete(m.busy, target)
+	}
+}
+
+// works notes that a script runs on a machine, or that it does not any more.
+func (m *memory) works(target types.UID, ticket, what string, on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !on {
+		delete(m.busy[target], ticket)
+		if len(m.busy[target]) == 0 {
+			delete(m.busy, target)
+		}
+		return
+	}
+	if m.busy[target] == nil {
+		m.busy[target] = map[string]string{}
+	}
+	m.busy[target][ticket] = what
+}
+
+// occupant names a script that runs on a machine, other than the one with the ticket; empty if none is known.
+func (m *memory) occupant(target types.UID, but string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for ticket, what := range m.busy[target] {
+		if ticket != but {
+			return what
+		}
+	}
+	return ""
+}
+
+// concerned are the runs in memory that have a target of this name.
+func (m *memory) concerned(namespace, target string) []types.NamespacedName {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var names []types.NamespacedName
+	for name, known := range m.runs {
+		if name.Namespace == namespace && known.live != nil && known.live.ledger.Has(target) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// vanished notes that a run is gone.
+func (m *memory) vanished(name types.NamespacedName, uid types.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gone[name] = append(m.gone[name], uid)
+}
+
+// hasGone tells whether a run of the name is gone for which something may be kept still.
+func (m *memory) hasGone(name types.NamespacedName) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.gone[name]) > 0
+}
+
+// forgotten gives the runs of a name for which nothing must be kept any more, and forgets them: those that are gone, and
+// the one that had the name before the one that stays.
+func (m *memory) forgotten(name types.NamespacedName, stays types.UID) []types.UID {
+	before, found := m.forget(name, stays)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	gone := m.gone[name]
+	delete(m.gone, name)
+	if found && !slices.Contains(gone, before) {
+		gone = append(gone, before)
+	}
+	return gone
+}
+
+// forget lets go of the runs that had the name before, wherever something is kept for them: their actions are not carried
+// on.
+func (r *Reconciler) forget(name types.NamespacedName, run *v1alpha1.DeploymentRun) error {
+	var stays types.UID
+	if run != nil {
+		stays = run.UID
+	}
+	for _, uid := range r.memory.forgotten(name, stays) {
+		if uid == stays {
+			continue
+		}
+		r.Dispatcher.Forget(uid)
+		r.Packages.Release(uid)
+		if err := r.Logs.Delete(name.Namespace, uid); err != nil {
+			return fmt.Errorf("deleting the output of run %s: %w", name.Name, err)
+		}
+	}
+	return nil
+}

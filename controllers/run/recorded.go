@@ -1,0 +1,171 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
+	"github.com/mantledeploy/mantle/controllers/internal/plan"
+)
+
+const (
+	// recordPause is the pause before targets are looked at again for what they do not show yet.
+	recordPause = time.Second
+	// keepDeleted bounds how long a run that was deleted waits for its targets.
+	keepDeleted = 30 * time.Second
+	// recordWithin bounds how long a binding's run, and all that is queued behind it, waits for them.
+	recordWithin = 5 * time.Minute
+)
+
+// recording delays choosing the targets of a binding's run until status.installed of every target reflects the run
+// before: otherwise targets would be deployed to twice.
+func (r *Reconciler) recording(ctx context.Context, f facts, runs []v1alpha1.DeploymentRun) (*plan.Wait, error) {
+	if len(runs) == 0 {
+		return nil, nil
+	}
+	newest := slices.MaxFunc(runs, func(a, b v1alpha1.DeploymentRun) int {
+		if d := a.Status.FinishTime.Compare(b.Status.FinishTime.Time); d != 0 {
+			return d
+		}
+		return desired.Compare(&a, &b)
+	})
+	target, err := r.unrecorded(ctx, &newest, runs, f.all())
+	if err != nil || target == "" {
+		return nil, err
+	}
+	// The wait starts when the run finished or when this operator started, whichever is later.
+	if since := latest(newest.Status.FinishTime.Time, r.startedAt()); r.Now().Sub(since) > recordWithin {
+		ctrl.LoggerFrom(ctx).Info("begins although a target does not show the run before", "before", newest.Name, "target", target)
+		return nil, nil
+	}
+	wait := waitFor(v1alpha1.ReasonRecording, "run %s has ended; target %s does not show its result yet", newest.Name, target)
+	wait.Again = recordPause
+	return wait, nil
+}
+
+// startedAt is when this process first asked for it.
+func (r *Reconciler) startedAt() time.Time {
+	r.once.Do(func() { r.started = r.Now() })
+	return r.started
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// begun are the runs that have begun and ended.
+func begun(runs []v1alpha1.DeploymentRun) []v1alpha1.DeploymentRun {
+	return slices.DeleteFunc(runs, func(run v1alpha1.DeploymentRun) bool {
+		return run.Status.StartTime == nil || run.Status.FinishTime == nil
+	})
+}
+
+// all are the targets that were gathered.
+func (f facts) all() []v1alpha1.DeploymentTarget {
+	all := make([]v1alpha1.DeploymentTarget, 0, len(f.Targets))
+	for _, t := range f.Targets {
+		all = append(all, *t)
+	}
+	return all
+}
+
+// unrecorded names a target whose status has to speak of the run, as the slices say past the cache, and which shows
+// neither that run nor a newer one; empty if there is none.
+func (r *Reconciler) unrecorded(ctx context.Context, run *v1alpha1.DeploymentRun, others []v1alpha1.DeploymentRun, targets []v1alpha1.DeploymentTarget) (string, error) {
+	rows, err := ledger.Slices(ctx, r.Reader, run)
+	if err != nil {
+		return "", err
+	}
+	var older []v1alpha1.DeploymentRun
+	for _, other := range others {
+		if other.UID != run.UID && !run.Status.StartTime.Before(other.Status.FinishTime) {
+			older = append(older, other)
+		}
+	}
+	expected, _ := desired.Expected(run, rows, targets)
+	for i := range targets {
+		t := &targets[i]
+		if expected.Has(t.UID) && !desired.Shows(t, run, older) {
+			return t.Name, nil
+		}
+	}
+	return "", nil
+}
+
+// bindingRecorded tells whether the binding that made the run, if it is there, has taken in how the run ended.
+func (r *Reconciler) bindingRecorded(ctx context.Context, run *v1alpha1.DeploymentRun) (bool, error) {
+	owner := metav1.GetControllerOf(run)
+	if owner == nil {
+		return true, nil
+	}
+	binding, err := get(ctx, r.Client, run.Namespace, owner.Name, &v1alpha1.ReleaseBinding{})
+	if err != nil {
+		return false, fmt.Errorf("reading binding: %w", err)
+	}
+	return binding == nil || binding.UID != owner.UID || !binding.DeletionTimestamp.IsZero() || desired.Recorded(binding, run), nil
+}
+
+// awaitRecorded is when to look again at a run that was deleted: its finalizer stays, for 30 s at most, until
+// status.record of its binding and status.installed of its targets reflect it, because its rows go with it. It keeps no
+// namespace from going.
+func (r *Reconciler) awaitRecorded(ctx context.Context, run *v1alpha1.DeploymentRun) (time.Duration, error) {
+	s := run.Status
+	held := !run.DeletionTimestamp.IsZero() && controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun)
+	if !held || s.FinishTime == nil || r.Now().Sub(s.FinishTime.Time) > keepDeleted {
+		return 0, nil
+	}
+	if goes, err := r.namespaceGoes(ctx, run.Namespace); goes || err != nil {
+		return 0, err
+	}
+	if recorded, err := r.bindingRecorded(ctx, run); err != nil || !recorded {
+		return recordPause, err
+	}
+	if recorded, err := r.targetsRecorded(ctx, run); err != nil || !recorded {
+		return recordPause, err
+	}
+	return 0, nil
+}
+
+// targetsRecorded tells whether status.installed of every target reflects the run.
+func (r *Reconciler) targetsRecorded(ctx context.Context, run *v1alpha1.DeploymentRun) (bool, error) {
+	if run.Status.StartTime == nil {
+		return true, nil
+	}
+	others, err := r.others(ctx, r.Client, run)
+	if err != nil {
+		return false, err
+	}
+	var targets v1alpha1.DeploymentTargetList
+	if err := r.Client.List(ctx, &targets, client.InNamespace(run.Namespace)); err != nil {
+		return false, fmt.Errorf("listing targets: %w", err)
+	}
+	target, err := r.unrecorded(ctx, run, begun(others), targets.Items)
+	return target == "", err
+}
+
+// namespaceGoes tells whether a namespace is being deleted. The right to look at it may have gone first.
+func (r *Reconciler) namespaceGoes(ctx context.Context, name string) (bool, error) {
+	var namespace corev1.Namespace
+	err := r.Reader.Get(ctx, client.ObjectKey{Name: name}, &namespace)
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading namespace %s: %w", name, err)
+	}
+	return !namespace.DeletionTimestamp.IsZero(), nil
+}

@@ -1,0 +1,175 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
+	"github.com/mantledeploy/mantle/controllers/internal/plan"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
+)
+
+// resolveTargets fixes the set of targets, and with it which steps address them.
+func (r *Reconciler) resolveTargets(ctx context.Context, f facts) (time.Duration, error) {
+	process, err := r.frozen.Read(ctx, f.Release)
+	if err != nil {
+		return 0, err
+	}
+	targets, outcome, err := r.choose(ctx, f, process)
+	switch {
+	case err != nil:
+		return 0, err
+	case outcome != nil:
+		finish(ctx, f, *outcome)
+		return 0, nil
+	}
+	if err := r.commit(ctx, f, process, targets); err != nil {
+		return 0, err
+	}
+	ctrl.LoggerFrom(ctx).Info("began", "release", f.Run.Spec.Release, "targets", len(targets))
+	return time.Millisecond, nil
+}
+
+// choose decides which targets the run has. An outcome means that it ends here.
+func (r *Reconciler) choose(ctx context.Context, f facts, process *v1alpha1.ProjectSpec) ([]v1alpha1.DeploymentTarget, *plan.Outcome, error) {
+	if f.Binding == nil {
+		targets, outcome := included(f, process)
+		return targets, outcome, nil
+	}
+	if len(desired.Desired(f.Binding.Spec, process.Steps, f.all())) == 0 {
+		return nil, nil, nil // plan ends it as the project's settings say
+	}
+	var binding v1alpha1.ReleaseBinding // past the cache, as its record may have just been written
+	if err := r.Reader.Get(ctx, client.ObjectKeyFromObject(f.Binding), &binding); err != nil {
+		return nil, nil, fmt.Errorf("reading binding: %w", err)
+	}
+	targets := desired.Outdated(&binding, f.Run, f.Release.Status.Snapshot, process.Steps, f.all())
+	if len(targets) == 0 {
+		return nil, &plan.Outcome{Phase: v1alpha1.RunSucceeded, Reason: v1alpha1.ReasonNothingToDo, Message: "every target has the release already"}, nil
+	}
+	return targets, nil, nil
+}
+
+// included are the targets of a person's run.
+func included(f facts, process *v1alpha1.ProjectSpec) ([]v1alpha1.DeploymentTarget, *plan.Outcome) {
+	spec := v1alpha1.ReleaseBindingSpec{Project: f.Run.Spec.Project, Environment: f.Run.Spec.Environment}
+	if f.Run.Spec.Targets != nil && len(f.Run.Spec.Targets.Include) > 0 {
+		spec.Targets = &v1alpha1.BindingTargets{Names: f.Run.Spec.Targets.Include}
+	}
+	targets := desired.Desired(spec, process.Steps, f.all())
+	if spec.Targets == nil {
+		return targets, nil
+	}
+	for _, name := range spec.Targets.Names {
+		if !slices.ContainsFunc(targets, func(t v1alpha1.DeploymentTarget) bool { return t.Name == string(name) }) {
+			return nil, &plan.Outcome{Phase: v1alpha1.RunFailed, Reason: v1alpha1.ReasonTargetNotFound, Message: fmt.Sprintf(
+				"spec.targets.include: %s is no DeploymentTarget of environment %s that a step addresses; make a run without it", name, f.Run.Spec.Environment)}
+		}
+	}
+	return targets, nil
+}
+
+// commit writes the fixed set down: owner of the snapshot, slices, and last the status, which makes it hold.
+func (r *Reconciler) commit(ctx context.Context, f facts, process *v1alpha1.ProjectSpec, targets []v1alpha1.DeploymentTarget) error {
+	if err := r.ownSnapshot(ctx, f); err != nil {
+		return err
+	}
+	parts := cutSlices(f.Run, process, targets)
+	if len(parts) > ledger.MaxSlices {
+		return fmt.Errorf("run %s has %d targets, which need %d slices of at most %d: narrow it", f.Run.Name, len(targets), len(parts), ledger.MaxSlices)
+	}
+	if err := r.writeSlices(ctx, f.Run, parts); err != nil {
+		return err
+	}
+	s := &f.Run.Status
+	now := metav1.NewTime(f.Now)
+	s.StartTime, s.Snapshot, s.Slices, s.Phase = &now, f.Release.Status.Snapshot, int32(len(parts)), v1alpha1.RunRunning
+	s.ObservedGeneration = f.Run.Generation
+	s.Targets = v1alpha1.RunTargetCounts{Total: int32(len(targets)), Pending: int32(len(targets))}
+	s.Progress = fmt.Sprintf("0/%d", len(targets))
+	c := status.Conditions{List: &s.Conditions, Generation: f.Run.Generation}
+	c.Set(v1alpha1.ConditionTargetsResolved, metav1.ConditionTrue, v1alpha1.ReasonTargetsResolved, fmt.Sprintf("%d targets", len(targets)))
+	c.Set(v1alpha1.ConditionPackagesReady, metav1.ConditionTrue, v1alpha1.ReasonPackagesReady, "every package is in the operator's cache")
+	c.Reconciling(v1alpha1.ReasonRunning, "begins")
+	return nil
+}
+
+// ownSnapshot keeps the frozen process while the run needs it, even if the release is deleted.
+func (r *Reconciler) ownSnapshot(ctx context.Context, f facts) error {
+	var revision appsv1.ControllerRevision
+	key := types.NamespacedName{Namespace: f.Run.Namespace, Name: f.Release.Status.Snapshot}
+	if err := r.Reader.Get(ctx, key, &revision); err != nil {
+		return fmt.Errorf("reading snapshot %s: %w", key.Name, err)
+	}
+	before := revision.DeepCopy()
+	if err := controllerutil.SetOwnerReference(f.Run, &revision, r.Client.Scheme()); err != nil {
+		return fmt.Errorf("owning snapshot %s: %w", key.Name, err)
+	}
+	if err := r.Client.Patch(ctx, &revision, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("owning snapshot %s: %w", key.Name, err)
+	}
+	return nil
+}
+
+// cutSlices spreads the targets, by name, over slices that stay under 256 KiB whatever happens.
+func cutSlices(run *v1alpha1.DeploymentRun, process *v1alpha1.ProjectSpec, targets []v1alpha1.DeploymentTarget) []v1alpha1.DeploymentRunSlice {
+	slices.SortFunc(targets, func(a, b v1alpha1.DeploymentTarget) int { return strings.Compare(a.Name, b.Name) })
+	var cut []v1alpha1.DeploymentRunSlice
+	for part := range slices.Chunk(targets, ledger.PerSlice(len(v1alpha1.Leaves(process.Steps)))) {
+		s := v1alpha1.DeploymentRunSlice{ObjectMeta: metav1.ObjectMeta{
+			Namespace: run.Namespace, Name: ledger.SliceName(run.Name, len(cut)),
+			Labels:          map[string]string{v1alpha1.LabelRunUID: string(run.UID)},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(run, v1alpha1.GroupVersion.WithKind("DeploymentRun"))},
+		}}
+		for _, t := range part {
+			s.Spec.Targets = append(s.Spec.Targets, v1alpha1.SliceTarget{Name: t.Name, UID: t.UID, Thumbprint: t.Spec.Thumbprint, Steps: addressing(process, t.Spec.Roles)})
+		}
+		cut = append(cut, s)
+	}
+	return cut
+}
+
+// addressing are the indexes of the top-level steps that address a target with these roles.
+func addressing(process *v1alpha1.ProjectSpec, roles []v1alpha1.Role) []int32 {
+	var steps []int32
+	for i, s := range process.Steps {
+		if s.Addresses(roles) {
+			steps = append(steps, int32(i))
+		}
+	}
+	return steps
+}
+
+// writeSlices makes the slices. Those of an earlier try that did not reach its commit are deleted first.
+func (r *Reconciler) writeSlices(ctx context.Context, run *v1alpha1.DeploymentRun, parts []v1alpha1.DeploymentRunSlice) error {
+	old, err := ledger.Slices(ctx, r.Reader, run)
+	if err != nil {
+		return err
+	}
+	for i := range old {
+		uid := old[i].UID
+		if err := r.Client.Delete(ctx, &old[i], client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting slice %s of an earlier try: %w", old[i].Name, err)
+		}
+	}
+	for i := range parts {
+		if err := r.Client.Create(ctx, &parts[i]); err != nil {
+			return fmt.Errorf("making slice %s: %w", parts[i].Name, err)
+		}
+	}
+	meta.RemoveStatusCondition(&run.Status.Conditions, v1alpha1.ConditionTargetsResolved)
+	return nil
+}

@@ -1,0 +1,124 @@
+package target
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
+	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
+)
+
+// rows are what the runs that are still there did to this very machine.
+func (r *Reconciler) rows(ctx context.Context, t *v1alpha1.DeploymentTarget) ([]v1alpha1.InstalledRelease, error) {
+	var slices v1alpha1.DeploymentRunSliceList
+	if err := r.Client.List(ctx, &slices, client.InNamespace(t.Namespace), client.MatchingFields{sliceTargets: t.Name}); err != nil {
+		return nil, fmt.Errorf("listing slices: %w", err)
+	}
+	var rows []v1alpha1.InstalledRelease
+	for i := range slices.Items {
+		row, err := r.row(ctx, t, &slices.Items[i])
+		if err != nil {
+			return nil, err
+		}
+		if row != nil {
+			rows = append(rows, *row)
+		}
+	}
+	return rows, nil
+}
+
+// row is what a slice says of this machine, or nil.
+func (r *Reconciler) row(ctx context.Context, t *v1alpha1.DeploymentTarget, slice *v1alpha1.DeploymentRunSlice) (*v1alpha1.InstalledRelease, error) {
+	place, owner := placeOf(slice, t), metav1.GetControllerOf(slice)
+	if place == nil || owner == nil {
+		return nil, nil
+	}
+	run, err := optional.Get(ctx, r.Client, slice.Namespace, owner.Name, &v1alpha1.DeploymentRun{})
+	if err != nil {
+		return nil, fmt.Errorf("reading run: %w", err)
+	}
+	if run == nil || run.UID != owner.UID {
+		return nil, nil
+	}
+	if err := r.lastWord(ctx, t, slice, run); err != nil {
+		return nil, err
+	}
+	row := installed(run, *place, resultOf(slice, t.Name))
+	if row == nil || len(place.Steps) == 0 {
+		return row, nil
+	}
+	r.once.Do(func() { r.frozen = snapshot.NewReader(r.Client) })
+	process, err := r.frozen.ReadNamed(ctx, run.Namespace, run.Status.Snapshot)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading the process of run %s: %w", run.Name, err)
+	}
+	if err == nil { // it goes with its release; what was written of it stays
+		row.Steps = desired.StepNames(process.Steps, place.Steps)
+	}
+	return row, nil
+}
+
+// lastWord reads a slice past the cache where its run has ended and the target's row has not: the rows of a run are written
+// before its end, so the cache lags behind, and what is only in part on the machine by its word may be there whole. A
+// target without a row, of which the run speaks all the same, is asked for until it shows the run.
+func (r *Reconciler) lastWord(ctx context.Context, t *v1alpha1.DeploymentTarget, slice *v1alpha1.DeploymentRunSlice, run *v1alpha1.DeploymentRun) error {
+	result := resultOf(slice, t.Name)
+	switch {
+	case !run.Status.Phase.IsTerminal(), result != nil && result.Phase.IsTerminal():
+		return nil
+	case result == nil && (run.Status.Phase != v1alpha1.RunSucceeded || shown(t, run)):
+		return nil
+	}
+	last, err := optional.Get(ctx, r.Reader, slice.Namespace, slice.Name, &v1alpha1.DeploymentRunSlice{}) // decoding into the other would keep of it what this one leaves out
+	if err != nil {
+		return fmt.Errorf("reading slice %s: %w", slice.Name, err)
+	}
+	if last != nil {
+		last.DeepCopyInto(slice)
+	}
+	return nil
+}
+
+// shown tells whether the target's status speaks of the run or, beyond doubt, of a newer one.
+func shown(t *v1alpha1.DeploymentTarget, run *v1alpha1.DeploymentRun) bool {
+	row := desired.Installed(t, run.Spec.Project, run.Spec.Environment)
+	return row != nil && (row.RunUID == run.UID || run.Status.FinishTime != nil && row.Time != nil && run.Status.FinishTime.Before(row.Time))
+}
+
+// placeOf is the target's place in the slice, if the slice speaks of this machine and not of an earlier one of its name.
+func placeOf(slice *v1alpha1.DeploymentRunSlice, t *v1alpha1.DeploymentTarget) *v1alpha1.SliceTarget {
+	for i := range slice.Spec.Targets {
+		if s := &slice.Spec.Targets[i]; s.Name == t.Name && s.UID == t.UID && s.Thumbprint == t.Spec.Thumbprint {
+			return s
+		}
+	}
+	return nil
+}
+
+func resultOf(slice *v1alpha1.DeploymentRunSlice, target string) *v1alpha1.TargetResult {
+	for i := range slice.Status.Results {
+		if slice.Status.Results[i].Target == target {
+			return &slice.Status.Results[i]
+		}
+	}
+	return nil
+}
+
+// installed is what the run did to the target; nil where it says nothing of it.
+func installed(run *v1alpha1.DeploymentRun, place v1alpha1.SliceTarget, result *v1alpha1.TargetResult) *v1alpha1.InstalledRelease {
+	phase := desired.Outcome(run, place, result)
+	if phase == "" {
+		return nil
+	}
+	row := &v1alpha1.InstalledRelease{Project: string(run.Spec.Project), Environment: string(run.Spec.Environment),
+		Release: string(run.Spec.Release), Snapshot: run.Status.Snapshot, Run: run.Name, RunUID: run.UID, Phase: phase, Time: run.Status.FinishTime}
+	if result != nil && result.FinishTime != nil {
+		row.Time = result.FinishTime
+	}
+	return row
+}

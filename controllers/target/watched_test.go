@@ -1,0 +1,187 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
+)
+
+// slowMachines answer when they are let, or when the look is ended.
+type slowMachines struct {
+	Machines
+	let chan struct{}
+
+	mu        sync.Mutex
+	busy      map[string]int
+	ended     int
+	most      int
+	byTenants map[string]int
+}
+
+func (m *slowMachines) Probe(ctx context.Context, at session.Machine) (session.Probe, error) {
+	m.mu.Lock()
+	m.busy[at.Name]++
+	m.byTenants[at.Namespace]++
+	m.most = max(m.most, m.busy[at.Name])
+	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.busy[at.Name]--
+	}()
+	select {
+	case <-m.let:
+	case <-ctx.Done():
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.ended++
+	}
+	return session.Probe{Facts: able()}, ctx.Err()
+}
+
+func (m *slowMachines) probed(namespace string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.byTenants[namespace]
+}
+
+type slowLooks struct {
+	t *testing.T
+	*looks
+	*slowMachines
+	told chan types.NamespacedName
+}
+
+func newSlowLooks(t *testing.T) *slowLooks {
+	m := &slowMachines{let: make(chan struct{}), busy: map[string]int{}, byTenants: map[string]int{}}
+	s := &slowLooks{t: t, slowMachines: m, told: make(chan types.NamespacedName, 2*maxLooks)}
+	s.looks = newLooks(m, func(n types.NamespacedName) { s.told <- n }, time.Now)
+	return s
+}
+
+func (s *slowLooks) visit(dt *v1alpha1.DeploymentTarget, fingerprint string) (*finding, time.Duration) {
+	return s.see(dt, fingerprint, time.Hour, wanted{machine: session.Machine{Namespace: dt.Namespace, Name: dt.Name}})
+}
+
+func (s *slowLooks) until(what string, check func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !check(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatal("not in time: " + what)
+		}
+	}
+}
+
+func (s *slowLooks) tell() {
+	s.t.Helper()
+	select {
+	case <-s.told:
+	case <-time.After(10 * time.Second):
+		s.t.Fatal("nobody is told")
+	}
+}
+
+// A policy that changes while a look runs means another look, but never two at once.
+func TestAMachineIsLookedAtOnceAtATime(t *testing.T) {
+	s := newSlowLooks(t)
+	dt := aTarget()
+	for i := range 5 {
+		s.visit(dt, fmt.Sprint(i))
+		s.until("a look begins", func() bool { return s.probed("shop") == 1 })
+	}
+	s.tell() // the first has been ended
+	if found, _ := s.visit(dt, "4"); found != nil {
+		t.Errorf("what a look with an earlier policy found counts: %+v", found)
+	}
+	s.until("the second look begins", func() bool { return s.probed("shop") == 2 })
+	close(s.let)
+	s.tell()
+	if found, again := s.visit(dt, "4"); found == nil || again == 0 {
+		t.Errorf("found %+v, again after %s", found, again)
+	}
+	if s.most != 1 || s.ended != 1 {
+		t.Errorf("%d looks at once, %d ended", s.most, s.ended)
+	}
+}
+
+func TestATargetThatIsDeletedIsNotLookedAtAnyMore(t *testing.T) {
+	s := newSlowLooks(t)
+	dt := aTarget()
+	s.visit(dt, "f")
+	s.until("the look begins", func() bool { return s.probed("shop") == 1 })
+	s.forget(client.ObjectKeyFromObject(dt))
+	s.tell()
+	if s.ended != 1 || len(s.targets) != 0 {
+		t.Errorf("%d looks were ended, %d targets are remembered", s.ended, len(s.targets))
+	}
+}
+
+// A name that is given again is another target: nothing of the former one's counts for it.
+func TestATargetOfTheSameNameIsAnother(t *testing.T) {
+	s := newSlowLooks(t)
+	close(s.let)
+	dt := aTarget()
+	s.visit(dt, "f")
+	s.tell()
+	if found, _ := s.visit(dt, "f"); found == nil {
+		t.Fatal("nothing was found")
+	}
+	dt.UID = "another"
+	if found, _ := s.visit(dt, "f"); found != nil {
+		t.Errorf("the former target's finding counts: %+v", found)
+	}
+	s.tell()
+}
+
+func TestANamespaceWithManyTargetsLeavesRoomForOthers(t *testing.T) {
+	s := newSlowLooks(t)
+	for n := range 2 * maxLooks {
+		dt := aTarget()
+		dt.Namespace, dt.Name = "hostile", fmt.Sprint(n)
+		s.visit(dt, "f")
+	}
+	s.until("the hostile namespace has its half", func() bool { return s.probed("hostile") == maxLooks/2 })
+	s.visit(aTarget(), "f")
+	s.until("the other's machine is looked at", func() bool { return s.probed("shop") == 1 })
+	if n := s.probed("hostile"); n != maxLooks/2 {
+		t.Errorf("%d of the hostile namespace are looked at at once", n)
+	}
+	close(s.let)
+}
+
+func TestLooksEndWithTheOperator(t *testing.T) {
+	s := newSlowLooks(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Start(ctx) }()
+	s.visit(aTarget(), "f")
+	s.until("the look begins", func() bool { return s.probed("shop") == 1 })
+	cancel()
+	if err := <-done; err != nil || s.ended != 1 {
+		t.Errorf("%v, %d looks were ended", err, s.ended)
+	}
+	other := aTarget()
+	other.Name = "web-2"
+	s.visit(other, "f")
+	if s.probed("shop") != 1 {
+		t.Error("a look begins after the end")
+	}
+}
+
+func TestTargetsAreWrittenAtDifferentTimes(t *testing.T) {
+	spread := map[time.Duration]bool{}
+	for n := range 1000 {
+		spread[jitter(types.UID(fmt.Sprintf("0c2f4e8a-0000-4000-8000-%012d", n))).Truncate(10*time.Second)] = true
+	}
+	if len(spread) < 50 {
+		t.Errorf("1,000 targets are written at %d times", len(spread))
+	}
+}
