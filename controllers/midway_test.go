@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
 )
 
 // impatient is a policy that gives up soon and looks rarely, so that a machine that goes away is not noticed before its turn.
@@ -42,6 +44,8 @@ func TestAMachineThatGoesAwayBeforeItsTurnIsSkippedOrFails(t *testing.T) {
 		!strings.HasPrefix(f[0].Message, "the target could not be reached within 1s: ConnectionRefused: ") {
 		t.Errorf("its failures do not say why: %+v", f)
 	}
+	w.expectInstalled("web-1", "2.0.0", v1alpha1.InstalledSucceeded)
+	w.expectInstalled("web-2", "1.0.0", v1alpha1.InstalledSucceeded) // nothing was sent to it
 	w.wish("1.0.0") // whose project says Skip
 	ready := w.readyWith(v1alpha1.ReasonUpToDate)
 	if ready.Status.Targets.Unavailable != 1 {
@@ -164,4 +168,20 @@ func TestAReleaseThatIsMadeAgainIsTheSameRelease(t *testing.T) {
 	})
 	w.looksAgain(v1alpha1.ReasonUpToDate)
 	w.expectDid(m, versions("1.0.0")...)
+}
+
+// expectInstalled says what a target shows of the project in production, and what its environment counts.
+func (w *world) expectInstalled(name string, release v1alpha1.Version, phase v1alpha1.InstalledPhase) {
+	w.t.Helper()
+	w.eventually(name+" shows "+string(release), func() (bool, string) {
+		var t v1alpha1.DeploymentTarget
+		if err := w.client.Get(w.t.Context(), client.ObjectKey{Namespace: w.namespace, Name: name}, &t); err != nil {
+			return false, err.Error()
+		}
+		row := desired.Installed(&t, "shop", "production")
+		if row == nil {
+			return false, "nothing"
+		}
+		return row.Release == string(release) && row.Phase == phase, fmt.Sprintf("%s %s", row.Release, row.Phase)
+	})
 }
