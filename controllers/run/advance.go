@@ -116,6 +116,9 @@ func (r *Reconciler) dispatch(ctx context.Context, f facts, now plan.Evaluation)
 		}
 		switch a.State() {
 		case ledger.Recorded:
+			if !a.Running() {
+				return // a row that this operator does not know to read
+			}
 			r.Dispatcher.Dispatch(r.action(f, k, now.Completes(k)))
 			err = l.Dispatched(k)
 		case ledger.Dispatched:

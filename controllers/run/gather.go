@@ -101,6 +101,7 @@ func (r *Reconciler) gatherLive(ctx context.Context, f *facts) error {
 	}
 	f.Live = &live{ledger: book, inputs: r.composer.For(f.Run, book)}
 	f.Live.inputs.Learn(f.Release)
+	book.Resume(f.Now)
 	r.missLogs(book)
 	r.memory.keep(f.Run, f.Live)
 	return nil
