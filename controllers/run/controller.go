@@ -171,7 +171,7 @@ func (r *Reconciler) latest(ctx context.Context, key types.NamespacedName) (*v1a
 			return nil, fmt.Errorf("reading run %s: %w", key.Name, err)
 		}
 	}
-	return run, r.forget(key, run)
+	return run, r.forget(ctx, key, run)
 }
 
 // step takes a run that has not ended one decision further, and answers when to come again.

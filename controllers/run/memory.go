@@ -1,7 +1,6 @@
 package run
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 
@@ -220,24 +219,4 @@ func (m *memory) forgotten(name types.NamespacedName, stays types.UID) []types.U
 		gone = append(gone, before)
 	}
 	return gone
-}
-
-// forget lets go of the runs that had the name before, wherever something is kept for them: their actions are not carried
-// on.
-func (r *Reconciler) forget(name types.NamespacedName, run *v1alpha1.DeploymentRun) error {
-	var stays types.UID
-	if run != nil {
-		stays = run.UID
-	}
-	for _, uid := range r.memory.forgotten(name, stays) {
-		if uid == stays {
-			continue
-		}
-		r.Dispatcher.Forget(uid)
-		r.Packages.Release(uid)
-		if err := r.Logs.Delete(name.Namespace, uid); err != nil {
-			return fmt.Errorf("deleting the output of run %s: %w", name.Name, err)
-		}
-	}
-	return nil
 }

@@ -1,6 +1,9 @@
 package run
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
@@ -135,4 +140,54 @@ func TestAResultSurvivesAConflict(t *testing.T) {
 	if run := s.passes(); run.Status.Phase != v1alpha1.RunSucceeded || s.row("web-1", "install").Phase != v1alpha1.StepSucceeded {
 		t.Errorf("the run says %s", waits(run))
 	}
+}
+
+// A run of more targets than slices can hold ends, and says why.
+func TestARunOfTooManyTargetsEnds(t *testing.T) {
+	one, many := process(script("install")), process()
+	for i := range v1alpha1.MaxLeafActions {
+		many.Steps = append(many.Steps, script(v1alpha1.StepName(fmt.Sprintf("s%d", i))))
+	}
+	for _, c := range []struct {
+		process v1alpha1.ProjectSpec
+		most    int
+	}{{one, 50_000}, {many, 3500}} {
+		if o := tooMany(&c.process, c.most); o != nil {
+			t.Errorf("%d targets: %+v", c.most, o)
+		}
+		if o := tooMany(&c.process, c.most+1); o == nil || o.Phase != v1alpha1.RunFailed || !strings.Contains(o.Message, fmt.Sprint(c.most+1)) {
+			t.Errorf("%d targets: %+v", c.most+1, o)
+		}
+	}
+}
+
+// What could not be deleted of a run that is gone is deleted by a later pass.
+func TestOutputThatCannotBeDeletedIsNotForgotten(t *testing.T) {
+	s := newStage(t, process(script("install")), []string{"web-1"})
+	gone := types.NamespacedName{Namespace: "shop", Name: "gone"}
+	s.memory.vanished(gone, "first")
+	s.memory.vanished(gone, "second")
+	s.Logs = &brokenLogs{stage: s, broken: 1}
+	if _, err := s.Reconcile(t.Context(), ctrl.Request{NamespacedName: gone}); !errors.Is(err, errAway) {
+		t.Fatalf("the pass gives %v", err)
+	}
+	if _, err := s.Reconcile(t.Context(), ctrl.Request{NamespacedName: gone}); err != nil {
+		t.Fatal(err)
+	}
+	if s.deleted["first"] != 1 || s.deleted["second"] != 1 || len(s.memory.gone) != 0 {
+		t.Errorf("deleted is %v, left are %v", s.deleted, s.memory.gone)
+	}
+}
+
+// brokenLogs cannot delete for some time.
+type brokenLogs struct {
+	*stage
+	broken int
+}
+
+func (l *brokenLogs) Delete(namespace string, uid types.UID) error {
+	if l.broken--; l.broken >= 0 {
+		return errAway
+	}
+	return l.stage.Delete(namespace, uid)
 }
