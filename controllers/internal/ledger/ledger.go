@@ -117,6 +117,7 @@ func (l *Ledger) Update(k Key, change func(*Attempt)) {
 	a := l.At(k)
 	before := *a
 	change(a)
+	a.Reason = word(a.Reason)
 	if before.Sent != a.Sent || before.Reason != a.Reason || before.Message != a.Message {
 		l.touch(k)
 	}
@@ -134,6 +135,7 @@ func (l *Ledger) End(k Key, now time.Time, change func(*Attempt)) error {
 	}
 	a.EndTime = now
 	change(a)
+	a.Reason = word(a.Reason)
 	l.touch(k)
 	return nil
 }
