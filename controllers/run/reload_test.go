@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -190,4 +191,47 @@ func (l *brokenLogs) Delete(namespace string, uid types.UID) error {
 		return errAway
 	}
 	return l.stage.Delete(namespace, uid)
+}
+
+// A process that cannot be read, as that of a later operator may be: the run says so, and can be cancelled and deleted.
+func TestAProcessThatCannotBeReadIsTold(t *testing.T) {
+	for name, end := range map[string]func(*stage){
+		"it is told": nil,
+		"the run can be cancelled": func(s *stage) {
+			run := s.run()
+			run.Spec.State = v1alpha1.RunStateCancel
+			if err := s.client.Update(t.Context(), run); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"the run can be deleted": func(s *stage) {
+			if err := s.client.Delete(t.Context(), s.run()); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, process(script("install")), []string{"web-1"})
+			var revision appsv1.ControllerRevision
+			if err := s.client.Get(t.Context(), types.NamespacedName{Namespace: "shop", Name: frozen}, &revision); err != nil {
+				t.Fatal(err)
+			}
+			revision.Data.Raw = []byte(`{"version":2,"process":{}}`)
+			if err := s.client.Update(t.Context(), &revision); err != nil {
+				t.Fatal(err)
+			}
+			if end != nil {
+				end(s)
+			}
+			if _, err := s.Reconcile(t.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "shop", Name: "run"}}); err != nil {
+				t.Fatal(err)
+			}
+			run := &v1alpha1.DeploymentRun{}
+			err := s.client.Get(t.Context(), types.NamespacedName{Namespace: "shop", Name: "run"}, run)
+			stalled := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionStalled)
+			if err == nil && (stalled == nil || !strings.Contains(stalled.Message, "has version 2") || run.Status.Phase.IsTerminal() != (end != nil)) {
+				t.Errorf("the run says %s", waits(run))
+			}
+		})
+	}
 }
