@@ -39,7 +39,7 @@ func ran(t *testing.T, phase v1alpha1.RunPhase, frozen bool, results ...v1alpha1
 	slice.Spec.Targets = []v1alpha1.SliceTarget{{Name: "web-1", UID: "uid", Steps: []int32{0}}}
 	slice.Status.Results = results
 	index := func(o client.Object) []string { return []string{o.(*v1alpha1.DeploymentRunSlice).Spec.Targets[0].Name} }
-	b := fake.NewClientBuilder().WithScheme(scheme).WithObjects(run, slice).WithIndex(&v1alpha1.DeploymentRunSlice{}, sliceTargets, index)
+	b := fake.NewClientBuilder().WithScheme(scheme).WithObjects(run, slice).WithStatusSubresource(&v1alpha1.DeploymentTarget{}).WithIndex(&v1alpha1.DeploymentRunSlice{}, sliceTargets, index)
 	if frozen {
 		b = b.WithObjects(revision)
 	}
