@@ -87,7 +87,7 @@ func (r *Reconciler) gatherLive(ctx context.Context, f *facts) error {
 	switch {
 	case errors.Is(err, snapshot.ErrUnreadable):
 		f.Problem = err.Error() + ", or cancel the run"
-		return nil //nolint:nilerr // what cannot be read is an answer
+		return nil
 	case client.IgnoreNotFound(err) != nil:
 		return err
 	case err != nil:
