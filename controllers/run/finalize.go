@@ -31,7 +31,9 @@ func (r *Reconciler) addFinalizer(ctx context.Context, run *v1alpha1.DeploymentR
 // cleanUp lets go of a run that has ended: of its project and environment, of its actions, of the snapshot, and last of
 // the finalizer. The answer is when to come again.
 func (r *Reconciler) cleanUp(ctx context.Context, run *v1alpha1.DeploymentRun) (time.Duration, error) {
-	r.memory.end(nameOf(run))
+	if r.memory.end(nameOf(run)) {
+		r.Dispatcher.Forget(run.UID)
+	}
 	r.Packages.Release(run.UID)
 	if wait, err := r.awaitRecorded(ctx, run); err != nil || wait > 0 {
 		return wait, err
