@@ -67,7 +67,6 @@ func New(mgr ctrl.Manager, identities Identities) *Reconciler {
 // Reconcile counts the targets and writes that down, unless it just did.
 func (r *Reconciler) Reconcile(ctx context.Context, e *v1alpha1.Environment) (ctrl.Result, error) {
 	if !e.DeletionTimestamp.IsZero() {
-		r.forget(client.ObjectKeyFromObject(e))
 		return ctrl.Result{}, nil
 	}
 	if wait := r.wait(e); wait > 0 {
