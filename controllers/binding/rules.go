@@ -2,13 +2,13 @@ package binding
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
 const (
@@ -181,17 +181,17 @@ func settled(_ facts, s survey, d *decision) bool {
 
 // absentees tells how many targets are left out, and why.
 func absentees(counts v1alpha1.BindingTargetCounts) string {
-	text := ""
+	away := ""
 	if counts.Cordoned > 0 {
-		text = fmt.Sprintf("; %d cordoned", counts.Cordoned)
+		away = fmt.Sprintf("; %d cordoned", counts.Cordoned)
 	}
 	switch {
 	case counts.Unavailable == 1:
-		text += "; 1 cannot be reached and converges when it comes back"
+		away += "; 1 cannot be reached and converges when it comes back"
 	case counts.Unavailable > 1:
-		text += fmt.Sprintf("; %d cannot be reached and converge when they come back", counts.Unavailable)
+		away += fmt.Sprintf("; %d cannot be reached and converge when they come back", counts.Unavailable)
 	}
-	return text
+	return away
 }
 
 // names lists a few targets for people.
@@ -200,14 +200,5 @@ func names(targets []*v1alpha1.DeploymentTarget) string {
 	for i, t := range targets {
 		list[i] = t.Name
 	}
-	return few(list)
-}
-
-// few lists at most five names, and how many more there are.
-func few(list []string) string {
-	const most = 5
-	if len(list) <= most {
-		return strings.Join(list, ", ")
-	}
-	return strings.Join(list[:most], ", ") + fmt.Sprintf(" and %d more", len(list)-most)
+	return text.Few(list)
 }

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/fair"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
@@ -37,12 +37,9 @@ type Identities interface {
 
 // Reconciler carries out Environments.
 type Reconciler struct {
-	// Client reads through the cache and writes.
-	Client client.Client
-	// Identities tells who the operator is.
+	Client     client.Client // reads through the cache
 	Identities Identities
-	// Now is the clock.
-	Now func() time.Time
+	Now        func() time.Time
 
 	mu    sync.Mutex
 	times map[types.NamespacedName]times
@@ -135,16 +132,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 // pass reconciles the environment of a name, and forgets one that is gone: it has no finalizer.
 func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
-	var e v1alpha1.Environment
-	err := r.Client.Get(ctx, request.NamespacedName, &e)
-	if apierrors.IsNotFound(err) {
-		r.forget(request.NamespacedName)
-		return ctrl.Result{}, nil
-	}
+	e, err := optional.Get(ctx, r.Client, request.Namespace, request.Name, &v1alpha1.Environment{})
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("reading the environment: %w", err)
 	}
-	return r.Reconcile(ctx, &e)
+	if e == nil {
+		r.forget(request.NamespacedName)
+		return ctrl.Result{}, nil
+	}
+	return r.Reconcile(ctx, e)
 }
 
 func environmentsOf(_ context.Context, o client.Object) []reconcile.Request {
