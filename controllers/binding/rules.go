@@ -69,7 +69,19 @@ func running(f facts, _ survey, d *decision) bool {
 	if f.Binding.Spec.Suspend && run.Status.StartTime == nil {
 		return d.is(stateWaiting, v1alpha1.ReasonSuspended, "run %s would deploy release %s, but spec.suspend is true", run.Name, run.Spec.Release)
 	}
+	if wait := waitOf(run); wait != "" {
+		return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s deploys release %s, and waits: %s", run.Name, run.Spec.Release, wait)
+	}
 	return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s deploys release %s (%s)", run.Name, run.Spec.Release, progress)
+}
+
+// waitOf is what a run says of itself while nothing of it goes on; empty while something does.
+func waitOf(run *v1alpha1.DeploymentRun) string {
+	ready := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil || run.Status.Phase != v1alpha1.RunWaiting && run.Status.Phase != v1alpha1.RunQueued {
+		return ""
+	}
+	return ready.Message
 }
 
 // recording waits until the targets show what the newest run did to them; comparing earlier would deploy again.
