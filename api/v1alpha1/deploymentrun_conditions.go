@@ -60,7 +60,7 @@ const (
 	ReasonUntrusted = "Untrusted"
 	// ReasonTargetDeleted surfaces when the target was deleted, or made again, during the run.
 	ReasonTargetDeleted = "TargetDeleted"
-	// ReasonTargetChanged surfaces when the target was given another pin during the run.
+	// ReasonTargetChanged surfaces when the target was given another pin, or left the environment, during the run.
 	ReasonTargetChanged = "TargetChanged"
 	// ReasonRefused surfaces when the machine's owner does not allow the script.
 	ReasonRefused = "Refused"

@@ -213,6 +213,8 @@ type DeploymentRunStatus struct {
 	// slices is the number of DeploymentRunSlices (`<run>-000`, …) that hold the rows of the targets. Until
 	// TargetsResolved is true it means nothing.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=500
 	Slices int32 `json:"slices,omitempty"`
 	// conditions: Ready, Reconciling, Stalled, TargetsResolved, PackagesReady.
 	// +optional

@@ -116,6 +116,9 @@ func (r *Reconciler) dispatch(ctx context.Context, f facts, now plan.Evaluation)
 		}
 		switch a.State() {
 		case ledger.Recorded:
+			if !a.Running() {
+				return // a row that this operator does not know to read
+			}
 			r.Dispatcher.Dispatch(r.action(f, k, now.Completes(k)))
 			err = l.Dispatched(k)
 		case ledger.Dispatched:
@@ -167,15 +170,16 @@ func (r *Reconciler) acknowledge(ctx context.Context, f facts, k ledger.Key, unt
 func view(f facts) plan.View {
 	l := f.Live.ledger
 	v := plan.View{Now: f.Now, Steps: l.Process.Steps, Settings: l.Process.Settings, Purpose: f.Run.Spec.Purpose, Attempts: l.Attempts, Stop: f.Stop}
-	if f.Stop != "" {
-		if l.StopSince.IsZero() {
-			l.StopSince = f.Now
-			if f.Run.Status.CancelTime != nil {
-				l.StopSince = f.Run.Status.CancelTime.Time
-			}
+	switch {
+	case f.Stop == "":
+		l.StopSince = time.Time{} // a release that was wished may not be wished any more
+	case l.StopSince.IsZero():
+		l.StopSince = f.Now
+		if f.Run.Status.CancelTime != nil {
+			l.StopSince = f.Run.Status.CancelTime.Time
 		}
-		v.StopSince = l.StopSince
 	}
+	v.StopSince = l.StopSince
 	v.Targets = make([]plan.Target, len(l.Targets))
 	for i, was := range l.Targets {
 		v.Targets[i] = f.target(was)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -120,8 +121,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err == nil {
 		err = r.save(ctx, before, run)
 	}
-	if status.IsConflict(err) {
-		// Another process writes, too: the next pass reads the run from the API server.
+	if status.IsConflict(err) || apierrors.IsNotFound(err) {
+		// Another process writes, too, or a slice is gone: the next pass reads the run from the API server.
 		r.memory.drop(run)
 	}
 	if err != nil {
@@ -168,7 +169,7 @@ func (r *Reconciler) latest(ctx context.Context, key types.NamespacedName) (*v1a
 			return nil, fmt.Errorf("reading run %s: %w", key.Name, err)
 		}
 	}
-	return run, r.forget(key, run)
+	return run, r.forget(ctx, key, run)
 }
 
 // step takes a run that has not ended one decision further, and answers when to come again.

@@ -2,12 +2,15 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -90,4 +93,30 @@ func (r *Reconciler) disownSnapshot(ctx context.Context, run *v1alpha1.Deploymen
 		return fmt.Errorf("disowning snapshot %s: %w", revision.Name, err)
 	}
 	return nil
+}
+
+// forget lets go of the runs that had the name before, wherever something is kept for them: their actions are not carried
+// on.
+func (r *Reconciler) forget(ctx context.Context, name types.NamespacedName, run *v1alpha1.DeploymentRun) error {
+	var stays types.UID
+	if run != nil {
+		stays = run.UID
+	}
+	var failed error
+	for _, uid := range r.memory.forgotten(name, stays) {
+		if uid == stays {
+			continue
+		}
+		r.Dispatcher.Forget(uid)
+		r.Packages.Release(uid)
+		if err := r.Logs.Delete(name.Namespace, uid); err != nil {
+			r.memory.vanished(name, uid) // the next pass tries again
+			failed = errors.Join(failed, fmt.Errorf("deleting the output of run %s: %w", name.Name, err))
+		}
+	}
+	if run != nil && failed != nil {
+		ctrl.LoggerFrom(ctx).Error(failed, "is tried again") // which must not keep the run of now from going on
+		return nil
+	}
+	return failed
 }

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -83,6 +84,9 @@ func (r *Reconciler) gatherLive(ctx context.Context, f *facts) error {
 	}
 	process, err := r.frozenLive.ReadNamed(ctx, f.Run.Namespace, f.Run.Status.Snapshot)
 	switch {
+	case errors.Is(err, snapshot.ErrUnreadable):
+		f.Problem = err.Error() + ", or cancel the run"
+		return nil
 	case client.IgnoreNotFound(err) != nil:
 		return err
 	case err != nil:
@@ -100,6 +104,7 @@ func (r *Reconciler) gatherLive(ctx context.Context, f *facts) error {
 	}
 	f.Live = &live{ledger: book, inputs: r.composer.For(f.Run, book)}
 	f.Live.inputs.Learn(f.Release)
+	book.Resume(f.Now)
 	r.missLogs(book)
 	r.memory.keep(f.Run, f.Live)
 	return nil

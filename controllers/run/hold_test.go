@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
 )
 
@@ -95,5 +96,43 @@ func TestAnActionThatWaitsSaysWhatFor(t *testing.T) {
 	s.passes()
 	if row := s.row("web-1", "install"); !row.Sent || row.Reason != "" {
 		t.Errorf("the row says %+v", row)
+	}
+}
+
+// A wish that came and went does not count against what waits when the next one comes.
+func TestAWishThatWasTakenBackDoesNotCount(t *testing.T) {
+	s := newStage(t, process(deploy("install")), []string{"web-1"})
+	s.packageState = packages.Pending
+	run := s.run()
+	run.Annotations = map[string]string{v1alpha1.AnnotationWish: desired.Hash(frozen, nil)}
+	if err := s.client.Update(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	s.passes()
+	s.supersede()
+	wish := func(release v1alpha1.Version) {
+		t.Helper()
+		var binding v1alpha1.ReleaseBinding
+		if err := s.client.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "shop-production"}, &binding); err != nil {
+			t.Fatal(err)
+		}
+		binding.Spec.Release = release
+		if err := s.client.Update(t.Context(), &binding); err != nil {
+			t.Fatal(err)
+		}
+		s.passes()
+	}
+	s.passes()
+	wish("1.0.0")
+	s.clock = s.clock.Add(10 * time.Minute)
+	s.passes()
+	wish("2.0.0")
+	if row := s.row("web-1", "install"); row.Phase != v1alpha1.StepRunning {
+		t.Fatalf("it was given up at once: %+v", row)
+	}
+	s.clock = s.clock.Add(61 * time.Second)
+	s.passes()
+	if row := s.row("web-1", "install"); row.Phase != v1alpha1.StepFailed {
+		t.Errorf("it was not given up: %+v", row)
 	}
 }

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 
@@ -92,13 +91,24 @@ func (m *memory) take(run *v1alpha1.DeploymentRun, unfinished map[types.UID]bool
 	return run.UID
 }
 
-// drop forgets the ledger of a run; the next pass loads it again.
+// drop forgets the ledger of a run; the next pass loads it again, and its actions tell again what runs.
 func (m *memory) drop(run *v1alpha1.DeploymentRun) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if known := m.runs[nameOf(run)]; known != nil {
-		known.live = nil
+		m.dropLedger(known)
 	}
+}
+
+// dropLedger forgets a ledger, and the scripts of its run on machines. The lock is held.
+func (m *memory) dropLedger(known *remembered) {
+	if known.live == nil {
+		return
+	}
+	for _, t := range known.live.ledger.Targets {
+		m.clearBusy(t.UID, known.live.ledger)
+	}
+	known.live = nil
 }
 
 // giveBack lets other runs of the project in the environment go first.
@@ -133,11 +143,7 @@ func (m *memory) forget(name types.NamespacedName, stays types.UID) (types.UID, 
 	if m.turns[known.turn] == known.uid {
 		delete(m.turns, known.turn)
 	}
-	if known.live != nil {
-		for _, t := range known.live.ledger.Targets {
-			m.clearBusy(t.UID, known.live.ledger)
-		}
-	}
+	m.dropLedger(known)
 	return known.uid, true
 }
 
@@ -221,24 +227,4 @@ func (m *memory) forgotten(name types.NamespacedName, stays types.UID) []types.U
 		gone = append(gone, before)
 	}
 	return gone
-}
-
-// forget lets go of the runs that had the name before, wherever something is kept for them: their actions are not carried
-// on.
-func (r *Reconciler) forget(name types.NamespacedName, run *v1alpha1.DeploymentRun) error {
-	var stays types.UID
-	if run != nil {
-		stays = run.UID
-	}
-	for _, uid := range r.memory.forgotten(name, stays) {
-		if uid == stays {
-			continue
-		}
-		r.Dispatcher.Forget(uid)
-		r.Packages.Release(uid)
-		if err := r.Logs.Delete(name.Namespace, uid); err != nil {
-			return fmt.Errorf("deleting the output of run %s: %w", name.Name, err)
-		}
-	}
-	return nil
 }

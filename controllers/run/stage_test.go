@@ -277,9 +277,11 @@ func waits(run *v1alpha1.DeploymentRun) string {
 }
 
 func (s *stage) Dispatch(a dispatch.Action) {
-	if s.actions[a.Ticket] == nil {
-		s.actions[a.Ticket] = &staged{Action: a}
+	if known := s.actions[a.Ticket]; known != nil {
+		known.drained = nil // it is told once more
+		return
 	}
+	s.actions[a.Ticket] = &staged{Action: a}
 }
 
 // Drain lets every action try to be sent, and gives what is new of it.

@@ -29,10 +29,13 @@ func (r *Reconciler) resolveTargets(ctx context.Context, f facts) (time.Duration
 		return 0, err
 	}
 	targets, outcome, err := r.choose(ctx, f, process)
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, err
-	case outcome != nil:
+	}
+	if outcome == nil {
+		outcome = tooMany(process, len(targets))
+	}
+	if outcome != nil {
 		finish(ctx, f, *outcome)
 		return 0, nil
 	}
@@ -82,15 +85,22 @@ func included(f facts, process *v1alpha1.ProjectSpec) ([]v1alpha1.DeploymentTarg
 	return targets, nil
 }
 
+// tooMany ends a run of more targets than slices can hold.
+func tooMany(process *v1alpha1.ProjectSpec, targets int) *plan.Outcome {
+	most := ledger.MaxSlices * ledger.PerSlice(len(v1alpha1.Leaves(process.Steps)))
+	if targets <= most {
+		return nil
+	}
+	return &plan.Outcome{Phase: v1alpha1.RunFailed, Reason: v1alpha1.ReasonFailed, Message: fmt.Sprintf(
+		"nothing was deployed: the run has %d targets, and a run of this process can have %d; spread them over several environments, or join steps", targets, most)}
+}
+
 // commit writes the fixed set down: owner of the snapshot, slices, and last the status, which makes it hold.
 func (r *Reconciler) commit(ctx context.Context, f facts, process *v1alpha1.ProjectSpec, targets []v1alpha1.DeploymentTarget) error {
 	if err := r.ownSnapshot(ctx, f); err != nil {
 		return err
 	}
 	parts := cutSlices(f.Run, process, targets)
-	if len(parts) > ledger.MaxSlices {
-		return fmt.Errorf("run %s has %d targets, which need %d slices of at most %d: narrow it", f.Run.Name, len(targets), len(parts), ledger.MaxSlices)
-	}
 	if err := r.writeSlices(ctx, f.Run, parts); err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 		return ctrl.Result{}, nil
 	}
 	t = t.DeepCopy()
-	patcher := status.NewPatcher(r.Client, t)
+	patcher := status.NewPatcher(r.Client, t).WithLock()
 	f, err := r.gather(ctx, t)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -94,12 +94,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 	if left := describe(f); left > 0 && (again == 0 || left < again) {
 		again = left
 	}
-	if err := patcher.Patch(ctx, t); err != nil {
+	if err := patcher.Patch(ctx, t); status.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: retryConflict}, nil
+	} else if err != nil {
 		return ctrl.Result{}, err
 	}
 	r.tell(before, t)
 	return ctrl.Result{RequeueAfter: again}, nil
 }
+
+// retryConflict is the pause before a target is looked at again that changed meanwhile, or was made again.
+const retryConflict = 100 * time.Millisecond
 
 // sliceTargets indexes slices by the targets in them.
 const sliceTargets = "spec.targets.name"

@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,10 +55,10 @@ func (r *Reconciler) row(ctx context.Context, t *v1alpha1.DeploymentTarget, slic
 	}
 	r.once.Do(func() { r.frozen = snapshot.NewReader(r.Client) })
 	process, err := r.frozen.ReadNamed(ctx, run.Namespace, run.Status.Snapshot)
-	if client.IgnoreNotFound(err) != nil {
+	if client.IgnoreNotFound(err) != nil && !errors.Is(err, snapshot.ErrUnreadable) {
 		return nil, fmt.Errorf("reading the process of run %s: %w", run.Name, err)
 	}
-	if err == nil { // it goes with its release; what was written of it stays
+	if err == nil { // it goes with its release, or is one of a later operator; what was written of it stays
 		row.Steps = desired.StepNames(process.Steps, place.Steps)
 	}
 	return row, nil

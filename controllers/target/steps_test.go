@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -38,7 +39,7 @@ func ran(t *testing.T, phase v1alpha1.RunPhase, frozen bool, results ...v1alpha1
 	slice.Spec.Targets = []v1alpha1.SliceTarget{{Name: "web-1", UID: "uid", Steps: []int32{0}}}
 	slice.Status.Results = results
 	index := func(o client.Object) []string { return []string{o.(*v1alpha1.DeploymentRunSlice).Spec.Targets[0].Name} }
-	b := fake.NewClientBuilder().WithScheme(scheme).WithObjects(run, slice).WithIndex(&v1alpha1.DeploymentRunSlice{}, sliceTargets, index)
+	b := fake.NewClientBuilder().WithScheme(scheme).WithObjects(run, slice).WithStatusSubresource(&v1alpha1.DeploymentTarget{}).WithIndex(&v1alpha1.DeploymentRunSlice{}, sliceTargets, index)
 	if frozen {
 		b = b.WithObjects(revision)
 	}
@@ -89,6 +90,18 @@ func TestATargetThatHadNothingToDoIsUpToDate(t *testing.T) {
 	gone := ran(t, v1alpha1.RunSucceeded, false) // the release was deleted, and its process with it
 	if row := show(t, &Reconciler{Client: gone, Reader: gone}, dt); !slices.Equal(row.Steps, []string{"web"}) {
 		t.Errorf("what was known of its steps is lost: %+v", row)
+	}
+	later := ran(t, v1alpha1.RunSucceeded, true) // a later operator froze it
+	var revisions appsv1.ControllerRevisionList
+	if err := later.List(t.Context(), &revisions); err != nil {
+		t.Fatal(err)
+	}
+	revisions.Items[0].Data.Raw = []byte(`{"version":2}`)
+	if err := later.Update(t.Context(), &revisions.Items[0]); err != nil {
+		t.Fatal(err)
+	}
+	if row := show(t, &Reconciler{Client: later, Reader: later}, dt); !slices.Equal(row.Steps, []string{"web"}) {
+		t.Errorf("with a process that cannot be read: %+v", row)
 	}
 }
 

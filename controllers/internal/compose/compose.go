@@ -77,10 +77,13 @@ func (r *Run) Prepare(ctx context.Context, a Action) (dispatch.Prepared, error) 
 		return dispatch.Prepared{}, missing(err)
 	}
 	p := dispatch.Prepared{Plan: plan}
-	if a.Leaf.Deploy != nil {
+	switch {
+	case a.Leaf.Deploy != nil:
 		err = r.deploy(ctx, a.Leaf, variables, &p)
-	} else {
+	case a.Leaf.Run != nil:
 		err = missing(run(in, a.Leaf, variables, &p))
+	default:
+		err = never(v1alpha1.ReasonNotPrepared, fmt.Sprintf("step %s is of a kind that this operator does not know; run the operator that froze the release, or make the release again", a.Leaf.Path))
 	}
 	return p, err
 }

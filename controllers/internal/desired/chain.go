@@ -42,9 +42,10 @@ func Compare(a, b *v1alpha1.DeploymentRun) int {
 	return cmp.Compare(a.Name, b.Name)
 }
 
-// Sequence is the run's place in its binding's chain, from 1; 0 where nobody wrote it down.
+// Sequence is the run's place in its binding's chain, from 1; 0 where nobody wrote it down. It has 32 bits, so that what
+// is written by a stranger leaves room for the next one.
 func Sequence(r *v1alpha1.DeploymentRun) int64 {
-	n, err := strconv.ParseInt(r.Annotations[v1alpha1.AnnotationSequence], 10, 64)
+	n, err := strconv.ParseInt(r.Annotations[v1alpha1.AnnotationSequence], 10, 32)
 	if err != nil || n < 0 {
 		return 0
 	}

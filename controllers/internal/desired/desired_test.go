@@ -90,6 +90,10 @@ func TestChain(t *testing.T) {
 	if got := c.Newest().Name; got != "c" {
 		t.Errorf("newest is %s", got)
 	}
+	huge := run("h", "w1", "9223372036854775807", v1alpha1.RunFailed, v1alpha1.PurposeRollout)
+	if n := Sequence(&huge); n != 0 {
+		t.Errorf("a number that leaves no room for the next one counts as %d", n)
+	}
 	record := Resume(nil, c, "w1", "")
 	since := Unrecorded(record, c)
 	if len(since) != 2 || since[0].Name != "b" {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle/tentacletest"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
@@ -174,5 +175,72 @@ func TestCompletionsGoWithTheRun(t *testing.T) {
 	eventually(t, "the queue comes to its end", func() bool { return p.sessions.Completing() == 0 })
 	if n := calls(m, "CompleteScript"); n > 8 {
 		t.Errorf("the machine was told %d times", n)
+	}
+}
+
+// A run is forgotten while one of its actions is prepared by what does not hear of it, and another waits for its turn.
+func TestNothingIsSentOfWhatIsForgottenWhileItIsPrepared(t *testing.T) {
+	m := newMachine(t, engine(0, ""))
+	p := newPool(t, func(_ *session.Config, d *dispatch.Config) { d.MaxPrepare = 1 })
+	began, goOn := make(chan struct{}), make(chan struct{})
+	first, second := runAction(m, "t1"), runAction(m, "t2")
+	first.Prepare = func(context.Context) (dispatch.Prepared, error) {
+		close(began)
+		<-goOn
+		return dispatch.Prepared{Plan: first.Plan}, nil
+	}
+	second.Prepare = func(context.Context) (dispatch.Prepared, error) {
+		t.Error("what waited for its turn is prepared")
+		return dispatch.Prepared{Plan: second.Plan}, nil
+	}
+	p.Dispatch(first)
+	within(t, began, "it is prepared")
+	p.Dispatch(second)
+	p.Forget(uid)
+	if n := p.Len(); n != 0 {
+		t.Errorf("%d actions are kept", n)
+	}
+	close(goOn)
+	other := runAction(m, "t3") // of a run that is made again, say
+	p.Dispatch(other)
+	if r := await(t, p, "t3", ended); r.Phase != v1alpha1.StepSucceeded || steps(m) != 1 {
+		t.Errorf("%s (%s), %d steps were started", r.Phase, r.Message, steps(m))
+	}
+	p.Drop("t3")
+	quiet(t, p)
+}
+
+// Who dispatches an action again may have forgotten what it was told of it.
+func TestAnActionThatIsDispatchedAgainIsToldOnceMore(t *testing.T) {
+	release := make(chan struct{})
+	m := newMachine(t, tentacletest.Holds(release, engine(3, "")))
+	p := newPool(t)
+	a := runAction(m, "t1")
+	again := func(want func(dispatch.Report) bool) {
+		t.Helper()
+		if reports := p.Drain(uid); len(reports) != 0 {
+			t.Errorf("it is told again by itself: %+v", reports)
+		}
+		told := p.notified()
+		p.Dispatch(a)
+		if n := p.notified(); n != told+1 {
+			t.Errorf("the owner was notified %d times", n-told)
+		}
+		if reports := p.Drain(uid); len(reports) != 1 || reports[0].Ticket != "t1" || !want(reports[0]) {
+			t.Errorf("it is told %+v", reports)
+		}
+		if reports := p.Drain(uid); len(reports) != 0 {
+			t.Errorf("it is told more than once more: %+v", reports)
+		}
+	}
+	p.Dispatch(a)
+	await(t, p, "t1", running)
+	again(running)
+	close(release)
+	await(t, p, "t1", ended)
+	a.Resume = true // as after a conflict
+	again(func(r dispatch.Report) bool { return ended(r) && r.ExitCode != nil && *r.ExitCode == 3 })
+	if p.Len() != 1 || steps(m) != 1 {
+		t.Errorf("%d actions, %d steps were started", p.Len(), steps(m))
 	}
 }

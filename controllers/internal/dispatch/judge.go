@@ -17,6 +17,9 @@ func (r *runner) judge() stage {
 		r.missed(result)
 		return r.end(func(report *Report) { byResult(report, r.script.ExitCode(), result) })
 	}
+	if r.script.ExitCode() == step.ExitEngineMissing && r.session != nil {
+		r.session.ForgetEngine()
+	}
 	switch {
 	case r.forgets:
 		return r.lost(r.twice())

@@ -136,6 +136,30 @@ func TestAnEngineIsSentOnceToAMachine(t *testing.T) {
 	}
 }
 
+// Somebody clears the folder of the engine while its machine is worked with. The next action brings it again.
+func TestAnEngineThatWentAwayIsBroughtAgain(t *testing.T) {
+	t.Parallel()
+	m, p := newMachine(t, nil, generation(tentacletest.Octopus9)), brings(t)
+	p.sessions.Open(m.Machine) // somebody else works with it all the time
+	p.Dispatch(saying(m, "t1", "true"))
+	if r := await(t, p, "t1", ended); r.Phase != v1alpha1.StepSucceeded {
+		t.Fatalf("%s (%s)", r.Phase, r.Message)
+	}
+	for _, path := range engines(t, m) {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Dispatch(saying(m, "t2", "true"))
+	if r := await(t, p, "t2", ended); r.Phase != v1alpha1.StepFailed || r.Reason != v1alpha1.ReasonTransferFailed {
+		t.Fatalf("without an engine: %s (%s: %s)", r.Phase, r.Reason, r.Message)
+	}
+	p.Dispatch(saying(m, "t3", "true"))
+	if r := await(t, p, "t3", ended); r.Phase != v1alpha1.StepSucceeded || calls(m, "UploadFile") != 2 {
+		t.Errorf("%s (%s: %s), %d uploads", r.Phase, r.Reason, r.Message, calls(m, "UploadFile"))
+	}
+}
+
 func TestAMissingEngineIsSaidWithItsRemedy(t *testing.T) {
 	t.Parallel()
 	for dir, remedy := range map[string]string{"": "--engine-dir", t.TempDir(): "tentacle-" + runtime.GOOS + "-" + runtime.GOARCH} {

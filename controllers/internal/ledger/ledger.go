@@ -76,6 +76,15 @@ func (l *Ledger) Has(target string) bool {
 	return found
 }
 
+// Resume notes when this process took up what was sent: nobody knows any more when that was.
+func (l *Ledger) Resume(now time.Time) {
+	l.All(func(_ Key, a *Attempt) {
+		if a.Running() && a.Sent && a.SentTime.IsZero() {
+			a.SentTime = now
+		}
+	})
+}
+
 // LoseLog notes that the output of an attempt is gone.
 func (l *Ledger) LoseLog(k Key) {
 	a := l.At(k)
@@ -95,6 +104,9 @@ func (l *Ledger) Sent(k Key) bool {
 
 // Begin plans an attempt: it is written as Running with the next Store, and can be dispatched then.
 func (l *Ledger) Begin(k Key, number int32, now time.Time, host string) {
+	if l.At(k) != nil {
+		delete(l.tickets, l.Ticket(k))
+	}
 	l.Attempts[k.Target][k.Leaf] = &Attempt{Number: number, Phase: v1alpha1.StepRunning, StartTime: now, Host: host}
 	l.tickets[l.Ticket(k)] = k
 	l.touch(k)
@@ -105,6 +117,7 @@ func (l *Ledger) Update(k Key, change func(*Attempt)) {
 	a := l.At(k)
 	before := *a
 	change(a)
+	a.Reason = word(a.Reason)
 	if before.Sent != a.Sent || before.Reason != a.Reason || before.Message != a.Message {
 		l.touch(k)
 	}
@@ -122,6 +135,7 @@ func (l *Ledger) End(k Key, now time.Time, change func(*Attempt)) error {
 	}
 	a.EndTime = now
 	change(a)
+	a.Reason = word(a.Reason)
 	l.touch(k)
 	return nil
 }

@@ -249,3 +249,18 @@ func TestRowsOfStrangersAreIgnored(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// A report of an attempt that was replaced is nobody's.
+func TestTheTicketOfAnAttemptThatWasReplacedIsForgotten(t *testing.T) {
+	l := newWorld(t, []string{"web-1"}).load()
+	k := Key{0, 0}
+	l.Begin(k, 1, now, "")
+	before := l.Ticket(k)
+	l.Begin(k, 2, now, "")
+	if at, found := l.Find(before); found {
+		t.Errorf("the ticket of attempt 1 is found at %v", at)
+	}
+	if at, found := l.Find(l.Ticket(k)); !found || at != k {
+		t.Errorf("the ticket of attempt 2 is found %t at %v", found, at)
+	}
+}

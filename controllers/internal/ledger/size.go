@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,6 +11,8 @@ import (
 )
 
 const (
+	// maxReason bounds the reason of an action, in bytes.
+	maxReason = 32
 	// maxMessage bounds the message of an action, in bytes.
 	maxMessage = 1024
 	// maxOutputs bounds the outputs of a slice, in bytes.
@@ -24,11 +27,12 @@ func PerSlice(leaves int) int { return min(max(500/max(leaves, 1), 5), 100) }
 
 // outputsRoom is how much room for outputs a slice has when every action has the largest row, in bytes.
 func outputsRoom(part *v1alpha1.DeploymentRunSlice, leaves []v1alpha1.Leaf) int {
+	reason := strings.Repeat("R", maxReason)
 	long := &Attempt{Number: maxAttempts, Phase: v1alpha1.StepSucceeded, Sent: true, Answered: maxAttempts, StartTime: time.Now(), NextTime: time.Now(),
-		ExitCode: new(int32(math.MinInt32)), Seconds: "604800.0", Reason: v1alpha1.ReasonRefusedByPolicy,
+		ExitCode: new(int32(math.MinInt32)), Seconds: "1209600.0", Reason: reason,
 		Log: &v1alpha1.ActionLog{Size: math.MaxInt32, Reason: v1alpha1.ReasonLogUnavailable}}
 	now := metav1.Now()
-	rows := sizeOf(v1alpha1.TargetResult{Phase: v1alpha1.StepSucceeded, Reason: v1alpha1.ReasonRefusedByPolicy, StartTime: &now, FinishTime: &now, OutputsCut: true})
+	rows := sizeOf(v1alpha1.TargetResult{Phase: v1alpha1.StepSucceeded, Reason: reason, StartTime: &now, FinishTime: &now, OutputsCut: true})
 	for _, leaf := range leaves {
 		rows += sizeOf(toRow(leaf.Path, long)) + 1
 	}
@@ -37,6 +41,17 @@ func outputsRoom(part *v1alpha1.DeploymentRunSlice, leaves []v1alpha1.Leaf) int 
 		room -= rows + sizeOf(t.Name) + len(`,"steps":[],"outputs":{},`)
 	}
 	return min(max(room, 0), maxOutputs)
+}
+
+// word is a reason in one word of letters and digits. The reason of a failure is what the machine says.
+func word(reason string) string {
+	reason = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, reason)
+	return reason[:min(len(reason), maxReason)]
 }
 
 // results are the rows of a slice, target by target, step by step. Rows and outputs always fit; messages are written

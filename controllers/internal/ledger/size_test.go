@@ -70,8 +70,8 @@ func fill(t *testing.T, l *Ledger) (kept int) {
 			l.Begin(k, 20, now, "")
 			l.Give(k, map[string]string{"step.output": strings.Repeat("\x01", 8<<10), "step.other": strings.Repeat("o", 100)})
 			err := l.End(k, now, func(a *Attempt) {
-				a.Phase, a.Sent, a.Answered, a.NextTime, a.ExitCode, a.Seconds = v1alpha1.StepSucceeded, true, 32, now, &exit, "604800.0"
-				a.Reason, a.Message = v1alpha1.ReasonRefusedByPolicy, strings.Repeat("\x01", maxMessage)
+				a.Phase, a.Sent, a.Answered, a.NextTime, a.ExitCode, a.Seconds = v1alpha1.StepSucceeded, true, 32, now, &exit, "1209600.0"
+				a.Reason, a.Message = strings.Repeat("<R", 512), strings.Repeat("\x01", maxMessage)
 				a.Log = &v1alpha1.ActionLog{Size: 64 << 20, Reason: v1alpha1.ReasonLogUnavailable}
 			})
 			if err != nil {

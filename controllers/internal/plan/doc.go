@@ -48,6 +48,9 @@
 // with reason TargetDeleted or TargetChanged, which names the host if anything was sent there, and the rest is skipped.
 // Neither is a failure.
 //
+// A target that leaves the run's environment takes no further turn: it finishes the step that it is in, all children of a
+// rolling one, and the first step after that is Skipped with reason TargetChanged. That is no failure either.
+//
 // # Waiting
 //
 // An action is Running from the moment that its row is written. Until it is sent it is prepared, and its reason says for

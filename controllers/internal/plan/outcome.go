@@ -109,7 +109,7 @@ func (p *pass) others() string {
 		{v1alpha1.ReasonUnavailable, "not reached, deployed to later: "},
 		{v1alpha1.ReasonCordoned, "cordoned, deployed to later: "},
 		{v1alpha1.ReasonTargetDeleted, "deleted meanwhile: "},
-		{v1alpha1.ReasonTargetChanged, "given another thumbprint meanwhile: "},
+		{v1alpha1.ReasonTargetChanged, "changed, or taken out of the environment, meanwhile: "},
 		{v1alpha1.ReasonRole, "addressed by no step: "},
 		{v1alpha1.ReasonCondition, "for which no step was due: "},
 	} {

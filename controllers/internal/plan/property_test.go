@@ -215,7 +215,7 @@ func randomScript(r *rand.Rand) script {
 	for range r.IntN(5) {
 		if len(names) > 0 {
 			sc.Events = append(sc.Events, happening{At: fmt.Sprintf("%ds", r.IntN(60)),
-				Set: pick(r, names...) + "=" + string(pick(r, Available, Unavailable, "Unavailable NoRoute", Cordoned, Untrusted, Full, Deleted, Changed))})
+				Set: pick(r, names...) + "=" + string(pick(r, Available, Unavailable, "Unavailable NoRoute", Cordoned, Untrusted, Full, Left, Deleted, Changed))})
 		}
 	}
 	if stop := pick(r, "", "", Cancel, Supersede); stop != "" {

@@ -67,6 +67,9 @@ func (s *Session) brought() *step.Brought {
 	return s.at.engine
 }
 
+// ForgetEngine has the engine that was brought to the machine looked for again: it is not there any more.
+func (s *Session) ForgetEngine() { s.remember(func(at *endpoint) { at.engine = nil }) }
+
 // surveyed is what the machine said of itself; nil if nobody asked.
 func (s *Session) surveyed() *survey {
 	s.pool.mu.Lock()

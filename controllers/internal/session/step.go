@@ -52,6 +52,9 @@ func (s *Session) runStep(ctx context.Context, pl step.Plan) (StepResult, error)
 		return StepResult{}, fmt.Errorf("sending the %s step: %w", pl.Kind, err)
 	}
 	s.follow(ctx, c)
+	if c.Ended() && c.ExitCode() == step.ExitEngineMissing {
+		s.ForgetEngine()
+	}
 	s.pool.completeOwn(s.machine, c) //nolint:contextcheck // goes on when this call is over, bounded by the pool's own context
 	return c.stepResult(), nil
 }

@@ -79,6 +79,9 @@ func Decode(revision *appsv1.ControllerRevision) (*v1alpha1.ProjectSpec, error) 
 	case e.Process == nil:
 		return nil, fmt.Errorf("%w: ControllerRevision %s has no process; %s", ErrUnreadable, revision.Name, remedy)
 	}
+	if n := len(v1alpha1.Leaves(e.Process.Steps)); n > v1alpha1.MaxLeafActions {
+		return nil, fmt.Errorf("%w: ControllerRevision %s has %d scripts and packages, more than %d; %s", ErrUnreadable, revision.Name, n, v1alpha1.MaxLeafActions, remedy)
+	}
 	return e.Process, nil
 }
 

@@ -55,7 +55,8 @@ func TestAContentThatIsNotKnownIsToldWithTheRemedy(t *testing.T) {
 		`{"version":2,"process":{}}`: "has version 2, and this operator knows version 1; run the operator that wrote it, or delete the Release",
 		`{"steps":[]}`:               "has version 0",
 		`{"version":1}`:              "has no process",
-		`[]`:                         "delete the Release and create it again",
+		`{"version":1,"process":{"steps":[` + strings.Repeat(`{"name":"s"},`, 64) + `{"name":"s"}]}}`: "has 65 scripts and packages, more than 64",
+		`[]`: "delete the Release and create it again",
 	} {
 		_, err := Decode(&appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Name: "shop-1.0.0-aa"}, Data: runtime.RawExtension{Raw: []byte(content)}})
 		if !errors.Is(err, ErrUnreadable) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "shop-1.0.0-aa") {

@@ -37,7 +37,8 @@ func NewPatcher(c client.Client, o client.Object) *Patcher {
 	return &Patcher{client: c, before: before}
 }
 
-// WithLock makes Patch fail with a conflict when somebody else changed the object meanwhile.
+// WithLock makes Patch fail with a conflict when somebody else changed the object meanwhile, or it was made again under
+// its name. Nothing else keeps a late status from another object: API servers ignore a UID in a patch of a status.
 func (p *Patcher) WithLock() *Patcher {
 	p.lock = true
 	return p

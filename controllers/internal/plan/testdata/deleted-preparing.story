@@ -26,7 +26,7 @@ events:
 00:30    web-3 begins tell
 00:30    (tell completes web-3)
 00:40  web-3 tell: Succeeded
-00:40  run Succeeded (Succeeded): all steps ended well on 1 of 3 targets; deleted meanwhile: web-1; given another thumbprint meanwhile: web-2
+00:40  run Succeeded (Succeeded): all steps ended well on 1 of 3 targets; deleted meanwhile: web-1; changed, or taken out of the environment, meanwhile: web-2
 
 progress 1/3, targets: {Total:3 Pending:0 Running:0 Succeeded:1 Failed:0 Skipped:2 Unreached:0}
 step   install        Succeeded 1/3

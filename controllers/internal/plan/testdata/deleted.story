@@ -23,7 +23,7 @@ events:
 00:26    web-3 begins web/undrain (1 of 1 in flight)
 00:26    (web/undrain completes web-3)
 00:36  web-3 web/undrain: Succeeded
-00:36  run Succeeded (Succeeded): all steps ended well on 1 of 3 targets; deleted meanwhile: web-1; given another thumbprint meanwhile: web-2
+00:36  run Succeeded (Succeeded): all steps ended well on 1 of 3 targets; deleted meanwhile: web-1; changed, or taken out of the environment, meanwhile: web-2
 
 progress 3/3, targets: {Total:3 Pending:0 Running:0 Succeeded:1 Failed:0 Skipped:2 Unreached:0}
 step   web/drain      Succeeded 2/3
