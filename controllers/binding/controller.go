@@ -26,14 +26,10 @@ import (
 
 // Reconciler carries out ReleaseBindings.
 type Reconciler struct {
-	// Client reads through the cache and writes.
-	Client client.Client
-	// Reader reads past the cache.
-	Reader client.Reader
-	// Recorder tells people what happened.
+	Client   client.Client // reads through the cache
+	Reader   client.Reader // reads past the cache
 	Recorder events.EventRecorder
-	// Now is the clock.
-	Now func() time.Time
+	Now      func() time.Time
 
 	once   sync.Once
 	frozen *snapshot.Reader
@@ -52,9 +48,6 @@ func New(mgr ctrl.Manager) *Reconciler {
 // +kubebuilder:rbac:groups=mantle.dev,resources=releases;environments;deploymenttargets;targetpolicies,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
-
-// retryConflict is the pause before a binding is judged again that somebody changed meanwhile.
-const retryConflict = 100 * time.Millisecond
 
 // Reconcile gathers the facts, decides, writes down what is now true, and makes the run that is needed. The status goes
 // first, and only where nobody else changed the binding: the run depends on the record in it.
@@ -76,18 +69,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, b *v1alpha1.ReleaseBinding) 
 			return ctrl.Result{}, err
 		}
 		if d = decide(f); !same || d.Make != nil && d.Make.Name != name {
-			return ctrl.Result{RequeueAfter: retryConflict}, nil
+			return ctrl.Result{RequeueAfter: status.RetryConflict}, nil
 		}
 	}
 	before := b.Status.DeepCopy()
 	describe(f, d)
 	if err := patcher.Patch(ctx, b); status.IsConflict(err) {
-		return ctrl.Result{RequeueAfter: retryConflict}, nil
+		return ctrl.Result{RequeueAfter: status.RetryConflict}, nil
 	} else if err != nil {
 		return ctrl.Result{}, err
 	}
 	if err := r.carryOut(ctx, b, d.Make); apierrors.IsAlreadyExists(err) {
-		return ctrl.Result{RequeueAfter: retryConflict}, nil
+		return ctrl.Result{RequeueAfter: status.RetryConflict}, nil
 	} else if err != nil {
 		return ctrl.Result{}, err
 	}

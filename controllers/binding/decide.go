@@ -7,6 +7,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/desired"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
 // state is what a pass found out; one row of the table in semantics.
@@ -53,7 +54,7 @@ func decide(f facts) decision {
 	for _, r := range rules {
 		if r(f, s, &d) {
 			if len(f.Strangers) > 0 {
-				d.Message += fmt.Sprintf("; spec.targets.names: %s is no DeploymentTarget of environment %s", few(f.Strangers), f.Binding.Spec.Environment)
+				d.Message += fmt.Sprintf("; spec.targets.names: %s is no DeploymentTarget of environment %s", text.Few(f.Strangers), f.Binding.Spec.Environment)
 			}
 			return d
 		}

@@ -208,3 +208,20 @@ func TestDecide(t *testing.T) {
 		})
 	}
 }
+
+// Who looks at the binding first sees for what its run waits, in the run's own words.
+func TestABindingSaysForWhatItsRunWaits(t *testing.T) {
+	says := func(phase v1alpha1.RunPhase) string {
+		return decide(world(ran("r", "", phase, v1alpha1.PurposeRollout), func(f *facts) {
+			s := &f.Chain[0].Status
+			s.Progress, s.FinishTime = "0/1", nil
+			s.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonMachineBusy, Message: "0/1 targets, step s; s waits on web-1"}}
+		})).Message
+	}
+	const waits = "run r deploys release 1.0.0, and waits: 0/1 targets, step s; s waits on web-1"
+	for phase, want := range map[v1alpha1.RunPhase]string{v1alpha1.RunWaiting: waits, v1alpha1.RunQueued: waits, v1alpha1.RunRunning: "run r deploys release 1.0.0 (0/1)"} {
+		if got := says(phase); got != want {
+			t.Errorf("%s: %s", phase, got)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
@@ -168,7 +169,7 @@ func (r *Reconciler) gatherRecord(ctx context.Context, f *facts) error {
 	for _, run := range desired.Unrecorded(f.Record, f.Chain) {
 		var refused []v1alpha1.RefusedTarget
 		if desired.SomeFailed(f.Record, &run) {
-			rows, err := rowsOf(ctx, r.Reader, &run)
+			rows, err := ledger.Slices(ctx, r.Reader, &run)
 			if err != nil {
 				return err
 			}
@@ -186,7 +187,7 @@ func (r *Reconciler) gatherNewest(ctx context.Context, from client.Reader, f *fa
 	if newest == nil || !newest.Status.Phase.IsTerminal() {
 		return nil
 	}
-	rows, err := rowsOf(ctx, from, newest)
+	rows, err := ledger.Slices(ctx, from, newest)
 	if err != nil {
 		return err
 	}
@@ -222,12 +223,4 @@ func (r *Reconciler) lookAgain(ctx context.Context, f *facts, name string) (bool
 		return false, fmt.Errorf("reading binding: %w", err)
 	}
 	return b != nil && b.UID == f.Binding.UID && b.ResourceVersion == f.Binding.ResourceVersion, nil
-}
-
-func rowsOf(ctx context.Context, from client.Reader, run *v1alpha1.DeploymentRun) ([]v1alpha1.DeploymentRunSlice, error) {
-	var rows v1alpha1.DeploymentRunSliceList
-	if err := from.List(ctx, &rows, client.InNamespace(run.Namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(run.UID)}); err != nil {
-		return nil, fmt.Errorf("listing the slices of run %s: %w", run.Name, err)
-	}
-	return rows.Items, nil
 }

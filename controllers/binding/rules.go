@@ -2,13 +2,13 @@ package binding
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
 const (
@@ -69,7 +69,19 @@ func running(f facts, _ survey, d *decision) bool {
 	if f.Binding.Spec.Suspend && run.Status.StartTime == nil {
 		return d.is(stateWaiting, v1alpha1.ReasonSuspended, "run %s would deploy release %s, but spec.suspend is true", run.Name, run.Spec.Release)
 	}
+	if wait := waitOf(run); wait != "" {
+		return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s deploys release %s, and waits: %s", run.Name, run.Spec.Release, wait)
+	}
 	return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s deploys release %s (%s)", run.Name, run.Spec.Release, progress)
+}
+
+// waitOf is what a run says of itself while nothing of it goes on; empty while something does.
+func waitOf(run *v1alpha1.DeploymentRun) string {
+	ready := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil || run.Status.Phase != v1alpha1.RunWaiting && run.Status.Phase != v1alpha1.RunQueued {
+		return ""
+	}
+	return ready.Message
 }
 
 // recording waits until the targets show what the newest run did to them; comparing earlier would deploy again.
@@ -181,17 +193,17 @@ func settled(_ facts, s survey, d *decision) bool {
 
 // absentees tells how many targets are left out, and why.
 func absentees(counts v1alpha1.BindingTargetCounts) string {
-	text := ""
+	away := ""
 	if counts.Cordoned > 0 {
-		text = fmt.Sprintf("; %d cordoned", counts.Cordoned)
+		away = fmt.Sprintf("; %d cordoned", counts.Cordoned)
 	}
 	switch {
 	case counts.Unavailable == 1:
-		text += "; 1 cannot be reached and converges when it comes back"
+		away += "; 1 cannot be reached and converges when it comes back"
 	case counts.Unavailable > 1:
-		text += fmt.Sprintf("; %d cannot be reached and converge when they come back", counts.Unavailable)
+		away += fmt.Sprintf("; %d cannot be reached and converge when they come back", counts.Unavailable)
 	}
-	return text
+	return away
 }
 
 // names lists a few targets for people.
@@ -200,14 +212,5 @@ func names(targets []*v1alpha1.DeploymentTarget) string {
 	for i, t := range targets {
 		list[i] = t.Name
 	}
-	return few(list)
-}
-
-// few lists at most five names, and how many more there are.
-func few(list []string) string {
-	const most = 5
-	if len(list) <= most {
-		return strings.Join(list, ", ")
-	}
-	return strings.Join(list[:most], ", ") + fmt.Sprintf(" and %d more", len(list)-most)
+	return text.Few(list)
 }

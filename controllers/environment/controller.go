@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/fair"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 	"github.com/mantledeploy/mantle/controllers/internal/watch"
@@ -39,12 +39,9 @@ type Identities interface {
 
 // Reconciler carries out Environments.
 type Reconciler struct {
-	// Client reads through the cache and writes.
-	Client client.Client
-	// Identities tells who the operator is.
+	Client     client.Client // reads through the cache
 	Identities Identities
-	// Now is the clock.
-	Now func() time.Time
+	Now        func() time.Time
 
 	mu    sync.Mutex
 	times map[types.NamespacedName]times
@@ -69,7 +66,6 @@ func New(mgr ctrl.Manager, identities Identities) *Reconciler {
 // Reconcile counts the targets and writes that down, unless it just did.
 func (r *Reconciler) Reconcile(ctx context.Context, e *v1alpha1.Environment) (ctrl.Result, error) {
 	if !e.DeletionTimestamp.IsZero() {
-		r.forget(client.ObjectKeyFromObject(e))
 		return ctrl.Result{}, nil
 	}
 	if wait := r.wait(e); wait > 0 {
@@ -138,16 +134,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 // pass reconciles the environment of a name, and forgets one that is gone: it has no finalizer.
 func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
-	var e v1alpha1.Environment
-	err := r.Client.Get(ctx, request.NamespacedName, &e)
-	if apierrors.IsNotFound(err) {
-		r.forget(request.NamespacedName)
-		return ctrl.Result{}, nil
-	}
+	e, err := optional.Get(ctx, r.Client, request.Namespace, request.Name, &v1alpha1.Environment{})
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("reading the environment: %w", err)
 	}
-	return r.Reconcile(ctx, &e)
+	if e == nil {
+		r.forget(request.NamespacedName)
+		return ctrl.Result{}, nil
+	}
+	return r.Reconcile(ctx, e)
 }
 
 func environmentsOf(_ context.Context, o client.Object) []reconcile.Request {

@@ -19,9 +19,8 @@ import (
 
 // Reconciler judges Projects.
 type Reconciler struct {
-	// Client reads through the cache and writes; Reader reads past it.
-	Client   client.Client
-	Reader   client.Reader
+	Client   client.Client // reads through the cache
+	Reader   client.Reader // reads past the cache
 	Recorder events.EventRecorder
 	Now      func() time.Time
 }
@@ -53,7 +52,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, project *v1alpha1.Project) (
 	describe(f, v)
 	err = patcher.Patch(ctx, project)
 	if status.IsConflict(err) {
-		return ctrl.Result{RequeueAfter: retryConflict}, nil
+		return ctrl.Result{RequeueAfter: status.RetryConflict}, nil
 	}
 	if err != nil {
 		return ctrl.Result{}, err
@@ -61,9 +60,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, project *v1alpha1.Project) (
 	r.tell(before, v)
 	return ctrl.Result{RequeueAfter: v.Again}, nil
 }
-
-// retryConflict is the pause before a project is judged again that changed meanwhile.
-const retryConflict = 100 * time.Millisecond
 
 // SetupWithManager watches Projects.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {

@@ -39,10 +39,8 @@ type Packages interface {
 
 // Reconciler carries out Releases.
 type Reconciler struct {
-	// Client reads through the cache and writes; Reader reads past it.
-	Client client.Client
-	Reader client.Reader
-	// Snapshots decodes frozen processes.
+	Client    client.Client // reads through the cache
+	Reader    client.Reader // reads past the cache
 	Snapshots *snapshot.Reader
 	Recorder  events.EventRecorder
 	Packages  Packages
@@ -64,9 +62,6 @@ func New(mgr ctrl.Manager, cache Packages, fetched source.Source) *Reconciler {
 // +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// retryConflict is the pause before a release is judged again that changed meanwhile.
-const retryConflict = 100 * time.Millisecond
-
 // Reconcile freezes the process, finds the packages, and writes down what is now true.
 func (r *Reconciler) Reconcile(ctx context.Context, release *v1alpha1.Release) (ctrl.Result, error) {
 	if !release.DeletionTimestamp.IsZero() {
@@ -86,7 +81,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, release *v1alpha1.Release) (
 	describe(f, v)
 	err = patcher.Patch(ctx, release)
 	if status.IsConflict(err) {
-		return ctrl.Result{RequeueAfter: retryConflict}, nil
+		return ctrl.Result{RequeueAfter: status.RetryConflict}, nil
 	}
 	if err != nil {
 		return ctrl.Result{}, err

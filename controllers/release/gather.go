@@ -7,11 +7,10 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
 
@@ -41,15 +40,9 @@ func (r *Reconciler) gather(ctx context.Context, release *v1alpha1.Release) (fac
 	if err := r.gatherFrozen(ctx, &f); err != nil || f.Frozen != nil || f.Unreadable != "" {
 		return f, err
 	}
-	var project v1alpha1.Project
-	err = r.Reader.Get(ctx, types.NamespacedName{Namespace: release.Namespace, Name: string(release.Spec.Project)}, &project)
-	if apierrors.IsNotFound(err) {
-		return f, nil
-	}
-	if err != nil {
+	if f.Project, err = optional.Get(ctx, r.Reader, release.Namespace, string(release.Spec.Project), &v1alpha1.Project{}); err != nil {
 		return f, fmt.Errorf("reading project: %w", err)
 	}
-	f.Project = &project
 	return f, nil
 }
 
@@ -58,13 +51,12 @@ func (r *Reconciler) gather(ctx context.Context, release *v1alpha1.Release) (fac
 func (r *Reconciler) gatherFrozen(ctx context.Context, f *facts) error {
 	release := f.Release
 	if name := release.Status.Snapshot; name != "" {
-		var revision appsv1.ControllerRevision
-		err := r.Client.Get(ctx, types.NamespacedName{Namespace: release.Namespace, Name: name}, &revision)
-		if client.IgnoreNotFound(err) != nil {
+		revision, err := optional.Get(ctx, r.Client, release.Namespace, name, &appsv1.ControllerRevision{})
+		if err != nil {
 			return fmt.Errorf("reading snapshot %s: %w", name, err)
 		}
-		if err == nil && revision.Labels[v1alpha1.LabelReleaseUID] == string(release.UID) {
-			return r.take(f, &revision)
+		if revision != nil && revision.Labels[v1alpha1.LabelReleaseUID] == string(release.UID) {
+			return r.take(f, revision)
 		}
 	}
 	var revisions appsv1.ControllerRevisionList

@@ -14,6 +14,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 	identities "github.com/mantledeploy/mantle/controllers/internal/identity"
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/text"
@@ -36,7 +37,7 @@ func (r *Reconciler) action(f facts, k ledger.Key, completes bool) dispatch.Acti
 
 // locate tells how a target of the fixed set is reached now. An error that is final is a *dispatch.NotReady.
 func (r *Reconciler) locate(ctx context.Context, namespace string, was v1alpha1.SliceTarget) (session.Machine, error) {
-	t, err := get(ctx, r.Client, namespace, was.Name, &v1alpha1.DeploymentTarget{})
+	t, err := optional.Get(ctx, r.Client, namespace, was.Name, &v1alpha1.DeploymentTarget{})
 	switch {
 	case err != nil:
 		return session.Machine{}, fmt.Errorf("reading target %s: %w", was.Name, err)
@@ -54,7 +55,7 @@ func (r *Reconciler) locate(ctx context.Context, namespace string, was v1alpha1.
 	}
 	var policy *v1alpha1.TargetPolicy
 	if t.Spec.Policy != "" {
-		policy, err = get(ctx, r.Client, namespace, string(t.Spec.Policy), &v1alpha1.TargetPolicy{})
+		policy, err = optional.Get(ctx, r.Client, namespace, string(t.Spec.Policy), &v1alpha1.TargetPolicy{})
 		if err != nil {
 			return session.Machine{}, fmt.Errorf("reading policy %s: %w", t.Spec.Policy, err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
@@ -76,7 +77,7 @@ func (r *Reconciler) lacks(ctx context.Context, f facts) (*plan.Wait, error) {
 	if !snapshot.Ready(f.Release) {
 		return waitFor(v1alpha1.ReasonReleaseNotReady, "Release %s is not ready yet", f.Release.Name), nil
 	}
-	frozen, err := get(ctx, r.Client, f.Run.Namespace, f.Release.Status.Snapshot, &appsv1.ControllerRevision{})
+	frozen, err := optional.Get(ctx, r.Client, f.Run.Namespace, f.Release.Status.Snapshot, &appsv1.ControllerRevision{})
 	if err != nil {
 		return nil, fmt.Errorf("reading snapshot %s: %w", f.Release.Status.Snapshot, err)
 	}

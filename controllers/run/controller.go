@@ -18,6 +18,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/compose"
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
@@ -154,19 +155,16 @@ func (r *Reconciler) ended(ctx context.Context, run *v1alpha1.DeploymentRun) (ct
 // again is the result of a pass that failed. A conflict is no error: somebody else was faster.
 func again(err error) (ctrl.Result, error) {
 	if status.IsConflict(err) {
-		return ctrl.Result{RequeueAfter: retryConflict}, nil
+		return ctrl.Result{RequeueAfter: status.RetryConflict}, nil
 	}
 	return ctrl.Result{}, err
 }
-
-// retryConflict is the pause before a run is read again.
-const retryConflict = 100 * time.Millisecond
 
 // latest gives the run as it is now; nil if it is gone. If this process holds the run in memory, the cached view serves,
 // with the status that this process wrote last: the cache may be late. Otherwise the run is read past the cache, as an
 // old view would end it twice, or make its slices again.
 func (r *Reconciler) latest(ctx context.Context, key types.NamespacedName) (*v1alpha1.DeploymentRun, error) {
-	run, err := get(ctx, r.Client, key.Namespace, key.Name, &v1alpha1.DeploymentRun{})
+	run, err := optional.Get(ctx, r.Client, key.Namespace, key.Name, &v1alpha1.DeploymentRun{})
 	if err != nil {
 		return nil, fmt.Errorf("reading run %s: %w", key.Name, err)
 	}
@@ -175,7 +173,7 @@ func (r *Reconciler) latest(ctx context.Context, key types.NamespacedName) (*v1a
 		return run, nil
 	}
 	if run == nil || !run.Status.Phase.IsTerminal() {
-		if run, err = get(ctx, r.Reader, key.Namespace, key.Name, &v1alpha1.DeploymentRun{}); err != nil {
+		if run, err = optional.Get(ctx, r.Reader, key.Namespace, key.Name, &v1alpha1.DeploymentRun{}); err != nil {
 			return nil, fmt.Errorf("reading run %s: %w", key.Name, err)
 		}
 	}

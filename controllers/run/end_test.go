@@ -4,10 +4,46 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
+
+// What a run that has ended needed is let go, and its actions were before.
+func TestARunThatHasEndedLeavesNothing(t *testing.T) {
+	s := newStage(t, process(deploy("install")), []string{"web-1"})
+	s.passes()
+	s.ends("web-1", "install", v1alpha1.StepSucceeded)
+	if run := s.passes(); run.Status.Phase != v1alpha1.RunSucceeded || !s.released[runUID] {
+		t.Errorf("the run is %s, its packages were released: %v", run.Status.Phase, s.released)
+	}
+	if m := s.memory; len(m.runs)+len(m.turns)+len(m.gone)+len(m.busy)+len(s.actions) != 0 {
+		t.Errorf("kept are %v %v %v %v, and %d actions", m.runs, m.turns, m.gone, m.busy, len(s.actions))
+	}
+}
+
+// A run that does not get to its targets lets others of its project in the environment go.
+func TestATurnIsGivenBack(t *testing.T) {
+	m, first, second := newMemory(), aRun("first"), aRun("second")
+	both := map[types.UID]bool{first.UID: true, second.UID: true}
+	if m.take(first, both) != first.UID || m.take(second, both) != first.UID {
+		t.Fatal("two runs have one turn")
+	}
+	m.giveBack(second) // which is not its own
+	if m.take(second, both) != first.UID {
+		t.Fatal("the turn was taken away")
+	}
+	m.giveBack(first)
+	if m.take(second, both) != second.UID {
+		t.Error("the turn was not given back")
+	}
+	m.end(nameOf(first))
+	m.end(nameOf(second))
+	if len(m.runs)+len(m.turns) != 0 {
+		t.Errorf("kept are %v %v", m.runs, m.turns)
+	}
+}
 
 // The cache often shows a run as it was before its end for a moment longer. It must not end twice: people would read of
 // it twice, and it would have ended later.

@@ -2,12 +2,15 @@ package run
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -209,5 +212,33 @@ func TestTheFinalizerOfAnotherStays(t *testing.T) {
 	}
 	if got := s.get("only").Finalizers; !slices.Equal(got, []string{metav1.FinalizerDeleteDependents}) || !late.done {
 		t.Errorf("the finalizers are %v", got)
+	}
+}
+
+// Another process writes, too, and ends the run: what this one had under way is let go.
+func TestARunThatAnotherProcessEndsLeavesNothing(t *testing.T) {
+	s := newStage(t, process(script("install")), []string{"web-1"})
+	s.passes()
+	if len(s.actions) != 1 {
+		t.Fatalf("%d actions are under way", len(s.actions))
+	}
+	s.writes = func(string) error {
+		return apierrors.NewConflict(schema.GroupResource{Resource: "deploymentrunslices"}, "run-000", errors.New("somebody was faster"))
+	}
+	s.ends("web-1", "install", v1alpha1.StepSucceeded)
+	s.clock = s.clock.Add(time.Minute)
+	if _, _, err := s.pass(); err != nil {
+		t.Fatal(err)
+	}
+	run := s.run()
+	run.Status.Phase = v1alpha1.RunSucceeded
+	if err := s.client.Status().Update(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.pass(); err != nil {
+		t.Fatal(err)
+	}
+	if m := s.memory; len(s.actions)+len(m.runs)+len(m.turns)+len(m.busy) != 0 {
+		t.Errorf("kept are %v %v %v, and %d actions", m.runs, m.turns, m.busy, len(s.actions))
 	}
 }

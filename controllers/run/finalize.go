@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 )
 
 // addFinalizer answers true once the run has the finalizer, so that nothing is carried out for a run that can vanish. The
@@ -34,7 +35,9 @@ func (r *Reconciler) addFinalizer(ctx context.Context, run *v1alpha1.DeploymentR
 // cleanUp lets go of a run that has ended: of its project and environment, of its actions, of the snapshot, and last of
 // the finalizer. The answer is when to come again.
 func (r *Reconciler) cleanUp(ctx context.Context, run *v1alpha1.DeploymentRun) (time.Duration, error) {
-	r.memory.end(nameOf(run))
+	if r.memory.end(nameOf(run)) {
+		r.Dispatcher.Forget(run.UID)
+	}
 	r.Packages.Release(run.UID)
 	if wait, err := r.awaitRecorded(ctx, run); err != nil || wait > 0 {
 		return wait, err
@@ -51,7 +54,7 @@ func (r *Reconciler) cleanUp(ctx context.Context, run *v1alpha1.DeploymentRun) (
 // removeFinalizer takes nothing else out of the list of finalizers: the write fails if somebody changed the run meanwhile,
 // as the garbage collector does that adds its own.
 func (r *Reconciler) removeFinalizer(ctx context.Context, run *v1alpha1.DeploymentRun) error {
-	current, err := get(ctx, r.Reader, run.Namespace, run.Name, &v1alpha1.DeploymentRun{})
+	current, err := optional.Get(ctx, r.Reader, run.Namespace, run.Name, &v1alpha1.DeploymentRun{})
 	if err != nil {
 		return fmt.Errorf("reading run %s: %w", run.Name, err)
 	}
@@ -73,7 +76,7 @@ func (r *Reconciler) disownSnapshot(ctx context.Context, run *v1alpha1.Deploymen
 	if run.Status.Snapshot == "" {
 		return nil
 	}
-	revision, err := get(ctx, r.Reader, run.Namespace, run.Status.Snapshot, &appsv1.ControllerRevision{})
+	revision, err := optional.Get(ctx, r.Reader, run.Namespace, run.Status.Snapshot, &appsv1.ControllerRevision{})
 	if err != nil {
 		return fmt.Errorf("reading snapshot %s: %w", run.Status.Snapshot, err)
 	}

@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/desired"
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
@@ -51,14 +50,14 @@ func (r *Reconciler) gather(ctx context.Context, run *v1alpha1.DeploymentRun) (f
 	f := facts{Now: r.Now(), Run: run, Targets: map[string]*v1alpha1.DeploymentTarget{}, Policies: map[v1alpha1.ObjectName]*v1alpha1.TargetPolicy{}}
 	var err error
 	name := v1alpha1.ReleaseName(run.Spec.Project, run.Spec.Release)
-	if f.Release, err = get(ctx, r.Client, run.Namespace, name, &v1alpha1.Release{}); err != nil {
+	if f.Release, err = optional.Get(ctx, r.Client, run.Namespace, name, &v1alpha1.Release{}); err != nil {
 		return f, fmt.Errorf("reading release: %w", err)
 	}
-	if f.Environment, err = get(ctx, r.Client, run.Namespace, string(run.Spec.Environment), &v1alpha1.Environment{}); err != nil {
+	if f.Environment, err = optional.Get(ctx, r.Client, run.Namespace, string(run.Spec.Environment), &v1alpha1.Environment{}); err != nil {
 		return f, fmt.Errorf("reading environment: %w", err)
 	}
 	if owner := metav1.GetControllerOf(run); owner != nil {
-		if f.Binding, err = get(ctx, r.Client, run.Namespace, owner.Name, &v1alpha1.ReleaseBinding{}); err != nil {
+		if f.Binding, err = optional.Get(ctx, r.Client, run.Namespace, owner.Name, &v1alpha1.ReleaseBinding{}); err != nil {
 			return f, fmt.Errorf("reading binding: %w", err)
 		}
 		if f.Binding != nil && f.Binding.UID != owner.UID {
@@ -142,7 +141,7 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 		return nil
 	}
 	for _, was := range f.Live.ledger.Targets {
-		t, err := get(ctx, r.Client, f.Run.Namespace, was.Name, &v1alpha1.DeploymentTarget{})
+		t, err := optional.Get(ctx, r.Client, f.Run.Namespace, was.Name, &v1alpha1.DeploymentTarget{})
 		if err != nil {
 			return fmt.Errorf("reading target %s: %w", was.Name, err)
 		}
@@ -162,7 +161,7 @@ func (r *Reconciler) stop(ctx context.Context, f facts) (plan.Stop, error) {
 		return "", nil
 	}
 	name := v1alpha1.ReleaseName(f.Binding.Spec.Project, f.Binding.Spec.Release)
-	wanted, err := get(ctx, r.Client, f.Run.Namespace, name, &v1alpha1.Release{})
+	wanted, err := optional.Get(ctx, r.Client, f.Run.Namespace, name, &v1alpha1.Release{})
 	if err != nil {
 		return "", fmt.Errorf("reading release: %w", err)
 	}
@@ -173,14 +172,4 @@ func (r *Reconciler) stop(ctx context.Context, f facts) (plan.Stop, error) {
 		return plan.Supersede, nil
 	}
 	return "", nil
-}
-
-// get returns nil if the object is not there.
-func get[T client.Object](ctx context.Context, c client.Reader, namespace, name string, into T) (T, error) {
-	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, into)
-	if apierrors.IsNotFound(err) {
-		var none T
-		return none, nil
-	}
-	return into, err
 }

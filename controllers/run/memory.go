@@ -149,8 +149,16 @@ func (m *memory) giveBack(run *v1alpha1.DeploymentRun) {
 	}
 }
 
-// end forgets a run that has ended.
-func (m *memory) end(name types.NamespacedName) { m.forget(name, "") }
+// end forgets a run that has ended. It answers true if its ledger was dropped and not loaded again, as another process
+// ended the run: then nobody has let go of its actions.
+func (m *memory) end(name types.NamespacedName) (dropped bool) {
+	m.mu.Lock()
+	known := m.runs[name]
+	dropped = known != nil && known.live == nil
+	m.mu.Unlock()
+	m.forget(name, "")
+	return dropped
+}
 
 // forget forgets all of the run of a name, unless it is the one that stays, and answers which one that was.
 func (m *memory) forget(name types.NamespacedName, stays types.UID) (types.UID, bool) {

@@ -16,6 +16,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/desired"
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
 )
 
@@ -112,7 +113,7 @@ func (r *Reconciler) bindingRecorded(ctx context.Context, run *v1alpha1.Deployme
 	if owner == nil {
 		return true, nil
 	}
-	binding, err := get(ctx, r.Client, run.Namespace, owner.Name, &v1alpha1.ReleaseBinding{})
+	binding, err := optional.Get(ctx, r.Client, run.Namespace, owner.Name, &v1alpha1.ReleaseBinding{})
 	if err != nil {
 		return false, fmt.Errorf("reading binding: %w", err)
 	}

@@ -56,6 +56,8 @@ type stage struct {
 	acknowledged, cancelled, relocated map[string]bool
 	// deleted counts how often the output of a run was.
 	deleted map[types.UID]int
+	// released are the runs for which nothing is fetched any more.
+	released map[types.UID]bool
 	// started are the scripts that machines have, whoever leads.
 	started map[string]bool
 	// packageState and packageErr are what the cache answers.
@@ -102,7 +104,7 @@ func newStage(t *testing.T, process v1alpha1.ProjectSpec, slices ...[]string) *s
 		}
 	}
 	s := &stage{t: t, clock: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), writes: func(string) error { return nil },
-		reads: func(string) error { return nil }, reports: map[string]dispatch.Report{}, started: map[string]bool{}, deleted: map[types.UID]int{}, packageState: packages.Ready}
+		reads: func(string) error { return nil }, reports: map[string]dispatch.Report{}, started: map[string]bool{}, deleted: map[types.UID]int{}, released: map[types.UID]bool{}, packageState: packages.Ready}
 	funcs := interceptor.Funcs{
 		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
 			if _, slice := o.(*v1alpha1.DeploymentRunSlice); slice {
@@ -371,4 +373,4 @@ func (s *stage) Delete(_ string, uid types.UID) error {
 	s.deleted[uid]++
 	return nil
 }
-func (s *stage) Release(types.UID) {}
+func (s *stage) Release(uid types.UID) { s.released[uid] = true }

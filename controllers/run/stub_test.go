@@ -18,6 +18,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
@@ -103,7 +104,7 @@ func (s *stub) pass(name string) *v1alpha1.DeploymentRun {
 
 func (s *stub) get(name string) *v1alpha1.DeploymentRun {
 	s.t.Helper()
-	run, err := get(s.t.Context(), s.Reader, "shop", name, &v1alpha1.DeploymentRun{})
+	run, err := optional.Get(s.t.Context(), s.Reader, "shop", name, &v1alpha1.DeploymentRun{})
 	if err != nil {
 		s.t.Fatal(err)
 	}

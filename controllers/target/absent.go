@@ -5,24 +5,23 @@ import (
 	"fmt"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
 // absentEnvironment tells of the first of spec.environments that is not there; empty where all are.
 func (r *Reconciler) absentEnvironment(ctx context.Context, t *v1alpha1.DeploymentTarget) (string, error) {
 	for i, name := range t.Spec.Environments {
-		err := r.Client.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: string(name)}, &v1alpha1.Environment{})
-		if apierrors.IsNotFound(err) {
-			return fmt.Sprintf("spec.environments[%d]: there is no Environment %s in this namespace, so nothing is deployed there; create it, or take it out of the list", i, name), nil
-		}
+		e, err := optional.Get(ctx, r.Client, t.Namespace, string(name), &v1alpha1.Environment{})
 		if err != nil {
 			return "", fmt.Errorf("reading environment: %w", err)
+		}
+		if e == nil {
+			return fmt.Sprintf("spec.environments[%d]: there is no Environment %s in this namespace, so nothing is deployed there; create it, or take it out of the list", i, name), nil
 		}
 	}
 	return "", nil

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -22,7 +21,9 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/fair"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 	"github.com/mantledeploy/mantle/controllers/internal/notify"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
@@ -37,18 +38,13 @@ type Identities interface {
 
 // Reconciler carries out DeploymentTargets.
 type Reconciler struct {
-	// Client reads through the cache and writes.
-	Client client.Client
-	// Reader reads past the cache.
-	Reader client.Reader
-	// Recorder tells people what happened.
-	Recorder events.EventRecorder
-	// Identities tells who the operator is.
+	Client     client.Client // reads through the cache
+	Reader     client.Reader // reads past the cache
+	Recorder   events.EventRecorder
 	Identities Identities
 	// Looked enqueues targets whose machine was looked at, and Unreached those that somebody could not reach.
 	Looked, Unreached *notify.Notifier
-	// Now is the clock.
-	Now func() time.Time
+	Now               func() time.Time
 	// Workers is how many targets are worked on at once; 0 is fair.Many.
 	Workers int
 
@@ -156,16 +152,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 // pass reconciles the target of a name, and forgets one that is gone: it has no finalizer.
 func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
-	var t v1alpha1.DeploymentTarget
-	err := r.Client.Get(ctx, request.NamespacedName, &t)
-	if apierrors.IsNotFound(err) {
-		r.looks.forget(request.NamespacedName)
-		return ctrl.Result{}, nil
-	}
+	t, err := optional.Get(ctx, r.Client, request.Namespace, request.Name, &v1alpha1.DeploymentTarget{})
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("reading the target: %w", err)
 	}
-	return r.Reconcile(ctx, &t)
+	if t == nil {
+		r.looks.forget(request.NamespacedName)
+		return ctrl.Result{}, nil
+	}
+	return r.Reconcile(ctx, t)
 }
 
 // targetsOf are the targets that name the policy or the environment.
@@ -216,13 +211,13 @@ func (r *Reconciler) inRun(ctx context.Context, o client.Object) []reconcile.Req
 	if !ok || !run.Status.Phase.IsTerminal() {
 		return nil
 	}
-	var filled v1alpha1.DeploymentRunSliceList
-	if err := r.Client.List(ctx, &filled, client.InNamespace(run.Namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(run.UID)}, client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing slices")
+	parts, err := ledger.Slices(ctx, r.Client, run)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "finding the targets of a run")
 		return nil
 	}
 	var requests []reconcile.Request
-	for _, slice := range filled.Items {
+	for _, slice := range parts {
 		for _, t := range slice.Spec.Targets {
 			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: slice.Namespace, Name: t.Name}})
 		}

@@ -7,8 +7,13 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
@@ -121,6 +126,40 @@ func TestATargetThatIsDeletedIsNotLookedAtAnyMore(t *testing.T) {
 	s.tell()
 	if s.ended != 1 || len(s.targets) != 0 {
 		t.Errorf("%d looks were ended, %d targets are remembered", s.ended, len(s.targets))
+	}
+	close(s.let)
+	s.visit(dt, "f")
+	s.tell()
+	s.forget(client.ObjectKeyFromObject(dt))
+	if len(s.targets) != 0 {
+		t.Errorf("%d targets are remembered at which nobody looks", len(s.targets))
+	}
+}
+
+// A target has no finalizer: a pass finds that it is gone, or that it goes.
+func TestATargetThatIsGoneIsForgotten(t *testing.T) {
+	s := newSlowLooks(t)
+	close(s.let)
+	dt := aTarget()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	r := &Reconciler{Client: fake.NewClientBuilder().WithScheme(scheme).Build(), looks: s.looks}
+	now := metav1.Now()
+	going := dt.DeepCopy()
+	going.DeletionTimestamp = &now
+	for what, pass := range map[string]func() (ctrl.Result, error){
+		"is gone": func() (ctrl.Result, error) {
+			return r.pass(t.Context(), reconcile.Request{NamespacedName: client.ObjectKeyFromObject(dt)})
+		},
+		"goes": func() (ctrl.Result, error) { return r.Reconcile(t.Context(), going) },
+	} {
+		s.visit(dt, "f")
+		s.tell()
+		if _, err := pass(); err != nil || len(s.targets) != 0 {
+			t.Errorf("of a target that %s, %d are remembered, %v", what, len(s.targets), err)
+		}
 	}
 }
 

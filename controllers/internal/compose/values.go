@@ -20,8 +20,10 @@ const (
 	fresh = 5 * time.Second
 	// readTimeout bounds reading one object.
 	readTimeout = 30 * time.Second
-	// maxValues is how many objects of a run are kept at once.
-	maxValues = 512
+	// maxValues is how many objects of a run are kept at once, and maxValueBytes how much they hold in all: a Secret can
+	// have a MiB.
+	maxValues     = 512
+	maxValueBytes = 8 << 20
 )
 
 // values reads the Secrets and ConfigMaps of one run past the cache. It is safe for concurrent use.
@@ -33,12 +35,14 @@ type values struct {
 
 	mu    sync.Mutex
 	known map[string]known
+	bytes int
 }
 
-// known are the keys of an object, and when it was read.
+// known are the keys of an object, how much they hold, and when it was read.
 type known struct {
-	data map[string]string
-	at   time.Time
+	data  map[string]string
+	bytes int
+	at    time.Time
 }
 
 func newValues(reader client.Reader, namespace string, now func() time.Time) *values {
@@ -102,19 +106,42 @@ func (v *values) recent(key string) (map[string]string, bool) {
 	return k.data, found && v.now().Sub(k.at) < fresh
 }
 
-// keep notes an object and forgets those that are too old to serve.
+// keep notes an object, and forgets it when it is too old to serve. One for which there is no room is read again.
 func (v *values) keep(key string, data map[string]string) {
+	k := known{data: data, at: v.now()}
+	for name, value := range data {
+		k.bytes += len(name) + len(value)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	now := v.now()
-	for name, k := range v.known {
+	v.expire(k.at)
+	v.drop(key)
+	if len(v.known) >= maxValues || v.bytes+k.bytes > maxValueBytes {
+		return
+	}
+	v.known[key] = k
+	v.bytes += k.bytes
+	time.AfterFunc(fresh, v.expireNow) // nobody may ask any more, and these are secrets
+}
+
+func (v *values) expireNow() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.expire(v.now())
+}
+
+// expire forgets what is too old to serve. The lock is held.
+func (v *values) expire(now time.Time) {
+	for key, k := range v.known {
 		if now.Sub(k.at) >= fresh {
-			delete(v.known, name)
+			v.drop(key)
 		}
 	}
-	if len(v.known) < maxValues {
-		v.known[key] = known{data: data, at: now}
-	}
+}
+
+func (v *values) drop(key string) {
+	v.bytes -= v.known[key].bytes
+	delete(v.known, key)
 }
 
 func (v *values) read(ctx context.Context, kind, name string) (map[string]string, error) {

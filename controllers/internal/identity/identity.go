@@ -17,6 +17,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
@@ -89,13 +90,13 @@ func (s *Store) load(ctx context.Context, of *space, namespace string) (*session
 	if err := s.reader.Get(ctx, types.NamespacedName{Name: namespace}, &ns); err != nil {
 		return nil, "", fmt.Errorf("reading namespace %s: %w", namespace, err)
 	}
-	published, err := get(ctx, s.reader, namespace, ConfigMapName, &corev1.ConfigMap{})
+	published, err := optional.Get(ctx, s.reader, namespace, ConfigMapName, &corev1.ConfigMap{})
 	if err != nil {
-		return nil, "", err
+		return nil, "", fmt.Errorf("reading ConfigMap %s in namespace %s: %w", ConfigMapName, namespace, err)
 	}
-	secret, err := get(ctx, s.reader, s.namespace, SecretName(namespace), &corev1.Secret{})
+	secret, err := optional.Get(ctx, s.reader, s.namespace, SecretName(namespace), &corev1.Secret{})
 	if err != nil {
-		return nil, "", err
+		return nil, "", fmt.Errorf("reading Secret %s in namespace %s: %w", SecretName(namespace), s.namespace, err)
 	}
 	if secret, err = s.settle(ctx, of, &ns, secret, published); err != nil {
 		return nil, "", err
@@ -108,18 +109,6 @@ func (s *Store) load(ctx context.Context, of *space, namespace string) (*session
 		ns.UID = ""
 	}
 	return identity, ns.UID, s.publish(ctx, namespace, leaf, published)
-}
-
-func get[T client.Object](ctx context.Context, r client.Reader, namespace, name string, into T) (T, error) {
-	var none T
-	err := r.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, into)
-	if apierrors.IsNotFound(err) {
-		return none, nil
-	}
-	if err != nil {
-		return none, fmt.Errorf("reading %s in namespace %s: %w", name, namespace, err)
-	}
-	return into, nil
 }
 
 // settle decides which Secret holds. One without the annotation was imported by an administrator: it is given to the

@@ -146,6 +146,15 @@ func TestAResultIsFinal(t *testing.T) {
 	if err := l.End(k, now, func(a *Attempt) { a.Phase = v1alpha1.StepFailed }); err == nil || l.At(k).Phase != v1alpha1.StepSucceeded {
 		t.Errorf("a second result: %v, %s", err, l.At(k).Phase)
 	}
+	if err := w.store(l); err != nil {
+		t.Fatal(err)
+	}
+	if _, found := l.Find(l.Ticket(k)); !found {
+		t.Error("it is not found by its ticket, though its machine was not told")
+	}
+	if err := l.Acknowledged(k); err != nil || len(l.tickets) != 0 {
+		t.Errorf("%v; %d tickets are kept of what is over", err, len(l.tickets))
+	}
 }
 
 // Two processes that write to one slice: the second one meets a conflict.

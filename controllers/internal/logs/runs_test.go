@@ -84,7 +84,7 @@ func TestLogsGoWithTheirRuns(t *testing.T) {
 	if left, _ := os.ReadDir(dir); len(left) != 1 || left[0].Name() != "shop" {
 		t.Errorf("the folder has %v", left)
 	}
-	if err := s.Delete("shop", "there"); err != nil || len(s.runs) != 1 || s.of["shop"] != s.total {
+	if err := s.Delete("shop", "there"); err != nil || len(s.runs) != 1 || len(s.of) != 1 || s.of["shop"] != s.total {
 		t.Errorf("%v, counted are %v, %v", err, s.runs, s.of)
 	}
 }

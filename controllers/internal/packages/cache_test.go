@@ -125,6 +125,9 @@ func TestTheOldestGoesWhenTheCacheIsFull(t *testing.T) {
 	if _, err := c.Open(Ref{ID: "a", Digest: first.Digest}); err == nil {
 		t.Error("the oldest is still there")
 	}
+	if n := len(c.store.archives); n != 1 {
+		t.Errorf("%d archives are known", n)
+	}
 	if _, state, _ := c.Ensure(Owner{}, Ref{ID: "a", Digest: first.Digest}); state != Pending {
 		t.Errorf("a dropped one is fetched again, not %s", state)
 	}

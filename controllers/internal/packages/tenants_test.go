@@ -156,6 +156,9 @@ func TestNamespacesTakeTurns(t *testing.T) {
 	if got != "a1 b1 c1 a2 a3 " && got != "a1 b1 a2 c1 a3 " {
 		t.Errorf("the order is %s", got)
 	}
+	if len(q.of)+len(q.waiting)+len(q.order)+q.running != 0 {
+		t.Errorf("kept are %v %v %v, %d are fetched", q.of, q.waiting, q.order, q.running)
+	}
 }
 
 func TestNothingIsKeptForOwnersThatAreGone(t *testing.T) {

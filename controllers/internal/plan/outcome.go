@@ -6,6 +6,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
 // outcome says how a run ended of which nothing is in flight and nothing may begin.
@@ -103,8 +104,8 @@ func (p *pass) others() string {
 			by[s.Reason] = append(by[s.Reason], p.machines[i].Name)
 		}
 	}
-	var text strings.Builder
-	for _, kind := range []struct{ reason, text string }{
+	var words strings.Builder
+	for _, kind := range []struct{ reason, words string }{
 		{v1alpha1.ReasonUnavailable, "not reached, deployed to later: "},
 		{v1alpha1.ReasonCordoned, "cordoned, deployed to later: "},
 		{v1alpha1.ReasonTargetDeleted, "deleted meanwhile: "},
@@ -113,10 +114,10 @@ func (p *pass) others() string {
 		{v1alpha1.ReasonCondition, "for which no step was due: "},
 	} {
 		if names := by[kind.reason]; len(names) > 0 {
-			text.WriteString("; " + kind.text + some(names))
+			words.WriteString("; " + kind.words + text.Few(names))
 		}
 	}
-	return text.String()
+	return words.String()
 }
 
 // blame names the first failure, and how many there are.
@@ -125,11 +126,11 @@ func (p *pass) blame() string {
 	if len(all) == 0 {
 		return "a step failed"
 	}
-	text := fmt.Sprintf("%s failed on %s: %s", all[0].l.path, all[0].m.Name, what(all[0].a))
+	words := fmt.Sprintf("%s failed on %s: %s", all[0].l.path, all[0].m.Name, what(all[0].a))
 	if more := len(all) - 1; more > 0 {
-		text += fmt.Sprintf(" (and %d more)", more)
+		words += fmt.Sprintf(" (and %d more)", more)
 	}
-	return text
+	return words
 }
 
 // what says in a few words how an action failed.
@@ -143,7 +144,7 @@ func what(a *ledger.Attempt) string {
 		return a.Reason
 	default:
 		line, _, _ := strings.Cut(a.Message, "\n")
-		return cut(line, 300)
+		return text.Cut(line, 300)
 	}
 }
 

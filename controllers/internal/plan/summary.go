@@ -7,6 +7,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
 // summary puts what the tally found into the form of a run's status.
@@ -39,7 +40,7 @@ func (p *pass) failures() []v1alpha1.RunFailure {
 		_, reason := badPhase(c.a)
 		list = append(list, v1alpha1.RunFailure{
 			Target: c.m.Name, Step: c.l.path, Attempt: c.a.Number,
-			Reason: reason, ExitCode: c.a.ExitCode, Message: cut(c.a.Message, maxMessage),
+			Reason: reason, ExitCode: c.a.ExitCode, Message: text.Cut(c.a.Message, maxMessage),
 		})
 	}
 	return list
@@ -55,7 +56,7 @@ func (p *pass) waits() []Wait {
 	var list []Wait
 	for _, c := range p.tally.waits[:min(len(p.tally.waits), maxWaits)] {
 		list = append(list, Wait{Phase: phase, Reason: c.a.Reason,
-			Message: fmt.Sprintf("%s waits on %s: %s", c.l.path, c.m.Name, cmp.Or(cut(c.a.Message, maxMessage), c.a.Reason))})
+			Message: fmt.Sprintf("%s waits on %s: %s", c.l.path, c.m.Name, cmp.Or(text.Cut(c.a.Message, maxMessage), c.a.Reason))})
 	}
 	return list
 }

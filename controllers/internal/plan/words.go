@@ -3,13 +3,10 @@ package plan
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
-
-// maxNamed bounds how many targets a message names.
-const maxNamed = 5
 
 func targets(n int32) string {
 	if n == 1 {
@@ -32,20 +29,12 @@ func they(n int32) string {
 	return "they are"
 }
 
-// some lists a few names and counts the rest.
-func some(names []string) string {
-	if len(names) <= maxNamed {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
-}
-
 // because appends an explanation where there is one.
-func because(text string) string {
-	if text == "" {
+func because(why string) string {
+	if why == "" {
 		return ""
 	}
-	return ": " + text
+	return ": " + why
 }
 
 // explain joins a reason and a message.
@@ -68,19 +57,11 @@ func conditionMessage(c v1alpha1.StepCondition) string {
 	return "an earlier child of the rolling step failed on this target"
 }
 
-// cut shortens a text to at most n bytes, at a character's border.
-func cut(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	return strings.ToValidUTF8(text[:n], "")
-}
-
 // numbers lists a few process ids and counts the rest.
 func numbers(pids []int) string {
 	names := make([]string, 0, len(pids))
 	for _, pid := range pids {
 		names = append(names, strconv.Itoa(pid))
 	}
-	return some(names)
+	return text.Few(names)
 }

@@ -103,8 +103,12 @@ func TestConnectionsAreBoundedAndGoWhenNobodyWorks(t *testing.T) {
 		})
 	}
 	work.Wait()
+	ended := time.Now()
 	if most := count.most.Load(); most > 3 {
 		t.Errorf("%d were dialled at once", most)
 	}
 	eventually(t, "every connection is closed", func() bool { return count.open.Load() == 0 })
+	if took := time.Since(ended); took > 30*time.Second { // after 50 s idle connections are closed anyway
+		t.Errorf("they stayed open for %s", took)
+	}
 }

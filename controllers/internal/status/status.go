@@ -17,6 +17,9 @@ import (
 // MaxMessage bounds a condition's message, in bytes; Kubernetes refuses more than 32 KiB.
 const MaxMessage = 4 << 10
 
+// RetryConflict is the pause before an object is judged again that somebody changed while a pass judged it.
+const RetryConflict = 100 * time.Millisecond
+
 // Patcher remembers an object as a pass found it.
 type Patcher struct {
 	client client.Client

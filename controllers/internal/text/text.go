@@ -1,6 +1,7 @@
 package text
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -45,6 +46,17 @@ func CutStart(s string, n int) string {
 		return last(s, n)
 	}
 	return ellipsis + last(s, n-len(ellipsis))
+}
+
+// maxNamed is how many names Few lists.
+const maxNamed = 5
+
+// Few lists at most five names for people, and says how many more there are.
+func Few(names []string) string {
+	if len(names) <= maxNamed {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
 }
 
 // first is the longest beginning of s of at most n bytes that does not end inside a character.

@@ -80,6 +80,14 @@ func TestLine(t *testing.T) {
 	}
 }
 
+func TestFew(t *testing.T) {
+	for n, want := range []string{"", "a", "a, b", "a, b, c", "a, b, c, d", "a, b, c, d, e", "a, b, c, d, e and 1 more"} {
+		if got := Few(strings.Split("abcdef", "")[:n]); got != want {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
+}
+
 func FuzzClean(f *testing.F) {
 	f.Add("caf\u00c2\u0080 failed\x1b[0m\xff")
 	f.Fuzz(func(t *testing.T, s string) {

@@ -1,0 +1,136 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
+
+func aMachine(n int) Machine {
+	return Machine{Namespace: "shop", Name: fmt.Sprint("web-", n), Address: fmt.Sprintf("192.0.2.%d:10933", n), Thumbprint: "00",
+		Identity: &Identity{Namespace: "shop", Thumbprint: "11"}}
+}
+
+// awayPool is a Pool all of whose machines are away.
+func awayPool(t *testing.T) *Pool {
+	t.Helper()
+	p := NewPool(Config{Linger: 10 * time.Millisecond, RetryPause: time.Millisecond, MaxFollowers: 1,
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("away") }})
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *Pool) eventually(t *testing.T, what string, check func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		p.mu.Lock()
+		so := check()
+		p.mu.Unlock()
+		if so {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("not in time: " + what)
+		}
+	}
+}
+
+func TestNothingIsKeptOfAMachineThatNobodyWorksWith(t *testing.T) {
+	p := awayPool(t)
+	first, also, second := p.Open(aMachine(1)), p.Open(aMachine(1)), p.Open(aMachine(2))
+	also.SetHolds("AA", true)
+	first.Close()
+	second.Close()
+	p.eventually(t, "the one that nobody works with is forgotten", func() bool { return len(p.endpoints) == 1 && len(p.clients) == 1 })
+	also.Close()
+	next := p.Open(aMachine(1)) // before it is forgotten
+	also.linger()
+	if !next.Holds("aa") || !p.knows(next) {
+		t.Error("a machine that is worked with was forgotten")
+	}
+	next.Close()
+	p.eventually(t, "all is forgotten", func() bool { return len(p.endpoints) == 0 && len(p.clients) == 0 })
+}
+
+func (p *Pool) knows(s *Session) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.endpoints[s.key] == s.at
+}
+
+func TestWhatAMachineHoldsIsRememberedWithinABound(t *testing.T) {
+	s := awayPool(t).Open(aMachine(1))
+	defer s.Close()
+	for n := range maxHolds + 10 {
+		s.SetHolds(fmt.Sprint(n), true)
+	}
+	if n := len(s.at.holds); n > maxHolds || !s.Holds(fmt.Sprint(maxHolds+9)) {
+		t.Errorf("%d are remembered", n)
+	}
+	s.SetHolds(fmt.Sprint(maxHolds+9), false)
+	if s.Holds(fmt.Sprint(maxHolds + 9)) {
+		t.Error("what is gone is remembered")
+	}
+}
+
+// A machine that stays away is not told of its results for ever, and not of any number of them.
+func TestAMachineThatStaysAwayIsGivenUp(t *testing.T) {
+	p := awayPool(t)
+	p.mu.Lock()
+	p.completing[keyOf(aMachine(2))] = make([]Completion, maxCompletions)
+	p.mu.Unlock()
+	p.Complete(Completion{Machine: aMachine(2)})
+	if n := p.Completing(); n != maxCompletions {
+		t.Errorf("%d wait for one machine", n)
+	}
+	p.mu.Lock()
+	delete(p.completing, keyOf(aMachine(2)))
+	p.mu.Unlock()
+	for n := range 20 {
+		p.Complete(Completion{Machine: aMachine(1), Ticket: tentacle.ScriptTicket{TaskID: fmt.Sprint(n)}})
+	}
+	p.eventually(t, "it is given up", func() bool { return len(p.completing) == 0 })
+}
+
+func TestOfARunThatIsGoneNoMachineIsTold(t *testing.T) {
+	p := awayPool(t)
+	key := keyOf(aMachine(1))
+	p.completing[key] = []Completion{{Owner: "gone"}, {Owner: "there"}, {Owner: "gone"}}
+	p.DropCompletions("gone")
+	if left := p.completing[key]; len(left) != 1 || left[0].Owner != "there" {
+		t.Errorf("kept are %+v", left)
+	}
+}
+
+func TestAPlaceAmongTheFollowedIsGivenBack(t *testing.T) {
+	p := awayPool(t)
+	if !p.follow() || p.follow() {
+		t.Fatal("the places are not bounded")
+	}
+	p.followed()
+	if !p.follow() {
+		t.Error("the place was not given back")
+	}
+}
+
+func TestAnEngineIsReadAgainWhereItIsAnother(t *testing.T) {
+	e := newEngines(t.TempDir())
+	path := filepath.Join(e.dir, "tentacle-linux-amd64")
+	for n := range 3 {
+		if err := os.WriteFile(path, []byte(strings.Repeat("x", n)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		found, err := e.find("linux", "amd64")
+		if err != nil || found.size != int64(n) || len(e.known) != 1 {
+			t.Errorf("found is one of %d bytes, %d are known: %v", found.size, len(e.known), err)
+		}
+	}
+}
