@@ -6,17 +6,15 @@ import (
 	"slices"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/desired"
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
+	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
@@ -95,7 +93,7 @@ func tooMany(process *v1alpha1.ProjectSpec, targets int) *plan.Outcome {
 
 // commit writes the fixed set down: owner of the snapshot, slices, and last the status, which makes it hold.
 func (r *Reconciler) commit(ctx context.Context, f facts, process *v1alpha1.ProjectSpec, targets []v1alpha1.DeploymentTarget) error {
-	if err := r.ownSnapshot(ctx, f); err != nil {
+	if err := snapshot.Own(ctx, r.Client, r.Reader, f.Run, f.Release.Status.Snapshot); err != nil {
 		return err
 	}
 	parts := ledger.Cut(f.Run, process, targets)
@@ -112,22 +110,5 @@ func (r *Reconciler) commit(ctx context.Context, f facts, process *v1alpha1.Proj
 	c.Set(v1alpha1.ConditionTargetsResolved, metav1.ConditionTrue, v1alpha1.ReasonTargetsResolved, fmt.Sprintf("%d targets", len(targets)))
 	c.Set(v1alpha1.ConditionPackagesReady, metav1.ConditionTrue, v1alpha1.ReasonPackagesReady, "every package is in the operator's cache")
 	c.Reconciling(v1alpha1.ReasonRunning, "begins")
-	return nil
-}
-
-// ownSnapshot keeps the frozen process while the run needs it, even if the release is deleted.
-func (r *Reconciler) ownSnapshot(ctx context.Context, f facts) error {
-	var revision appsv1.ControllerRevision
-	key := types.NamespacedName{Namespace: f.Run.Namespace, Name: f.Release.Status.Snapshot}
-	if err := r.Reader.Get(ctx, key, &revision); err != nil {
-		return fmt.Errorf("reading snapshot %s: %w", key.Name, err)
-	}
-	before := revision.DeepCopy()
-	if err := controllerutil.SetOwnerReference(f.Run, &revision, r.Client.Scheme()); err != nil {
-		return fmt.Errorf("owning snapshot %s: %w", key.Name, err)
-	}
-	if err := r.Client.Patch(ctx, &revision, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-		return fmt.Errorf("owning snapshot %s: %w", key.Name, err)
-	}
 	return nil
 }
