@@ -38,10 +38,6 @@ type facts struct {
 	Stop plan.Stop
 }
 
-func (f facts) policy(t *v1alpha1.DeploymentTarget) *v1alpha1.TargetPolicy {
-	return f.Policies[t.Spec.Policy]
-}
-
 func resolved(run *v1alpha1.DeploymentRun) bool {
 	return meta.IsStatusConditionTrue(run.Status.Conditions, v1alpha1.ConditionTargetsResolved)
 }
