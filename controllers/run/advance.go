@@ -149,7 +149,7 @@ func (r *Reconciler) acknowledge(ctx context.Context, f facts, k ledger.Key, unt
 	if untold > 0 {
 		return untold, nil // one failure may have waited for an API server that does not answer
 	}
-	machine, err := r.locate(ctx, f.Run.Namespace, l.Targets[k.Target])
+	machine, err := f.Live.inputs.Locate(ctx, l.Targets[k.Target])
 	switch {
 	case err == nil:
 		r.Dispatcher.Acknowledge(l.UID, machine, l.Ticket(k))

@@ -39,11 +39,6 @@ type Tickets interface {
 	Drop(ticket string)
 }
 
-// Identities tells who the operator is in a namespace, and makes the identity at first need.
-type Identities interface {
-	For(ctx context.Context, namespace string) (*session.Identity, error)
-}
-
 // Logs keeps the output of actions.
 type Logs interface {
 	// Sink takes the output of one action.
@@ -57,7 +52,7 @@ type Logs interface {
 // Deps are the doors that a run goes through.
 type Deps struct {
 	Dispatcher Dispatcher
-	Identities Identities
+	Identities compose.Identities
 	Packages   compose.Packages
 	Logs       Logs
 	// Reports are the runs whose actions have news, Fetched those whose packages have.
@@ -91,7 +86,7 @@ func New(mgr ctrl.Manager, deps Deps) *Reconciler {
 func newReconciler(c client.Client, reader client.Reader, recorder events.EventRecorder, deps Deps) *Reconciler {
 	return &Reconciler{Deps: deps, Client: c, Reader: reader, Recorder: recorder, memory: newMemory(),
 		frozen: snapshot.NewReader(c), frozenLive: snapshot.NewReader(reader),
-		composer: &compose.Composer{Cached: c, Live: reader, Packages: deps.Packages, Now: deps.Now}}
+		composer: &compose.Composer{Cached: c, Live: reader, Identities: deps.Identities, Packages: deps.Packages, Now: deps.Now}}
 }
 
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymentruns,verbs=get;list;watch;patch
