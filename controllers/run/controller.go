@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,6 +16,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/compose"
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
+	"github.com/mantledeploy/mantle/controllers/internal/recorded"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
@@ -73,9 +73,7 @@ type Reconciler struct {
 	memory   *memory
 	// frozen reads processes through the cache, frozenLive past it.
 	frozen, frozenLive *snapshot.Reader
-	// started is when this process first waited for what targets show.
-	started time.Time
-	once    sync.Once
+	records            *recorded.Records
 }
 
 // New makes a Reconciler for the manager.
@@ -85,7 +83,7 @@ func New(mgr ctrl.Manager, deps Deps) *Reconciler {
 
 func newReconciler(c client.Client, reader client.Reader, recorder events.EventRecorder, deps Deps) *Reconciler {
 	return &Reconciler{Deps: deps, Client: c, Reader: reader, Recorder: recorder, memory: newMemory(),
-		frozen: snapshot.NewReader(c), frozenLive: snapshot.NewReader(reader),
+		frozen: snapshot.NewReader(c), frozenLive: snapshot.NewReader(reader), records: &recorded.Records{Client: c, Reader: reader, Now: deps.Now},
 		composer: &compose.Composer{Cached: c, Live: reader, Identities: deps.Identities, Packages: deps.Packages, Now: deps.Now}}
 }
 

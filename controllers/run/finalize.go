@@ -37,7 +37,7 @@ func (r *Reconciler) cleanUp(ctx context.Context, run *v1alpha1.DeploymentRun) (
 		r.Dispatcher.Forget(run.UID)
 	}
 	r.Packages.Release(run.UID)
-	if wait, err := r.awaitRecorded(ctx, run); err != nil || wait > 0 {
+	if wait, err := r.records.After(ctx, run); err != nil || wait > 0 {
 		return wait, err
 	}
 	if !controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun) {

@@ -38,6 +38,15 @@ type facts struct {
 	Stop plan.Stop
 }
 
+// all are the targets that were gathered.
+func (f facts) all() []v1alpha1.DeploymentTarget {
+	all := make([]v1alpha1.DeploymentTarget, 0, len(f.Targets))
+	for _, t := range f.Targets {
+		all = append(all, *t)
+	}
+	return all
+}
+
 func resolved(run *v1alpha1.DeploymentRun) bool {
 	return meta.IsStatusConditionTrue(run.Status.Conditions, v1alpha1.ConditionTargetsResolved)
 }
