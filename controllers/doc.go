@@ -23,7 +23,7 @@
 //
 //	pure     plan scope desired text          have no context, client, clock or logger
 //	holds    ledger                           decides and sends nothing; plan reads its attempts
-//	does     compose dispatch                 dispatch is given what it sends, and knows no API server
+//	does     compose dispatch recorded        dispatch is given what it sends, and knows no API server
 //	doors    session                          alone calls machines, and knows no API server
 //	         feed packages                    alone fetch packages, and keep them on the disk
 //	         logs                             alone keeps output on the disk

@@ -8,13 +8,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/compose"
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
-	identities "github.com/mantledeploy/mantle/controllers/internal/identity"
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
-	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/text"
@@ -24,64 +21,14 @@ import (
 func (r *Reconciler) action(f facts, k ledger.Key, completes bool) dispatch.Action {
 	l, inputs := f.Live.ledger, f.Live.inputs
 	leaf, target, ticket, number := l.Leaves[k.Leaf], l.Targets[k.Target], l.Ticket(k), l.At(k).Number
-	namespace, uid := l.Namespace, l.UID
 	return dispatch.Action{
-		Ticket: ticket, Owner: dispatch.Owner{NamespacedName: nameOf(f.Run), UID: uid}, Target: target.Name, Step: leaf.Path,
-		Resume: l.At(k).Resumed(), Timeout: leaf.GetTimeout(), Log: r.Logs.Sink(namespace, uid, target.Name, leaf.Path, number),
-		Locate: func(ctx context.Context) (session.Machine, error) { return r.locate(ctx, namespace, target) },
+		Ticket: ticket, Owner: dispatch.Owner{NamespacedName: nameOf(f.Run), UID: l.UID}, Target: target.Name, Step: leaf.Path,
+		Resume: l.At(k).Resumed(), Timeout: leaf.GetTimeout(), Log: r.Logs.Sink(l.Namespace, l.UID, target.Name, leaf.Path, number),
+		Locate: func(ctx context.Context) (session.Machine, error) { return inputs.Locate(ctx, target) },
 		Prepare: func(ctx context.Context) (dispatch.Prepared, error) {
 			return inputs.Prepare(ctx, compose.Action{Ticket: ticket, Leaf: leaf, Target: target, Final: completes})
 		},
 	}
-}
-
-// locate tells how a target of the fixed set is reached now. An error that is final is a *dispatch.NotReady.
-func (r *Reconciler) locate(ctx context.Context, namespace string, was v1alpha1.SliceTarget) (session.Machine, error) {
-	t, err := optional.Get(ctx, r.Client, namespace, was.Name, &v1alpha1.DeploymentTarget{})
-	switch {
-	case err != nil:
-		return session.Machine{}, fmt.Errorf("reading target %s: %w", was.Name, err)
-	case t == nil || t.UID != was.UID:
-		return session.Machine{}, never(v1alpha1.ReasonTargetDeleted, "the DeploymentTarget is gone")
-	case t.Spec.Thumbprint != was.Thumbprint:
-		return session.Machine{}, never(v1alpha1.ReasonTargetChanged, "the DeploymentTarget was given another thumbprint")
-	}
-	identity, err := r.Identities.For(ctx, namespace)
-	if errors.Is(err, identities.ErrLost) {
-		return session.Machine{}, never(v1alpha1.ReasonIdentityLost, err.Error())
-	}
-	if err != nil {
-		return session.Machine{}, fmt.Errorf("finding the operator's identity: %w", err)
-	}
-	var policy *v1alpha1.TargetPolicy
-	if t.Spec.Policy != "" {
-		policy, err = optional.Get(ctx, r.Client, namespace, string(t.Spec.Policy), &v1alpha1.TargetPolicy{})
-		if err != nil {
-			return session.Machine{}, fmt.Errorf("reading policy %s: %w", t.Spec.Policy, err)
-		}
-	}
-	return machine(t, policy, identity)
-}
-
-func machine(t *v1alpha1.DeploymentTarget, policy *v1alpha1.TargetPolicy, identity *session.Identity) (session.Machine, error) {
-	address, err := t.Spec.HostPort()
-	if err != nil {
-		return session.Machine{}, never(v1alpha1.ReasonInvalidAddress, err.Error())
-	}
-	pin, err := halibut.ParseThumbprint(t.Spec.Thumbprint)
-	if err != nil {
-		return session.Machine{}, never(v1alpha1.ReasonInvalidAddress, "spec.thumbprint: "+err.Error())
-	}
-	m := session.Machine{Namespace: t.Namespace, Name: t.Name, UID: t.UID, Address: address, Thumbprint: pin, Identity: identity,
-		ConnectTimeout: policy.ConnectTimeout(), RetryDuration: policy.RetryDuration()}
-	if t.PinnedCertificate() != nil {
-		m.SHA256 = halibut.Thumbprint(t.Status.Certificate.SHA256)
-	}
-	return m, nil
-}
-
-func never(reason, message string) error {
-	return &dispatch.NotReady{Reason: reason, Message: message, Final: true}
 }
 
 // final tells whether trying again does not help.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,6 +15,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
+	"github.com/mantledeploy/mantle/controllers/internal/recorded"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
@@ -139,7 +139,7 @@ func (r *Reconciler) packagesReady(_ context.Context, f facts) (*plan.Wait, erro
 // queued lets one run at a time go on for a project in an environment: one that has begun, else the oldest that lacks
 // nothing but its turn.
 func (r *Reconciler) queued(ctx context.Context, f facts) (*plan.Wait, error) {
-	others, err := r.others(ctx, r.Client, f.Run)
+	others, err := recorded.Others(ctx, r.Client, f.Run)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (r *Reconciler) queued(ctx context.Context, f facts) (*plan.Wait, error) {
 // last is asked when a run lacks nothing else, and reads past the cache: the cache of a new leader may not show yet that
 // another run has begun, nor what the run before did.
 func (r *Reconciler) last(ctx context.Context, f facts) (*plan.Wait, error) {
-	others, err := r.others(ctx, r.Reader, f.Run)
+	others, err := recorded.Others(ctx, r.Reader, f.Run)
 	if err != nil {
 		return nil, err
 	}
@@ -174,18 +174,7 @@ func (r *Reconciler) last(ctx context.Context, f facts) (*plan.Wait, error) {
 	if f.Binding == nil {
 		return nil, nil
 	}
-	return r.recording(ctx, f, begun(others))
-}
-
-// others are the other runs of the project in the environment.
-func (r *Reconciler) others(ctx context.Context, from client.Reader, run *v1alpha1.DeploymentRun) ([]v1alpha1.DeploymentRun, error) {
-	var runs v1alpha1.DeploymentRunList
-	if err := from.List(ctx, &runs, client.InNamespace(run.Namespace)); err != nil {
-		return nil, fmt.Errorf("listing runs: %w", err)
-	}
-	return slices.DeleteFunc(runs.Items, func(other v1alpha1.DeploymentRun) bool {
-		return turnOf(&other) != turnOf(run) || other.UID == run.UID
-	}), nil
+	return r.records.Before(ctx, others, f.all())
 }
 
 // goesFirst tells whether run a has begun, or would go before b, which has not.

@@ -2,15 +2,11 @@ package run
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
-	"github.com/mantledeploy/mantle/controllers/internal/desired"
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
 )
@@ -101,7 +97,7 @@ func (r *Reconciler) record(f facts, d plan.Decision) error {
 		}
 	}
 	for _, start := range d.Start {
-		l.Begin(start.Key, start.Attempt, f.Now, f.host(l.Targets[start.Target].Name))
+		l.Begin(start.Key, start.Attempt, f.Now, f.target(l.Targets[start.Target]).Host)
 	}
 	return nil
 }
@@ -140,7 +136,7 @@ func (r *Reconciler) dispatch(ctx context.Context, f facts, now plan.Evaluation)
 // relocate tells the dispatcher that a target has another address.
 func (r *Reconciler) relocate(f facts, k ledger.Key, a *ledger.Attempt) {
 	l := f.Live.ledger
-	if host := f.host(l.Targets[k.Target].Name); host != "" && a.Host != "" && host != a.Host {
+	if host := f.target(l.Targets[k.Target]).Host; host != "" && a.Host != "" && host != a.Host {
 		l.Update(k, func(a *ledger.Attempt) { a.Host = host })
 		r.Dispatcher.Relocate(l.Ticket(k))
 	}
@@ -153,7 +149,7 @@ func (r *Reconciler) acknowledge(ctx context.Context, f facts, k ledger.Key, unt
 	if untold > 0 {
 		return untold, nil // one failure may have waited for an API server that does not answer
 	}
-	machine, err := r.locate(ctx, f.Run.Namespace, l.Targets[k.Target])
+	machine, err := f.Live.inputs.Locate(ctx, l.Targets[k.Target])
 	switch {
 	case err == nil:
 		r.Dispatcher.Acknowledge(l.UID, machine, l.Ticket(k))
@@ -191,47 +187,9 @@ func view(f facts) plan.View {
 func (f facts) target(was v1alpha1.SliceTarget) plan.Target {
 	t := f.Targets[was.Name]
 	if t == nil {
-		return plan.Target{Name: was.Name, Steps: was.Steps, Availability: plan.Deleted}
+		return plan.TargetOf(was, nil, nil, f.Run.Spec)
 	}
-	pt := plan.Target{Name: was.Name, Steps: was.Steps, Availability: plan.Available, RetryDuration: f.policy(t).RetryDuration(), Host: f.host(was.Name)}
-	switch {
-	case t.Spec.Thumbprint != was.Thumbprint:
-		pt.Availability = plan.Changed
-	case !slices.Contains(t.Spec.Environments, f.Run.Spec.Environment):
-		pt.Availability = plan.Left
-	case t.Spec.Cordoned:
-		pt.Availability, pt.Reason, pt.Message = plan.Cordoned, v1alpha1.ReasonCordoned, t.Spec.CordonReason
-	case t.Status.Health == v1alpha1.HealthUnavailable:
-		pt.Availability = plan.Unavailable
-		pt.Reason, pt.Message = readyReason(t)
-	case t.Status.Health == v1alpha1.HealthUntrusted:
-		pt.Availability = plan.Untrusted
-		pt.Reason, pt.Message = readyReason(t)
-	case desired.Full(t, f.Run.Spec.Project, f.Run.Spec.Environment):
-		pt.Availability = plan.Full
-		pt.Message = fmt.Sprintf("it has %d pairs of project and environment already", desired.MaxInstalled)
-	}
-	return pt
-}
-
-func readyReason(t *v1alpha1.DeploymentTarget) (reason, message string) {
-	if c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady); c != nil {
-		return c.Reason, c.Message
-	}
-	return "", ""
-}
-
-// host is the address of a target, as far as it is known.
-func (f facts) host(name string) string {
-	t := f.Targets[name]
-	if t == nil {
-		return ""
-	}
-	address, err := t.Spec.HostPort()
-	if err != nil {
-		return t.Spec.Address
-	}
-	return address
+	return plan.TargetOf(was, t, f.Policies[t.Spec.Policy], f.Run.Spec)
 }
 
 // soonest is the shorter of two pauses; 0 is none.

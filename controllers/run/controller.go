@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -19,6 +18,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/compose"
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
+	"github.com/mantledeploy/mantle/controllers/internal/recorded"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
@@ -41,11 +41,6 @@ type Tickets interface {
 	Drop(ticket string)
 }
 
-// Identities tells who the operator is in a namespace, and makes the identity at first need.
-type Identities interface {
-	For(ctx context.Context, namespace string) (*session.Identity, error)
-}
-
 // Logs keeps the output of actions.
 type Logs interface {
 	// Sink takes the output of one action.
@@ -59,7 +54,7 @@ type Logs interface {
 // Deps are the doors that a run goes through.
 type Deps struct {
 	Dispatcher Dispatcher
-	Identities Identities
+	Identities compose.Identities
 	Packages   compose.Packages
 	Logs       Logs
 	// Reports are the runs whose actions have news, Fetched those whose packages have.
@@ -80,9 +75,7 @@ type Reconciler struct {
 	memory   *memory
 	// frozen reads processes through the cache, frozenLive past it.
 	frozen, frozenLive *snapshot.Reader
-	// started is when this process first waited for what targets show.
-	started time.Time
-	once    sync.Once
+	records            *recorded.Records
 }
 
 // New makes a Reconciler for the manager.
@@ -92,8 +85,8 @@ func New(mgr ctrl.Manager, deps Deps) *Reconciler {
 
 func newReconciler(c client.Client, reader client.Reader, recorder events.EventRecorder, deps Deps) *Reconciler {
 	return &Reconciler{Deps: deps, Client: c, Reader: reader, Recorder: recorder, memory: newMemory(),
-		frozen: snapshot.NewReader(c), frozenLive: snapshot.NewReader(reader),
-		composer: &compose.Composer{Cached: c, Live: reader, Packages: deps.Packages, Now: deps.Now}}
+		frozen: snapshot.NewReader(c), frozenLive: snapshot.NewReader(reader), records: &recorded.Records{Client: c, Reader: reader, Now: deps.Now},
+		composer: &compose.Composer{Cached: c, Live: reader, Identities: deps.Identities, Packages: deps.Packages, Now: deps.Now}}
 }
 
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymentruns,verbs=get;list;watch;patch

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,6 +13,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
+	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
 
 // addFinalizer answers true once the run has the finalizer, so that nothing is carried out for a run that can vanish. The
@@ -39,13 +37,13 @@ func (r *Reconciler) cleanUp(ctx context.Context, run *v1alpha1.DeploymentRun) (
 		r.Dispatcher.Forget(run.UID)
 	}
 	r.Packages.Release(run.UID)
-	if wait, err := r.awaitRecorded(ctx, run); err != nil || wait > 0 {
+	if wait, err := r.records.After(ctx, run); err != nil || wait > 0 {
 		return wait, err
 	}
 	if !controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun) {
 		return 0, nil
 	}
-	if err := r.disownSnapshot(ctx, run); err != nil {
+	if err := snapshot.Disown(ctx, r.Client, r.Reader, run, run.Status.Snapshot); err != nil {
 		return 0, err
 	}
 	return 0, r.removeFinalizer(ctx, run)
@@ -66,31 +64,6 @@ func (r *Reconciler) removeFinalizer(ctx context.Context, run *v1alpha1.Deployme
 	err = r.Client.Patch(ctx, current, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("removing the finalizer of run %s: %w", run.Name, err)
-	}
-	return nil
-}
-
-// disownSnapshot gives the frozen process back to its release, which may be gone by now. A last owner stays, so that the
-// snapshot goes with this run: nobody else would delete it.
-func (r *Reconciler) disownSnapshot(ctx context.Context, run *v1alpha1.DeploymentRun) error {
-	if run.Status.Snapshot == "" {
-		return nil
-	}
-	revision, err := optional.Get(ctx, r.Reader, run.Namespace, run.Status.Snapshot, &appsv1.ControllerRevision{})
-	if err != nil {
-		return fmt.Errorf("reading snapshot %s: %w", run.Status.Snapshot, err)
-	}
-	if revision == nil {
-		return nil
-	}
-	before := revision.DeepCopy()
-	revision.OwnerReferences = slices.DeleteFunc(revision.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == run.UID })
-	if left := len(revision.OwnerReferences); left == 0 || left == len(before.OwnerReferences) {
-		return nil
-	}
-	err = r.Client.Patch(ctx, revision, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("disowning snapshot %s: %w", revision.Name, err)
 	}
 	return nil
 }

@@ -38,8 +38,13 @@ type facts struct {
 	Stop plan.Stop
 }
 
-func (f facts) policy(t *v1alpha1.DeploymentTarget) *v1alpha1.TargetPolicy {
-	return f.Policies[t.Spec.Policy]
+// all are the targets that were gathered.
+func (f facts) all() []v1alpha1.DeploymentTarget {
+	all := make([]v1alpha1.DeploymentTarget, 0, len(f.Targets))
+	for _, t := range f.Targets {
+		all = append(all, *t)
+	}
+	return all
 }
 
 func resolved(run *v1alpha1.DeploymentRun) bool {

@@ -100,7 +100,7 @@ func TestABindingsRunWaitsForTheRunBeforeNotForEver(t *testing.T) {
 	s.now = now.Add(time.Hour) // nobody was there: the targets get their time all the same
 	aBinding(s)
 	s.pass("next")
-	s.now = s.now.Add(recordWithin)
+	s.now = s.now.Add(5 * time.Minute)
 	if c := s.pass("next").Status.Conditions[0]; c.Reason != v1alpha1.ReasonRecording {
 		t.Fatalf("%s: %s", c.Reason, c.Message)
 	}
@@ -148,7 +148,7 @@ func TestARunThatIsDeletedStaysUntilItsTargetsShowIt(t *testing.T) {
 
 func TestARunThatIsDeletedWaitsForItsTargetsNotForEver(t *testing.T) {
 	s := leaving(t)
-	s.now = s.now.Add(keepDeleted + time.Second)
+	s.now = s.now.Add(31 * time.Second)
 	if run := s.pass("gone"); run != nil {
 		t.Errorf("the run is still there: %+v", run.ObjectMeta)
 	}

@@ -144,15 +144,15 @@ func setting(t *testing.T, spec v1alpha1.ProjectSpec, slices [][]string) []clien
 		&v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "production"}},
 		&appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: frozen}, Data: runtime.RawExtension{Raw: fmt.Appendf(nil, `{"version":1,"process":%s}`, process)}}}
 	for i, names := range slices {
-		slice := &v1alpha1.DeploymentRunSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: ledger.SliceName(run.Name, i),
-			Labels:          map[string]string{v1alpha1.LabelRunUID: runUID},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(run, v1alpha1.GroupVersion.WithKind("DeploymentRun"))}}}
+		var targets []v1alpha1.DeploymentTarget
 		for _, name := range names {
-			target := &v1alpha1.DeploymentTarget{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name)},
+			target := v1alpha1.DeploymentTarget{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name)},
 				Spec: v1alpha1.DeploymentTargetSpec{Address: name + ".example", Thumbprint: strings.Repeat("A", 40), Roles: []v1alpha1.Role{"web"}, Environments: []v1alpha1.ObjectName{"production"}}}
-			slice.Spec.Targets = append(slice.Spec.Targets, v1alpha1.SliceTarget{Name: name, UID: target.UID, Thumbprint: target.Spec.Thumbprint, Steps: addressing(&spec, target.Spec.Roles)})
-			objects = append(objects, target)
+			targets = append(targets, target)
+			objects = append(objects, &target)
 		}
+		slice := &ledger.Cut(run, &spec, targets)[0]
+		slice.Name = ledger.SliceName(run.Name, i)
 		objects = append(objects, slice)
 	}
 	return objects

@@ -4,21 +4,17 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/desired"
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
+	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
@@ -87,7 +83,7 @@ func included(f facts, process *v1alpha1.ProjectSpec) ([]v1alpha1.DeploymentTarg
 
 // tooMany ends a run of more targets than slices can hold.
 func tooMany(process *v1alpha1.ProjectSpec, targets int) *plan.Outcome {
-	most := ledger.MaxSlices * ledger.PerSlice(len(v1alpha1.Leaves(process.Steps)))
+	most := ledger.MaxTargets(process)
 	if targets <= most {
 		return nil
 	}
@@ -97,11 +93,11 @@ func tooMany(process *v1alpha1.ProjectSpec, targets int) *plan.Outcome {
 
 // commit writes the fixed set down: owner of the snapshot, slices, and last the status, which makes it hold.
 func (r *Reconciler) commit(ctx context.Context, f facts, process *v1alpha1.ProjectSpec, targets []v1alpha1.DeploymentTarget) error {
-	if err := r.ownSnapshot(ctx, f); err != nil {
+	if err := snapshot.Own(ctx, r.Client, r.Reader, f.Run, f.Release.Status.Snapshot); err != nil {
 		return err
 	}
-	parts := cutSlices(f.Run, process, targets)
-	if err := r.writeSlices(ctx, f.Run, parts); err != nil {
+	parts := ledger.Cut(f.Run, process, targets)
+	if err := ledger.Create(ctx, r.Client, r.Reader, f.Run, parts); err != nil {
 		return err
 	}
 	s := &f.Run.Status
@@ -114,72 +110,5 @@ func (r *Reconciler) commit(ctx context.Context, f facts, process *v1alpha1.Proj
 	c.Set(v1alpha1.ConditionTargetsResolved, metav1.ConditionTrue, v1alpha1.ReasonTargetsResolved, fmt.Sprintf("%d targets", len(targets)))
 	c.Set(v1alpha1.ConditionPackagesReady, metav1.ConditionTrue, v1alpha1.ReasonPackagesReady, "every package is in the operator's cache")
 	c.Reconciling(v1alpha1.ReasonRunning, "begins")
-	return nil
-}
-
-// ownSnapshot keeps the frozen process while the run needs it, even if the release is deleted.
-func (r *Reconciler) ownSnapshot(ctx context.Context, f facts) error {
-	var revision appsv1.ControllerRevision
-	key := types.NamespacedName{Namespace: f.Run.Namespace, Name: f.Release.Status.Snapshot}
-	if err := r.Reader.Get(ctx, key, &revision); err != nil {
-		return fmt.Errorf("reading snapshot %s: %w", key.Name, err)
-	}
-	before := revision.DeepCopy()
-	if err := controllerutil.SetOwnerReference(f.Run, &revision, r.Client.Scheme()); err != nil {
-		return fmt.Errorf("owning snapshot %s: %w", key.Name, err)
-	}
-	if err := r.Client.Patch(ctx, &revision, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-		return fmt.Errorf("owning snapshot %s: %w", key.Name, err)
-	}
-	return nil
-}
-
-// cutSlices spreads the targets, by name, over slices that stay under 256 KiB whatever happens.
-func cutSlices(run *v1alpha1.DeploymentRun, process *v1alpha1.ProjectSpec, targets []v1alpha1.DeploymentTarget) []v1alpha1.DeploymentRunSlice {
-	slices.SortFunc(targets, func(a, b v1alpha1.DeploymentTarget) int { return strings.Compare(a.Name, b.Name) })
-	var cut []v1alpha1.DeploymentRunSlice
-	for part := range slices.Chunk(targets, ledger.PerSlice(len(v1alpha1.Leaves(process.Steps)))) {
-		s := v1alpha1.DeploymentRunSlice{ObjectMeta: metav1.ObjectMeta{
-			Namespace: run.Namespace, Name: ledger.SliceName(run.Name, len(cut)),
-			Labels:          map[string]string{v1alpha1.LabelRunUID: string(run.UID)},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(run, v1alpha1.GroupVersion.WithKind("DeploymentRun"))},
-		}}
-		for _, t := range part {
-			s.Spec.Targets = append(s.Spec.Targets, v1alpha1.SliceTarget{Name: t.Name, UID: t.UID, Thumbprint: t.Spec.Thumbprint, Steps: addressing(process, t.Spec.Roles)})
-		}
-		cut = append(cut, s)
-	}
-	return cut
-}
-
-// addressing are the indexes of the top-level steps that address a target with these roles.
-func addressing(process *v1alpha1.ProjectSpec, roles []v1alpha1.Role) []int32 {
-	var steps []int32
-	for i, s := range process.Steps {
-		if s.Addresses(roles) {
-			steps = append(steps, int32(i))
-		}
-	}
-	return steps
-}
-
-// writeSlices makes the slices. Those of an earlier try that did not reach its commit are deleted first.
-func (r *Reconciler) writeSlices(ctx context.Context, run *v1alpha1.DeploymentRun, parts []v1alpha1.DeploymentRunSlice) error {
-	old, err := ledger.Slices(ctx, r.Reader, run)
-	if err != nil {
-		return err
-	}
-	for i := range old {
-		uid := old[i].UID
-		if err := r.Client.Delete(ctx, &old[i], client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("deleting slice %s of an earlier try: %w", old[i].Name, err)
-		}
-	}
-	for i := range parts {
-		if err := r.Client.Create(ctx, &parts[i]); err != nil {
-			return fmt.Errorf("making slice %s: %w", parts[i].Name, err)
-		}
-	}
-	meta.RemoveStatusCondition(&run.Status.Conditions, v1alpha1.ConditionTargetsResolved)
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
@@ -86,22 +85,13 @@ func (r *Reconciler) gather(ctx context.Context, t *v1alpha1.DeploymentTarget) (
 
 // want says what a look at the target is to do.
 func want(t *v1alpha1.DeploymentTarget, policy *v1alpha1.TargetPolicy, identity *session.Identity) (wanted, error) {
-	address, err := t.Spec.HostPort()
+	m, err := session.MachineOf(t, policy, identity)
 	if err != nil {
 		return wanted{}, err
 	}
-	w := wanted{machine: session.Machine{Namespace: t.Namespace, Name: t.Name, UID: t.UID, Address: address, Identity: identity,
-		ConnectTimeout: policy.ConnectTimeout(), RetryDuration: policy.RetryDuration()}}
-	if t.Spec.Thumbprint != "" {
-		if w.machine.Thumbprint, err = halibut.ParseThumbprint(t.Spec.Thumbprint); err != nil {
-			return wanted{}, fmt.Errorf("spec.thumbprint: %w", err)
-		}
-	}
-	if pinned := t.PinnedCertificate(); pinned != nil {
-		w.machine.SHA256 = halibut.Thumbprint(pinned.SHA256)
-		if t.Status.JournalRead != nil {
-			w.journalOf = t.Status.JournalRead.Certificate
-		}
+	w := wanted{machine: m}
+	if m.SHA256 != "" && t.Status.JournalRead != nil {
+		w.journalOf = t.Status.JournalRead.Certificate
 	}
 	if policy.HealthType() == v1alpha1.HealthCheckScript {
 		w.health = &step.Health{Bash: policy.Spec.HealthCheck.Bash, PowerShell: policy.Spec.HealthCheck.PowerShell}

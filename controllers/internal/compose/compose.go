@@ -21,8 +21,9 @@ import (
 
 // Composer prepares the actions of all runs. It is safe for concurrent use.
 type Composer struct {
-	// Cached reads targets and releases, Live Secrets and ConfigMaps past the cache.
+	// Cached reads targets, policies and releases, Live Secrets and ConfigMaps past the cache.
 	Cached, Live client.Reader
+	Identities   Identities
 	Packages     Packages
 	Now          func() time.Time
 }

@@ -21,9 +21,9 @@ const (
 	maxSlice = 250 << 10
 )
 
-// PerSlice is how many targets a slice holds, for a process of so many actions: a slice stays under 256 KiB whatever
+// perSlice is how many targets a slice holds, for a process of so many actions: a slice stays under 256 KiB whatever
 // happens.
-func PerSlice(leaves int) int { return min(max(500/max(leaves, 1), 5), 100) }
+func perSlice(leaves int) int { return min(max(500/max(leaves, 1), 5), 100) }
 
 // outputsRoom is how much room for outputs a slice has when every action has the largest row, in bytes.
 func outputsRoom(part *v1alpha1.DeploymentRunSlice, leaves []v1alpha1.Leaf) int {

@@ -26,7 +26,7 @@ func TestTheLargestSliceStaysUnder256KiB(t *testing.T) {
 				parent.Steps = append(parent.Steps, v1alpha1.ChildStep{Name: name("child", i)})
 			}
 			slice := &v1alpha1.DeploymentRunSlice{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("r", 200) + "-000"}}
-			for i := range PerSlice(leaves) {
+			for i := range perSlice(leaves) {
 				target := v1alpha1.SliceTarget{Name: string(name("target", i)), UID: types.UID(strings.Repeat("u", 36)), Thumbprint: "sha256:" + strings.Repeat("a", 64)}
 				for step := range process.Steps {
 					target.Steps = append(target.Steps, int32(step))

@@ -2,6 +2,7 @@ package session
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
 // Identity is who the operator is towards the machines of one namespace.
@@ -29,6 +31,26 @@ type Machine struct {
 	Identity           *Identity
 	// ConnectTimeout bounds one try to connect, RetryDuration how long the tries to send a script go on.
 	ConnectTimeout, RetryDuration time.Duration
+}
+
+// MachineOf is the machine of a target, as it is reached now; policy is nil if the target names none. The error names the
+// field.
+func MachineOf(t *v1alpha1.DeploymentTarget, policy *v1alpha1.TargetPolicy, identity *Identity) (Machine, error) {
+	address, err := t.Spec.HostPort()
+	if err != nil {
+		return Machine{}, err
+	}
+	m := Machine{Namespace: t.Namespace, Name: t.Name, UID: t.UID, Address: address, Identity: identity,
+		ConnectTimeout: policy.ConnectTimeout(), RetryDuration: policy.RetryDuration()}
+	if t.Spec.Thumbprint != "" {
+		if m.Thumbprint, err = halibut.ParseThumbprint(t.Spec.Thumbprint); err != nil {
+			return Machine{}, fmt.Errorf("spec.thumbprint: %w", err)
+		}
+	}
+	if pinned := t.PinnedCertificate(); pinned != nil {
+		m.SHA256 = halibut.Thumbprint(pinned.SHA256)
+	}
+	return m, nil
 }
 
 // Content is a package that an action needs on the machine. It is sent only if the machine lacks it.

@@ -1,9 +1,10 @@
-package run
+package recorded
 
 import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,9 +30,19 @@ const (
 	recordWithin = 5 * time.Minute
 )
 
-// recording delays choosing the targets of a binding's run until status.installed of every target reflects the run
-// before: otherwise targets would be deployed to twice.
-func (r *Reconciler) recording(ctx context.Context, f facts, runs []v1alpha1.DeploymentRun) (*plan.Wait, error) {
+// Records tells what statuses show of runs. It is safe for concurrent use.
+type Records struct {
+	Client, Reader client.Reader // Reader reads past the cache
+	Now            func() time.Time
+
+	once    sync.Once
+	started time.Time
+}
+
+// Before delays choosing the targets of a binding's run until status.installed of every target reflects the newest of the
+// other runs that have ended: otherwise targets would be deployed to twice. The answer is nil if nothing is waited for.
+func (r *Records) Before(ctx context.Context, others []v1alpha1.DeploymentRun, targets []v1alpha1.DeploymentTarget) (*plan.Wait, error) {
+	runs := ended(others)
 	if len(runs) == 0 {
 		return nil, nil
 	}
@@ -41,7 +52,7 @@ func (r *Reconciler) recording(ctx context.Context, f facts, runs []v1alpha1.Dep
 		}
 		return desired.Compare(&a, &b)
 	})
-	target, err := r.unrecorded(ctx, &newest, runs, f.all())
+	target, err := r.unrecorded(ctx, &newest, runs, targets)
 	if err != nil || target == "" {
 		return nil, err
 	}
@@ -50,13 +61,12 @@ func (r *Reconciler) recording(ctx context.Context, f facts, runs []v1alpha1.Dep
 		ctrl.LoggerFrom(ctx).Info("begins although a target does not show the run before", "before", newest.Name, "target", target)
 		return nil, nil
 	}
-	wait := waitFor(v1alpha1.ReasonRecording, "run %s has ended; target %s does not show its result yet", newest.Name, target)
-	wait.Again = recordPause
-	return wait, nil
+	return &plan.Wait{Phase: v1alpha1.RunWaiting, Reason: v1alpha1.ReasonRecording, Again: recordPause,
+		Message: fmt.Sprintf("run %s has ended; target %s does not show its result yet", newest.Name, target)}, nil
 }
 
 // startedAt is when this process first asked for it.
-func (r *Reconciler) startedAt() time.Time {
+func (r *Records) startedAt() time.Time {
 	r.once.Do(func() { r.started = r.Now() })
 	return r.started
 }
@@ -68,25 +78,27 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// begun are the runs that have begun and ended.
-func begun(runs []v1alpha1.DeploymentRun) []v1alpha1.DeploymentRun {
+// Others are the other runs of the project in the environment.
+func Others(ctx context.Context, from client.Reader, run *v1alpha1.DeploymentRun) ([]v1alpha1.DeploymentRun, error) {
+	var runs v1alpha1.DeploymentRunList
+	if err := from.List(ctx, &runs, client.InNamespace(run.Namespace)); err != nil {
+		return nil, fmt.Errorf("listing runs: %w", err)
+	}
+	return slices.DeleteFunc(runs.Items, func(other v1alpha1.DeploymentRun) bool {
+		return other.Spec.Project != run.Spec.Project || other.Spec.Environment != run.Spec.Environment || other.UID == run.UID
+	}), nil
+}
+
+// ended are the runs that have begun and ended.
+func ended(runs []v1alpha1.DeploymentRun) []v1alpha1.DeploymentRun {
 	return slices.DeleteFunc(runs, func(run v1alpha1.DeploymentRun) bool {
 		return run.Status.StartTime == nil || run.Status.FinishTime == nil
 	})
 }
 
-// all are the targets that were gathered.
-func (f facts) all() []v1alpha1.DeploymentTarget {
-	all := make([]v1alpha1.DeploymentTarget, 0, len(f.Targets))
-	for _, t := range f.Targets {
-		all = append(all, *t)
-	}
-	return all
-}
-
 // unrecorded names a target whose status has to speak of the run, as the slices say past the cache, and which shows
 // neither that run nor a newer one; empty if there is none.
-func (r *Reconciler) unrecorded(ctx context.Context, run *v1alpha1.DeploymentRun, others []v1alpha1.DeploymentRun, targets []v1alpha1.DeploymentTarget) (string, error) {
+func (r *Records) unrecorded(ctx context.Context, run *v1alpha1.DeploymentRun, others []v1alpha1.DeploymentRun, targets []v1alpha1.DeploymentTarget) (string, error) {
 	rows, err := ledger.Slices(ctx, r.Reader, run)
 	if err != nil {
 		return "", err
@@ -108,7 +120,7 @@ func (r *Reconciler) unrecorded(ctx context.Context, run *v1alpha1.DeploymentRun
 }
 
 // bindingRecorded tells whether the binding that made the run, if it is there, has taken in how the run ended.
-func (r *Reconciler) bindingRecorded(ctx context.Context, run *v1alpha1.DeploymentRun) (bool, error) {
+func (r *Records) bindingRecorded(ctx context.Context, run *v1alpha1.DeploymentRun) (bool, error) {
 	owner := metav1.GetControllerOf(run)
 	if owner == nil {
 		return true, nil
@@ -120,10 +132,10 @@ func (r *Reconciler) bindingRecorded(ctx context.Context, run *v1alpha1.Deployme
 	return binding == nil || binding.UID != owner.UID || !binding.DeletionTimestamp.IsZero() || desired.Recorded(binding, run), nil
 }
 
-// awaitRecorded is when to look again at a run that was deleted: its finalizer stays, for 30 s at most, until
+// After is when to look again at a run that was deleted: its finalizer stays, for 30 s at most, until
 // status.record of its binding and status.installed of its targets reflect it, because its rows go with it. It keeps no
 // namespace from going.
-func (r *Reconciler) awaitRecorded(ctx context.Context, run *v1alpha1.DeploymentRun) (time.Duration, error) {
+func (r *Records) After(ctx context.Context, run *v1alpha1.DeploymentRun) (time.Duration, error) {
 	s := run.Status
 	held := !run.DeletionTimestamp.IsZero() && controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun)
 	if !held || s.FinishTime == nil || r.Now().Sub(s.FinishTime.Time) > keepDeleted {
@@ -142,11 +154,11 @@ func (r *Reconciler) awaitRecorded(ctx context.Context, run *v1alpha1.Deployment
 }
 
 // targetsRecorded tells whether status.installed of every target reflects the run.
-func (r *Reconciler) targetsRecorded(ctx context.Context, run *v1alpha1.DeploymentRun) (bool, error) {
+func (r *Records) targetsRecorded(ctx context.Context, run *v1alpha1.DeploymentRun) (bool, error) {
 	if run.Status.StartTime == nil {
 		return true, nil
 	}
-	others, err := r.others(ctx, r.Client, run)
+	others, err := Others(ctx, r.Client, run)
 	if err != nil {
 		return false, err
 	}
@@ -154,12 +166,12 @@ func (r *Reconciler) targetsRecorded(ctx context.Context, run *v1alpha1.Deployme
 	if err := r.Client.List(ctx, &targets, client.InNamespace(run.Namespace)); err != nil {
 		return false, fmt.Errorf("listing targets: %w", err)
 	}
-	target, err := r.unrecorded(ctx, run, begun(others), targets.Items)
+	target, err := r.unrecorded(ctx, run, ended(others), targets.Items)
 	return target == "", err
 }
 
 // namespaceGoes tells whether a namespace is being deleted. The right to look at it may have gone first.
-func (r *Reconciler) namespaceGoes(ctx context.Context, name string) (bool, error) {
+func (r *Records) namespaceGoes(ctx context.Context, name string) (bool, error) {
 	var namespace corev1.Namespace
 	err := r.Reader.Get(ctx, client.ObjectKey{Name: name}, &namespace)
 	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
