@@ -46,7 +46,7 @@ func TestAMachineThatGoesAwayBeforeItsTurnIsSkippedOrFails(t *testing.T) {
 	}
 	w.expectInstalled("web-1", "2.0.0", v1alpha1.InstalledSucceeded)
 	w.expectInstalled("web-2", "1.0.0", v1alpha1.InstalledSucceeded) // nothing was sent to it
-	w.wish("1.0.0") // whose project says Skip
+	w.wish("1.0.0")                                                  // whose project says Skip
 	ready := w.readyWith(v1alpha1.ReasonUpToDate)
 	if ready.Status.Targets.Unavailable != 1 {
 		t.Errorf("%+v", ready.Status.Targets)
