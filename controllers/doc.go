@@ -53,7 +53,7 @@
 //
 // Of actions and machines:
 //
-//	actions, and owners of actions | ticket, UID of the run | those in flight | when told of, dropped, or with the run | machines are asked
+//	actions | ticket, run, target | those in flight | when their machine is told, dropped, or with the run | machines are asked
 //	    dispatch: NothingIsKeptOfARunWithoutActions; run: ARunThatAnotherProcessEndsLeavesNothing
 //	clients and endpoints | identity, address and pin | machines that are worked with | 5 s after the last use | they are dialled again
 //	    session: NothingIsKeptOfAMachineThatNobodyWorksWith, ConnectionsAreBoundedAndGoWhenNobodyWorks

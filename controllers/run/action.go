@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -44,18 +43,11 @@ func (r *Reconciler) apply(f facts, report dispatch.Report) error {
 	if !known || !l.At(k).Running() {
 		return nil
 	}
-	target, step := l.Targets[k.Target], l.Leaves[k.Leaf].Path
+	target := l.Targets[k.Target]
 	if !report.Ended() {
-		r.memory.works(target.UID, report.Ticket, fmt.Sprintf("run %s, step %s", l.Name, step), !report.Begun.IsZero())
-		if report.Reason == v1alpha1.ReasonMachineBusy {
-			if other := r.memory.occupant(target.UID, report.Ticket); other != "" {
-				report.Message += ": " + other
-			}
-		}
 		l.Update(k, running(f.Now, report))
 		return nil
 	}
-	r.memory.works(target.UID, report.Ticket, "", false)
 	if report.Unreached {
 		settings := l.Process.Settings
 		report.Phase, report.Reason, report.Message = plan.Unsent(settings, l.Sent(k), f.target(target).RetryDuration, report.Reason, report.Message)

@@ -90,7 +90,6 @@ func (r *Reconciler) record(f facts, d plan.Decision) error {
 	for _, end := range d.End {
 		if a := l.At(end.Key); a.Running() {
 			r.Dispatcher.Drop(l.Ticket(end.Key))
-			r.memory.works(l.Targets[end.Target].UID, l.Ticket(end.Key), "", false)
 		}
 		if err := l.End(end.Key, f.Now, ended(end.Phase, end.Reason, end.Message)); err != nil {
 			return err

@@ -18,8 +18,8 @@ func TestARunThatHasEndedLeavesNothing(t *testing.T) {
 	if run := s.passes(); run.Status.Phase != v1alpha1.RunSucceeded || !s.released[runUID] {
 		t.Errorf("the run is %s, its packages were released: %v", run.Status.Phase, s.released)
 	}
-	if m := s.memory; len(m.runs)+len(m.turns)+len(m.gone)+len(m.busy)+len(s.actions) != 0 {
-		t.Errorf("kept are %v %v %v %v, and %d actions", m.runs, m.turns, m.gone, m.busy, len(s.actions))
+	if m := s.memory; len(m.runs)+len(m.turns)+len(m.gone)+len(s.actions) != 0 {
+		t.Errorf("kept are %v %v %v, and %d actions", m.runs, m.turns, m.gone, len(s.actions))
 	}
 }
 

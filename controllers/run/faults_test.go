@@ -68,8 +68,8 @@ func TestARunThatVanishesLeavesNothing(t *testing.T) {
 	if len(s.actions) != 0 || len(s.started) != 0 {
 		t.Errorf("%d actions are kept, started are %v", len(s.actions), s.started)
 	}
-	if m := s.memory; len(m.runs)+len(m.turns)+len(m.gone)+len(m.busy) != 0 || s.deleted[run.UID] != 1 {
-		t.Errorf("kept are %v %v %v %v; its output was deleted %d times", m.runs, m.turns, m.gone, m.busy, s.deleted[run.UID])
+	if m := s.memory; len(m.runs)+len(m.turns)+len(m.gone) != 0 || s.deleted[run.UID] != 1 {
+		t.Errorf("kept are %v %v %v; its output was deleted %d times", m.runs, m.turns, m.gone, s.deleted[run.UID])
 	}
 }
 
@@ -132,11 +132,10 @@ func TestARoleThatComesLaterAddsNoStep(t *testing.T) {
 // Two processes wait on one machine: the one that waits says for whom.
 func TestAnActionThatWaitsForTheMachineSaysForWhom(t *testing.T) {
 	s := newStage(t, process(script("install")), []string{"web-1"})
-	s.memory.works("web-1", "other", "run first-abc, step smoke", true)
 	s.passes()
 	ticket := s.ticket("web-1", "install")
 	busy := s.report(s.actions[ticket])
-	busy.Begun, busy.Reason, busy.Message = time.Time{}, v1alpha1.ReasonMachineBusy, "waits until another script on the machine has ended"
+	busy.Begun, busy.Reason, busy.Message = time.Time{}, v1alpha1.ReasonMachineBusy, "waits until another script on the machine has ended: run first-abc, step smoke"
 	s.reports[ticket] = busy
 	s.passes()
 	s.clock = s.clock.Add(time.Minute)
@@ -238,7 +237,7 @@ func TestARunThatAnotherProcessEndsLeavesNothing(t *testing.T) {
 	if _, _, err := s.pass(); err != nil {
 		t.Fatal(err)
 	}
-	if m := s.memory; len(s.actions)+len(m.runs)+len(m.turns)+len(m.busy) != 0 {
-		t.Errorf("kept are %v %v %v, and %d actions", m.runs, m.turns, m.busy, len(s.actions))
+	if m := s.memory; len(s.actions)+len(m.runs)+len(m.turns) != 0 {
+		t.Errorf("kept are %v %v, and %d actions", m.runs, m.turns, len(s.actions))
 	}
 }

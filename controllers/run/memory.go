@@ -40,8 +40,6 @@ type memory struct {
 	turns map[turn]types.UID
 	// gone are runs that were deleted and for which something may be kept still.
 	gone map[types.NamespacedName][]types.UID
-	// busy are the scripts that run on a machine, by the UID of its target and by ticket.
-	busy map[types.UID]map[string]string
 }
 
 type remembered struct {
@@ -58,7 +56,7 @@ type turn struct {
 
 func newMemory() *memory {
 	return &memory{runs: map[types.NamespacedName]*remembered{}, turns: map[turn]types.UID{},
-		gone: map[types.NamespacedName][]types.UID{}, busy: map[types.UID]map[string]string{}}
+		gone: map[types.NamespacedName][]types.UID{}}
 }
 
 func nameOf(run *v1alpha1.DeploymentRun) types.NamespacedName {
@@ -120,24 +118,13 @@ func (m *memory) take(run *v1alpha1.DeploymentRun, unfinished map[types.UID]bool
 	return run.UID
 }
 
-// drop forgets the ledger of a run; the next pass loads it again, and its actions tell again what runs.
+// drop forgets the ledger of a run; the next pass loads it again.
 func (m *memory) drop(run *v1alpha1.DeploymentRun) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if known := m.runs[nameOf(run)]; known != nil {
-		m.dropLedger(known)
+		known.live = nil
 	}
-}
-
-// dropLedger forgets a ledger, and the scripts of its run on machines. The lock is held.
-func (m *memory) dropLedger(known *remembered) {
-	if known.live == nil {
-		return
-	}
-	for _, t := range known.live.ledger.Targets {
-		m.clearBusy(t.UID, known.live.ledger)
-	}
-	known.live = nil
 }
 
 // giveBack lets other runs of the project in the environment go first.
@@ -172,49 +159,7 @@ func (m *memory) forget(name types.NamespacedName, stays types.UID) (types.UID, 
 	if m.turns[known.turn] == known.uid {
 		delete(m.turns, known.turn)
 	}
-	m.dropLedger(known)
 	return known.uid, true
-}
-
-// clearBusy drops the scripts of a run from those of a machine.
-func (m *memory) clearBusy(target types.UID, l *ledger.Ledger) {
-	for ticket := range m.busy[target] {
-		if _, mine := l.Find(ticket); mine {
-			delete(m.busy[target], ticket)
-		}
-	}
-	if len(m.busy[target]) == 0 {
-		delete(m.busy, target)
-	}
-}
-
-// works notes that a script runs on a machine, or that it does not any more.
-func (m *memory) works(target types.UID, ticket, what string, on bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !on {
-		delete(m.busy[target], ticket)
-		if len(m.busy[target]) == 0 {
-			delete(m.busy, target)
-		}
-		return
-	}
-	if m.busy[target] == nil {
-		m.busy[target] = map[string]string{}
-	}
-	m.busy[target][ticket] = what
-}
-
-// occupant names a script that runs on a machine, other than the one with the ticket; empty if none is known.
-func (m *memory) occupant(target types.UID, but string) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for ticket, what := range m.busy[target] {
-		if ticket != but {
-			return what
-		}
-	}
-	return ""
 }
 
 // concerned are the runs in memory that have a target of this name.

@@ -84,25 +84,6 @@ func TestASliceThatGoesAwayIsTold(t *testing.T) {
 	}
 }
 
-// What is known of a machine goes with the ledger, and comes back with the reports.
-func TestAReloadKeepsNoScriptOnAMachine(t *testing.T) {
-	s := newStage(t, process(script("install")), []string{"web-1"})
-	s.passes()
-	if s.memory.occupant("web-1", "") == "" {
-		t.Fatal("nothing runs there")
-	}
-	s.memory.drop(s.run())
-	if what := s.memory.occupant("web-1", ""); what != "" {
-		t.Errorf("%s runs there, by the word of a ledger that is gone", what)
-	}
-	s.passes() // which reads the run again
-	s.memory.drop(s.run())
-	s.memory.end(types.NamespacedName{Namespace: "shop", Name: "run"})
-	if len(s.memory.busy) != 0 {
-		t.Errorf("kept are %v", s.memory.busy)
-	}
-}
-
 // A row that says neither that its action runs nor how it ended, as one of a later operator may, is nothing to carry out.
 func TestARowOfAnUnknownPhaseIsNotCarriedOut(t *testing.T) {
 	s := newStage(t, process(script("install"), script("smoke")), []string{"web-1"})

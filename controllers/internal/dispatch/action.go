@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
@@ -42,6 +44,11 @@ func newAction(ctx context.Context, a Action) *action {
 	act.cancelled, act.cancel = context.WithCancel(act.ctx)
 	act.gaveUp, act.giveUp = context.WithCancel(act.ctx)
 	return act
+}
+
+// machine is the target of the action.
+func (a *action) machine() types.NamespacedName {
+	return types.NamespacedName{Namespace: a.Owner.Namespace, Name: a.Target}
 }
 
 func (a *action) relocate() {

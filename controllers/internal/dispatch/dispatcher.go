@@ -3,6 +3,7 @@ package dispatch
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -76,6 +77,8 @@ type Dispatcher struct {
 	actions map[string]*action
 	// owners has the tickets of each run, and whether their reports changed since the last Drain.
 	owners map[types.UID]map[string]bool
+	// machines has the actions of each target, by ticket.
+	machines map[types.NamespacedName]map[string]*action
 }
 
 // New makes a Dispatcher. Nothing runs until it is asked.
@@ -83,7 +86,7 @@ func New(config Config) *Dispatcher {
 	config = config.withDefaults()
 	ctx, stop := context.WithCancel(config.Sessions.Context()) // without sessions nothing can be said of an action
 	return &Dispatcher{config: config, root: ctx, stopAll: stop, prepares: turns.NewGate(config.MaxPrepare, config.MaxPrepareNamespace),
-		actions: map[string]*action{}, owners: map[types.UID]map[string]bool{}}
+		actions: map[string]*action{}, owners: map[types.UID]map[string]bool{}, machines: map[types.NamespacedName]map[string]*action{}}
 }
 
 // closeTime is how long Close waits for the goroutines of actions; the scripts go on.
@@ -138,6 +141,10 @@ func (d *Dispatcher) begin(a Action) bool {
 		d.owners[a.Owner.UID] = map[string]bool{}
 	}
 	d.owners[a.Owner.UID][a.Ticket] = false
+	if d.machines[act.machine()] == nil {
+		d.machines[act.machine()] = map[string]*action{}
+	}
+	d.machines[act.machine()][a.Ticket] = act
 	d.running.Go(func() { d.carryOut(act) })
 	return false
 }
@@ -230,6 +237,26 @@ func (d *Dispatcher) remove(act *action) {
 	if len(d.owners[act.Owner.UID]) == 0 {
 		delete(d.owners, act.Owner.UID)
 	}
+	delete(d.machines[act.machine()], act.Ticket)
+	if len(d.machines[act.machine()]) == 0 {
+		delete(d.machines, act.machine())
+	}
+}
+
+// occupant names another action of ours whose script runs on the machine; empty if none is known.
+func (d *Dispatcher) occupant(of *action) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	first := ""
+	for _, act := range d.machines[of.machine()] {
+		if act == of || act.report.Begun.IsZero() || act.report.Ended() {
+			continue
+		}
+		if what := fmt.Sprintf("run %s, step %s", act.Owner.Name, act.Step); first == "" || what < first {
+			first = what // the same each time
+		}
+	}
+	return first
 }
 
 // Len tells how many actions there are.

@@ -152,6 +152,9 @@ func (r *runner) observe() {
 	var c cause
 	if r.script.State() == tentacle.Pending {
 		c = cause{v1alpha1.ReasonMachineBusy, "waits until another script on the machine has ended"}
+		if other := r.occupant(r.action); other != "" {
+			c.Message += ": " + other
+		}
 	}
 	r.cause = c
 	r.tell(r.action, func(report *Report) {

@@ -229,7 +229,7 @@ func TestWhatWaitsForAnotherScriptSaysSo(t *testing.T) {
 	await(t, p, "t1", running)
 	p.Dispatch(runAction(m, "t2"))
 	r := await(t, p, "t2", waiting(v1alpha1.ReasonMachineBusy))
-	if r.Message != "waits until another script on the machine has ended" || !r.Sent || !r.Begun.IsZero() {
+	if r.Message != "waits until another script on the machine has ended: run run, step install" || !r.Sent || !r.Begun.IsZero() {
 		t.Errorf("%+v", r)
 	}
 	told := p.notified()

@@ -38,8 +38,8 @@ func TestNothingIsKeptOfARunWithoutActions(t *testing.T) {
 			t.Errorf("%s: its goroutine goes on", ticket)
 		}
 		d.mu.Lock()
-		if len(d.actions)+len(d.owners) != 0 {
-			t.Errorf("%s: kept are %v and %v", ticket, d.actions, d.owners)
+		if len(d.actions)+len(d.owners)+len(d.machines) != 0 {
+			t.Errorf("%s: kept are %v, %v and %v", ticket, d.actions, d.owners, d.machines)
 		}
 		d.mu.Unlock()
 	}
