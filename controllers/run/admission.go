@@ -105,7 +105,7 @@ func (r *Reconciler) bound(ctx context.Context, f facts) (*plan.Wait, error) {
 		return nil, nil
 	}
 	var bindings v1alpha1.ReleaseBindingList
-	if err := r.Client.List(ctx, &bindings, client.InNamespace(f.Run.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &bindings, client.InNamespace(f.Run.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing bindings: %w", err)
 	}
 	for _, b := range bindings.Items {
@@ -179,7 +179,7 @@ func (r *Reconciler) last(ctx context.Context, f facts) (*plan.Wait, error) {
 // others are the other runs of the project in the environment.
 func (r *Reconciler) others(ctx context.Context, from client.Reader, run *v1alpha1.DeploymentRun) ([]v1alpha1.DeploymentRun, error) {
 	var runs v1alpha1.DeploymentRunList
-	if err := from.List(ctx, &runs, client.InNamespace(run.Namespace)); err != nil {
+	if err := from.List(ctx, &runs, client.InNamespace(run.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing runs: %w", err)
 	}
 	return slices.DeleteFunc(runs.Items, func(other v1alpha1.DeploymentRun) bool {

@@ -150,7 +150,7 @@ func (r *Reconciler) targetsRecorded(ctx context.Context, run *v1alpha1.Deployme
 		return false, err
 	}
 	var targets v1alpha1.DeploymentTargetList
-	if err := r.Client.List(ctx, &targets, client.InNamespace(run.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &targets, client.InNamespace(run.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return false, fmt.Errorf("listing targets: %w", err)
 	}
 	target, err := r.unrecorded(ctx, run, begun(others), targets.Items)

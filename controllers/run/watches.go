@@ -37,12 +37,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.DeploymentRun{}).
 		WithOptions(fair.Options(r.Workers)).
-		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(r.behind), builder.WithPredicates(runMoved())).
+		Watches(&v1alpha1.DeploymentRun{}, fair.Mapped(r.behind), builder.WithPredicates(runMoved())).
 		Watches(&v1alpha1.DeploymentRun{}, handler.Funcs{DeleteFunc: r.deleted}).
-		Watches(&v1alpha1.ReleaseBinding{}, handler.EnqueueRequestsFromMapFunc(r.ofBinding), specChanged).
-		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace)).
-		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), specChanged).
-		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(r.ofTarget)).
+		Watches(&v1alpha1.ReleaseBinding{}, fair.Mapped(r.ofBinding), specChanged).
+		Watches(&v1alpha1.Release{}, fair.Mapped(r.inNamespace)).
+		Watches(&v1alpha1.Environment{}, fair.Mapped(r.inNamespace), specChanged).
+		Watches(&v1alpha1.DeploymentTarget{}, fair.Mapped(r.ofTarget)).
 		WatchesRawSource(r.Reports).
 		WatchesRawSource(r.Fetched).
 		Complete(r)
@@ -64,7 +64,7 @@ func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, queue workq
 // waiting lists the unfinished runs of a namespace that match.
 func (r *Reconciler) waiting(ctx context.Context, namespace string, match func(*v1alpha1.DeploymentRun) bool) []reconcile.Request {
 	var runs v1alpha1.DeploymentRunList
-	if err := r.Client.List(ctx, &runs, client.InNamespace(namespace), client.MatchingFields{unfinished: "true"}); err != nil {
+	if err := r.Client.List(ctx, &runs, client.InNamespace(namespace), client.MatchingFields{unfinished: "true"}, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing runs")
 		return nil
 	}

@@ -132,11 +132,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err = ctrl.NewControllerManagedBy(mgr).
 		WithOptions(fair.Options(r.Workers)).
 		For(&v1alpha1.DeploymentTarget{}).
-		Watches(&v1alpha1.TargetPolicy{}, handler.EnqueueRequestsFromMapFunc(r.targetsOf)).
+		Watches(&v1alpha1.TargetPolicy{}, fair.Mapped(r.targetsOf)).
 		// Environments come and go; what is counted in their status is no news.
-		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.targetsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.Environment{}, fair.Mapped(r.targetsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.DeploymentRunSlice{}, handler.EnqueueRequestsFromMapFunc(inSlice)).
-		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(r.inRun)).
+		Watches(&v1alpha1.DeploymentRun{}, fair.Mapped(r.inRun)).
 		WatchesRawSource(r.Looked.Source()).
 		WatchesRawSource(r.Unreached.Source()).
 		Complete(reconcile.Func(r.pass))
@@ -163,7 +163,7 @@ func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.
 // targetsOf are the targets that name the policy or the environment.
 func (r *Reconciler) targetsOf(ctx context.Context, o client.Object) []reconcile.Request {
 	var targets v1alpha1.DeploymentTargetList
-	if err := r.Client.List(ctx, &targets, client.InNamespace(o.GetNamespace())); err != nil {
+	if err := r.Client.List(ctx, &targets, client.InNamespace(o.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing targets")
 		return nil
 	}
@@ -202,7 +202,7 @@ func (r *Reconciler) inRun(ctx context.Context, o client.Object) []reconcile.Req
 		return nil
 	}
 	var filled v1alpha1.DeploymentRunSliceList
-	if err := r.Client.List(ctx, &filled, client.InNamespace(run.Namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(run.UID)}); err != nil {
+	if err := r.Client.List(ctx, &filled, client.InNamespace(run.Namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(run.UID)}, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing slices")
 		return nil
 	}
