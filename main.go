@@ -53,7 +53,7 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("finding the Kubernetes API (--kubeconfig, or in a pod): %w", err)
 	}
-	config.QPS = -1 // the API server's own flow control is the limit
+	config.QPS = -1 // the API server's own flow control is the limit, and each namespace has its share of it
 	f.APIServer = controllers.APIServerAddresses(config)
 	if err := f.Guard(config); err != nil {
 		return err

@@ -28,6 +28,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/fair"
 	"github.com/mantledeploy/mantle/controllers/internal/lease"
+	"github.com/mantledeploy/mantle/controllers/internal/turns"
 	"github.com/mantledeploy/mantle/controllers/internal/watch"
 )
 
@@ -66,7 +67,7 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	set.Int64Var(&f.PackageMaxBytes, "package-max-bytes", 0, "how large a package may be, in bytes; 0 is 4 GiB")
 	set.StringVar(&f.EngineDir, "engine-dir", "/usr/lib/mantle", "the folder with the engines for machines without one, as tentacle-<os>-<arch>[.exe]; make cross builds them")
 	set.IntVar(&f.MaxDials, "max-dials", 64, "how many connections to machines are dialled at once")
-	set.IntVar(&f.MaxFollowers, "max-followers", 2000, "how many scripts are followed at once; the others are polled")
+	set.IntVar(&f.MaxFollowers, "max-followers", 2000, "how many scripts are followed at once, those of one namespace at most three quarters; the others are polled")
 	set.IntVar(&f.Workers, "workers", fair.Many, "how many runs, and how many targets, are worked on at once; those of one namespace take at most half")
 	set.StringVar(&f.metrics, "metrics-bind-address", ":8443", "where metrics and logs are served, by TLS; 0 turns it off")
 	set.StringVar(&f.health, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served")
@@ -111,9 +112,15 @@ func split(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// Guard makes the lease by which one replica leads, and keeps requests that change something from being sent with this
-// configuration while it does not. Call it before Manager. Without --leader-elect it does nothing.
+// apiRequests is how many requests about one namespace are with the API server at once.
+const apiRequests = 4
+
+// Guard lets no namespace take more than its share of the API server. It makes the lease by which one replica leads, and
+// keeps requests that change something from being sent with this configuration while it does not; without --leader-elect
+// there is none. Call it before Manager.
 func (f *Flags) Guard(access *rest.Config) error {
+	// Around the lease's transport: a request that has waited for its turn is fenced when it is sent.
+	defer access.Wrap(turns.Transport(apiRequests, f.Namespace))
 	if !f.elect {
 		return nil
 	}

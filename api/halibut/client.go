@@ -47,6 +47,9 @@ type ClientConfig struct {
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// MaxMessage bounds the inflated size of a response in bytes (256 MiB).
 	MaxMessage int64
+	// Receive is asked before a response is read into memory, with its inflated size in bytes (may be nil). It may wait. An
+	// error ends the call. Otherwise release, if there is one, is called when the response was decoded.
+	Receive func(ctx context.Context, size int64) (release func(), err error)
 	// SpoolDir is for received data streams larger than 256 KiB (the system's temporary folder).
 	SpoolDir string
 	// Reconnecting is told when a connection of the pool turns out to be dead, before a call gets another: the peer may
@@ -143,7 +146,7 @@ func (c *Client) Call(ctx context.Context, ep Endpoint, call Call) error {
 		return err
 	}
 	stop := cc.closeOn(ctx)
-	err = c.exchange(cc, ep, call, message)
+	err = c.exchange(ctx, cc, ep, call, message)
 	whole := stop()
 	if _, answered := errors.AsType[*ServerError](err); err != nil && !answered {
 		cc.drop()
@@ -163,7 +166,7 @@ func (c *Client) Call(ctx context.Context, ep Endpoint, call Call) error {
 
 // exchange sends a request and reads its response. The connection is in step if the error is nil or a
 // *ServerError.
-func (c *Client) exchange(cc *clientConn, ep Endpoint, call Call, message *encoder) error {
+func (c *Client) exchange(ctx context.Context, cc *clientConn, ep Endpoint, call Call, message *encoder) error {
 	if err := cc.sendMessage(message.out); err != nil {
 		return fmt.Errorf("sending request: %w", err)
 	}
@@ -173,7 +176,8 @@ func (c *Client) exchange(cc *clientConn, ep Endpoint, call Call, message *encod
 	if err := cc.wait(call.ResponseTimeout); err != nil {
 		return fmt.Errorf("waiting for the response: %w", noEOF(err))
 	}
-	document, err := c.codec.inflate(cc, c.config.MaxMessage)
+	document, release, err := c.receive(ctx, cc)
+	defer release()
 	if err != nil {
 		return fmt.Errorf("reading response: %w", err)
 	}
@@ -189,6 +193,29 @@ func (c *Client) exchange(cc *clientConn, ep Endpoint, call Call, message *encod
 		discardAll(d.streams)
 	}
 	return answer
+}
+
+// slowest is how many bytes of an inflated response have to come in a second, after the first minute.
+const slowest = 16 << 10
+
+// receive reads a response into memory once there is room for it. Release is called when it was decoded.
+func (c *Client) receive(ctx context.Context, cc *clientConn) (document []byte, release func(), err error) {
+	release = func() {}
+	document, err = c.codec.inflateIn(cc, c.config.MaxMessage, func(size int64) error {
+		if c.config.Receive != nil {
+			r, err := c.config.Receive(ctx, size)
+			if err != nil {
+				return err
+			}
+			if r != nil {
+				release = r
+			}
+		}
+		cc.limit = time.Now().Add(time.Minute + time.Duration(size/slowest)*time.Second)
+		return nil
+	})
+	cc.limit = time.Time{}
+	return document, release, err
 }
 
 // take returns a connection that is ready for a request: one of the pool that still works, else a new one.

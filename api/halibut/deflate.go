@@ -113,6 +113,11 @@ func (m *meter) Read(p []byte) (int, error) {
 // inflate reads one message: a deflate stream to its last block, with one BSON document of at most limit
 // bytes in it and nothing else. What follows in the source is not touched.
 func (c *codec) inflate(source byteSource, limit int64) ([]byte, error) {
+	return c.inflateIn(source, limit, func(int64) error { return nil })
+}
+
+// inflateIn is inflate that asks for room for the document first, by its size.
+func (c *codec) inflateIn(source byteSource, limit int64, room func(size int64) error) ([]byte, error) {
 	const slack = 64 << 10
 	metered := &meter{source: source, left: limit + limit/8 + slack}
 	r, ok := c.readers.Get().(io.ReadCloser)
@@ -123,7 +128,7 @@ func (c *codec) inflate(source byteSource, limit int64) ([]byte, error) {
 	} else {
 		r = flate.NewReader(metered)
 	}
-	document, err := readWhole(r, limit)
+	document, err := readWhole(r, limit, room)
 	// The reader must not keep the connection alive.
 	_ = r.(flate.Resetter).Reset(eofSource{}, nil)
 	c.readers.Put(r)
@@ -139,7 +144,7 @@ func (eofSource) Read([]byte) (int, error) { return 0, io.EOF }
 func (eofSource) ReadByte() (byte, error)  { return 0, io.EOF }
 
 // readWhole reads a BSON document by its own length, and then the end.
-func readWhole(r io.Reader, limit int64) ([]byte, error) {
+func readWhole(r io.Reader, limit int64, room func(size int64) error) ([]byte, error) {
 	var header [4]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
 		return nil, noEOF(err)
@@ -150,6 +155,9 @@ func readWhole(r io.Reader, limit int64) ([]byte, error) {
 	}
 	if size < emptyDocument {
 		return nil, errDocument
+	}
+	if err := room(size); err != nil {
+		return nil, err
 	}
 	var document bytes.Buffer
 	const firstGuess = 32 << 10

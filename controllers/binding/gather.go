@@ -95,11 +95,11 @@ func chain(ctx context.Context, from client.Reader, b *v1alpha1.ReleaseBinding) 
 
 func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 	var targets v1alpha1.DeploymentTargetList
-	if err := r.Client.List(ctx, &targets, client.InNamespace(f.Binding.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &targets, client.InNamespace(f.Binding.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing targets: %w", err)
 	}
 	var policies v1alpha1.TargetPolicyList
-	if err := r.Client.List(ctx, &policies, client.InNamespace(f.Binding.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &policies, client.InNamespace(f.Binding.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing policies: %w", err)
 	}
 	never := sets.New[v1alpha1.ObjectName]()
@@ -142,7 +142,7 @@ func strangers(spec v1alpha1.ReleaseBindingSpec, targets []v1alpha1.DeploymentTa
 // gatherOverlapping finds an older binding that selects one of the desired targets for the same project and environment.
 func (r *Reconciler) gatherOverlapping(ctx context.Context, f *facts) error {
 	var bindings v1alpha1.ReleaseBindingList
-	if err := r.Client.List(ctx, &bindings, client.InNamespace(f.Binding.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &bindings, client.InNamespace(f.Binding.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing bindings: %w", err)
 	}
 	for i := range bindings.Items {

@@ -24,7 +24,7 @@ type facts struct {
 func (r *Reconciler) gather(ctx context.Context, e *v1alpha1.Environment) (facts, error) {
 	f := facts{Environment: e}
 	var targets v1alpha1.DeploymentTargetList
-	if err := r.Client.List(ctx, &targets, client.InNamespace(e.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &targets, client.InNamespace(e.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return f, fmt.Errorf("listing targets: %w", err)
 	}
 	f.Targets = slices.DeleteFunc(targets.Items, func(t v1alpha1.DeploymentTarget) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -14,9 +15,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/fair"
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
 )
 
@@ -34,6 +37,16 @@ type Place struct {
 // placeOf is the history that a run belongs to.
 func placeOf(run *v1alpha1.DeploymentRun) Place {
 	return Place{Namespace: run.Namespace, Project: run.Spec.Project, Environment: run.Spec.Environment}
+}
+
+// request is how the place stands in a queue that is fair by namespace. No name has a slash.
+func (p Place) request() reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: p.Namespace, Name: string(p.Project) + "/" + string(p.Environment)}}
+}
+
+func placeIn(request reconcile.Request) Place {
+	project, environment, _ := strings.Cut(request.Name, "/")
+	return Place{Namespace: request.Namespace, Project: v1alpha1.ObjectName(project), Environment: v1alpha1.ObjectName(environment)}
 }
 
 // Reconciler prunes histories.
@@ -59,7 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, at Place) (ctrl.Result, erro
 		keep = int(project.Spec.History.Runs)
 	}
 	var runs v1alpha1.DeploymentRunList
-	if err := r.Client.List(ctx, &runs, client.InNamespace(at.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &runs, client.InNamespace(at.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return ctrl.Result{}, fmt.Errorf("listing runs: %w", err)
 	}
 	for _, old := range expendable(runs.Items, at, keep) {
@@ -115,15 +128,18 @@ func ended() predicate.Predicate {
 
 // SetupWithManager watches the ends of runs.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	place := func(_ context.Context, o client.Object) []Place {
+	requests := func(_ context.Context, o client.Object) []reconcile.Request {
 		if run, ok := o.(*v1alpha1.DeploymentRun); ok {
-			return []Place{placeOf(run)}
+			return []reconcile.Request{placeOf(run).request()}
 		}
 		return nil
 	}
-	err := builder.TypedControllerManagedBy[Place](mgr).Named("history").
-		Watches(&v1alpha1.DeploymentRun{}, handler.TypedEnqueueRequestsFromMapFunc(place), builder.WithPredicates(ended())).
-		Complete(r)
+	err := builder.ControllerManagedBy(mgr).Named("history").
+		WithOptions(fair.Options(fair.Few)).
+		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(requests), builder.WithPredicates(ended())).
+		Complete(reconcile.Func(func(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
+			return r.Reconcile(ctx, placeIn(request))
+		}))
 	if err != nil {
 		return fmt.Errorf("setting up the history controller: %w", err)
 	}

@@ -50,6 +50,14 @@ func finished(name string, made time.Time) v1alpha1.DeploymentRun {
 	}
 }
 
+func TestAPlaceInAQueueIsFoundAgain(t *testing.T) {
+	run := finished("run-1", time.Now())
+	at := placeOf(&run)
+	if request := at.request(); request.Namespace != "shop" || placeIn(request) != at {
+		t.Errorf("%+v became %+v", at, request)
+	}
+}
+
 // Only the oldest finished runs of the project in the environment go, each by its UID.
 func TestOnlyTheOldestFinishedRunsOfAPlaceAreDeleted(t *testing.T) {
 	scheme := runtime.NewScheme()

@@ -113,7 +113,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WithOptions(fair.Options(fair.Few)).
 		For(&v1alpha1.Release{}).
 		Watches(&v1alpha1.Release{}, handler.Funcs{DeleteFunc: r.deleted}).
-		Watches(&v1alpha1.Project{}, handler.EnqueueRequestsFromMapFunc(r.releasesOf)).
+		Watches(&v1alpha1.Project{}, fair.Mapped(r.releasesOf)).
 		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(releaseOf), builder.WithPredicates(shownOfRuns)).
 		WatchesRawSource(r.Fetched).
 		Complete(reconcile.AsReconciler(r.Client, r))

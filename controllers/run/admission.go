@@ -106,7 +106,7 @@ func (r *Reconciler) bound(ctx context.Context, f facts) (*plan.Wait, error) {
 		return nil, nil
 	}
 	var bindings v1alpha1.ReleaseBindingList
-	if err := r.Client.List(ctx, &bindings, client.InNamespace(f.Run.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &bindings, client.InNamespace(f.Run.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing bindings: %w", err)
 	}
 	for _, b := range bindings.Items {

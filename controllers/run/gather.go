@@ -129,7 +129,7 @@ func (r *Reconciler) missLogs(l *ledger.Ledger) {
 
 func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 	var policies v1alpha1.TargetPolicyList
-	if err := r.Client.List(ctx, &policies, client.InNamespace(f.Run.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &policies, client.InNamespace(f.Run.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing policies: %w", err)
 	}
 	for i := range policies.Items {
@@ -137,7 +137,7 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 	}
 	if f.Live == nil {
 		var targets v1alpha1.DeploymentTargetList
-		if err := r.Client.List(ctx, &targets, client.InNamespace(f.Run.Namespace)); err != nil {
+		if err := r.Client.List(ctx, &targets, client.InNamespace(f.Run.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 			return fmt.Errorf("listing targets: %w", err)
 		}
 		for i := range targets.Items {

@@ -38,12 +38,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.DeploymentRun{}).
 		WithOptions(fair.Options(r.Workers)).
-		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(r.behind), builder.WithPredicates(runMoved())).
+		Watches(&v1alpha1.DeploymentRun{}, fair.Mapped(r.behind), builder.WithPredicates(runMoved())).
 		Watches(&v1alpha1.DeploymentRun{}, handler.Funcs{DeleteFunc: r.deleted}).
-		Watches(&v1alpha1.ReleaseBinding{}, handler.EnqueueRequestsFromMapFunc(r.ofBinding), specChanged).
-		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace)).
-		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), specChanged).
-		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(r.ofTarget), builder.WithPredicates(watch.Targets())).
+		Watches(&v1alpha1.ReleaseBinding{}, fair.Mapped(r.ofBinding), specChanged).
+		Watches(&v1alpha1.Release{}, fair.Mapped(r.inNamespace)).
+		Watches(&v1alpha1.Environment{}, fair.Mapped(r.inNamespace), specChanged).
+		Watches(&v1alpha1.DeploymentTarget{}, fair.Mapped(r.ofTarget), builder.WithPredicates(watch.Targets())).
 		WatchesRawSource(r.Reports).
 		WatchesRawSource(r.Fetched).
 		Complete(r)

@@ -136,11 +136,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err = ctrl.NewControllerManagedBy(mgr).
 		WithOptions(fair.Options(r.Workers)).
 		For(&v1alpha1.DeploymentTarget{}).
-		Watches(&v1alpha1.TargetPolicy{}, handler.EnqueueRequestsFromMapFunc(r.targetsOf)).
+		Watches(&v1alpha1.TargetPolicy{}, fair.Mapped(r.targetsOf)).
 		// Environments come and go; what is counted in their status is no news.
-		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.targetsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.Environment{}, fair.Mapped(r.targetsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.DeploymentRunSlice{}, inSlice()).
-		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(r.inRun), builder.WithPredicates(watch.RunEnds())).
+		Watches(&v1alpha1.DeploymentRun{}, fair.Mapped(r.inRun), builder.WithPredicates(watch.RunEnds())).
 		WatchesRawSource(r.Looked.Source()).
 		WatchesRawSource(r.Unreached.Source()).
 		Complete(reconcile.Func(r.pass))

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -14,30 +16,43 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
 
-// rows are what the runs that are still there did to this very machine.
+// rows are what the runs that are still there did to this very machine, the row of the older run first: times have seconds,
+// and of two runs that ended within one the newer one holds.
 func (r *Reconciler) rows(ctx context.Context, t *v1alpha1.DeploymentTarget) ([]v1alpha1.InstalledRelease, error) {
-	var slices v1alpha1.DeploymentRunSliceList
 	// Each slice in the list is a copy of its own, but what is in it belongs to the cache.
-	if err := r.Client.List(ctx, &slices, client.InNamespace(t.Namespace), client.MatchingFields{sliceTargets: t.Name}, client.UnsafeDisableDeepCopy); err != nil {
+	var filled v1alpha1.DeploymentRunSliceList
+	if err := r.Client.List(ctx, &filled, client.InNamespace(t.Namespace), client.MatchingFields{sliceTargets: t.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing slices: %w", err)
 	}
-	var rows []v1alpha1.InstalledRelease
-	for i := range slices.Items {
-		row, err := r.row(ctx, t, &slices.Items[i])
+	runs, of := make([]*v1alpha1.DeploymentRun, 0, len(filled.Items)), map[types.UID]v1alpha1.InstalledRelease{}
+	for i := range filled.Items {
+		run, err := r.runOf(ctx, &filled.Items[i])
+		if err != nil {
+			return nil, err
+		}
+		if run == nil {
+			continue
+		}
+		row, err := r.row(ctx, t, &filled.Items[i], run)
 		if err != nil {
 			return nil, err
 		}
 		if row != nil {
-			rows = append(rows, *row)
+			runs, of[run.UID] = append(runs, run), *row
 		}
+	}
+	slices.SortFunc(runs, desired.Compare)
+	rows := make([]v1alpha1.InstalledRelease, 0, len(runs))
+	for _, run := range runs {
+		rows = append(rows, of[run.UID])
 	}
 	return rows, nil
 }
 
-// row is what a slice says of this machine, or nil.
-func (r *Reconciler) row(ctx context.Context, t *v1alpha1.DeploymentTarget, slice *v1alpha1.DeploymentRunSlice) (*v1alpha1.InstalledRelease, error) {
-	place, owner := placeOf(slice, t), metav1.GetControllerOf(slice)
-	if place == nil || owner == nil {
+// runOf is the run of a slice; nil if it is gone.
+func (r *Reconciler) runOf(ctx context.Context, slice *v1alpha1.DeploymentRunSlice) (*v1alpha1.DeploymentRun, error) {
+	owner := metav1.GetControllerOf(slice)
+	if owner == nil {
 		return nil, nil
 	}
 	run, err := optional.Get(ctx, r.Client, slice.Namespace, owner.Name, &v1alpha1.DeploymentRun{})
@@ -47,7 +62,17 @@ func (r *Reconciler) row(ctx context.Context, t *v1alpha1.DeploymentTarget, slic
 	if run == nil || run.UID != owner.UID {
 		return nil, nil
 	}
-	if err := r.lastWord(ctx, t, slice, run); err != nil {
+	return run, nil
+}
+
+// row is what a slice says of this machine, or nil.
+func (r *Reconciler) row(ctx context.Context, t *v1alpha1.DeploymentTarget, slice *v1alpha1.DeploymentRunSlice, run *v1alpha1.DeploymentRun) (*v1alpha1.InstalledRelease, error) {
+	place := placeOf(slice, t)
+	if place == nil {
+		return nil, nil
+	}
+	slice, err := r.lastWord(ctx, t, slice, run)
+	if err != nil {
 		return nil, err
 	}
 	row := installed(run, *place, resultOf(slice, t.Name))
@@ -67,23 +92,24 @@ func (r *Reconciler) row(ctx context.Context, t *v1alpha1.DeploymentTarget, slic
 
 // lastWord reads a slice past the cache where its run has ended and the target's row has not: the rows of a run are written
 // before its end, so the cache lags behind, and what is only in part on the machine by its word may be there whole. A
-// target without a row, of which the run speaks all the same, is asked for until it shows the run.
-func (r *Reconciler) lastWord(ctx context.Context, t *v1alpha1.DeploymentTarget, slice *v1alpha1.DeploymentRunSlice, run *v1alpha1.DeploymentRun) error {
+// target without a row, of which the run speaks all the same, is asked for until it shows the run. What the cache shows is
+// shared.
+func (r *Reconciler) lastWord(ctx context.Context, t *v1alpha1.DeploymentTarget, slice *v1alpha1.DeploymentRunSlice, run *v1alpha1.DeploymentRun) (*v1alpha1.DeploymentRunSlice, error) {
 	result := resultOf(slice, t.Name)
 	switch {
 	case !run.Status.Phase.IsTerminal(), result != nil && result.Phase.IsTerminal():
-		return nil
+		return slice, nil
 	case result == nil && (run.Status.Phase != v1alpha1.RunSucceeded || shown(t, run)):
-		return nil
+		return slice, nil
 	}
-	last, err := optional.Get(ctx, r.Reader, slice.Namespace, slice.Name, &v1alpha1.DeploymentRunSlice{}) // decoding into the other would keep of it what this one leaves out
+	last, err := optional.Get(ctx, r.Reader, slice.Namespace, slice.Name, &v1alpha1.DeploymentRunSlice{})
 	if err != nil {
-		return fmt.Errorf("reading slice %s: %w", slice.Name, err)
+		return nil, fmt.Errorf("reading slice %s: %w", slice.Name, err)
 	}
-	if last != nil {
-		last.DeepCopyInto(slice)
+	if last == nil {
+		return slice, nil
 	}
-	return nil
+	return last, nil
 }
 
 // shown tells whether the target's status speaks of the run or, beyond doubt, of a newer one.

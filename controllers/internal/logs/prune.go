@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +43,7 @@ func (s *Store) measure() error {
 			return err
 		}
 		if parts := strings.Split(filepath.ToSlash(name), "/"); len(parts) > 2 {
-			s.count(folder{parts[0], types.UID(parts[1])}, info.Size(), info.ModTime())
+			s.count(folder{parts[0], types.UID(parts[1])}, info.Size()+fileCost, info.ModTime())
 		}
 		return nil
 	})
@@ -83,12 +84,7 @@ func (s *Store) forget(f folder) {
 func (s *Store) wrote(f folder, n int64) error {
 	s.mu.Lock()
 	s.count(f, n, time.Now())
-	var dropped []folder
-	for s.total > s.maxBytes && len(s.runs) > 0 {
-		oldest := s.oldest()
-		s.forget(oldest)
-		dropped = append(dropped, oldest)
-	}
+	dropped := s.shrink()
 	s.mu.Unlock()
 	for _, f := range dropped {
 		if err := os.RemoveAll(s.pathOf(f)); err != nil {
@@ -98,22 +94,50 @@ func (s *Store) wrote(f folder, n int64) error {
 	return nil
 }
 
-// oldest is the run that was written to least lately, of the namespace that has the most: no namespace takes another's logs
-// away by much output of its own.
-func (s *Store) oldest() folder {
-	most := ""
+// shrink takes runs out of the count where all logs together are too large, a few more than it must, so that this is seldom.
+// They are of the namespace that has the most, and the ones that were written to least lately: no namespace takes another's
+// logs away by much output of its own.
+func (s *Store) shrink() (dropped []folder) {
+	if s.total <= s.maxBytes {
+		return nil
+	}
+	for enough := s.maxBytes - s.maxBytes/16; s.total > enough && len(s.runs) > 0; {
+		most, next := s.largest()
+		for _, f := range s.oldest(most) {
+			if s.total <= enough || s.of[most] < next {
+				break
+			}
+			s.forget(f)
+			dropped = append(dropped, f)
+		}
+	}
+	return dropped
+}
+
+// largest is the namespace that has the most, and how much the next one has.
+func (s *Store) largest() (most string, next int64) {
 	for namespace, size := range s.of {
-		if most == "" || size > s.of[most] {
+		switch {
+		case most == "":
 			most = namespace
+		case size > s.of[most]:
+			most, next = namespace, s.of[most]
+		default:
+			next = max(next, size)
 		}
 	}
-	var oldest folder
-	for f, u := range s.runs {
-		if f.namespace == most && (oldest.run == "" || u.last.Before(s.runs[oldest].last)) {
-			oldest = f
+	return most, next
+}
+
+// oldest are the runs of a namespace, the one that was written to least lately first.
+func (s *Store) oldest(namespace string) (runs []folder) {
+	for f := range s.runs {
+		if f.namespace == namespace {
+			runs = append(runs, f)
 		}
 	}
-	return oldest
+	slices.SortFunc(runs, func(a, b folder) int { return s.runs[a].last.Compare(s.runs[b].last) })
+	return runs
 }
 
 func (s *Store) remove(f folder) error {

@@ -25,6 +25,8 @@ const (
 	maxTail         = 128 << 10
 	// maxText bounds one entry, so that a line is always found again in the last maxTail bytes of its file.
 	maxText = tentacle.MaxEntry
+	// fileCost is what a file counts beside its bytes: the least that it takes of the disk, with its folder.
+	fileCost = 8 << 10
 	// maxFile bounds what is read of a file, whatever lies there.
 	maxFile = maxAction + maxTail
 	// maxNumber bounds the number of an entry: machines give it, and it is read back from the file.
@@ -140,6 +142,10 @@ func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
 	if lines.Len() == 0 || k.size > maxAction {
 		return nil
 	}
+	cost := int64(lines.Len())
+	if k.size == 0 {
+		cost += fileCost
+	}
 	k.size += int64(lines.Len())
 	if k.size > maxAction {
 		lines.Reset()
@@ -150,7 +156,7 @@ func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
 		return err
 	}
 	k.text += text
-	return k.store.wrote(k.folder, int64(lines.Len()))
+	return k.store.wrote(k.folder, cost)
 }
 
 // Size is how long the text is that the file has, in bytes. It is counted as it is written, and read only where an

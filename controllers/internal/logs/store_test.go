@@ -81,7 +81,7 @@ func TestNamesThatLeaveTheFolder(t *testing.T) {
 }
 
 func TestTheOldestRunsGo(t *testing.T) {
-	s, _ := Open(t.TempDir(), 1000)
+	s, _ := Open(t.TempDir(), 20_000)
 	for _, run := range []types.UID{"one", "two", "three"} {
 		if err := s.Sink("shop", run, "web-1", "step", 1).Append(1, entries(strings.Repeat("x", 700))); err != nil {
 			t.Fatal(err)

@@ -30,6 +30,12 @@ const (
 	Failed State = "Failed"
 )
 
+// maxEntries bounds how many packages of one namespace are asked for at once, with those whose failure is remembered.
+const maxEntries = 4096
+
+// errMany refuses a package for now.
+var errMany = fmt.Errorf("more than %d packages are asked for in this namespace; it waits until there are fewer", maxEntries)
+
 // ErrChanged is wrapped where the archive's digest is not the one that was asked for.
 var ErrChanged = errors.New("the archive is another one now")
 
@@ -79,9 +85,12 @@ type Cache struct {
 
 	mu      sync.Mutex
 	entries map[Ref]*entry
-	turns   *turns
-	store   *store
-	swept   time.Time
+	// owned are the entries of each owner, and held how many a namespace has.
+	owned map[types.UID]map[Ref]*entry
+	held  map[string]int
+	turns *turns
+	store *store
+	swept time.Time
 }
 
 // Open makes the folder and takes up what lies in it.
@@ -97,7 +106,8 @@ func Open(config Config) (*Cache, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &Cache{config: config, ctx: ctx, stop: stop, entries: map[Ref]*entry{}, turns: newTurns(config.Workers), store: store}, nil
+	return &Cache{config: config, ctx: ctx, stop: stop, entries: map[Ref]*entry{}, owned: map[types.UID]map[Ref]*entry{},
+		held: map[string]int{}, turns: newTurns(config.Workers), store: store}, nil
 }
 
 // Close ends the fetches under way and waits for them.
@@ -119,15 +129,19 @@ func (c *Cache) Ensure(owner Owner, ref Ref) (Package, State, error) {
 	e := c.entries[ref]
 	if p, ok := c.ready(ref, e); ok {
 		e = c.entry(ref)
-		e.owners[owner.UID], e.pkg = owner, p
+		c.own(owner, e)
+		e.pkg = p
 		c.store.use(p.Digest, now)
 		return p, Ready, nil
 	}
 	if refused != nil {
 		return Package{}, Failed, refused
 	}
+	if e == nil && c.held[ref.Namespace] >= maxEntries {
+		return Package{}, Failed, errMany
+	}
 	e = c.entry(ref)
-	e.owners[owner.UID] = owner
+	c.own(owner, e)
 	if !e.pending && e.err != nil && now.Before(e.again) {
 		return Package{}, Failed, e.err
 	}
@@ -156,10 +170,15 @@ func (c *Cache) ready(ref Ref, e *entry) (Package, bool) {
 func (c *Cache) RetryAt(ref Ref) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.entries[named(ref)]; e != nil && e.err != nil && !e.pending {
+	e := c.entries[named(ref)]
+	switch {
+	case e != nil && e.err != nil && !e.pending:
 		return e.again
+	case e == nil && c.held[ref.Namespace] >= maxEntries:
+		return c.config.Now().Add(c.config.RetryAfter)
+	default:
+		return time.Time{}
 	}
-	return time.Time{}
 }
 
 // Open gives the archive as published. The reference has a digest, and was Ready before.
@@ -181,17 +200,15 @@ func (c *Cache) Open(ref Ref) (io.ReadCloser, error) {
 func (c *Cache) Release(owner types.UID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, e := range c.entries {
-		if _, owned := e.owners[owner]; !owned {
-			continue
-		}
+	now := c.config.Now()
+	for _, e := range c.owned[owner] {
 		delete(e.owners, owner)
 		if len(e.owners) == 0 && e.cancel != nil {
 			e.cancel()
 		}
+		c.dropIdle(e, now)
 	}
-	c.swept = time.Time{}
-	c.sweep(c.config.Now())
+	delete(c.owned, owner)
 }
 
 // named is the reference by which a package is known.

@@ -32,8 +32,32 @@ func (c *Cache) entry(ref Ref) *entry {
 	if e == nil {
 		e = &entry{ref: ref, owners: map[types.UID]Owner{}, backoff: c.backoff()}
 		c.entries[ref] = e
+		c.held[ref.Namespace]++
 	}
 	return e
+}
+
+func (c *Cache) own(owner Owner, e *entry) {
+	e.owners[owner.UID] = owner
+	if c.owned[owner.UID] == nil {
+		c.owned[owner.UID] = map[Ref]*entry{}
+	}
+	c.owned[owner.UID][e.ref] = e
+}
+
+// drop forgets an entry that nobody owns.
+func (c *Cache) drop(e *entry) {
+	delete(c.entries, e.ref)
+	if c.held[e.ref.Namespace]--; c.held[e.ref.Namespace] == 0 {
+		delete(c.held, e.ref.Namespace)
+	}
+}
+
+// dropIdle forgets an entry that nobody owns, unless it is a failure that is not to be tried again yet.
+func (c *Cache) dropIdle(e *entry, now time.Time) {
+	if !e.pending && len(e.owners) == 0 && !now.Before(e.again) {
+		c.drop(e)
+	}
 }
 
 // sweep drops the entries that nobody owns, but those of failures which are not to be tried again yet.
@@ -42,10 +66,8 @@ func (c *Cache) sweep(now time.Time) {
 		return
 	}
 	c.swept = now
-	for ref, e := range c.entries {
-		if !e.pending && len(e.owners) == 0 && !now.Before(e.again) {
-			delete(c.entries, ref)
-		}
+	for _, e := range c.entries {
+		c.dropIdle(e, now)
 	}
 }
 
@@ -58,7 +80,7 @@ func (c *Cache) startNext() {
 		}
 		if len(e.owners) == 0 { // nobody waits for it any more
 			c.turns.over(e)
-			delete(c.entries, e.ref)
+			c.drop(e)
 			continue
 		}
 		ctx, cancel := context.WithCancel(c.ctx)
@@ -87,7 +109,7 @@ func (c *Cache) ended(ctx context.Context, e *entry, p Package, err error) []Own
 		if len(e.owners) > 0 { // somebody else has asked since
 			c.turns.push(e)
 		} else {
-			delete(c.entries, e.ref)
+			c.drop(e)
 		}
 		return nil
 	}

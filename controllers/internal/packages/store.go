@@ -33,9 +33,10 @@ type store struct {
 // archived is an archive on disk. It is written as the note.
 type archived struct {
 	Package
-	// Origins are the names that have fetched it.
-	Origins []string
-	used    time.Time
+	// Namespace is that of who fetched it last, in whose share it is, and Origins are the names that have fetched it.
+	Namespace string
+	Origins   []string
+	used      time.Time
 }
 
 func openStore(dir string, maxBytes int64) (*store, error) {
@@ -116,7 +117,7 @@ func (s *store) add(ref Ref, p Package, part string, needed sets.Set[string], no
 		a = &archived{Package: p}
 	}
 	origins := append(slices.DeleteFunc(slices.Clone(a.Origins), func(o string) bool { return o == origin(ref) }), origin(ref))
-	a = &archived{Package: a.Package, Origins: origins[max(len(origins)-maxOrigins, 0):], used: now}
+	a = &archived{Package: a.Package, Namespace: ref.Namespace, Origins: origins[max(len(origins)-maxOrigins, 0):], used: now}
 	if err := os.Rename(part, s.path(p.Digest)); err != nil {
 		return fmt.Errorf("keeping package %s: %w", p.Digest, err)
 	}
@@ -132,32 +133,70 @@ func (s *store) add(ref Ref, p Package, part string, needed sets.Set[string], no
 	return nil
 }
 
-// makeRoom drops archives until size more bytes fit: first those that nobody needs. Open files stay readable.
+// makeRoom drops archives until size more bytes fit: of the namespace that has the most, first those that nobody needs. No
+// namespace takes another's away by much of its own. Open files stay readable.
 func (s *store) makeRoom(size int64, needed sets.Set[string]) {
-	held, total := make([]*archived, 0, len(s.archives)), size
+	total, shares := size, map[string]*share{}
 	for _, a := range s.archives {
-		held = append(held, a)
+		of := shares[a.Namespace]
+		if of == nil {
+			of = &share{}
+			shares[a.Namespace] = of
+		}
+		of.archives, of.bytes = append(of.archives, a), of.bytes+a.Size
 		total += a.Size
 	}
-	slices.SortFunc(held, func(a, b *archived) int {
-		if needed.Has(a.Digest) != needed.Has(b.Digest) {
-			if needed.Has(b.Digest) {
-				return -1
-			}
-			return 1
-		}
-		return a.used.Compare(b.used)
-	})
-	for _, a := range held {
-		if total <= s.maxBytes && len(s.archives) < maxArchives {
+	for total > s.maxBytes || len(s.archives) >= maxArchives {
+		most := largest(shares, total > s.maxBytes)
+		if most == nil {
 			return
 		}
+		a := most.next(needed)
 		_ = os.Remove(s.path(a.Digest) + ".json")
 		if err := os.Remove(s.path(a.Digest)); err == nil || os.IsNotExist(err) {
 			delete(s.archives, a.Digest)
 			total -= a.Size
 		}
 	}
+}
+
+// share are the archives of one namespace.
+type share struct {
+	archives []*archived
+	bytes    int64
+	sorted   bool
+}
+
+// largest is the share with the most bytes, or with the most archives; nil if none has any.
+func largest(shares map[string]*share, bytes bool) (most *share) {
+	for _, of := range shares {
+		switch {
+		case len(of.archives) == 0:
+		case most == nil, bytes && of.bytes > most.bytes, !bytes && len(of.archives) > len(most.archives):
+			most = of
+		}
+	}
+	return most
+}
+
+// next takes out the archive that is needed least.
+func (of *share) next(needed sets.Set[string]) *archived {
+	if !of.sorted {
+		slices.SortFunc(of.archives, func(a, b *archived) int {
+			switch {
+			case needed.Has(a.Digest) == needed.Has(b.Digest):
+				return a.used.Compare(b.used)
+			case needed.Has(b.Digest):
+				return -1
+			default:
+				return 1
+			}
+		})
+		of.sorted = true
+	}
+	a := of.archives[0]
+	of.archives, of.bytes = of.archives[1:], of.bytes-a.Size
+	return a
 }
 
 // fetch brings one archive to disk, under its digest, checked.

@@ -261,3 +261,70 @@ func TestWhatLiesInTheFolderIsCheckedAtTheStart(t *testing.T) {
 		t.Errorf("without a digest: %v", err)
 	}
 }
+
+// A namespace that fetches much takes its own archives away, needed or not, and no other's.
+func TestMuchOfOneNamespaceTakesNothingOfAnothersAway(t *testing.T) {
+	s := shelf{}
+	for i := range 8 {
+		s[fmt.Sprint(i)], _ = tarball(t, fmt.Sprint("content ", i))
+	}
+	size := int64(0)
+	for _, archive := range s {
+		size = max(size, int64(len(archive)))
+	}
+	c, told := open(t, s, t.TempDir(), 4*size)
+	quiet := Ref{Namespace: "bank", ID: "0", Version: "1"}
+	ask(c, owner("bank"), quiet)
+	told()
+	c.Release(owner("bank").UID) // nobody needs it just now
+	for i := 1; i < 8; i++ {
+		ask(c, owner("noisy"), Ref{Namespace: "noisy", ID: fmt.Sprint(i), Version: "1"})
+		told()
+	}
+	quietNow := quiet
+	quietNow.Digest = func() string {
+		for digest, a := range c.store.archives {
+			if a.Namespace == "bank" {
+				return digest
+			}
+		}
+		return "none"
+	}()
+	if _, state, err := c.Ensure(owner("bank"), quietNow); state != Ready {
+		t.Errorf("it is %s, %v", state, err)
+	}
+	if n := len(c.store.archives); n > 4 {
+		t.Errorf("%d archives are kept", n)
+	}
+}
+
+func TestANamespaceAsksForABoundedNumberOfPackages(t *testing.T) {
+	g := newGated(nil)
+	c, _ := open(t, g, t.TempDir(), 0)
+	for i := range maxEntries + 1 {
+		_, state, err := c.Ensure(owner("noisy"), Ref{Namespace: "noisy", ID: fmt.Sprint(i), Version: "1"})
+		if refused := errors.Is(err, errMany); refused != (i >= maxEntries) || refused != (state == Failed) {
+			t.Fatalf("package %d is %s, %v", i, state, err)
+		}
+	}
+	ref := Ref{Namespace: "noisy", ID: fmt.Sprint(maxEntries), Version: "1"}
+	if c.RetryAt(ref).IsZero() {
+		t.Error("nobody is told when to ask again")
+	}
+	if _, state, _ := c.Ensure(owner("bank"), Ref{Namespace: "bank", ID: "0", Version: "1"}); state != Pending {
+		t.Errorf("another namespace's package is %s", state)
+	}
+	c.Release(owner("noisy").UID)
+	close(g.gate)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		c.mu.Lock()
+		entries, owned, held := len(c.entries), len(c.owned), c.held["noisy"]
+		c.mu.Unlock()
+		if entries <= 1+4 && owned == 1 && held <= 4 { // those of the fetches that went on
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d entries, of %d owners, are left", entries, owned)
+		}
+	}
+}

@@ -163,7 +163,7 @@ func (r *Records) targetsRecorded(ctx context.Context, run *v1alpha1.DeploymentR
 		return false, err
 	}
 	var targets v1alpha1.DeploymentTargetList
-	if err := r.Client.List(ctx, &targets, client.InNamespace(run.Namespace)); err != nil {
+	if err := r.Client.List(ctx, &targets, client.InNamespace(run.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return false, fmt.Errorf("listing targets: %w", err)
 	}
 	target, err := r.unrecorded(ctx, run, ended(others), targets.Items)

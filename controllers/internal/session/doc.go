@@ -7,6 +7,9 @@
 // asked for every address before it is connected to. A machine that nobody works with has no connection a few seconds
 // later.
 //
+// What machines answer is read at a bounded rate for each namespace, and in a bounded room: endless output costs its own
+// tenant time, and nobody else. Of the scripts that are followed those of one namespace are at most three quarters.
+//
 // A Script is one script on a machine, over whichever script service the machine has. Output goes entry by entry into an
 // Output; the result comes out of it by step.Scanner. What a machine says is a stranger's word: numbers are bounded, lists
 // are cut, and texts are cleaned before they can be shown.

@@ -17,7 +17,8 @@ import (
 type Config struct {
 	// MaxDials is how many connections are dialled at once (64); those of one namespace are at most half of them.
 	MaxDials int
-	// MaxFollowers is how many scripts are followed by WaitForStatus at once (2,000); the others are polled.
+	// MaxFollowers is how many scripts are followed by WaitForStatus at once (2,000); those of one namespace are at most three
+	// quarters of them. The others are polled.
 	MaxFollowers int
 	// PollMin and PollMax bound the pause between polls (0.5 s and 15 s), RetryPause is that between tries of what the
 	// sessions do by themselves (1 s, doubling).
@@ -79,7 +80,8 @@ type Pool struct {
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 	dials     *turns.Gate
-	followers chan struct{}
+	followers *turns.Gate
+	answers   *answers
 	engines   *engines
 
 	mu        sync.Mutex
@@ -95,7 +97,7 @@ func NewPool(config Config) *Pool {
 	config = config.withDefaults()
 	ctx, stop := context.WithCancel(context.Background())
 	return &Pool{config: config, ctx: ctx, stop: stop, engines: newEngines(config.EngineDir),
-		dials: turns.NewGate(config.MaxDials, config.MaxDials/2), followers: make(chan struct{}, config.MaxFollowers),
+		dials: turns.NewGate(config.MaxDials, config.MaxDials/2), followers: turns.NewGate(config.MaxFollowers, config.MaxFollowers*3/4), answers: newAnswers(),
 		clients: map[clientKey]*client{}, endpoints: map[endpointKey]*endpoint{}, completing: map[endpointKey][]Completion{}}
 }
 

@@ -171,10 +171,10 @@ func (c *Script) Ask(ctx context.Context, s *Session, longest time.Duration) err
 	}
 	asked, held := time.Now(), false
 	var r tentacle.ScriptStatusResponseV2
-	if facts.Has(tentacle.MantleScriptServiceName) && s.pool.follow() {
+	if facts.Has(tentacle.MantleScriptServiceName) && s.pool.followers.TryEnter(s.key.namespace) {
 		held = true
 		r, err = s.WaitForStatus(ctx, tentacle.WaitForStatusCommandV1{Ticket: c.ticket, LastLogSequence: c.last, MaxWait: halibut.TimeSpan(min(c.holding(), longest))})
-		s.pool.followed()
+		s.pool.followers.Leave(s.key.namespace)
 	} else {
 		r, err = s.scriptsOf(facts).status(ctx, c.ticket, c.last)
 	}
@@ -183,6 +183,7 @@ func (c *Script) Ask(ctx context.Context, s *Session, longest time.Duration) err
 	}
 	c.take(r)
 	c.pace(held, time.Since(asked))
+	c.rest = max(c.rest, min(s.pool.answers.owed(s.key.namespace), c.config.PollMax))
 	return nil
 }
 
@@ -216,18 +217,6 @@ func (c *Script) Confirm(ctx context.Context, s *Session) error {
 	c.take(r)
 	return nil
 }
-
-// follow takes a place among those whose question is held.
-func (p *Pool) follow() bool {
-	select {
-	case p.followers <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (p *Pool) followed() { <-p.followers }
 
 // Pending tells whether the machine lets the script wait.
 func (c *Script) Pending() bool { return c.heard && c.state == tentacle.Pending }

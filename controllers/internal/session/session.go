@@ -78,6 +78,9 @@ func (p *Pool) Open(m Machine) *Session {
 	if c == nil {
 		c = &client{Client: halibut.NewClient(halibut.ClientConfig{Certificate: m.Identity.Certificate, ConnectTimeout: key.timeout + dialQueue,
 			SpoolDir: p.config.SpoolDir, DialContext: p.dialer(key.namespace, key.timeout), MaxMessage: maxAnswer, Logger: p.config.Logger,
+			Receive: func(ctx context.Context, size int64) (func(), error) {
+				return p.answers.receive(ctx, key.namespace, size)
+			},
 			Reconnecting: func(ep halibut.Endpoint) { p.doubtFacts(key.clientKey, ep) }})}
 		p.clients[key.clientKey] = c
 	}

@@ -1,5 +1,5 @@
 // Package turns bounds how much is done at once, and keeps it fair: who waits gets its turn by key, one key after the
-// other, so that one key with many who wait does not hold up another.
+// other, so that one key with many who wait does not hold up another. Keys are namespaces.
 package turns
 
 import (
@@ -45,6 +45,18 @@ func (g *Gate) Enter(ctx context.Context, key string) error {
 		g.withdraw(key, turn)
 		return ctx.Err()
 	}
+}
+
+// TryEnter takes a turn of the key if there is one at once.
+func (g *Gate) TryEnter(key string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inside >= g.total || g.held[key] >= g.perKey {
+		return false
+	}
+	g.inside++
+	g.held[key]++
+	return true
 }
 
 // Leave ends a turn.

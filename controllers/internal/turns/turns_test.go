@@ -84,3 +84,22 @@ func TestWhoGivesUpTakesNoTurn(t *testing.T) {
 		t.Errorf("%d wait", n)
 	}
 }
+
+func TestWhoDoesNotWaitTakesNoTurnOfOthers(t *testing.T) {
+	g := turns.NewGate(4, 3)
+	for range 3 {
+		if !g.TryEnter("a") {
+			t.Fatal("there was room")
+		}
+	}
+	if g.TryEnter("a") {
+		t.Error("one key has more than its share")
+	}
+	if !g.TryEnter("b") || g.TryEnter("b") {
+		t.Error("another key gets not just what is left")
+	}
+	g.Leave("a")
+	if !g.TryEnter("b") {
+		t.Error("what was given back is not there")
+	}
+}

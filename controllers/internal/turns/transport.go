@@ -1,0 +1,68 @@
+package turns
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// Transport bounds how many requests about the objects of one namespace are with the API server at once: its share of what
+// the API server does for this process is that of one of its namespaces, however much there is to do in it. Watches and
+// requests about the namespaces that are left out do not count.
+func Transport(perNamespace int, leftOut ...string) func(http.RoundTripper) http.RoundTripper {
+	gate := NewGate(1<<30, perNamespace)
+	free := map[string]bool{"": true}
+	for _, namespace := range leftOut {
+		free[namespace] = true
+	}
+	return func(next http.RoundTripper) http.RoundTripper { return sharing{gate, free, next} }
+}
+
+type sharing struct {
+	gate *Gate
+	free map[string]bool
+	next http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper. The turn ends with the body of the response.
+func (s sharing) RoundTrip(request *http.Request) (*http.Response, error) {
+	namespace := namespaceOf(request)
+	if s.free[namespace] {
+		return s.next.RoundTrip(request)
+	}
+	if err := s.gate.Enter(request.Context(), namespace); err != nil {
+		if request.Body != nil {
+			_ = request.Body.Close() // a RoundTripper always does
+		}
+		return nil, err
+	}
+	leave := sync.OnceFunc(func() { s.gate.Leave(namespace) })
+	response, err := s.next.RoundTrip(request)
+	if err != nil || response.Body == nil {
+		leave()
+		return response, err
+	}
+	response.Body = leaving{response.Body, leave}
+	return response, nil
+}
+
+// namespaceOf is the namespace that a request is about; empty if it is about none, or watches.
+func namespaceOf(request *http.Request) string {
+	if watch := request.URL.Query().Get("watch"); watch != "" && watch != "0" && watch != "false" {
+		return ""
+	}
+	_, after, _ := strings.Cut(request.URL.Path, "/namespaces/")
+	namespace, _, _ := strings.Cut(after, "/")
+	return namespace
+}
+
+type leaving struct {
+	io.ReadCloser
+	leave func()
+}
+
+func (l leaving) Close() error {
+	defer l.leave()
+	return l.ReadCloser.Close()
+}
