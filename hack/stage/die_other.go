@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package stage
 
 import (
 	"os"
@@ -10,14 +10,17 @@ import (
 	"strings"
 )
 
-// dieWithUs does nothing here: the demo ends what it started.
-func dieWithUs(*exec.Cmd) {}
+// DieWithUs does nothing here: Close ends what was started.
+func DieWithUs(*exec.Cmd) {}
 
-// strays are the web services that the deployments left running, by the files that they wrote.
-func (s *stage) strays() []int {
+// strays are the services that deployments left running, by the files NAME.pid that they wrote into a machine's home.
+func (s *Stage) strays() []int {
 	var pids []int
-	for _, home := range s.machines {
-		file := filepath.Join(home, "shop.pid")
+	files, err := filepath.Glob(s.Path("*", "*.pid"))
+	if err != nil {
+		return nil
+	}
+	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			continue
