@@ -91,8 +91,19 @@ generate: $(CONTROLLER_GEN) ## write deepcopy, CRDs, RBAC, the chart and the lis
 ##@ Now and then
 
 .PHONY: bench
-bench: build $(CONTROLPLANE) $(KUBECTL) ## run every benchmark, and measure an idle Tentacle
+bench: build $(CONTROLPLANE) $(BIN)/controlplane $(KUBECTL) $(BIN)/scale ## run every benchmark, and measure an idle Tentacle and the operator at 500 machines
 	hack/bench.sh
+
+# What make scale measures: targets, steps of a release, releases, minutes of idling, and projects that are released at once.
+N        ?= 5000
+STEPS    ?= 1
+RUNS     ?= 1
+IDLE     ?= 0
+PROJECTS ?= 1
+
+.PHONY: scale
+scale: build $(BIN)/controlplane $(KUBECTL) $(BIN)/scale ## measure the operator at N (5000) real Tentacles on this machine: STEPS, RUNS, PROJECTS, IDLE (minutes)
+	@exec $(BIN)/scale -targets $(N) -steps $(STEPS) -runs $(RUNS) -projects $(PROJECTS) -idle $(IDLE)
 
 .PHONY: fuzz
 fuzz: ## fuzz every decoder, each for FUZZTIME (60s), FUZZJOBS (1) at once
@@ -133,11 +144,14 @@ clean: ## remove bin/ and dist/
 	rm -rf $(BIN) dist
 
 # Go knows best what has changed, so these run every time and take no time when nothing did.
-.PHONY: $(BIN)/operator $(BIN)/tentacle
+.PHONY: $(BIN)/operator $(BIN)/tentacle $(BIN)/scale
 $(BIN)/operator:
 	@go build -ldflags='$(LDFLAGS)' -o $@ .
 $(BIN)/tentacle:
 	@go build -ldflags='$(LDFLAGS)' -o $@ ./agent
+$(BIN)/scale:
+	@go build -ldflags='$(STRIP)' -o $(BIN)/many ./agent/internal/many
+	@go build -ldflags='$(STRIP)' -o $@ ./hack/scale
 
 $(BIN)/controlplane: $(wildcard hack/controlplane/*.go) hack/controlplane/go.mod hack/controlplane/go.sum
 	@echo 'building the control plane (etcd, kube-apiserver and four controllers): minutes when the build cache is cold'

@@ -31,14 +31,14 @@ type apiServer struct {
 	ended      chan error   // receives once, when the server has ended
 }
 
-// startAPIServer starts kube-apiserver on 127.0.0.1 at the port, or at a free one for 0, with etcd in dir. It returns
+// startAPIServer starts kube-apiserver on 127.0.0.1 at the port of o, or at a free one for 0, with etcd in dir. It returns
 // before the server answers. The server ends some time after ctx.
-func startAPIServer(ctx context.Context, dir string, port int) (*apiServer, error) {
+func startAPIServer(ctx context.Context, dir string, o options) (*apiServer, error) {
 	keys, err := preparePKI(dir)
 	if err != nil {
 		return nil, err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)))
 	if err != nil {
 		return nil, fmt.Errorf("listening for the API server: %w", err)
 	}
@@ -50,7 +50,11 @@ func startAPIServer(ctx context.Context, dir string, port int) (*apiServer, erro
 		return nil, fmt.Errorf("reading the kubeconfig back: %w", err)
 	}
 	a.config.QPS = -1
-	completed, err := completeOptions(ctx, dir, keys, listener)
+	audit, err := auditFlags(dir, o.auditLog, o.auditUser)
+	if err != nil {
+		return nil, err
+	}
+	completed, err := completeOptions(ctx, dir, keys, listener, audit...)
 	if err != nil {
 		return nil, fmt.Errorf("configuring the API server: %w", err)
 	}
@@ -59,12 +63,13 @@ func startAPIServer(ctx context.Context, dir string, port int) (*apiServer, erro
 }
 
 // completeOptions does what the kube-apiserver command does with its arguments, but for its own signal handling and
-// logging, and with a listener that is open already, so that nobody can take the port in between.
-func completeOptions(ctx context.Context, dir string, keys pki, l net.Listener) (apioptions.CompletedOptions, error) {
+// logging, and with a listener that is open already, so that nobody can take the port in between. more are further
+// arguments.
+func completeOptions(ctx context.Context, dir string, keys pki, l net.Listener, more ...string) (apioptions.CompletedOptions, error) {
 	o := apioptions.NewServerRunOptions()
 	o.SecureServing.Listener = l
 	etcd := etcdURL(dir)
-	err := parse(o.Flags(),
+	err := parse(o.Flags(), append(more,
 		"--etcd-servers="+etcd.String(),
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1",
@@ -78,7 +83,7 @@ func completeOptions(ctx context.Context, dir string, keys pki, l net.Listener) 
 		"--service-account-signing-key-file="+keys.accountKey,
 		"--authorization-mode=RBAC",
 		"--service-cluster-ip-range=10.0.0.0/24",
-	)
+	)...)
 	if err != nil {
 		return apioptions.CompletedOptions{}, err
 	}

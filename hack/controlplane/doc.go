@@ -3,7 +3,7 @@
 // account token). The demo and the tests stand on it, and so can anyone who wants to try custom resources without
 // Docker or root.
 //
-//	controlplane [--dir DIR] [--port N] [--crds DIR] [--keep] [--until-stdin-closes]
+//	controlplane [--dir DIR] [--port N] [--crds DIR] [--audit-log FILE --audit-user USER] [--keep] [--until-stdin-closes]
 //
 // When the API answers, it prints the line KUBECONFIG=<path> on standard output and writes the same path into
 // DIR/ready. It runs until SIGINT or SIGTERM (or the end of standard input, when asked), then stops at once and

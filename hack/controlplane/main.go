@@ -14,6 +14,8 @@ import (
 type options struct {
 	dir              string
 	crds             string
+	auditLog         string
+	auditUser        string
 	port             int
 	keep             bool
 	untilStdinCloses bool
@@ -23,6 +25,8 @@ func main() {
 	var o options
 	flag.StringVar(&o.dir, "dir", "", "folder for data, keys and logs (default: a new temporary one)")
 	flag.StringVar(&o.crds, "crds", "", "folder with CustomResourceDefinitions to install before the controllers start")
+	flag.StringVar(&o.auditLog, "audit-log", "", "file for an audit log of the requests of the user that --audit-user names")
+	flag.StringVar(&o.auditUser, "audit-user", "", "user whose requests are in the audit log, for example system:serviceaccount:NAMESPACE:NAME")
 	flag.IntVar(&o.port, "port", 0, "port of the API on 127.0.0.1 (default: any free one)")
 	flag.BoolVar(&o.keep, "keep", false, "leave the folder when stopping; a folder that was kept can be used again")
 	flag.BoolVar(&o.untilStdinCloses, "until-stdin-closes", false,

@@ -41,7 +41,7 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	if err != nil {
 		return stoppedOr(ctx, err)
 	}
-	api, err := startAPIServer(ctx, folder.path, o.port)
+	api, err := startAPIServer(ctx, folder.path, o)
 	if err != nil {
 		return err
 	}

@@ -15,12 +15,12 @@ const (
 )
 
 // apply applies a manifest with words replaced, and shows that.
-func (s *stage) apply(ctx context.Context, name string, replace ...string) error {
+func (s *scene) apply(ctx context.Context, name string, replace ...string) error {
 	content, err := manifests.ReadFile("manifests/" + name)
 	if err != nil {
 		return fmt.Errorf("reading a manifest: %w", err)
 	}
-	seen, err := s.kubectl(ctx, strings.NewReplacer(replace...).Replace(string(content)), "apply", "-f", "-")
+	seen, err := s.Kubectl(ctx, strings.NewReplacer(replace...).Replace(string(content)), "apply", "-f", "-")
 	if err == nil {
 		s.say.command("kubectl apply -f "+name, seen)
 	}
@@ -28,7 +28,7 @@ func (s *stage) apply(ctx context.Context, name string, replace ...string) error
 }
 
 // release makes the release, sets the binding to it, and follows until the binding's reason is the one that is expected.
-func (s *stage) release(ctx context.Context, version, reason string) error {
+func (s *scene) release(ctx context.Context, version, reason string) error {
 	if err := s.apply(ctx, "release.yaml", "VERSION", version); err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (s *stage) release(ctx context.Context, version, reason string) error {
 }
 
 // bind sets the binding to a version, and follows until its reason is the one that is expected.
-func (s *stage) bind(ctx context.Context, version, reason string) error {
+func (s *scene) bind(ctx context.Context, version, reason string) error {
 	if err := s.apply(ctx, "binding.yaml", "VERSION", version); err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *stage) bind(ctx context.Context, version, reason string) error {
 		what = "the binding holds: " + reason
 	}
 	return s.until(ctx, what, func() (bool, string, error) {
-		seen, err := s.kubectl(ctx, "", "get", "rb", "shop-production", "-n", "shop", "-o", fields)
+		seen, err := s.Kubectl(ctx, "", "get", "rb", "shop-production", "-n", "shop", "-o", fields)
 		if err != nil {
 			return false, "", err
 		}
@@ -67,7 +67,7 @@ func (s *stage) bind(ctx context.Context, version, reason string) error {
 }
 
 // until asks until it is so, and shows how far it is.
-func (s *stage) until(ctx context.Context, what string, so func() (bool, string, error)) error {
+func (s *scene) until(ctx context.Context, what string, so func() (bool, string, error)) error {
 	deadline := time.Now().Add(longestWait)
 	for {
 		ok, seen, err := so()
@@ -78,7 +78,7 @@ func (s *stage) until(ctx context.Context, what string, so func() (bool, string,
 			s.say.good("%s", what)
 			return nil
 		}
-		if err := s.alive(); err != nil {
+		if err := s.Alive(); err != nil {
 			return err
 		}
 		if time.Now().After(deadline) {
@@ -94,7 +94,7 @@ func (s *stage) until(ctx context.Context, what string, so func() (bool, string,
 }
 
 // curl shows what every machine's service answers.
-func (s *stage) curl(ctx context.Context) error {
+func (s *scene) curl(ctx context.Context) error {
 	for _, shop := range s.shops {
 		answer, err := ask(ctx, shop)
 		if err != nil {

@@ -3,5 +3,5 @@
 // new version while it is used, stopped by a failing smoke test, and taken back.
 //
 // Everything runs as a process on loopback in a temporary folder and is gone at the end. With KEEP=1 it stays until
-// Ctrl-C, and the demo prints what to try. story.go is the story, stage.go what it is played on.
+// Ctrl-C, and the demo prints what to try. story.go is the story, scene.go and package stage what it is played on.
 package main

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/hack/stage"
 )
 
 // followed is what kubectl prints of a run whenever it changes. It has no range, which kubectl takes only once.
@@ -30,13 +31,13 @@ func counted(line string) string {
 }
 
 // follow shows how far the steps of the newest run are, until the returned function is called.
-func (s *stage) follow(ctx context.Context) (stop func(), err error) {
+func (s *scene) follow(ctx context.Context) (stop func(), err error) {
 	if !s.say.tty {
 		return func() {}, nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	cmd := s.command(ctx, "get", "drun", "-n", "shop", "--watch", "-o", followed)
-	dieWithUs(cmd)
+	cmd := s.Command(ctx, "get", "drun", "-n", "shop", "--watch", "-o", followed)
+	stage.DieWithUs(cmd)
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()

@@ -11,24 +11,24 @@ import (
 )
 
 // reader makes somebody who may get deploymentruns/log in the namespace, and takes their token.
-func (s *stage) reader(ctx context.Context) error {
+func (s *scene) reader(ctx context.Context) error {
 	for _, args := range [][]string{
 		{"create", "serviceaccount", "reader", "-n", "shop"},
 		{"create", "role", "log-reader", "-n", "shop", "--verb=get", "--resource=deploymentruns.mantle.dev/log"},
 		{"create", "rolebinding", "log-reader", "-n", "shop", "--role=log-reader", "--serviceaccount=shop:reader"},
 	} {
-		if _, err := s.kubectl(ctx, "", args...); err != nil {
+		if _, err := s.Kubectl(ctx, "", args...); err != nil {
 			return err
 		}
 	}
-	token, err := s.kubectl(ctx, "", "create", "token", "reader", "-n", "shop")
+	token, err := s.Kubectl(ctx, "", "create", "token", "reader", "-n", "shop")
 	s.token = strings.TrimSpace(token)
 	return err
 }
 
 // showLog shows the output of a step on a machine in the binding's last run, as the operator serves it.
-func (s *stage) showLog(ctx context.Context, machine, step string) error {
-	run, err := s.kubectl(ctx, "", "get", "rb", "shop-production", "-n", "shop", "-o", "jsonpath={.status.lastRun}")
+func (s *scene) showLog(ctx context.Context, machine, step string) error {
+	run, err := s.Kubectl(ctx, "", "get", "rb", "shop-production", "-n", "shop", "-o", "jsonpath={.status.lastRun}")
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (s *stage) showLog(ctx context.Context, machine, step string) error {
 }
 
 // log reads the output of a step from the operator.
-func (s *stage) log(ctx context.Context, url string) (string, error) {
+func (s *scene) log(ctx context.Context, url string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", fmt.Errorf("building the request: %w", err)

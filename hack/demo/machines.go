@@ -38,9 +38,9 @@ func machineAddress(n int, port string) (string, error) {
 }
 
 // tentacle makes a home that trusts the operator, starts the daemon, and gives the manifest of its target.
-func (s *stage) tentacle(ctx context.Context, n int, operator string) (string, error) {
+func (s *scene) tentacle(ctx context.Context, n int, operator string) (string, error) {
 	name := "web-" + strconv.Itoa(n)
-	home := s.path(name)
+	home := s.Path(name)
 	address, err := machineAddress(n, "10933")
 	if err != nil {
 		return "", err
@@ -60,23 +60,23 @@ func (s *stage) tentacle(ctx context.Context, n int, operator string) (string, e
 	if !ok {
 		return "", errors.New("`tentacle show --json` tells no sha256 thumbprint")
 	}
-	daemon := exec.CommandContext(context.WithoutCancel(ctx), s.program("tentacle"), "run", "--home", home)
-	daemon.Env = append(os.Environ(), s.mark())
-	if _, err := s.start(name, daemon); err != nil {
+	daemon := exec.CommandContext(context.WithoutCancel(ctx), s.Program("tentacle"), "run", "--home", home)
+	daemon.Env = append(os.Environ(), s.Mark())
+	if _, err := s.Start(name, daemon); err != nil {
 		return "", err
 	}
 	shop, err := machineAddress(n, "8080")
 	if err != nil {
 		return "", err
 	}
-	s.machines, s.shops = append(s.machines, home), append(s.shops, shop)
+	s.shops = append(s.shops, shop)
 	return fmt.Sprintf("apiVersion: mantle.dev/v1alpha1\nkind: DeploymentTarget\nmetadata: {name: %s, namespace: shop}\nspec:\n  address: %s\n  thumbprint: %s\n  environments: [production]\n  roles: [web]\n",
 		name, address, pin), nil
 }
 
 // run runs a program of ours to its end and gives what it printed.
-func (s *stage) run(ctx context.Context, program string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, s.program(program), args...)
+func (s *scene) run(ctx context.Context, program string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, s.Program(program), args...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -87,21 +87,21 @@ func (s *stage) run(ctx context.Context, program string, args ...string) (string
 }
 
 // pack builds a version of the web service and packages it.
-func (s *stage) pack(ctx context.Context, version, broken string) error {
-	program := s.path("build", version, "shop")
-	if err := os.MkdirAll(s.path("build"), 0o700); err != nil {
+func (s *scene) pack(ctx context.Context, version, broken string) error {
+	program := s.Path("build", version, "shop")
+	if err := os.MkdirAll(s.Path("build"), 0o700); err != nil {
 		return fmt.Errorf("making the build's folder: %w", err)
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-o", program, "-ldflags", "-s -w -X 'main.version="+version+"' -X 'main.broken="+broken+"'", "./hack/demo/shop")
-	build.Dir = s.root
-	build.Env = append(os.Environ(), "GOTMPDIR="+s.path("build")) // so that nothing stays when it is cut off
+	build.Dir = s.Root
+	build.Env = append(os.Environ(), "GOTMPDIR="+s.Path("build")) // so that nothing stays when it is cut off
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building shop %s: %w: %s", version, err, out)
 	}
-	if err := os.MkdirAll(s.path("packages"), 0o700); err != nil {
+	if err := os.MkdirAll(s.Path("packages"), 0o700); err != nil {
 		return fmt.Errorf("making the package folder: %w", err)
 	}
-	file, err := os.Create(s.path("packages", "shop-"+version+".tar.gz"))
+	file, err := os.Create(s.Path("packages", "shop-"+version+".tar.gz"))
 	if err != nil {
 		return fmt.Errorf("making the package: %w", err)
 	}

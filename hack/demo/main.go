@@ -35,7 +35,7 @@ func run(ctx context.Context) (told bool, err error) {
 	say := newTeller(os.Stdout)
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	s, err := newStage(say)
+	s, err := newScene(say)
 	if err != nil {
 		return false, err
 	}
@@ -43,10 +43,10 @@ func run(ctx context.Context) (told bool, err error) {
 	switch {
 	case ctx.Err() != nil:
 		say.line("Interrupted; cleaning up.")
-		return false, s.close()
+		return false, s.Close()
 	case err != nil:
-		err = fmt.Errorf("%w\n%s", err, s.lastLines())
-		return false, errors.Join(err, s.close())
+		err = fmt.Errorf("%w\n%s", err, s.LastLines())
+		return false, errors.Join(err, s.Close())
 	}
 	say.done("All of that took %.0f seconds.", time.Since(began).Seconds())
 	if os.Getenv("KEEP") != "" {
@@ -54,7 +54,7 @@ func run(ctx context.Context) (told bool, err error) {
 		<-ctx.Done()
 		say.line("Cleaning up.")
 	}
-	if err := s.close(); err != nil {
+	if err := s.Close(); err != nil {
 		return true, err
 	}
 	say.line("Every process that it started has ended, and its folder is removed.")
@@ -62,9 +62,9 @@ func run(ctx context.Context) (told bool, err error) {
 }
 
 // keep tells what to try while everything runs.
-func keep(s *stage) {
+func keep(s *scene) {
 	s.say.title("It is left running until Ctrl-C. In another terminal:")
-	s.say.line("  export KUBECONFIG=%s PATH=%s:$PATH", s.kubeconfig, s.binFolder())
+	s.say.line("  export KUBECONFIG=%s PATH=%s:$PATH", s.Kubeconfig, s.BinFolder())
 	for _, command := range []string{
 		"kubectl get mantle -A",
 		"kubectl describe drun -n shop",

@@ -12,8 +12,8 @@ import (
 var manifests embed.FS
 
 // play tells the story, act by act.
-func play(ctx context.Context, s *stage) error {
-	for _, act := range []func(context.Context, *stage) error{setTheStage, connectMachines, deployFirst, rollSecond, stopThird, goBack} {
+func play(ctx context.Context, s *scene) error {
+	for _, act := range []func(context.Context, *scene) error{setTheStage, connectMachines, deployFirst, rollSecond, stopThird, goBack} {
 		if err := act(ctx, s); err != nil {
 			return err
 		}
@@ -21,7 +21,7 @@ func play(ctx context.Context, s *stage) error {
 	return nil
 }
 
-func setTheStage(ctx context.Context, s *stage) error {
+func setTheStage(ctx context.Context, s *scene) error {
 	s.say.title("A Kubernetes API, the operator, and a web service in three versions")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -31,7 +31,7 @@ func setTheStage(ctx context.Context, s *stage) error {
 		defer close(packed)
 		packing = errors.Join(s.pack(ctx, "1.0.0", ""), s.pack(ctx, "1.1.0", ""), s.pack(ctx, "1.2.0", "the price list is empty"))
 	}()
-	err := s.controlPlane(ctx)
+	_, err := s.ControlPlane(ctx)
 	if err == nil {
 		err = s.operator(ctx)
 	}
@@ -45,14 +45,14 @@ func setTheStage(ctx context.Context, s *stage) error {
 	return packing
 }
 
-func connectMachines(ctx context.Context, s *stage) error {
+func connectMachines(ctx context.Context, s *scene) error {
 	s.say.title("Three machines, each with a Tentacle that trusts this namespace's operator")
 	if err := s.apply(ctx, "namespace.yaml"); err != nil {
 		return err
 	}
 	var operator string
 	if err := s.until(ctx, "the operator publishes its thumbprint", func() (bool, string, error) {
-		seen, err := s.kubectl(ctx, "", "get", "configmap", "mantle-identity", "-n", "shop", "--ignore-not-found", "-o", "jsonpath={.data.thumbprint-sha256}")
+		seen, err := s.Kubectl(ctx, "", "get", "configmap", "mantle-identity", "-n", "shop", "--ignore-not-found", "-o", "jsonpath={.data.thumbprint-sha256}")
 		operator = seen
 		return seen != "", "", err
 	}); err != nil {
@@ -67,13 +67,13 @@ func connectMachines(ctx context.Context, s *stage) error {
 		targets = append(targets, target)
 	}
 	s.say.command("tentacle init --trust "+operator[:min(len(operator), 22)]+"… && tentacle run     # on each machine", "")
-	seen, err := s.kubectl(ctx, strings.Join(targets, "---\n"), "apply", "-f", "-")
+	seen, err := s.Kubectl(ctx, strings.Join(targets, "---\n"), "apply", "-f", "-")
 	if err != nil {
 		return err
 	}
 	s.say.command("kubectl apply -f targets.yaml", seen)
 	if err := s.until(ctx, "three healthy targets", func() (bool, string, error) {
-		health, err := s.kubectl(ctx, "", "get", "dt", "-n", "shop", "-o", "jsonpath={.items[*].status.health}")
+		health, err := s.Kubectl(ctx, "", "get", "dt", "-n", "shop", "-o", "jsonpath={.items[*].status.health}")
 		return strings.Join(strings.Fields(health), " ") == "Healthy Healthy Healthy", health, err
 	}); err != nil {
 		return err
@@ -81,9 +81,9 @@ func connectMachines(ctx context.Context, s *stage) error {
 	return errors.Join(s.show(ctx, "get", "dt", "-n", "shop", "-o", "wide"), s.reader(ctx))
 }
 
-func deployFirst(ctx context.Context, s *stage) error {
+func deployFirst(ctx context.Context, s *scene) error {
 	s.say.title("Release 1.0.0 goes to all three")
-	if err := s.apply(ctx, "project.yaml", "PACKAGES", s.path("packages"), "ADDRESS1", s.shops[0], "ADDRESS2", s.shops[1], "ADDRESS3", s.shops[2]); err != nil {
+	if err := s.apply(ctx, "project.yaml", "PACKAGES", s.Path("packages"), "ADDRESS1", s.shops[0], "ADDRESS2", s.shops[1], "ADDRESS3", s.shops[2]); err != nil {
 		return err
 	}
 	if err := s.release(ctx, "1.0.0", "UpToDate"); err != nil {
@@ -96,7 +96,7 @@ func deployFirst(ctx context.Context, s *stage) error {
 	return s.showLog(ctx, "web-1", "web/restart")
 }
 
-func rollSecond(ctx context.Context, s *stage) error {
+func rollSecond(ctx context.Context, s *scene) error {
 	s.say.title("1.1.0 rolls through, one machine at a time, while customers keep asking")
 	customers := newTraffic(ctx, s.shops)
 	err := s.release(ctx, "1.1.0", "UpToDate")
@@ -112,19 +112,19 @@ func rollSecond(ctx context.Context, s *stage) error {
 	return s.show(ctx, "get", "drun", "-n", "shop", "--sort-by=.metadata.creationTimestamp")
 }
 
-func stopThird(ctx context.Context, s *stage) error {
+func stopThird(ctx context.Context, s *scene) error {
 	s.say.title("1.2.0 fails its smoke test on the first machine, and the roll stops there")
 	if err := s.release(ctx, "1.2.0", "RunFailed"); err != nil {
 		return err
 	}
-	run, err := s.kubectl(ctx, "", "get", "rb", "shop-production", "-n", "shop", "-o", "jsonpath={.status.lastRun}")
+	run, err := s.Kubectl(ctx, "", "get", "rb", "shop-production", "-n", "shop", "-o", "jsonpath={.status.lastRun}")
 	if err != nil {
 		return err
 	}
 	if err := s.show(ctx, "get", "drun", run, "-n", "shop"); err != nil {
 		return err
 	}
-	described, err := s.kubectl(ctx, "", "describe", "drun", run, "-n", "shop")
+	described, err := s.Kubectl(ctx, "", "describe", "drun", run, "-n", "shop")
 	if err != nil {
 		return err
 	}
@@ -140,13 +140,13 @@ func stopThird(ctx context.Context, s *stage) error {
 	return s.curl(ctx)
 }
 
-func goBack(ctx context.Context, s *stage) error {
+func goBack(ctx context.Context, s *scene) error {
 	s.say.title("Back to 1.1.0: only the machine that 1.2.0 had touched is deployed to")
 	if err := s.bind(ctx, "1.1.0", "UpToDate"); err != nil {
 		return err
 	}
 	if err := s.until(ctx, "the environment shows 1.1.0 on three of three", func() (bool, string, error) {
-		seen, err := s.kubectl(ctx, "", "get", "tenv", "production", "-n", "shop", "-o", "jsonpath={.status.current[0].release} on {.status.current[0].targets}")
+		seen, err := s.Kubectl(ctx, "", "get", "tenv", "production", "-n", "shop", "-o", "jsonpath={.status.current[0].release} on {.status.current[0].targets}")
 		return seen == "1.1.0 on 3/3", "the environment is being counted", err
 	}); err != nil {
 		return err

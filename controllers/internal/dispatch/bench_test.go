@@ -102,7 +102,7 @@ func serveMany(b *testing.B, n int, program string) []session.Machine {
 		b.Fatalf("building: %v\n%s", err, out)
 	}
 	certificate, operator := tentacletest.NewCertificate(b, "operator")
-	cmd := exec.CommandContext(b.Context(), many, strconv.Itoa(n), string(operator), b.TempDir(), program)
+	cmd := exec.CommandContext(b.Context(), many, "-count", strconv.Itoa(n), "-operator", string(operator), "-dir", b.TempDir(), "-program", program)
 	stdin, _ := cmd.StdinPipe()
 	stdout, _ := cmd.StdoutPipe()
 	cmd.Stderr = os.Stderr

@@ -1,9 +1,8 @@
-package main
+package stage
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,17 +18,17 @@ const (
 	strayToObey = time.Second // after which it is killed
 )
 
-// process is a program that runs until the demo ends.
-type process struct {
+// Process is a program that runs until Close.
+type Process struct {
 	name string
 	cmd  *exec.Cmd
 	log  string
 	done chan struct{} // closed when it has ended
 }
 
-// start runs a program until the demo ends, with its output in a file.
-func (s *stage) start(name string, cmd *exec.Cmd) (*process, error) {
-	p := &process{name: name, cmd: cmd, log: s.path(name + ".log"), done: make(chan struct{})}
+// Start runs a program until Close, with its output in a file of its name.
+func (s *Stage) Start(name string, cmd *exec.Cmd) (*Process, error) {
+	p := &Process{name: name, cmd: cmd, log: s.Path(name + ".log"), done: make(chan struct{})}
 	log, err := os.Create(p.log)
 	if err != nil {
 		return nil, fmt.Errorf("making a log: %w", err)
@@ -39,7 +38,7 @@ func (s *stage) start(name string, cmd *exec.Cmd) (*process, error) {
 	if cmd.Stdout == nil {
 		cmd.Stdout = log
 	}
-	dieWithUs(cmd)
+	DieWithUs(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
@@ -51,8 +50,11 @@ func (s *stage) start(name string, cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-// alive fails when one of the processes has ended by itself.
-func (s *stage) alive() error {
+// Pid is the process's id.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Alive fails when one of the processes has ended by itself.
+func (s *Stage) Alive() error {
 	for _, p := range s.processes {
 		select {
 		case <-p.done:
@@ -63,8 +65,8 @@ func (s *stage) alive() error {
 	return nil
 }
 
-// logs are the last lines of every process, for who has to find out what went wrong.
-func (s *stage) lastLines() string {
+// LastLines are the last lines of every process, for who has to find out what went wrong.
+func (s *Stage) LastLines() string {
 	const most = 1500
 	var all strings.Builder
 	for _, p := range s.processes {
@@ -78,7 +80,7 @@ func (s *stage) lastLines() string {
 }
 
 // end asks processes to end, all at once, and kills those that do not.
-func end(processes []*process) {
+func end(processes []*Process) {
 	for _, p := range processes {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM) // one that has ended is no longer there to get it
 	}
@@ -94,26 +96,8 @@ func end(processes []*process) {
 	}
 }
 
-// close ends every process and removes the folder: first those that start others, then what they left, and last the API.
-func (s *stage) close() error {
-	if len(s.processes) > 1 {
-		end(s.processes[1:])
-	}
-	err := s.endStrays()
-	for _, p := range s.pipes {
-		_ = p.Close()
-	}
-	if len(s.processes) > 0 {
-		end(s.processes[:1])
-	}
-	if removed := os.RemoveAll(s.dir); removed != nil {
-		err = errors.Join(err, fmt.Errorf("cleaning up: %w", removed))
-	}
-	return err
-}
-
-// endStrays ends what the Tentacles left running.
-func (s *stage) endStrays() error {
+// endStrays ends what scripts left running on the machines.
+func (s *Stage) endStrays() error {
 	sent := syscall.SIGTERM
 	for began := time.Now(); ; <-time.After(20 * time.Millisecond) {
 		pids := s.strays()

@@ -1,4 +1,4 @@
-package main
+package stage
 
 import (
 	"bytes"
@@ -9,15 +9,15 @@ import (
 	"syscall"
 )
 
-// dieWithUs ends the process when the demo is killed, and keeps the terminal's Ctrl-C from it: the demo ends it in order.
-func dieWithUs(cmd *exec.Cmd) {
+// DieWithUs ends the process when this one is killed, and keeps the terminal's Ctrl-C from it: Close ends it in order.
+func DieWithUs(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }
 
 // strays are the processes that the Tentacles left running, as they should: scripts, and what those started. They are
-// known by a variable of their environment that only this demo's Tentacles have.
-func (s *stage) strays() []int {
-	mark := []byte(s.mark())
+// known by a variable of their environment that only this stage's machines have.
+func (s *Stage) strays() []int {
+	mark := []byte(s.Mark())
 	found, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
 		return nil

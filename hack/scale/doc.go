@@ -1,0 +1,15 @@
+//go:build linux
+
+// Command scale measures the operator at many machines. It starts a real control plane, the real operator as a process
+// with exactly its ServiceAccount's rights, and as many real Tentacles as are asked for, each at a loopback address of its
+// own; makes the targets; releases to them; and then watches the operator do nothing for a while.
+//
+//	scale [-targets N] [-steps N] [-runs N] [-projects N] [-idle MINUTES]
+//
+// With several projects, all are released at once, each to its share of the targets. Every script runs for real, and
+// writes down when it ran. What the operator asks of the API server comes from the API server's audit log; CPU and memory
+// come from /proc. Everything runs on one machine, so wall times are those of the whole: Tentacles, scripts, API server and
+// operator share the processors.
+//
+// Every wait has a bound. What was started is ended by its process id, and the folder is removed.
+package main
