@@ -47,7 +47,9 @@ type world struct {
 	packages  string
 	operator  *process
 	args      []string
-	tentacles []*tentacleProcess
+	// environment of the operator, beside that of the test.
+	environment []string
+	tentacles   []*tentacleProcess
 	// machine runs a command on another machine than the operator's; nil is this one. listen is the address there.
 	machine []string
 	listen  string
@@ -133,7 +135,8 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) startOperator() {
 	w.t.Helper()
-	w.operator = start(w.t, filepath.Join(w.dir, "operator.log"), []string{"TMPDIR=" + w.tmp()}, kubetest.Binary(w.t, "operator"), w.args...)
+	w.operator = start(w.t, filepath.Join(w.dir, "operator.log"), append([]string{"TMPDIR=" + w.tmp()}, w.environment...),
+		kubetest.Binary(w.t, "operator"), w.args...)
 }
 
 // tmp is the temporary folder of all processes.

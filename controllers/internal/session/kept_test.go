@@ -112,11 +112,11 @@ func TestOfARunThatIsGoneNoMachineIsTold(t *testing.T) {
 
 func TestAPlaceAmongTheFollowedIsGivenBack(t *testing.T) {
 	p := awayPool(t)
-	if !p.follow() || p.follow() {
+	if !p.followers.TryEnter("shop") || p.followers.TryEnter("shop") {
 		t.Fatal("the places are not bounded")
 	}
-	p.followed()
-	if !p.follow() {
+	p.followers.Leave("shop")
+	if !p.followers.TryEnter("shop") {
 		t.Error("the place was not given back")
 	}
 }
