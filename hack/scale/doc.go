@@ -11,5 +11,8 @@
 // come from /proc. Everything runs on one machine, so wall times are those of the whole: Tentacles, scripts, API server and
 // operator share the processors.
 //
+// Where others use the machine too, a run may not reach some of its targets in time: another run brings the release to
+// them, for which Ready waits. Health is checked every five minutes, so idling is measured over ten or more.
+//
 // Every wait has a bound. What was started is ended by its process id, and the folder is removed.
 package main

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type observer struct {
 	mu       sync.Mutex
 	ended    map[of]time.Time
 	ready    map[of]time.Time
+	missed   map[of]int    // how many targets a run did not reach
 	runs     map[of]string // their names
 	progress string        // of the run that changed last
 	message  string        // of the binding that changed last
@@ -35,7 +37,7 @@ type observer struct {
 
 // observe begins to watch runs and bindings until ctx ends.
 func (w *world) observe(ctx context.Context) (*observer, error) {
-	o := &observer{ended: map[of]time.Time{}, ready: map[of]time.Time{}, runs: map[of]string{}}
+	o := &observer{ended: map[of]time.Time{}, ready: map[of]time.Time{}, missed: map[of]int{}, runs: map[of]string{}}
 	return o, w.watch(ctx, map[client.Object]func(any){
 		&v1alpha1.DeploymentRun{}:  func(object any) { o.run(object.(*v1alpha1.DeploymentRun)) },
 		&v1alpha1.ReleaseBinding{}: func(object any) { o.binding(object.(*v1alpha1.ReleaseBinding)) },
@@ -76,7 +78,7 @@ func (o *observer) run(r *v1alpha1.DeploymentRun) {
 	if _, known := o.ended[key]; known || !r.Status.Phase.IsTerminal() {
 		return
 	}
-	o.ended[key] = time.Now()
+	o.ended[key], o.missed[key] = time.Now(), int(r.Status.Targets.Total-r.Status.Targets.Succeeded)
 	if r.Status.Phase != v1alpha1.RunSucceeded && o.failed == nil {
 		o.failed = fmt.Errorf("run %s is %s: %s", r.Name, r.Status.Phase, message(r.Status.Conditions))
 	}
@@ -121,15 +123,17 @@ func (o *observer) areReady(projects int, release v1alpha1.Version) (bool, strin
 	return n == projects, fmt.Sprintf("%d of %d bindings are Ready; %s", n, projects, o.message), o.failed
 }
 
-// toReady are the times from each run's end to its binding's Ready.
-func (o *observer) toReady(release v1alpha1.Version) []time.Duration {
+// toReady are the times from each run's end to its binding's Ready, sorted, and how many targets the runs did not reach.
+// Those delay Ready, as another run has to bring the release to them.
+func (o *observer) toReady(release v1alpha1.Version) (all []time.Duration, missed int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var all []time.Duration
 	for key, at := range o.ready {
 		if key.release == release {
 			all = append(all, max(0, at.Sub(o.ended[key])))
+			missed += o.missed[key]
 		}
 	}
-	return all
+	slices.Sort(all)
+	return all, missed
 }

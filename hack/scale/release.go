@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -114,11 +113,11 @@ func (w *world) report(ctx context.Context, version v1alpha1.Version, running, a
 	if err != nil {
 		return err
 	}
-	ready := w.seen.toReady(version)
-	slices.Sort(ready)
+	ready, missed := w.seen.toReady(version)
 	perAction := func(d time.Duration) string { return fmt.Sprintf("%.2f ms", d.Seconds()*1000/float64(w.actions())) }
 	r := newTable(fmt.Sprintf("Release %s: %d projects, %d targets, %d steps", version, w.projects, w.targets, w.steps))
 	r.row("wall from the bindings' edit to the runs' end", seconds(running.wall))
+	r.row("targets that the runs did not reach", missed)
 	r.row("operator CPU, an action", perAction(running.cpu))
 	r.row("operator CPU", share(running))
 	r.row("API server and etcd CPU, an action", perAction(running.apiCPU))
