@@ -28,6 +28,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/fair"
 	"github.com/mantledeploy/mantle/controllers/internal/lease"
+	"github.com/mantledeploy/mantle/controllers/internal/watch"
 )
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=mantle-system,resources=leases,verbs=get;create;update
@@ -170,15 +171,19 @@ func (f *Flags) Manager(scheme *runtime.Scheme) ctrl.Options {
 }
 
 // cached says which objects of kinds that others use too are watched: of ControllerRevisions only snapshots, as every
-// StatefulSet and DaemonSet of the cluster has some. Whoever reads one from the cache must not change it.
+// StatefulSet and DaemonSet of the cluster has some. Whoever reads one from the cache must not change it. Runs and slices
+// are kept without what only their own controller needs.
 func cached() map[client.Object]cache.ByObject {
 	snapshots, err := labels.NewRequirement(v1alpha1.LabelReleaseUID, selection.Exists, nil)
 	if err != nil {
 		panic(err) // the label is a constant
 	}
 	shared := true
-	return map[client.Object]cache.ByObject{&appsv1.ControllerRevision{}: {
-		Label: labels.NewSelector().Add(*snapshots), UnsafeDisableDeepCopy: &shared}}
+	return map[client.Object]cache.ByObject{
+		&appsv1.ControllerRevision{}:   {Label: labels.NewSelector().Add(*snapshots), UnsafeDisableDeepCopy: &shared},
+		&v1alpha1.DeploymentRunSlice{}: {Transform: watch.Slim},
+		&v1alpha1.DeploymentRun{}:      {Transform: watch.Slim},
+	}
 }
 
 // APIServerAddresses are the addresses of the Kubernetes API as far as the configuration tells.

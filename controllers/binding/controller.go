@@ -3,6 +3,7 @@ package binding
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/fair"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
+	"github.com/mantledeploy/mantle/controllers/internal/watch"
 )
 
 // Reconciler carries out ReleaseBindings.
@@ -61,14 +63,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, b *v1alpha1.ReleaseBinding) 
 	}
 	d := decide(f)
 	if d.Make != nil {
-		same, err := r.lookAgain(ctx, &f, d.Make.Name)
+		name := d.Make.Name
+		same, err := r.lookAgain(ctx, &f, name)
 		if err != nil {
 			return ctrl.Result{}, err
 		}
-		if !same {
+		if d = decide(f); !same || d.Make != nil && d.Make.Name != name {
 			return ctrl.Result{RequeueAfter: status.RetryConflict}, nil
 		}
-		d = decide(f)
 	}
 	before := b.Status.DeepCopy()
 	describe(f, d)
@@ -94,8 +96,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Owns(&v1alpha1.DeploymentRun{}).
 		Watches(&v1alpha1.ReleaseBinding{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf)).
-		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf)).
-		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf)).
+		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(r.bindingsOf), builder.WithPredicates(watch.Targets())).
 		Complete(reconcile.AsReconciler(r.Client, r))
 	if err != nil {
 		return fmt.Errorf("setting up the binding controller: %w", err)
@@ -106,7 +108,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 // bindingsOf are the bindings that an object concerns.
 func (r *Reconciler) bindingsOf(ctx context.Context, o client.Object) []reconcile.Request {
 	var bindings v1alpha1.ReleaseBindingList
-	if err := r.Client.List(ctx, &bindings, client.InNamespace(o.GetNamespace())); err != nil {
+	if err := r.Client.List(ctx, &bindings, client.InNamespace(o.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing bindings")
 		return nil
 	}
@@ -128,6 +130,8 @@ func concerns(o client.Object, b *v1alpha1.ReleaseBinding) bool {
 		return o.Name == v1alpha1.ReleaseName(b.Spec.Project, b.Spec.Release)
 	case *v1alpha1.Environment:
 		return o.Name == string(b.Spec.Environment)
+	case *v1alpha1.DeploymentTarget: // one that has just left the environment comes as it was before, too
+		return slices.Contains(o.Spec.Environments, b.Spec.Environment)
 	default:
 		return true
 	}

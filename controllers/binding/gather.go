@@ -66,7 +66,7 @@ func (r *Reconciler) gather(ctx context.Context, b *v1alpha1.ReleaseBinding, now
 	if f.Environment, err = optional.Get(ctx, r.Client, b.Namespace, string(b.Spec.Environment), &v1alpha1.Environment{}); err != nil {
 		return f, fmt.Errorf("reading environment: %w", err)
 	}
-	if f.Chain, err = r.chain(ctx, b); err != nil {
+	if f.Chain, err = chain(ctx, r.Client, b); err != nil {
 		return f, err
 	}
 	if f.Release == nil || f.Environment == nil || !snapshot.Ready(f.Release) {
@@ -84,10 +84,10 @@ func (r *Reconciler) gather(ctx context.Context, b *v1alpha1.ReleaseBinding, now
 	return f, r.gatherNewest(ctx, r.Client, &f)
 }
 
-// chain lists the binding's runs past the cache: a run that was just made must not be made again.
-func (r *Reconciler) chain(ctx context.Context, b *v1alpha1.ReleaseBinding) (desired.Chain, error) {
+// chain lists the binding's runs.
+func chain(ctx context.Context, from client.Reader, b *v1alpha1.ReleaseBinding) (desired.Chain, error) {
 	var runs v1alpha1.DeploymentRunList
-	if err := r.Reader.List(ctx, &runs, client.InNamespace(b.Namespace), client.MatchingLabels{v1alpha1.LabelBindingUID: string(b.UID)}); err != nil {
+	if err := from.List(ctx, &runs, client.InNamespace(b.Namespace), client.MatchingLabels{v1alpha1.LabelBindingUID: string(b.UID)}); err != nil {
 		return nil, fmt.Errorf("listing runs: %w", err)
 	}
 	return desired.ChainOf(b, runs.Items), nil
@@ -197,7 +197,14 @@ func (r *Reconciler) gatherNewest(ctx context.Context, from client.Reader, f *fa
 
 // lookAgain reads past the cache what a new run depends on, and tells whether the binding is still as it was judged.
 func (r *Reconciler) lookAgain(ctx context.Context, f *facts, name string) (bool, error) {
-	// A run that has just ended may not be in the cache's rows yet, which must not make another.
+	// A run that was just made, or has just ended, may not be in the cache yet, which must not make another.
+	var err error
+	if f.Chain, err = chain(ctx, r.Reader, f.Binding); err != nil {
+		return false, err
+	}
+	if err := r.gatherRecord(ctx, f); err != nil {
+		return false, err
+	}
 	if err := r.gatherNewest(ctx, r.Reader, f); err != nil {
 		return false, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -18,6 +19,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
+	"github.com/mantledeploy/mantle/controllers/internal/watch"
 )
 
 const (
@@ -122,7 +124,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		WithOptions(fair.Options(fair.Few)).
 		For(&v1alpha1.Environment{}).
-		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(environmentsOf)).
+		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(environmentsOf), builder.WithPredicates(watch.Targets())).
 		Complete(reconcile.Func(r.pass))
 	if err != nil {
 		return fmt.Errorf("setting up the environment controller: %w", err)

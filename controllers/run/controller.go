@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -109,11 +111,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if held, err := r.addFinalizer(ctx, run); err != nil || !held {
 		return again(err)
 	}
-	before := run.DeepCopy()
+	if rest := r.memory.rest(run, r.Now()); rest > 0 {
+		return ctrl.Result{RequeueAfter: rest}, nil
+	}
+	before, started := run.DeepCopy(), r.Now()
 	wait, err := r.step(ctx, run)
 	if err == nil {
-		err = r.save(ctx, before, run)
+		var joined time.Duration
+		joined, err = r.save(ctx, before, run)
+		wait = soonest(wait, joined)
 	}
+	r.memory.passed(run, started, r.Now())
 	if status.IsConflict(err) || apierrors.IsNotFound(err) {
 		// Another process writes, too, or a slice is gone: the next pass reads the run from the API server.
 		r.memory.drop(run)
@@ -181,18 +189,37 @@ func (r *Reconciler) step(ctx context.Context, run *v1alpha1.DeploymentRun) (tim
 }
 
 // save writes the status, compared with what was written last. Until the set of targets is fixed, the write carries the
-// resourceVersion: another leader may have fixed it.
-func (r *Reconciler) save(ctx context.Context, before, run *v1alpha1.DeploymentRun) error {
+// resourceVersion: another leader may have fixed it. What only tells how far the run is waits for what comes within the
+// next second, or five of a large run; the answer is how long.
+func (r *Reconciler) save(ctx context.Context, before, run *v1alpha1.DeploymentRun) (time.Duration, error) {
 	l := r.memory.of(run)
 	patcher := status.NewPatcher(r.Client, before)
 	if l == nil {
-		patcher = patcher.WithLock()
+		return 0, patcher.WithLock().Patch(ctx, run)
+	}
+	if equality.Semantic.DeepEqual(before.Status, run.Status) {
+		return 0, nil
+	}
+	if wait := l.ledger.Pace() - r.Now().Sub(l.saved); wait > 0 && sameState(before, run) {
+		return wait, nil
 	}
 	if err := patcher.Patch(ctx, run); err != nil {
-		return err
+		return 0, err
 	}
-	if l != nil {
-		l.ledger.Status = *run.Status.DeepCopy()
+	l.ledger.Status, l.saved = *run.Status.DeepCopy(), r.Now()
+	return 0, nil
+}
+
+// sameState tells whether two versions of a run differ only in how far it is.
+func sameState(a, b *v1alpha1.DeploymentRun) bool {
+	if a.Status.Phase != b.Status.Phase || a.Status.ObservedGeneration != b.Status.ObservedGeneration || len(a.Status.Conditions) != len(b.Status.Conditions) {
+		return false
 	}
-	return nil
+	for _, c := range b.Status.Conditions {
+		was := meta.FindStatusCondition(a.Status.Conditions, c.Type)
+		if was == nil || was.Status != c.Status || was.Reason != c.Reason {
+			return false
+		}
+	}
+	return true
 }

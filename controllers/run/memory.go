@@ -3,6 +3,7 @@ package run
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -15,7 +16,19 @@ import (
 type live struct {
 	ledger *ledger.Ledger
 	inputs *compose.Run
+	// saved is when the status of the run was last written.
+	saved time.Time
+	// passed is when the last pass ended, and took how long that was.
+	passed time.Time
+	took   time.Duration
 }
+
+// The passes of one run take at most a quarter of a worker's time, and none waits for longer than maxRest: what is reported
+// meanwhile is taken in together.
+const (
+	restFor = 3
+	maxRest = 500 * time.Millisecond
+)
 
 // memory is all that the reconciler keeps between passes. It is lost with the process, and made anew from the API server.
 type memory struct {
@@ -65,6 +78,22 @@ func (m *memory) of(run *v1alpha1.DeploymentRun) *live {
 		return known.live
 	}
 	return nil
+}
+
+// rest is how long the next pass of a run is put off.
+func (m *memory) rest(run *v1alpha1.DeploymentRun, now time.Time) time.Duration {
+	l := m.of(run)
+	if l == nil {
+		return 0
+	}
+	return min(restFor*l.took, maxRest) - now.Sub(l.passed)
+}
+
+// passed notes how long a pass took.
+func (m *memory) passed(run *v1alpha1.DeploymentRun, begun, ended time.Time) {
+	if l := m.of(run); l != nil {
+		l.passed, l.took = ended, ended.Sub(begun)
+	}
 }
 
 // keep remembers a run. It holds its project in its environment from now on.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/fair"
+	"github.com/mantledeploy/mantle/controllers/internal/watch"
 )
 
 // unfinished is the index of runs that have not ended; its one value is "true".
@@ -42,7 +43,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.ReleaseBinding{}, handler.EnqueueRequestsFromMapFunc(r.ofBinding), specChanged).
 		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace)).
 		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), specChanged).
-		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(r.ofTarget)).
+		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(r.ofTarget), builder.WithPredicates(watch.Targets())).
 		WatchesRawSource(r.Reports).
 		WatchesRawSource(r.Fetched).
 		Complete(r)
@@ -64,7 +65,7 @@ func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, queue workq
 // waiting lists the unfinished runs of a namespace that match.
 func (r *Reconciler) waiting(ctx context.Context, namespace string, match func(*v1alpha1.DeploymentRun) bool) []reconcile.Request {
 	var runs v1alpha1.DeploymentRunList
-	if err := r.Client.List(ctx, &runs, client.InNamespace(namespace), client.MatchingFields{unfinished: "true"}); err != nil {
+	if err := r.Client.List(ctx, &runs, client.InNamespace(namespace), client.MatchingFields{unfinished: "true"}, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing runs")
 		return nil
 	}

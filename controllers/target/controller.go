@@ -9,9 +9,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -25,6 +27,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
+	"github.com/mantledeploy/mantle/controllers/internal/watch"
 )
 
 // Identities tells who the operator is in a namespace.
@@ -136,8 +139,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.TargetPolicy{}, handler.EnqueueRequestsFromMapFunc(r.targetsOf)).
 		// Environments come and go; what is counted in their status is no news.
 		Watches(&v1alpha1.Environment{}, handler.EnqueueRequestsFromMapFunc(r.targetsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.DeploymentRunSlice{}, handler.EnqueueRequestsFromMapFunc(inSlice)).
-		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(r.inRun)).
+		Watches(&v1alpha1.DeploymentRunSlice{}, inSlice()).
+		Watches(&v1alpha1.DeploymentRun{}, handler.EnqueueRequestsFromMapFunc(r.inRun), builder.WithPredicates(watch.RunEnds())).
 		WatchesRawSource(r.Looked.Source()).
 		WatchesRawSource(r.Unreached.Source()).
 		Complete(reconcile.Func(r.pass))
@@ -163,7 +166,7 @@ func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.
 // targetsOf are the targets that name the policy or the environment.
 func (r *Reconciler) targetsOf(ctx context.Context, o client.Object) []reconcile.Request {
 	var targets v1alpha1.DeploymentTargetList
-	if err := r.Client.List(ctx, &targets, client.InNamespace(o.GetNamespace())); err != nil {
+	if err := r.Client.List(ctx, &targets, client.InNamespace(o.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing targets")
 		return nil
 	}
@@ -179,19 +182,26 @@ func (r *Reconciler) targetsOf(ctx context.Context, o client.Object) []reconcile
 	return requests
 }
 
-// inSlice are the targets whose rows may have ended.
-func inSlice(_ context.Context, o client.Object) []reconcile.Request {
-	slice, ok := o.(*v1alpha1.DeploymentRunSlice)
-	if !ok {
-		return nil
-	}
-	var requests []reconcile.Request
-	for _, row := range slice.Status.Results {
-		if row.Phase.IsTerminal() {
-			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: slice.Namespace, Name: row.Target}})
+// inSlice enqueues the targets whose rows have ended with a change of a slice.
+func inSlice() handler.EventHandler {
+	enqueue := func(queue workqueue.TypedRateLimitingInterface[reconcile.Request], before, after client.Object) {
+		new, ok := after.(*v1alpha1.DeploymentRunSlice)
+		if !ok {
+			return
+		}
+		old, _ := before.(*v1alpha1.DeploymentRunSlice)
+		for _, name := range watch.Ended(old, new) {
+			queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Namespace: new.Namespace, Name: name}})
 		}
 	}
-	return requests
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			enqueue(queue, nil, e.Object)
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			enqueue(queue, e.ObjectOld, e.ObjectNew)
+		},
+	}
 }
 
 // inRun are the targets of a run that has ended: rows that did not end by themselves count from then on, and targets that

@@ -17,7 +17,8 @@ import (
 // rows are what the runs that are still there did to this very machine.
 func (r *Reconciler) rows(ctx context.Context, t *v1alpha1.DeploymentTarget) ([]v1alpha1.InstalledRelease, error) {
 	var slices v1alpha1.DeploymentRunSliceList
-	if err := r.Client.List(ctx, &slices, client.InNamespace(t.Namespace), client.MatchingFields{sliceTargets: t.Name}); err != nil {
+	// Each slice in the list is a copy of its own, but what is in it belongs to the cache.
+	if err := r.Client.List(ctx, &slices, client.InNamespace(t.Namespace), client.MatchingFields{sliceTargets: t.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing slices: %w", err)
 	}
 	var rows []v1alpha1.InstalledRelease

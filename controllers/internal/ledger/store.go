@@ -28,12 +28,16 @@ func (l *Ledger) Due(now time.Time) (wait time.Duration, due bool) {
 	if len(l.dirty) == 0 {
 		return 0, false
 	}
-	every := joined
-	if len(l.Targets) > largeRun {
-		every = joinedLarge
-	}
-	wait = every - now.Sub(l.written)
+	wait = l.Pace() - now.Sub(l.written)
 	return max(wait, 0), wait <= 0
+}
+
+// Pace is the least time between two writes of progress.
+func (l *Ledger) Pace() time.Duration {
+	if len(l.Targets) > largeRun {
+		return joinedLarge
+	}
+	return joined
 }
 
 // Begins tells whether an attempt waits to be written before it can be dispatched.

@@ -1,0 +1,43 @@
+package run
+
+import (
+	"testing"
+	"time"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// What only tells how far a run is is joined with what comes within the next second; what people wait for is not.
+func TestProgressIsJoined(t *testing.T) {
+	s := newStage(t, process(script("install"), script("smoke")), []string{"web-1", "web-2", "web-3"})
+	s.passes()
+	s.ends("web-1", "install", v1alpha1.StepSucceeded)
+	if _, _, err := s.pass(); err != nil {
+		t.Fatal(err)
+	}
+	written := s.run().ResourceVersion
+	s.ends("web-2", "install", v1alpha1.StepSucceeded)
+	if _, again, err := s.pass(); err != nil || again <= 0 || again > time.Second || s.run().ResourceVersion != written {
+		t.Errorf("progress: the next pass is in %s, written at once %t, %v", again, s.run().ResourceVersion != written, err)
+	}
+	s.cancel()
+	if run, _, err := s.pass(); err != nil || run.Status.Phase != v1alpha1.RunCancelling {
+		t.Errorf("cancelled: %s, %v", run.Status.Phase, err)
+	}
+}
+
+// The passes of a large run leave the workers to others, and none of them waits for long.
+func TestPassesOfOneRunRest(t *testing.T) {
+	s := newStage(t, process(script("install")), []string{"web-1"})
+	s.passes()
+	run, now := s.run(), s.clock
+	for took, want := range map[time.Duration]time.Duration{0: 0, 50 * time.Millisecond: 150 * time.Millisecond, time.Minute: maxRest} {
+		s.memory.passed(run, now.Add(-took), now)
+		if got := s.memory.rest(run, now); got != want {
+			t.Errorf("after a pass of %s it rests for %s, want %s", took, got, want)
+		}
+		if got := s.memory.rest(run, now.Add(maxRest)); got > 0 {
+			t.Errorf("it rests for longer than %s", maxRest)
+		}
+	}
+}
