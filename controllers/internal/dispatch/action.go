@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -88,6 +89,22 @@ func (a *action) held(ctx context.Context, cancelToo bool) (context.Context, con
 // differs tells whether the owner is to be told of a change.
 func (r *Report) differs(before Report) bool {
 	return r.Phase != before.Phase || r.Sent != before.Sent || r.Reason != before.Reason || r.Message != before.Message || !r.Begun.Equal(before.Begun)
+}
+
+// occupant names another action of ours whose script runs on the machine; empty if none is known.
+func (d *Dispatcher) occupant(of *action) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	first := ""
+	for _, act := range d.machines[of.machine()] {
+		if act == of || act.report.Begun.IsZero() || act.report.Ended() {
+			continue
+		}
+		if what := fmt.Sprintf("run %s, step %s", act.Owner.Name, act.Step); first == "" || what < first {
+			first = what // the same each time
+		}
+	}
+	return first
 }
 
 // maxPids bounds Report.Pids, and maxSeconds how long a step may say that it took.

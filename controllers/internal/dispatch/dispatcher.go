@@ -3,7 +3,6 @@ package dispatch
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -241,22 +240,6 @@ func (d *Dispatcher) remove(act *action) {
 	if len(d.machines[act.machine()]) == 0 {
 		delete(d.machines, act.machine())
 	}
-}
-
-// occupant names another action of ours whose script runs on the machine; empty if none is known.
-func (d *Dispatcher) occupant(of *action) string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	first := ""
-	for _, act := range d.machines[of.machine()] {
-		if act == of || act.report.Begun.IsZero() || act.report.Ended() {
-			continue
-		}
-		if what := fmt.Sprintf("run %s, step %s", act.Owner.Name, act.Step); first == "" || what < first {
-			first = what // the same each time
-		}
-	}
-	return first
 }
 
 // Len tells how many actions there are.
