@@ -55,6 +55,10 @@
 //
 //	actions | ticket, run, target | those in flight | when their machine is told, dropped, or with the run | machines are asked
 //	    dispatch: NothingIsKeptOfARunWithoutActions; run: ARunThatAnotherProcessEndsLeavesNothing
+//	turns of actions | namespace | 10,000 of one namespace go, the others wait | with their actions | -
+//	    dispatch: NothingIsKeptOfARunWithoutActions, ActionsOfOneNamespaceAreBounded
+//	answers of machines | namespace | 16 MiB, and what was read in the last seconds | when decoded; when paid for | -
+//	    session: AnswersTakeRoom
 //	clients and endpoints | identity, address and pin | machines that are worked with | 5 s after the last use | they are dialled again
 //	    session: NothingIsKeptOfAMachineThatNobodyWorksWith, ConnectionsAreBoundedAndGoWhenNobodyWorks
 //	contents of an endpoint | digest | 4,096 | with the endpoint | the machine is asked
@@ -63,7 +67,7 @@
 //	    session: AMachineThatStaysAwayIsGivenUp, OfARunThatIsGoneNoMachineIsTold
 //	engines | file | one for a system | where the file is another | files are read again
 //	    session: AnEngineIsReadAgainWhereItIsAnother
-//	places of followers | - | --max-followers | when a question is answered | -
+//	places of followers | namespace | --max-followers, three quarters of one namespace | when a question is answered | -
 //	    session: APlaceAmongTheFollowedIsGivenBack
 //	turns to dial, prepare and look | namespace | 64, 64 and 256 at once | when the turn is over | -
 //	    turns: NothingIsKeptOfAKeyThatNobodyUses
@@ -76,23 +80,27 @@
 //
 // Of packages, keys, processes and logs:
 //
-//	entries of the package cache | name of the package | those with an owner | with the last owner, failures later | they are asked for
-//	    packages: NothingIsKeptForOwnersThatAreGone; release: TheCacheForgetsAReleaseThatIsDeleted; run: ARunThatHasEndedLeavesNothing
+//	entries of the package cache | name of the package | those with an owner, 4,096 of a namespace | with the last owner, failures later | they are asked for
+//	    packages: NothingIsKeptForOwnersThatAreGone, ANamespaceAsksForABoundedNumberOfPackages; release: TheCacheForgetsAReleaseThatIsDeleted; run: ARunThatHasEndedLeavesNothing
 //	turns to fetch | namespace | fetches that were asked for | when fetched | -
 //	    packages: NamespacesTakeTurns
-//	archives, on the disk | digest | 4,096, 20 GiB | the one that was used least lately | notes are read again
-//	    packages: TheOldestGoesWhenTheCacheIsFull
+//	archives, on the disk | digest | 4,096, 20 GiB | the one that was used least lately, of who has most | notes are read again
+//	    packages: TheOldestGoesWhenTheCacheIsFull, MuchOfOneNamespaceTakesNothingOfAnothersAway
 //	identities | UID of the namespace | 4,096 | with the namespace; Secrets are read again after 10 s | Secrets are read
 //	    identity: NoKeyIsKeptOfANamespaceThatIsGone, HowManyNamespacesAreRememberedIsBounded
 //	processes, in five readers | name and UID of the snapshot | 256, 64 MiB of JSON | the one that was used least lately | they are decoded
 //	    snapshot: AReaderKeepsWhatWasReadLately
 //	sizes of logs | run, namespace | logs on the disk, 5 GiB | with the run; the oldest of who has most | the disk is measured
-//	    logs: LogsGoWithTheirRuns, WhatIsCountedIsWhatIsThere
+//	    logs: LogsGoWithTheirRuns, WhatIsCountedIsWhatIsThere, ShortLogsAreBoundedToo
 //
 // Of the controllers:
 //
 //	requests of a work queue | namespace | objects that wait | with the last request | every object is enqueued
 //	    fair: WhatComesMeanwhileIsNotLost
+//	changes that are looked into | namespace, name | objects | when looked into | every object is enqueued
+//	    fair: ChangesAreForgotten
+//	turns to ask the API server | namespace | 4 at once | when the answer was read | -
+//	    turns: ANamespaceHasItsShareOfTheAPIServer, NothingIsKeptOfAKeyThatNobodyUses
 //	names that were told early | name | objects | when the controller starts | every object is enqueued
 //	    notify: WhatIsToldEarlyIsQueuedOnceAndNotKept
 //	the lease | - | one reading of the clock | when it is over | it is acquired again

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"container/list"
 	"context"
 	"fmt"
 	"sync"
@@ -29,6 +30,8 @@ type action struct {
 
 	// What follows is guarded by the Dispatcher's lock.
 
+	// turn is its place among those that wait for one; nil if it does not.
+	turn   *list.Element
 	report Report
 	// told is the report that the owner was told of last.
 	told Report

@@ -22,6 +22,8 @@ type Config struct {
 	Sessions *session.Pool
 	// MaxPrepare is how many actions are prepared at once (64), MaxPrepareNamespace how many of one namespace (16).
 	MaxPrepare, MaxPrepareNamespace int
+	// MaxActionsNamespace is how many actions of one namespace are carried out at once (10,000).
+	MaxActionsNamespace int
 	// PreparePause is the first pause before an action that is not ready is prepared again (2 s, doubling to 30 s).
 	PreparePause time.Duration
 	// RetryPause is the first pause between tries to reach a machine (1 s, doubling to 10 s).
@@ -49,6 +51,7 @@ func setDefault[T comparable](field *T, value T) {
 func (c Config) withDefaults() Config {
 	setDefault(&c.MaxPrepare, 64)
 	setDefault(&c.MaxPrepareNamespace, 16)
+	setDefault(&c.MaxActionsNamespace, 10_000)
 	setDefault(&c.PreparePause, 2*time.Second)
 	setDefault(&c.RetryPause, time.Second)
 	setDefault(&c.CancelPause, 500*time.Millisecond)
@@ -74,6 +77,7 @@ type Dispatcher struct {
 	mu      sync.Mutex
 	stopped bool
 	actions map[string]*action
+	crowd   crowd
 	// owners has the tickets of each run, and whether their reports changed since the last Drain.
 	owners map[types.UID]map[string]bool
 	// machines has the actions of each target, by ticket.
@@ -85,7 +89,8 @@ func New(config Config) *Dispatcher {
 	config = config.withDefaults()
 	ctx, stop := context.WithCancel(config.Sessions.Context()) // without sessions nothing can be said of an action
 	return &Dispatcher{config: config, root: ctx, stopAll: stop, prepares: turns.NewGate(config.MaxPrepare, config.MaxPrepareNamespace),
-		actions: map[string]*action{}, owners: map[types.UID]map[string]bool{}, machines: map[types.NamespacedName]map[string]*action{}}
+		actions: map[string]*action{}, crowd: newCrowd(config.MaxActionsNamespace), owners: map[types.UID]map[string]bool{},
+		machines: map[types.NamespacedName]map[string]*action{}}
 }
 
 // closeTime is how long Close waits for the goroutines of actions; the scripts go on.
@@ -123,7 +128,7 @@ func (d *Dispatcher) Dispatch(a Action) {
 	}
 }
 
-// begin tells whether the action was there already.
+// begin tells whether there is something to tell the owner: the action was there already, or it waits.
 func (d *Dispatcher) begin(a Action) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -144,14 +149,14 @@ func (d *Dispatcher) begin(a Action) bool {
 		d.machines[act.machine()] = map[string]*action{}
 	}
 	d.machines[act.machine()][a.Ticket] = act
-	d.running.Go(func() { d.carryOut(act) })
-	return false
+	return d.launch(act)
 }
 
 // Cancel asks the machine to end the action's script, and keeps asking until it has. What was not sent is not sent.
 func (d *Dispatcher) Cancel(ticket string) {
 	if act := d.lookup(ticket); act != nil {
 		act.cancel()
+		d.decide(act)
 	}
 }
 
@@ -159,6 +164,7 @@ func (d *Dispatcher) Cancel(ticket string) {
 func (d *Dispatcher) GiveUp(ticket string) {
 	if act := d.lookup(ticket); act != nil {
 		act.giveUp()
+		d.decide(act)
 	}
 }
 
@@ -231,6 +237,7 @@ func (d *Dispatcher) Forget(owner types.UID) {
 // remove ends the goroutine of an action and keeps nothing of it. The lock is held.
 func (d *Dispatcher) remove(act *action) {
 	act.stop()
+	d.crowd.take(act)
 	delete(d.actions, act.Ticket)
 	delete(d.owners[act.Owner.UID], act.Ticket)
 	if len(d.owners[act.Owner.UID]) == 0 {

@@ -2,7 +2,7 @@
 // for a machine, and it owns nothing of a run: what is decided comes from package plan, what is stored from package
 // ledger.
 //
-// An action is one goroutine from Dispatch to its end:
+// An action is one goroutine from Dispatch to its end; of one namespace a bounded number, and the others wait for a turn:
 //
 //	Dispatch ─► prepare ─► send ─► follow ─► Report ─► (written) ─► Acknowledge
 //	    │         ▲  └─ NotReady: waits     │

@@ -1,0 +1,59 @@
+package dispatch_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/api/tentacle/tentacletest"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
+)
+
+// Of many actions of one namespace a bounded number is carried out; the others wait, as their rows say, and another
+// namespace's do not.
+func TestActionsOfOneNamespaceAreBounded(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	m := newMachine(t, func(ctx context.Context, e *tentacletest.Execution) int32 {
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return engine(0, "")(ctx, e)
+	})
+	p := newPool(t, func(_ *session.Config, d *dispatch.Config) { d.MaxActionsNamespace = 2 })
+	for i := range 6 {
+		p.Dispatch(runAction(m, fmt.Sprintf("t%d", i)))
+	}
+	for _, ticket := range []string{"t2", "t3", "t4", "t5"} {
+		if r := await(t, p, ticket, waiting(v1alpha1.ReasonPreparing)); r.Sent {
+			t.Errorf("%s waits, and was sent", ticket)
+		}
+	}
+	await(t, p, "t0", func(r dispatch.Report) bool { return r.Sent })
+	other := runAction(m, "other")
+	other.Owner.NamespacedName = types.NamespacedName{Namespace: "bank", Name: "run"}
+	p.Dispatch(other)
+	p.Cancel("t3")
+	p.GiveUp("t4")
+	if r := await(t, p, "t3", ended); r.Phase != v1alpha1.StepCancelled || r.Sent {
+		t.Errorf("cancelled while it waited: %+v", r)
+	}
+	if r := await(t, p, "t4", ended); r.Phase != v1alpha1.StepFailed || r.Sent || r.Reason != v1alpha1.ReasonNotPrepared {
+		t.Errorf("given up while it waited: %+v", r)
+	}
+	p.Drop("t5")
+	close(release)
+	for _, ticket := range []string{"t0", "t1", "t2", "other"} {
+		if r := await(t, p, ticket, ended); r.Phase != v1alpha1.StepSucceeded {
+			t.Errorf("%s ended as %s, %s", ticket, r.Phase, r.Message)
+		}
+	}
+	if n := steps(m); n != 4 {
+		t.Errorf("%d actions were sent", n)
+	}
+}
