@@ -99,8 +99,8 @@
 //	    fair: WhatComesMeanwhileIsNotLost
 //	changes that are looked into | namespace, name | objects | when looked into | every object is enqueued
 //	    fair: ChangesAreForgotten
-//	turns to ask the API server | namespace | 4 at once | when the answer was read | -
-//	    turns: ANamespaceHasItsShareOfTheAPIServer, NothingIsKeptOfAKeyThatNobodyUses
+//	turns to ask the API server | namespace | 2 at once, 32 while alone | when the answer was read | -
+//	    turns: ANamespaceHasItsShareOfTheAPIServer, ANamespaceThatIsAloneHasMore, NothingIsKeptOfAKeyThatNobodyUses
 //	names that were told early | name | objects | when the controller starts | every object is enqueued
 //	    notify: WhatIsToldEarlyIsQueuedOnceAndNotKept
 //	the lease | - | one reading of the clock | when it is over | it is acquired again

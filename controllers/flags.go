@@ -112,15 +112,19 @@ func split(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// apiRequests is how many requests about one namespace are with the API server at once.
-const apiRequests = 4
+// apiRequests is how many requests about one namespace are with the API server at once, and apiRequestsAlone how many while
+// there are none about others.
+const (
+	apiRequests      = 2
+	apiRequestsAlone = 32
+)
 
 // Guard lets no namespace take more than its share of the API server. It makes the lease by which one replica leads, and
 // keeps requests that change something from being sent with this configuration while it does not; without --leader-elect
 // there is none. Call it before Manager.
 func (f *Flags) Guard(access *rest.Config) error {
 	// Around the lease's transport: a request that has waited for its turn is fenced when it is sent.
-	defer access.Wrap(turns.Transport(apiRequests, f.Namespace))
+	defer access.Wrap(turns.Transport(apiRequests, apiRequestsAlone, f.Namespace))
 	if !f.elect {
 		return nil
 	}

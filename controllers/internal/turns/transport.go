@@ -2,16 +2,19 @@ package turns
 
 import (
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
 )
 
 // Transport bounds how many requests about the objects of one namespace are with the API server at once: its share of what
-// the API server does for this process is that of one of its namespaces, however much there is to do in it. Watches and
-// requests about the namespaces that are left out do not count.
-func Transport(perNamespace int, leftOut ...string) func(http.RoundTripper) http.RoundTripper {
-	gate := NewGate(1<<30, perNamespace)
+// the API server does for this process is that of one of its namespaces, however much there is to do in it. A namespace may
+// have more of them while nothing was asked about another one for a second. Watches and requests about the namespaces that
+// are left out do not count.
+func Transport(perNamespace, alone int, leftOut ...string) func(http.RoundTripper) http.RoundTripper {
+	gate := NewGate(math.MaxInt, perNamespace)
+	gate.alone = alone
 	free := map[string]bool{"": true}
 	for _, namespace := range leftOut {
 		free[namespace] = true

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/mantledeploy/mantle/controllers/internal/turns"
 )
@@ -32,11 +33,60 @@ func ask(ctx context.Context, t *testing.T, of http.RoundTripper, path string) (
 	return of.RoundTrip(r)
 }
 
+// Who is alone has more, until another comes.
+func TestANamespaceThatIsAloneHasMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{}
+		of := turns.Transport(1, 3)(s)
+		const busy, quiet = "/api/v1/namespaces/busy/secrets/x", "/api/v1/namespaces/quiet/secrets/x"
+		open := make(chan *http.Response, 10)
+		for range 5 {
+			go func() {
+				if r, err := ask(t.Context(), t, of, busy); err == nil {
+					open <- r
+				}
+			}()
+		}
+		synctest.Wait()
+		if len(open) != 3 {
+			t.Fatalf("%d are with the API server", len(open))
+		}
+		r, err := ask(t.Context(), t, of, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		for left := 2; left >= 0; left-- {
+			(<-open).Body.Close()
+			synctest.Wait()
+			if want := max(left, 1); len(open) != want {
+				t.Errorf("with another, %d are with the API server, not %d", len(open), want)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		for range 2 {
+			go func() {
+				if r, err := ask(t.Context(), t, of, busy); err == nil {
+					open <- r
+				}
+			}()
+		}
+		synctest.Wait()
+		if len(open) != 3 {
+			t.Errorf("alone again, %d are with the API server", len(open))
+		}
+		for range 4 {
+			(<-open).Body.Close()
+			synctest.Wait()
+		}
+	})
+}
+
 // Whoever has much to do in one namespace has no more requests with the API server than its share.
 func TestANamespaceHasItsShareOfTheAPIServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{}
-		of := turns.Transport(2, "mantle-system")(s)
+		of := turns.Transport(2, 2, "mantle-system")(s)
 		const busy = "/apis/mantle.dev/v1alpha1/namespaces/busy/deploymentruns"
 		first, err := ask(t.Context(), t, of, busy)
 		if err != nil {

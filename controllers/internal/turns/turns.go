@@ -6,11 +6,14 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Gate lets at most total holders in at once, and at most perKey of one key. It is safe for concurrent use.
 type Gate struct {
 	total, perKey int
+	// alone is how many one key may have while no other comes; 0 is perKey.
+	alone int
 
 	mu     sync.Mutex
 	inside int
@@ -18,7 +21,18 @@ type Gate struct {
 	// waiting has a queue for each key that somebody waits for, and order the keys, the next one first.
 	waiting map[string][]chan struct{}
 	order   []string
+	// latest is the key that came last, and before the last one that was another.
+	latest, before came
 }
+
+// came is when a key came last.
+type came struct {
+	key string
+	at  time.Time
+}
+
+// lone is how long no other key must have come for one to be alone.
+const lone = time.Second
 
 // NewGate makes a Gate. Both bounds are at least 1.
 func NewGate(total, perKey int) *Gate {
@@ -32,6 +46,7 @@ func (g *Gate) Enter(ctx context.Context, key string) error {
 	}
 	turn := make(chan struct{})
 	g.mu.Lock()
+	g.comes(key)
 	if len(g.waiting[key]) == 0 {
 		g.order = append(g.order, key)
 	}
@@ -51,7 +66,8 @@ func (g *Gate) Enter(ctx context.Context, key string) error {
 func (g *Gate) TryEnter(key string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.inside >= g.total || g.held[key] >= g.perKey {
+	g.comes(key)
+	if g.inside >= g.total || g.held[key] >= g.most(key) {
 		return false
 	}
 	g.inside++
@@ -90,10 +106,30 @@ func (g *Gate) withdraw(key string, turn chan struct{}) {
 	}
 }
 
+// comes notes that a key came. The lock is held.
+func (g *Gate) comes(key string) {
+	if g.latest.key != key {
+		g.before = g.latest
+	}
+	g.latest = came{key, time.Now()}
+}
+
+// most is how many of a key may be in. The lock is held.
+func (g *Gate) most(key string) int {
+	other := g.latest
+	if other.key == key {
+		other = g.before
+	}
+	if g.alone > g.perKey && time.Since(other.at) > lone {
+		return g.alone
+	}
+	return g.perKey
+}
+
 // admit gives turns while there is room. The lock is held.
 func (g *Gate) admit() {
 	for g.inside < g.total {
-		i := slices.IndexFunc(g.order, func(key string) bool { return g.held[key] < g.perKey })
+		i := slices.IndexFunc(g.order, func(key string) bool { return g.held[key] < g.most(key) })
 		if i < 0 {
 			return
 		}
