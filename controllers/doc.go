@@ -59,6 +59,10 @@
 //	    dispatch: NothingIsKeptOfARunWithoutActions, ActionsOfOneNamespaceAreBounded
 //	answers of machines | namespace | 16 MiB, and what was read in the last seconds | when decoded; when paid for | -
 //	    session: AnswersTakeRoom
+//	actions that wait for others | namespace | those that slices say | when their turn comes, or with the action | machines are asked
+//	    dispatch: NothingIsKeptOfARunWithoutActions
+//	answers that are read | namespace | 16 MiB at once, 16 MiB a second | when they are paid for | -
+//	    session: AnswersTakeRoom
 //	clients and endpoints | identity, address and pin | machines that are worked with | 5 s after the last use | they are dialled again
 //	    session: NothingIsKeptOfAMachineThatNobodyWorksWith, ConnectionsAreBoundedAndGoWhenNobodyWorks
 //	contents of an endpoint | digest | 4,096 | with the endpoint | the machine is asked
@@ -101,6 +105,10 @@
 //	    fair: ChangesAreForgotten
 //	turns to ask the API server | namespace | 2 at once, 32 while alone | when the answer was read | -
 //	    turns: ANamespaceHasItsShareOfTheAPIServer, ANamespaceThatIsAloneHasMore, NothingIsKeptOfAKeyThatNobodyUses
+//	changes that are looked up | namespace | one for each object | when they were looked up | every object is enqueued
+//	    fair: ChangesAreForgotten
+//	requests to the API server | namespace | those that wait | when they are answered | -
+//	    turns: ANamespaceHasItsShareOfTheAPIServer, NothingIsKeptOfAKeyThatNobodyUses
 //	names that were told early | name | objects | when the controller starts | every object is enqueued
 //	    notify: WhatIsToldEarlyIsQueuedOnceAndNotKept
 //	the lease | - | one reading of the clock | when it is over | it is acquired again
