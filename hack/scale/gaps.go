@@ -19,9 +19,10 @@ import (
 // script is what every step runs: it writes down when.
 const script = `echo "$EPOCHREALTIME" >>"$TentacleHome/times"`
 
-// gaps adds how long it takes from the end of a step, which is that on the last target of its run, to the next step on
-// a target: until the Tentacle there gets it, which is the operator's part and the network's, and until the script runs.
-func (w *world) gaps(r *table) error {
+// gaps adds how long it takes from the bindings' edit to the first step on a target, and from the end of a step, which is
+// that on the last target of its run, to the next one: until the Tentacle there gets it, which is the operator's part and
+// the network's, and until the script runs.
+func (w *world) gaps(r *table, edited time.Time) error {
 	started, ran := make([][]time.Time, w.targets), make([][]time.Time, w.targets)
 	for i := range w.targets {
 		var err error
@@ -32,7 +33,10 @@ func (w *world) gaps(r *table) error {
 			return err
 		}
 	}
-	var received, begun []time.Duration
+	var first, received, begun []time.Duration
+	for i := range w.targets {
+		first = append(first, started[i][0].Sub(edited))
+	}
 	for step := range w.steps - 1 {
 		ended := make([]time.Time, w.projects)
 		for i := range w.targets {
@@ -45,11 +49,18 @@ func (w *world) gaps(r *table) error {
 			begun = append(begun, ran[i][step+1].Sub(ended[w.projectOf(i)]))
 		}
 	}
-	slices.Sort(received)
-	slices.Sort(begun)
-	r.row("step's end to the next one's arrival at a target, median / p99", seconds(percentile(received, 50))+" / "+seconds(percentile(received, 99)))
-	r.row("step's end to the next one's script on a target, median / p99", seconds(percentile(begun, 50))+" / "+seconds(percentile(begun, 99)))
+	r.row("edit to the first step's arrival at a target, median / p99", spread(first))
+	if w.steps > 1 {
+		r.row("step's end to the next one's arrival at a target, median / p99", spread(received))
+		r.row("step's end to the next one's script on a target, median / p99", spread(begun))
+	}
 	return nil
+}
+
+// spread is the median and the 99th per cent.
+func spread(all []time.Duration) string {
+	slices.Sort(all)
+	return seconds(percentile(all, 50)) + " / " + seconds(percentile(all, 99))
 }
 
 // lastStarts are the times of the last n starts in the audit log of a machine.

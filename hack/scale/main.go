@@ -12,9 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	ctrl "sigs.k8s.io/controller-runtime"
-
 	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
 )
 
 // options are the command line.
@@ -30,8 +29,7 @@ func main() {
 	ctrl.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, os.Args[1:])
-	if err != nil {
+	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "scale:", err)
 		os.Exit(1)
 	}
@@ -70,7 +68,10 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	err = measure(ctx, w)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		err = errors.New("interrupted")
+	case err != nil:
 		err = fmt.Errorf("%w\n%s", err, w.LastLines())
 	}
 	return errors.Join(err, w.close())

@@ -29,6 +29,7 @@ func release(ctx context.Context, w *world, n int) error {
 	if err != nil {
 		return err
 	}
+	edited := s.operator.at
 	if err := parallel(w.projects, func(i int) error { return w.bind(ctx, i, version) }); err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func release(ctx context.Context, w *world, n int) error {
 	if err != nil {
 		return err
 	}
-	return w.report(ctx, version, running, after, settled)
+	return w.report(ctx, version, edited, running, after, settled)
 }
 
 // prepare makes the projects once, and the releases of a version.
@@ -108,7 +109,7 @@ func (u *spent) join(more spent) {
 }
 
 // report prints what a release cost.
-func (w *world) report(ctx context.Context, version v1alpha1.Version, running, after spent, settled bool) error {
+func (w *world) report(ctx context.Context, version v1alpha1.Version, edited time.Time, running, after spent, settled bool) error {
 	parts, everything, err := w.measureSizes(ctx)
 	if err != nil {
 		return err
@@ -136,10 +137,8 @@ func (w *world) report(ctx context.Context, version v1alpha1.Version, running, a
 	r.row("operator CPU after the runs' end", share(after))
 	r.row("API requests but watches, after the runs' end", after.requests.count(noWatch))
 	r.row("of those live lists (of runs)", fmt.Sprintf("%d (%d)", after.requests.count(liveLists), after.requests.count(liveRuns)))
-	if w.steps > 1 {
-		if err := w.gaps(r); err != nil {
-			return err
-		}
+	if err := w.gaps(r, edited); err != nil {
+		return err
 	}
 	r.print()
 	running.requests.print("Requests of the operator in the run")

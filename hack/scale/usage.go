@@ -79,6 +79,9 @@ type stretch struct {
 
 // begin begins a stretch: memory peaks and requests are counted anew.
 func (w *world) begin() (*stretch, error) {
+	if err := w.Alive(); err != nil {
+		return nil, err
+	}
 	if err := w.operator.reset(); err != nil {
 		return nil, err
 	}
@@ -103,6 +106,9 @@ type spent struct {
 
 // end tells what was used since the stretch began, or since the last call; the peak is that of all.
 func (s *stretch) end() (spent, error) {
+	if err := s.w.Alive(); err != nil {
+		return spent{}, err
+	}
 	operator, err := s.w.operator.read()
 	if err != nil {
 		return spent{}, err
