@@ -23,6 +23,8 @@ import (
 type slowMachines struct {
 	Machines
 	let chan struct{}
+	// hold keeps a look that is ended from being over, where it is set.
+	hold chan struct{}
 
 	mu        sync.Mutex
 	busy      map[string]int
@@ -45,6 +47,9 @@ func (m *slowMachines) Probe(ctx context.Context, at session.Machine) (session.P
 	select {
 	case <-m.let:
 	case <-ctx.Done():
+		if m.hold != nil {
+			<-m.hold
+		}
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.ended++
@@ -97,11 +102,13 @@ func (s *slowLooks) tell() {
 // A policy that changes while a look runs means another look, but never two at once.
 func TestAMachineIsLookedAtOnceAtATime(t *testing.T) {
 	s := newSlowLooks(t)
+	s.hold = make(chan struct{})
 	dt := aTarget()
 	for i := range 5 {
 		s.visit(dt, fmt.Sprint(i))
 		s.until("a look begins", func() bool { return s.probed("shop") == 1 })
 	}
+	close(s.hold)
 	s.tell() // the first has been ended
 	if found, _ := s.visit(dt, "4"); found != nil {
 		t.Errorf("what a look with an earlier policy found counts: %+v", found)

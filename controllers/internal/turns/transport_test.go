@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,10 +15,15 @@ import (
 )
 
 // server answers at once; what it holds are the bodies of its answers.
-type server struct{ asked []string }
+type server struct {
+	mu    sync.Mutex
+	asked []string
+}
 
 func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
 	s.asked = append(s.asked, r.URL.Path)
+	s.mu.Unlock()
 	if strings.HasSuffix(r.URL.Path, "/broken") {
 		return nil, errors.New("broken")
 	}
