@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -19,22 +21,33 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/turns"
 )
 
 // Prefix is where Handler is served.
 const Prefix = "/logs/"
 
+// The bounds of what strangers can have the API server asked: so many questions at once, in all and for one address, and how
+// long a reader waits for a turn.
+const (
+	maxAsked, maxAskedByOne = 16, 4
+	turnWithin              = 5 * time.Second
+)
+
 // Handler serves GET /logs/<namespace>/<run>/<target>/<step> as plain text, the newest attempt, to those whose bearer
 // token belongs to somebody who may `get` deploymentruns/log in that namespace. The step may be `parent/child`. The run is
 // the one that has this name now.
 func (s *Store) Handler(c client.Client) http.Handler {
+	asking := turns.NewGate(maxAsked, maxAskedByOne)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		parts := strings.SplitN(strings.TrimPrefix(r.URL.Path, Prefix), "/", 4)
 		if r.Method != http.MethodGet || len(parts) != 4 {
 			http.Error(w, "ask for GET /logs/<namespace>/<run>/<target>/<step>", http.StatusNotFound)
 			return
 		}
-		if status, why := allowed(r.Context(), c, r.Header.Get("Authorization"), parts[0], parts[1]); status != http.StatusOK {
+		if status, why := inTurn(asking, r, func() (int, string) {
+			return allowed(r.Context(), c, r.Header.Get("Authorization"), parts[0], parts[1])
+		}); status != http.StatusOK {
 			http.Error(w, why, status)
 			return
 		}
@@ -54,6 +67,21 @@ func (s *Store) Handler(c client.Client) http.Handler {
 			http.Error(w, "LogUnavailable: "+err.Error(), http.StatusNotFound)
 		}
 	})
+}
+
+// inTurn asks for a reader once that has its turn: whoever can connect can ask, without a right to anything.
+func inTurn(asking *turns.Gate, r *http.Request, ask func() (status int, why string)) (status int, why string) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), turnWithin)
+	defer cancel()
+	if err := asking.Enter(ctx, host); err != nil {
+		return http.StatusTooManyRequests, "too many ask for logs; try again"
+	}
+	defer asking.Leave(host)
+	return ask()
 }
 
 // allowed asks the API server who the caller is and what they may read.

@@ -4,10 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -47,6 +51,51 @@ func apiServer(down bool) client.Client {
 		}
 		return nil
 	}}).Build()
+}
+
+// Whoever can connect can have the API server asked who they are: one address has few questions there at once.
+func TestStrangersAskInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(t.TempDir(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, answer := atomic.Int64{}, make(chan struct{})
+		c := fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+			asked.Add(1)
+			<-answer
+			return nil
+		}}).Build()
+		h := s.Handler(c)
+		ask := func(from string) int {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://operator/logs/shop/run/web-1/web/install", nil)
+			r.Header.Set("Authorization", "Bearer nonsense")
+			r.RemoteAddr = from
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w.Code
+		}
+		codes := make(chan int, 100)
+		for i := range 20 {
+			go func() { codes <- ask(fmt.Sprintf("10.0.0.1:%d", 1000+i)) }()
+		}
+		synctest.Wait()
+		go func() { codes <- ask("10.0.0.2:1000") }()
+		synctest.Wait()
+		if asked.Load() != maxAskedByOne+1 {
+			t.Errorf("%d questions are with the API server", asked.Load())
+		}
+		time.Sleep(2 * turnWithin)
+		close(answer)
+		synctest.Wait()
+		got := map[int]int{}
+		for range 21 {
+			got[<-codes]++
+		}
+		if got[http.StatusUnauthorized] != maxAskedByOne+1 || got[http.StatusTooManyRequests] != 20-maxAskedByOne {
+			t.Errorf("answered are %v", got)
+		}
+	})
 }
 
 func TestWhoMayReadALog(t *testing.T) {
