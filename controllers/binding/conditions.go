@@ -46,7 +46,7 @@ func describe(f facts, d decision) {
 func describeChain(s *v1alpha1.ReleaseBindingStatus, f facts) {
 	recorded := int64(0)
 	if s.Record != nil {
-		recorded = s.Record.Sequence
+		recorded = desired.Stored(s.Record.Sequence)
 	}
 	if f.Record != nil {
 		s.Record = f.Record

@@ -225,3 +225,14 @@ func TestABindingSaysForWhatItsRunWaits(t *testing.T) {
 		}
 	}
 }
+
+// Whoever may write a binding's status may write any number there; the next run needs one that can be followed by another.
+func TestANumberInTheStatusIsNotAFact(t *testing.T) {
+	for number, want := range map[int64]int64{5: 5, -3: 0, 1 << 40: 0, 1<<63 - 1: 0} {
+		b := &v1alpha1.ReleaseBinding{}
+		b.Status.Sequence = number
+		if got := newestNumber(facts{Binding: b}); got != want {
+			t.Errorf("%d is taken for %d", number, got)
+		}
+	}
+}

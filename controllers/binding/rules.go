@@ -157,7 +157,7 @@ func (f facts) next(outdated []*v1alpha1.DeploymentTarget) *newRun {
 
 // newestNumber is the number of the newest run that the binding has made, deleted ones included.
 func newestNumber(f facts) int64 {
-	number := f.Binding.Status.Sequence
+	number := desired.Stored(f.Binding.Status.Sequence)
 	if newest := f.Chain.Newest(); newest != nil {
 		number = max(number, desired.Sequence(newest))
 	}

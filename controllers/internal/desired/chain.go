@@ -52,6 +52,17 @@ func Sequence(r *v1alpha1.DeploymentRun) int64 {
 	return n
 }
 
+// maxStored bounds the numbers of runs that are read back from a status: whoever may write it may write any.
+const maxStored = 1 << 30
+
+// Stored is a number of a run that was read back from a status; 0 where it cannot be one.
+func Stored(number int64) int64 {
+	if number < 0 || number > maxStored {
+		return 0
+	}
+	return number
+}
+
 // Newest is the youngest run, or nil.
 func (c Chain) Newest() *v1alpha1.DeploymentRun {
 	if len(c) == 0 {

@@ -52,7 +52,7 @@ func Recorded(b *v1alpha1.ReleaseBinding, run *v1alpha1.DeploymentRun) bool {
 // more try are desired. A new one does not speak of runs that an earlier one took in, so going back makes a new run.
 func Resume(was *v1alpha1.BindingRecord, chain Chain, hash, retry string) *v1alpha1.BindingRecord {
 	switch {
-	case was == nil:
+	case was == nil || was.Sequence != Stored(was.Sequence):
 		return &v1alpha1.BindingRecord{Hash: hash, Retry: retry, Sequence: before(chain, hash)}
 	case was.Hash != hash:
 		return &v1alpha1.BindingRecord{Hash: hash, Retry: retry, Sequence: was.Sequence}

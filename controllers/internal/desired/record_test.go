@@ -153,3 +153,20 @@ func TestATokenThatIsTakenAwayAsksForNothing(t *testing.T) {
 		t.Errorf("a token of %d bytes", len(got))
 	}
 }
+
+// A number in a status may have been written by anybody: one that cannot be is none, and the chain itself tells.
+func TestANumberThatCannotBeIsNotBelieved(t *testing.T) {
+	chain := Chain{run("r", "w1", "7", v1alpha1.RunSucceeded, v1alpha1.PurposeRollout)}
+	for _, number := range []int64{-1, maxStored + 1, 1<<63 - 1} {
+		if got := Stored(number); got != 0 {
+			t.Errorf("%d is taken for %d", number, got)
+		}
+		r := take(Resume(&v1alpha1.BindingRecord{Hash: "w1", Sequence: number}, chain, "w1", ""), chain)
+		if r.Sequence != 7 {
+			t.Errorf("after %d the record is %+v", number, r)
+		}
+	}
+	if Stored(5) != 5 || Stored(maxStored) != maxStored {
+		t.Error("a number that can be is not believed")
+	}
+}
