@@ -39,17 +39,31 @@ func Options(workers int) controller.Options {
 // queue is a work queue whose order is that of turns.
 type queue struct {
 	*workqueue.Typed[reconcile.Request]
-	turns *turns
+	turns *storage
 }
 
 func newQueue(name string, workers int) *queue {
-	t := newTurns(max(workers/2, 1))
+	t := newStorage(max(workers/2, 1))
+	t.rests = workers > 1 // a lone one would have all wait
 	return &queue{Typed: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{Name: name, Queue: t}), turns: t}
 }
 
-// Done implements workqueue.TypedInterface. It may make a request of the same namespace ready. Nobody else is woken for
+// Get implements workqueue.TypedInterface.
+func (q *queue) Get() (reconcile.Request, bool) {
+	request, stopped := q.Typed.Get()
+	if !stopped {
+		q.turns.begins(request)
+	}
+	return request, stopped
+}
+
+// Done implements workqueue.TypedInterface. Where other namespaces have requests, too, the worker rests first, still as one
+// of its namespace's half: passes that wait for nothing would leave the others no time. Done may make a request of the same namespace ready. Nobody else is woken for
 // it: the worker that calls Done is the next that asks for a request.
 func (q *queue) Done(request reconcile.Request) {
+	if rest := q.turns.rest(request); rest > 0 {
+		time.Sleep(rest) //nolint:forbidigo // that time passes is what is meant
+	}
 	q.turns.release(request.Namespace)
 	q.Typed.Done(request)
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -83,10 +84,16 @@ func TestEveryRequestIsWorkedOnByOneAtATime(t *testing.T) {
 			t.Errorf("%s is in work twice", r)
 		}
 		busy[r], by[r.Namespace] = true, by[r.Namespace]+1
-		most = max(most, len(busy))
 		if by[r.Namespace] > workers/2 {
 			t.Errorf("%s has %d workers", r.Namespace, by[r.Namespace])
 		}
+	}
+	taken := 0
+	held := func(n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		taken += n
+		most = max(most, taken)
 	}
 	end := func(r reconcile.Request) {
 		mu.Lock()
@@ -103,10 +110,12 @@ func TestEveryRequestIsWorkedOnByOneAtATime(t *testing.T) {
 				if stopped {
 					return
 				}
+				held(1)
 				begin(r)
 				time.Sleep(time.Duration(rand.N(200)) * time.Microsecond)
 				end(r)
-				made.Done(r)
+				made.Done(r) // after which the worker may rest
+				held(-1)
 			}
 		})
 	}
@@ -169,4 +178,34 @@ func TestWhatComesMeanwhileIsNotLost(t *testing.T) {
 	if q.Len() != 0 || len(q.turns.tenants) != 0 {
 		t.Errorf("%d wait, %d namespaces are remembered", q.Len(), len(q.turns.tenants))
 	}
+}
+
+// Passes that wait for nothing would leave others no time: where a namespace has company its workers rest.
+func TestWorkersRestWhereOthersHaveRequestsToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue("", 4)
+		defer q.ShutDown()
+		work := func(namespace string) time.Duration {
+			q.Add(request(namespace, 0))
+			r := get(t, q)
+			time.Sleep(5 * time.Millisecond)
+			begun := time.Now()
+			q.Done(r)
+			return time.Since(begun)
+		}
+		if rest := work("busy"); rest != 0 {
+			t.Errorf("alone, its worker rests for %s", rest)
+		}
+		q.Add(request("quiet", 0))
+		if rest := work("busy"); rest != restFactor*5*time.Millisecond {
+			t.Errorf("with company, its worker rests for %s", rest)
+		}
+		time.Sleep(2 * time.Second)
+		if rest := work("busy"); rest != 0 {
+			t.Errorf("alone again, its worker rests for %s", rest)
+		}
+		if len(q.turns.begun) != 0 {
+			t.Errorf("%d passes are remembered", len(q.turns.begun))
+		}
+	})
 }

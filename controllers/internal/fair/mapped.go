@@ -3,6 +3,7 @@ package fair
 import (
 	"context"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -10,6 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/mantledeploy/mantle/controllers/internal/turns"
 )
 
 // mappers is how many namespaces' events one Mapped works on at once.
@@ -38,8 +41,9 @@ func Mapped(requests handler.MapFunc) handler.EventHandler {
 type mapped struct {
 	requests handler.MapFunc
 
-	mu sync.Mutex
-	of map[string]*changes
+	mu      sync.Mutex
+	of      map[string]*changes
+	company turns.Company
 	// order has the namespaces that nobody works on, the next one first.
 	order   []string
 	working int
@@ -64,11 +68,12 @@ func (m *mapped) note(ctx context.Context, q workqueue.TypedRateLimitingInterfac
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	namespace, name := after.GetNamespace(), client.ObjectKeyFromObject(after)
+	m.company.Comes(namespace)
 	noted := m.of[namespace]
 	if noted == nil {
 		noted = &changes{of: map[types.NamespacedName]change{}}
 		m.of[namespace] = noted
-		m.order = append(m.order, namespace)
+		m.line(ctx, namespace)
 	}
 	was, again := noted.of[name]
 	if again {
@@ -77,10 +82,6 @@ func (m *mapped) note(ctx context.Context, q workqueue.TypedRateLimitingInterfac
 		noted.order = append(noted.order, name)
 	}
 	noted.of[name] = change{queue: q, before: before, after: after}
-	if m.working < mappers && len(m.order) > 0 {
-		m.working++
-		go m.work(ctx)
-	}
 }
 
 // work takes one change of each namespace in turn until there is none.
@@ -90,6 +91,7 @@ func (m *mapped) work(ctx context.Context) {
 		if !found {
 			return
 		}
+		begun := time.Now()
 		for _, o := range []client.Object{next.before, next.after} {
 			if o == nil {
 				continue
@@ -98,7 +100,7 @@ func (m *mapped) work(ctx context.Context) {
 				next.queue.Add(request)
 			}
 		}
-		m.done(namespace)
+		m.done(ctx, namespace, time.Since(begun))
 	}
 }
 
@@ -118,12 +120,29 @@ func (m *mapped) take() (namespace string, next change, found bool) {
 	return namespace, next, true
 }
 
-func (m *mapped) done(namespace string) {
+// done lets a namespace have its next turn: where it has company later, as workers rest, too.
+func (m *mapped) done(ctx context.Context, namespace string, took time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.of[namespace].order) == 0 {
+	switch {
+	case len(m.of[namespace].order) == 0:
 		delete(m.of, namespace)
-		return
+	case m.company.Has(namespace):
+		time.AfterFunc(restAfter(took), func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.line(ctx, namespace)
+		})
+	default:
+		m.line(ctx, namespace)
 	}
+}
+
+// line has a namespace wait for its turn, and somebody work. The lock is held.
+func (m *mapped) line(ctx context.Context, namespace string) {
 	m.order = append(m.order, namespace)
+	if m.working < mappers {
+		m.working++
+		go m.work(ctx)
+	}
 }

@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Transport bounds how many requests about the objects of one namespace are with the API server at once: its share of what
 // the API server does for this process is that of one of its namespaces, however much there is to do in it. A namespace may
-// have more of them while nothing was asked about another one for a second. Watches and requests about the namespaces that
-// are left out do not count.
+// have more of them while nothing was asked about another one for a second; else a turn rests for as long as its request
+// took, so that others have an API server that is busy to themselves in between. Watches and requests about the namespaces
+// that are left out do not count.
 func Transport(perNamespace, alone int, leftOut ...string) func(http.RoundTripper) http.RoundTripper {
 	gate := NewGate(math.MaxInt, perNamespace)
 	gate.alone = alone
@@ -21,6 +23,9 @@ func Transport(perNamespace, alone int, leftOut ...string) func(http.RoundTrippe
 	}
 	return func(next http.RoundTripper) http.RoundTripper { return sharing{gate, free, next} }
 }
+
+// longestRest bounds how long a turn rests.
+const longestRest = 100 * time.Millisecond
 
 type sharing struct {
 	gate *Gate
@@ -40,7 +45,8 @@ func (s sharing) RoundTrip(request *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	leave := sync.OnceFunc(func() { s.gate.Leave(namespace) })
+	begun := time.Now()
+	leave := sync.OnceFunc(func() { s.gate.LeaveAfter(namespace, min(time.Since(begun), longestRest)) })
 	response, err := s.next.RoundTrip(request)
 	if err != nil || response.Body == nil {
 		leave()

@@ -12,7 +12,7 @@ import (
 // Gate lets at most total holders in at once, and at most perKey of one key. It is safe for concurrent use.
 type Gate struct {
 	total, perKey int
-	// alone is how many one key may have while no other comes; 0 is perKey.
+	// alone is how many one key may have while it has no company; 0 is perKey.
 	alone int
 
 	mu     sync.Mutex
@@ -21,18 +21,8 @@ type Gate struct {
 	// waiting has a queue for each key that somebody waits for, and order the keys, the next one first.
 	waiting map[string][]chan struct{}
 	order   []string
-	// latest is the key that came last, and before the last one that was another.
-	latest, before came
+	company Company
 }
-
-// came is when a key came last.
-type came struct {
-	key string
-	at  time.Time
-}
-
-// lone is how long no other key must have come for one to be alone.
-const lone = time.Second
 
 // NewGate makes a Gate. Both bounds are at least 1.
 func NewGate(total, perKey int) *Gate {
@@ -46,7 +36,7 @@ func (g *Gate) Enter(ctx context.Context, key string) error {
 	}
 	turn := make(chan struct{})
 	g.mu.Lock()
-	g.comes(key)
+	g.company.Comes(key)
 	if len(g.waiting[key]) == 0 {
 		g.order = append(g.order, key)
 	}
@@ -66,7 +56,7 @@ func (g *Gate) Enter(ctx context.Context, key string) error {
 func (g *Gate) TryEnter(key string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.comes(key)
+	g.company.Comes(key)
 	if g.inside >= g.total || g.held[key] >= g.most(key) {
 		return false
 	}
@@ -90,6 +80,17 @@ func (g *Gate) leave(key string) {
 	g.admit()
 }
 
+// LeaveAfter is Leave, which comes so much later if the key has company.
+func (g *Gate) LeaveAfter(key string, rest time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.company.Has(key) {
+		time.AfterFunc(rest, func() { g.Leave(key) })
+		return
+	}
+	g.leave(key)
+}
+
 // withdraw ends the wait of one, or its turn if that has come meanwhile.
 func (g *Gate) withdraw(key string, turn chan struct{}) {
 	g.mu.Lock()
@@ -106,21 +107,9 @@ func (g *Gate) withdraw(key string, turn chan struct{}) {
 	}
 }
 
-// comes notes that a key came. The lock is held.
-func (g *Gate) comes(key string) {
-	if g.latest.key != key {
-		g.before = g.latest
-	}
-	g.latest = came{key, time.Now()}
-}
-
 // most is how many of a key may be in. The lock is held.
 func (g *Gate) most(key string) int {
-	other := g.latest
-	if other.key == key {
-		other = g.before
-	}
-	if g.alone > g.perKey && time.Since(other.at) > lone {
+	if g.alone > g.perKey && !g.company.Has(key) {
 		return g.alone
 	}
 	return g.perKey

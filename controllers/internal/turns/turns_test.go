@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mantledeploy/mantle/controllers/internal/turns"
@@ -83,6 +84,31 @@ func TestWhoGivesUpTakesNoTurn(t *testing.T) {
 	if n := g.Waiting(); n != 0 {
 		t.Errorf("%d wait", n)
 	}
+}
+
+// Who has company rests after its turn, and who has none does not.
+func TestATurnRestsWhereThereIsCompany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := turns.NewGate(10, 1)
+		turn := func(key string) time.Duration {
+			begun := time.Now()
+			if err := g.Enter(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+			g.LeaveAfter(key, 100*time.Millisecond)
+			return time.Since(begun)
+		}
+		if first, second := turn("a"), turn("a"); first != 0 || second != 0 {
+			t.Errorf("alone, turns come after %s and %s", first, second)
+		}
+		if first, second := turn("b"), turn("b"); first != 0 || second != 100*time.Millisecond {
+			t.Errorf("with company, turns come after %s and %s", first, second)
+		}
+		time.Sleep(2 * time.Second)
+		if first, second := turn("b"), turn("b"); first != 0 || second != 0 {
+			t.Errorf("alone again, turns come after %s and %s", first, second)
+		}
+	})
 }
 
 func TestWhoDoesNotWaitTakesNoTurnOfOthers(t *testing.T) {
