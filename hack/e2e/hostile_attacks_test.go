@@ -87,7 +87,7 @@ func condition(random *rand.Rand, kinds ...string) []map[string]any {
 
 func (h *hostile) editRunStatus(ctx context.Context, random *rand.Rand) {
 	h.patch(ctx, &v1alpha1.DeploymentRun{}, h.some(random, "run"), "status", map[string]any{"status": map[string]any{
-		"phase": pick(random, "Running", "Succeeded", "Queued", "Nonsense"), "slices": pick(random, -1, 0, 1, math.MaxInt32), "snapshot": "shop-1.0.0-0000000000",
+		"phase": pick(random, "Running", "Succeeded", "Queued", "Nonsense"), "slices": pick(random, -1, 0, 1, 500, math.MaxInt32), "snapshot": "shop-1.0.0-0000000000",
 		"startTime": pick(random, "1970-01-01T00:00:00Z", "9999-01-01T00:00:00Z"), "observedGeneration": int64(math.MaxInt64),
 		"targets":    map[string]any{"total": math.MaxInt32, "pending": math.MinInt32},
 		"conditions": condition(random, "TargetsResolved", "Ready", "PackagesReady")}})

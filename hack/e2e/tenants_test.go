@@ -25,12 +25,11 @@ import (
 // tenantsVariable lengthens the attack, as in MANTLE_TENANTS=10m.
 const tenantsVariable = "MANTLE_TENANTS"
 
-// The bounds of the attack. The machine of the test runs the API server, the attacker and its machines, too, so that a
-// part of what is measured is not the operator's; slack is for that, where little is measured.
+// The bounds of the attack. maxMemory is what the chart gives the operator. The machine of the test runs the API server, the
+// attacker and its machines, too: what they take from a deployment counts as well.
 const (
 	maxFactor = 2
-	slack     = 500 * time.Millisecond
-	maxMemory = 2 << 30
+	maxMemory = 1 << 30
 )
 
 // TestNoTenantSlowsAnother deploys a release to one machine again and again, first alone, and then while another tenant does
@@ -72,7 +71,7 @@ func TestNoTenantSlowsAnother(t *testing.T) {
 	})
 	t.Logf("under attack: %s; %d MiB at most; of the API server alone: %s; %s", attacked, w.peak()>>20, written(), h.told())
 	stop()
-	if m, q := attacked.median(), quiet.median(); scale > 1 && m > maxFactor*q+slack {
+	if m, q := attacked.median(), quiet.median(); scale > 1 && m > maxFactor*q {
 		t.Errorf("a deployment takes %s under attack, and %s without", m, q)
 	}
 	if peak := w.peak(); peak > maxMemory {
