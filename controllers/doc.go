@@ -99,7 +99,7 @@
 //
 // Of the controllers:
 //
-//	requests of a work queue | namespace | objects that wait | with the last request | every object is enqueued
+//	requests of a work queue, and when passes began | namespace | objects that wait | with the last request | every object is enqueued
 //	    fair: WhatComesMeanwhileIsNotLost
 //	changes that are looked into | namespace, name | objects | when looked into | every object is enqueued
 //	    fair: ChangesAreForgotten

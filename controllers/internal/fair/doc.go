@@ -4,5 +4,8 @@
 // at once, at least one. With two workers or more, a namespace with any number of requests so delays the first request of
 // another by at most the passes that its half of the workers has begun. A pass has a deadline.
 //
+// While several namespaces have requests, a worker rests after a pass, three times as long as that took and at most 50 ms:
+// passes that only compute would leave the others no time.
+//
 // What finds the requests for an event is fair, too, where it has to look for them: see Mapped.
 package fair
