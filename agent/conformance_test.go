@@ -54,7 +54,24 @@ func initialise(t *testing.T, home string, operators ...halibut.Thumbprint) hali
 		arguments = append(arguments, "--trust", string(o))
 	}
 	output(t, arguments...)
+	t.Cleanup(func() { discard(t, home) })
 	return halibut.Endpoint{Address: address, Thumbprint: thumbprintOf(t, output(t, "show", "--json", "--home", home))}
+}
+
+// discard removes a home whose daemon has ended. A supervisor outlives its daemon and may still write there, so that one try
+// can find a folder that is filled anew.
+func discard(t *testing.T, home string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		err := os.RemoveAll(home)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("the home cannot be removed: %v", err)
+			return
+		}
+	}
 }
 
 // thumbprintOf reads what `show --json` printed.
