@@ -66,7 +66,7 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	set.Func("target-allow-cidr", "comma-separated ranges in which machines are connected to although they are loopback, link-local, the API server's or of a name inside the cluster; may be given several times", ranges(&f.TargetAllowCIDRs))
 	set.Int64Var(&f.PackageMaxBytes, "package-max-bytes", 0, "how large a package may be, in bytes; 0 is 4 GiB")
 	set.StringVar(&f.EngineDir, "engine-dir", "/usr/lib/mantle", "the folder with the engines for machines without one, as tentacle-<os>-<arch>[.exe]; make cross builds them")
-	set.IntVar(&f.MaxDials, "max-dials", 64, "how many connections to machines are dialled at once")
+	set.IntVar(&f.MaxDials, "max-dials", 64, "how many connections to machines are made at once, handshakes included")
 	set.IntVar(&f.MaxFollowers, "max-followers", 2000, "how many scripts are followed at once, those of one namespace at most three quarters; the others are polled")
 	set.IntVar(&f.Workers, "workers", fair.Many, "how many runs, and how many targets, are worked on at once; those of one namespace take at most half")
 	set.StringVar(&f.metrics, "metrics-bind-address", ":8443", "where metrics and logs are served, by TLS; 0 turns it off")

@@ -45,6 +45,10 @@ type ClientConfig struct {
 	MaxIdle int
 	// DialContext replaces net.Dialer, for proxies and tests.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Admit is asked before a connection is made (may be nil). It may wait; that time counts for no timeout but the
+	// caller's. An error ends the call. Otherwise release is called when the preamble is done, or the try has failed: how
+	// many handshakes go on at once can so be bounded.
+	Admit func(ctx context.Context) (release func(), err error)
 	// MaxMessage bounds the inflated size of a response in bytes (256 MiB).
 	MaxMessage int64
 	// Receive is asked before a response is read into memory, with its inflated size in bytes (may be nil). It may wait. An
@@ -94,6 +98,9 @@ func (config *ClientConfig) setDefaults() {
 	setDefault(&config.MaxMessage, 256<<20)
 	if config.DialContext == nil {
 		config.DialContext = (&net.Dialer{KeepAliveConfig: keepAlive()}).DialContext
+	}
+	if config.Admit == nil {
+		config.Admit = func(context.Context) (func(), error) { return func() {}, nil }
 	}
 	if config.Reconnecting == nil {
 		config.Reconnecting = func(Endpoint) {}

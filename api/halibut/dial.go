@@ -24,9 +24,14 @@ var (
 
 // open makes a connection to ep and exchanges the preamble. Its error is a *ConnectError.
 func (c *Client) open(ctx context.Context, ep Endpoint) (*clientConn, error) {
+	var waited time.Duration
 	for attempt := 1; ; attempt++ {
 		cc, err := c.attempt(ctx, ep)
 		failure, ok := errors.AsType[*ConnectError](err)
+		if ok {
+			waited += failure.Waited
+			failure.Waited = waited
+		}
 		if !ok || !errors.Is(failure.Err, errClosedEarly) || ctx.Err() != nil {
 			return cc, err
 		}
@@ -43,7 +48,24 @@ func (c *Client) open(ctx context.Context, ep Endpoint) (*clientConn, error) {
 	}
 }
 
+// attempt makes a connection once it is admitted.
 func (c *Client) attempt(ctx context.Context, ep Endpoint) (*clientConn, error) {
+	before := time.Now()
+	release, err := c.config.Admit(ctx)
+	waited := time.Since(before)
+	if err != nil {
+		return nil, &ConnectError{Stage: dialStage(err), Address: ep.Address, Err: err, Waited: waited}
+	}
+	defer release()
+	cc, failure := c.connect(ctx, ep)
+	if failure != nil {
+		failure.Waited = waited
+		return nil, failure
+	}
+	return cc, nil
+}
+
+func (c *Client) connect(ctx context.Context, ep Endpoint) (*clientConn, *ConnectError) {
 	raw, err := c.dial(ctx, ep.Address)
 	if err != nil {
 		return nil, &ConnectError{Stage: dialStage(err), Address: ep.Address, Err: err}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Stage says where reaching a machine failed. The values are reasons that users see.
@@ -54,6 +55,8 @@ type ConnectError struct {
 	Presented *x509.Certificate
 	// Err is the cause.
 	Err error
+	// Waited is how long ClientConfig.Admit was waited for; the machine is not to blame for it.
+	Waited time.Duration
 }
 
 // Error names the stage, the address and the cause.

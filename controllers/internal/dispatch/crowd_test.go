@@ -3,7 +3,11 @@ package dispatch_test
 import (
 	"context"
 	"fmt"
+	"net"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -55,5 +59,37 @@ func TestActionsOfOneNamespaceAreBounded(t *testing.T) {
 	}
 	if n := steps(m); n != 4 {
 		t.Errorf("%d actions were sent", n)
+	}
+}
+
+// The time that a machine has to be reached in is its own: the wait for the dials of others is not in it.
+func TestTheWaitForATurnToDialIsNotTheMachinesTime(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, engine(0, ""))
+	const retries = 200 * time.Millisecond
+	dialling, refused := make(chan struct{}), atomic.Int64{}
+	p := newPool(t, func(s *session.Config, _ *dispatch.Config) {
+		s.MaxDials = 1
+		s.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if address == "slow:1" {
+				close(dialling)
+				ctx, cancel := context.WithTimeout(ctx, 2*retries)
+				defer cancel()
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			if refused.Add(1) == 1 {
+				return nil, syscall.ECONNREFUSED
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, address)
+		}
+	})
+	slow, quick := runAction(m, "slow"), runAction(m, "quick")
+	slow.Machine.Address, slow.Machine.RetryDuration, quick.Machine.RetryDuration = "slow:1", time.Nanosecond, retries
+	p.Dispatch(slow)
+	<-dialling
+	p.Dispatch(quick)
+	if r := await(t, p, "quick", ended); r.Phase != v1alpha1.StepSucceeded {
+		t.Errorf("the machine that waited for its turn ended as %s, %s", r.Phase, r.Message)
 	}
 }

@@ -128,9 +128,7 @@ func (r *runner) tryAgain(t *tries, err error) stage {
 	if c, final := hopeless(err); final && !r.maybe {
 		return r.unsent(v1alpha1.StepFailed, c)
 	}
-	if t.excuses(err) {
-		t.since = time.Now()
-	}
+	t.excuse(err)
 	c := reach(err)
 	if errors.Is(err, session.ErrBusy) && !r.maybe {
 		c.Reason = v1alpha1.ReasonPreparing
@@ -181,18 +179,20 @@ func (r *runner) unreached(err error) stage {
 	})
 }
 
-// excuses tells whether the time that went by was not spent on reaching the machine: it went into a transfer that broke
-// off, or into waiting for other machines.
-func (t *tries) excuses(err error) bool {
-	if errors.Is(err, session.ErrBusy) {
-		return true
-	}
+// excuse leaves out of the time that a machine has what was not spent on reaching it: a transfer that broke off, or the
+// wait for other machines.
+func (t *tries) excuse(err error) {
 	var upload *session.UploadError
-	if errors.As(err, &upload) && t.transfers < maxTransfers {
+	var connect *halibut.ConnectError
+	switch {
+	case errors.Is(err, session.ErrBusy):
+		t.since = time.Now()
+	case errors.As(err, &upload) && t.transfers < maxTransfers:
 		t.transfers++
-		return true
+		t.since = time.Now()
+	case errors.As(err, &connect):
+		t.since = t.since.Add(connect.Waited)
 	}
-	return false
 }
 
 // hopeless tells what ends an action at once, as trying again does not help.

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/controllers/internal/addresses"
@@ -38,7 +37,7 @@ func TestOnlyWhatIsAllowedIsDialled(t *testing.T) {
 		"mixed.example.com:22": "10.0.0.9:22", "10.0.0.7:22": "10.0.0.7:22",
 	} {
 		dialled = nil
-		_, err := p.dialer("shop", time.Second)(t.Context(), "tcp", address)
+		_, err := p.dial(t.Context(), "tcp", address)
 		if got := strings.Join(dialled, " "); got != want {
 			t.Errorf("%s: dialled %q, want %q", address, got, want)
 		}

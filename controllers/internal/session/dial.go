@@ -25,25 +25,27 @@ const (
 	maxAddresses = 16
 )
 
-// dialer dials with a bound on how many do at once, in turn by namespace. The wait for a turn does not use up the
-// machine's own time: a machine is not away because others are.
-func (p *Pool) dialer(namespace string, timeout time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if err := p.dials.Enter(ctx, namespace); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrBusy, err)
-		}
-		defer p.dials.Leave(namespace)
-		ctx, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		if p.config.Allow == nil {
-			return p.config.DialContext(ctx, network, address)
-		}
-		allowed, err := p.allowed(ctx, address)
-		if err != nil {
-			return nil, err
-		}
-		return p.dialAny(ctx, network, allowed)
+// admit bounds how many connections are made at once, handshakes included, in turn by namespace. The wait for a turn does
+// not use up the machine's own time: a machine is not away because others are.
+func (p *Pool) admit(ctx context.Context, namespace string) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, dialQueue)
+	defer cancel()
+	if err := p.dials.Enter(ctx, namespace); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBusy, err)
 	}
+	return func() { p.dials.Leave(namespace) }, nil
+}
+
+// dial connects to an address that is allowed.
+func (p *Pool) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if p.config.Allow == nil {
+		return p.config.DialContext(ctx, network, address)
+	}
+	allowed, err := p.allowed(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return p.dialAny(ctx, network, allowed)
 }
 
 // allowed are the addresses of a machine that may be connected to. Why others may not is told to nobody but the log: all

@@ -112,3 +112,42 @@ func TestConnectionsAreBoundedAndGoWhenNobodyWorks(t *testing.T) {
 		t.Errorf("they stayed open for %s", took)
 	}
 }
+
+// A handshake is the costly part of a connection: where many machines are dialled, those that wait for theirs are not away.
+func TestHandshakesAreBoundedAsDialsAre(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	var open, most atomic.Int64
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			most.Store(max(most.Load(), open.Add(1)))
+			time.AfterFunc(20*time.Millisecond, func() { // long enough for all to come together
+				open.Add(-1)
+				_ = c.Close()
+			})
+		}
+	}()
+	m := newMachine(t).Machine
+	m.Address = l.Addr().String()
+	p := newPool(t, session.Config{MaxDials: 2})
+	var work sync.WaitGroup
+	for range 10 {
+		work.Go(func() {
+			if _, err := p.Probe(t.Context(), m); err == nil {
+				t.Error("a machine that says nothing was reached")
+			}
+		})
+	}
+	work.Wait()
+	if n := most.Load(); n != 1 { // half of the dials are one namespace's
+		t.Errorf("%d handshakes went on at once", n)
+	}
+}

@@ -76,8 +76,9 @@ func (p *Pool) Open(m Machine) *Session {
 	defer p.mu.Unlock()
 	c := p.clients[key.clientKey]
 	if c == nil {
-		c = &client{Client: halibut.NewClient(halibut.ClientConfig{Certificate: m.Identity.Certificate, ConnectTimeout: key.timeout + dialQueue,
-			SpoolDir: p.config.SpoolDir, DialContext: p.dialer(key.namespace, key.timeout), MaxMessage: maxAnswer, Logger: p.config.Logger,
+		c = &client{Client: halibut.NewClient(halibut.ClientConfig{Certificate: m.Identity.Certificate, ConnectTimeout: key.timeout,
+			SpoolDir: p.config.SpoolDir, DialContext: p.dial, MaxMessage: maxAnswer, Logger: p.config.Logger,
+			Admit: func(ctx context.Context) (func(), error) { return p.admit(ctx, key.namespace) },
 			Receive: func(ctx context.Context, size int64) (func(), error) {
 				return p.answers.receive(ctx, key.namespace, size)
 			},
