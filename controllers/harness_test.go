@@ -355,7 +355,7 @@ func (w *world) project(change ...func(*v1alpha1.Project)) {
 
 func (w *world) release(version v1alpha1.Version, change ...func(*v1alpha1.Release)) {
 	w.t.Helper()
-	r := &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: "shop-" + string(version)}, Spec: v1alpha1.ReleaseSpec{Project: "shop", Version: version}}
+	r := &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.ReleaseName("shop", version)}, Spec: v1alpha1.ReleaseSpec{Project: "shop", Version: version}}
 	for _, c := range change {
 		c(r)
 	}

@@ -1,6 +1,26 @@
 package v1alpha1
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
+
+// Labels are the labels by which people find the runs and slices of a project, an environment and a release.
+func (s DeploymentRunSpec) Labels() map[string]string {
+	labels := map[string]string{LabelProject: string(s.Project), LabelEnvironment: string(s.Environment)}
+	if release := s.Release.InName(); len(release) <= 63 {
+		labels[LabelRelease] = release
+	}
+	return labels
+}
+
+// SetSpecLabels gives the run the labels of its spec. Its other labels stay.
+func (r *DeploymentRun) SetSpecLabels() {
+	if r.Labels == nil {
+		r.Labels = map[string]string{}
+	}
+	maps.Copy(r.Labels, r.Spec.Labels())
+}
 
 // IsTerminal tells whether a run in this phase has ended for good.
 func (p RunPhase) IsTerminal() bool {

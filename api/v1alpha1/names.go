@@ -6,7 +6,7 @@ package v1alpha1
 // +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 type ObjectName string
 
-// Role says what a target does in an environment.
+// Role is a name for what a machine does, for example web.
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=63
 // +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`
@@ -24,23 +24,24 @@ type StepName string
 // +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_.-]*$`
 type OutputName string
 
-// Version is a SemVer 2 version in lower case, without build metadata, as it is part of object names.
-// +kubebuilder:validation:MinLength=5
-// +kubebuilder:validation:MaxLength=100
-// +kubebuilder:validation:XValidation:rule="self.matches('^(0|[1-9][0-9]*)[.](0|[1-9][0-9]*)[.](0|[1-9][0-9]*)(-(0|[1-9][0-9]*|[0-9]*[a-z-][0-9a-z-]*)([.](0|[1-9][0-9]*|[0-9]*[a-z-][0-9a-z-]*))*)?$')",message="version must be SemVer 2 in lower case without build metadata, for example 1.4.2 or 1.5.0-rc.1"
-type Version string
-
-// AnnotationRetry on a ReleaseBinding asks for one more try after a run that failed; any new value is a new request.
+// AnnotationRetry on a ReleaseBinding asks for one more run after one that failed; any new value is a new request.
 const AnnotationRetry = "mantle.dev/retry"
 
 // Annotations and labels that the operator writes.
 const (
-	// AnnotationWish on a DeploymentRun is the digest of the wish (snapshot and targets) that it was made for.
-	AnnotationWish = "mantle.dev/wish"
+	// AnnotationDesiredHash on a DeploymentRun is the hash of the desired release and targets that it was made for.
+	AnnotationDesiredHash = "mantle.dev/desired-hash"
 	// AnnotationHandledRetry on a DeploymentRun is the retry token that it was made for.
 	AnnotationHandledRetry = "mantle.dev/handled-retry"
 	// AnnotationSequence on a DeploymentRun is its place in its binding's chain of runs, from 1.
 	AnnotationSequence = "mantle.dev/sequence"
+	// LabelProject on a DeploymentRun and its slices is the name of the project that is deployed.
+	LabelProject = "mantle.dev/project"
+	// LabelEnvironment on a DeploymentRun and its slices is the name of the environment that is deployed to.
+	LabelEnvironment = "mantle.dev/environment"
+	// LabelRelease on a DeploymentRun and its slices is the version that is deployed, as Version.InName writes it. It is left
+	// out if it has more than 63 characters.
+	LabelRelease = "mantle.dev/release"
 	// LabelBindingUID on a DeploymentRun is the UID of the binding that made it.
 	LabelBindingUID = "mantle.dev/binding-uid"
 	// LabelRunUID on a DeploymentRunSlice is the UID of its run.

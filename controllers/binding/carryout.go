@@ -29,12 +29,12 @@ func (r *Reconciler) carryOut(ctx context.Context, b *v1alpha1.ReleaseBinding, n
 // runFor builds the run; it is pure. The finalizer is there from the beginning, so that no run vanishes before the binding
 // has taken in how it ended.
 func runFor(b *v1alpha1.ReleaseBinding, next *newRun) *v1alpha1.DeploymentRun {
-	return &v1alpha1.DeploymentRun{
+	run := &v1alpha1.DeploymentRun{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: b.Namespace, Name: next.Name,
 			Labels: map[string]string{v1alpha1.LabelBindingUID: string(b.UID)},
 			Annotations: map[string]string{
-				v1alpha1.AnnotationWish:         next.Hash,
+				v1alpha1.AnnotationDesiredHash:  next.Hash,
 				v1alpha1.AnnotationHandledRetry: next.Retry,
 				v1alpha1.AnnotationSequence:     strconv.FormatInt(next.Sequence, 10),
 			},
@@ -46,4 +46,6 @@ func runFor(b *v1alpha1.ReleaseBinding, next *newRun) *v1alpha1.DeploymentRun {
 			Purpose: next.Purpose, Reason: next.Reason, State: v1alpha1.RunStateRun,
 		},
 	}
+	run.SetSpecLabels()
+	return run
 }

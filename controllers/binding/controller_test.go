@@ -36,7 +36,7 @@ func newStub(t *testing.T, more ...client.Object) *stub {
 			t.Fatal(err)
 		}
 	}
-	release := &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop-1.0.0", UID: "release"}}
+	release := &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop-1.0.0", UID: "release"}, Spec: v1alpha1.ReleaseSpec{Project: "shop", Version: "1.0.0"}}
 	revision, err := snapshot.Freeze(release, v1alpha1.ProjectSpec{Steps: []v1alpha1.Step{{Name: "install"}}}, "sha256:0123456789abcdef")
 	if err != nil {
 		t.Fatal(err)

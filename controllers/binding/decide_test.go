@@ -83,7 +83,7 @@ func ran(name, hash string, phase v1alpha1.RunPhase, purpose v1alpha1.RunPurpose
 			hash = desired.Hash(snap, nil)
 		}
 		f.Chain = append(f.Chain, v1alpha1.DeploymentRun{
-			ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), Annotations: map[string]string{v1alpha1.AnnotationWish: hash,
+			ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), Annotations: map[string]string{v1alpha1.AnnotationDesiredHash: hash,
 				v1alpha1.AnnotationSequence: strconv.Itoa(len(f.Chain) + 1)}},
 			Spec:   v1alpha1.DeploymentRunSpec{Project: "shop", Environment: "production", Release: "1.0.0", Purpose: purpose},
 			Status: v1alpha1.DeploymentRunStatus{Phase: phase, Targets: v1alpha1.RunTargetCounts{Succeeded: 1}, StartTime: &metav1.Time{Time: now}, FinishTime: &metav1.Time{Time: now}},

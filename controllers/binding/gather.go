@@ -63,6 +63,9 @@ func (r *Reconciler) gather(ctx context.Context, b *v1alpha1.ReleaseBinding, now
 	if f.Release, err = optional.Get(ctx, r.Client, b.Namespace, v1alpha1.ReleaseName(b.Spec.Project, b.Spec.Release), &v1alpha1.Release{}); err != nil {
 		return f, fmt.Errorf("reading release: %w", err)
 	}
+	if !f.Release.Is(b.Spec.Project, b.Spec.Release) {
+		f.Release = nil
+	}
 	if f.Environment, err = optional.Get(ctx, r.Client, b.Namespace, string(b.Spec.Environment), &v1alpha1.Environment{}); err != nil {
 		return f, fmt.Errorf("reading environment: %w", err)
 	}

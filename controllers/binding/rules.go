@@ -63,7 +63,7 @@ func running(f facts, _ survey, d *decision) bool {
 	if progress == "" {
 		progress = "choosing its targets"
 	}
-	if run.Annotations[v1alpha1.AnnotationWish] != f.hash() {
+	if run.Annotations[v1alpha1.AnnotationDesiredHash] != f.hash() {
 		return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s of release %s is being superseded (%s)", run.Name, run.Spec.Release, progress)
 	}
 	if f.Binding.Spec.Suspend && run.Status.StartTime == nil {

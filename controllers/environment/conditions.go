@@ -1,9 +1,11 @@
 package environment
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
@@ -74,7 +76,7 @@ func current(environment string, targets []v1alpha1.DeploymentTarget) []v1alpha1
 		}
 		most := v1alpha1.CurrentRelease{Project: project, Targets: fmt.Sprintf("0/%d", total[project])}
 		best := 0
-		for _, release := range slices.Sorted(maps.Keys(having[project])) {
+		for _, release := range slices.SortedFunc(maps.Keys(having[project]), newestFirst) {
 			if n := having[project][release]; n > best {
 				best = n
 				most.Release, most.Targets = release, fmt.Sprintf("%d/%d", n, total[project])
@@ -83,6 +85,11 @@ func current(environment string, targets []v1alpha1.DeploymentTarget) []v1alpha1
 		list = append(list, most)
 	}
 	return list
+}
+
+// newestFirst orders versions; those that are equal by their text.
+func newestFirst(a, b string) int {
+	return cmp.Or(v1alpha1.Version(b).Compare(v1alpha1.Version(a)), strings.Compare(a, b))
 }
 
 // inLine is the list for a column: the API server's own would print the first project only.

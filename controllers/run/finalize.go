@@ -17,13 +17,14 @@ import (
 )
 
 // addFinalizer answers true once the run has the finalizer, so that nothing is carried out for a run that can vanish. The
-// change of the run brings the next pass.
+// change of the run brings the next pass. A person's run gets its labels by the same write.
 func (r *Reconciler) addFinalizer(ctx context.Context, run *v1alpha1.DeploymentRun) (bool, error) {
 	if !run.DeletionTimestamp.IsZero() || controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun) {
 		return true, nil
 	}
 	held := run.DeepCopy()
 	controllerutil.AddFinalizer(held, v1alpha1.FinalizerRun)
+	held.SetSpecLabels()
 	if err := r.Client.Patch(ctx, held, client.MergeFromWithOptions(run, client.MergeFromWithOptimisticLock{})); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("setting the finalizer of run %s: %w", run.Name, err)
 	}

@@ -58,6 +58,9 @@ func (r *Reconciler) gather(ctx context.Context, run *v1alpha1.DeploymentRun) (f
 	if f.Release, err = optional.Get(ctx, r.Client, run.Namespace, name, &v1alpha1.Release{}); err != nil {
 		return f, fmt.Errorf("reading release: %w", err)
 	}
+	if !f.Release.Is(run.Spec.Project, run.Spec.Release) {
+		f.Release = nil
+	}
 	if f.Environment, err = optional.Get(ctx, r.Client, run.Namespace, string(run.Spec.Environment), &v1alpha1.Environment{}); err != nil {
 		return f, fmt.Errorf("reading environment: %w", err)
 	}
@@ -170,10 +173,10 @@ func (r *Reconciler) stop(ctx context.Context, f facts) (plan.Stop, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading release: %w", err)
 	}
-	if wanted == nil || !snapshot.Ready(wanted) {
+	if !wanted.Is(f.Binding.Spec.Project, f.Binding.Spec.Release) || !snapshot.Ready(wanted) {
 		return "", nil // a release that does not resolve supersedes nothing
 	}
-	if desired.Hash(wanted.Status.Snapshot, f.Binding.Spec.Targets) != f.Run.Annotations[v1alpha1.AnnotationWish] {
+	if desired.Hash(wanted.Status.Snapshot, f.Binding.Spec.Targets) != f.Run.Annotations[v1alpha1.AnnotationDesiredHash] {
 		return plan.Supersede, nil
 	}
 	return "", nil

@@ -104,7 +104,7 @@ func TestAWishThatWasTakenBackDoesNotCount(t *testing.T) {
 	s := newStage(t, process(deploy("install")), []string{"web-1"})
 	s.packageState = packages.Pending
 	run := s.run()
-	run.Annotations = map[string]string{v1alpha1.AnnotationWish: desired.Hash(frozen, nil)}
+	run.Annotations = map[string]string{v1alpha1.AnnotationDesiredHash: desired.Hash(frozen, nil)}
 	if err := s.client.Update(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}

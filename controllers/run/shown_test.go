@@ -53,7 +53,7 @@ func aBinding(s *stub) (b *v1alpha1.ReleaseBinding, next *v1alpha1.DeploymentRun
 	}
 	next = aRun("next", func(r *v1alpha1.DeploymentRun) {
 		r.Labels = map[string]string{v1alpha1.LabelBindingUID: string(b.UID)}
-		r.Annotations = map[string]string{v1alpha1.AnnotationWish: desired.Hash(release.Status.Snapshot, nil), v1alpha1.AnnotationSequence: "1"}
+		r.Annotations = map[string]string{v1alpha1.AnnotationDesiredHash: desired.Hash(release.Status.Snapshot, nil), v1alpha1.AnnotationSequence: "1"}
 		r.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(b, v1alpha1.GroupVersion.WithKind("ReleaseBinding"))}
 	})
 	for _, o := range []client.Object{b, next} {

@@ -43,7 +43,7 @@ func newStub(t *testing.T, objects ...client.Object) *stub {
 			t.Fatal(err)
 		}
 	}
-	release := &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop-1.0.0", UID: "release"}}
+	release := &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop-1.0.0", UID: "release"}, Spec: v1alpha1.ReleaseSpec{Project: "shop", Version: "1.0.0"}}
 	frozen, err := snapshot.Freeze(release, v1alpha1.ProjectSpec{Steps: []v1alpha1.Step{{Name: "install",
 		StepModifiers: v1alpha1.StepModifiers{Run: &v1alpha1.RunStep{Shell: v1alpha1.ShellBash, Script: "true"}}}}}, "sha256:0123456789")
 	if err != nil {

@@ -72,7 +72,7 @@ func (h *hostile) editBinding(ctx context.Context, random *rand.Rand) {
 
 func (h *hostile) suspendOrRetry(ctx context.Context, random *rand.Rand) {
 	h.patch(ctx, &v1alpha1.ReleaseBinding{}, "bound", "", map[string]any{"metadata": map[string]any{"annotations": map[string]string{
-		"mantle.dev/retry": fmt.Sprint(random.Uint64()), "mantle.dev/wish": strings.Repeat("9", 1000)}}})
+		"mantle.dev/retry": fmt.Sprint(random.Uint64()), "mantle.dev/desired-hash": strings.Repeat("9", 1000)}}})
 }
 
 // condition is one that says what the attacker likes.

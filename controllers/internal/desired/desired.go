@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,12 +32,13 @@ func Hash(snapshot string, targets *v1alpha1.BindingTargets) string {
 }
 
 // RunName is the name of the run with this number in the binding's chain. It is derived, so that an operator that crashed
-// after it made the run finds it instead of making a second.
+// after it made the run finds it instead of making a second, and begins with the binding and the number, so that the names
+// of a binding's runs are in the order of time.
 func RunName(binding *v1alpha1.ReleaseBinding, hash, retry string, sequence int64) string {
 	number := strconv.FormatInt(sequence, 10)
 	sum := sha256.Sum256([]byte(strings.Join([]string{string(binding.UID), hash, retry, number}, "\x00")))
 	suffix := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
-	return binding.Name + "-" + suffix[:10]
+	return fmt.Sprintf("%s-%05d-%s", binding.Name, sequence, suffix[:10])
 }
 
 // Desired are the targets of the environment that the binding leaves in and at least one step addresses, by name.

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -71,10 +72,22 @@ func TestRunNameIsDerived(t *testing.T) {
 	}
 }
 
+// The names of a binding's runs, as kubectl lists them, are in the order in which they were made.
+func TestRunNamesAreInTheOrderOfTime(t *testing.T) {
+	b := &v1alpha1.ReleaseBinding{ObjectMeta: metav1.ObjectMeta{Name: "shop-production", UID: "u1"}}
+	var names []string
+	for sequence := range int64(300) {
+		names = append(names, RunName(b, "w1", "", sequence+1))
+	}
+	if !slices.IsSorted(names) {
+		t.Errorf("%v", names)
+	}
+}
+
 func run(name, hash, sequence string, phase v1alpha1.RunPhase, purpose v1alpha1.RunPurpose) v1alpha1.DeploymentRun {
 	return v1alpha1.DeploymentRun{
 		ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), Annotations: map[string]string{
-			v1alpha1.AnnotationWish: hash, v1alpha1.AnnotationSequence: sequence}},
+			v1alpha1.AnnotationDesiredHash: hash, v1alpha1.AnnotationSequence: sequence}},
 		Spec:   v1alpha1.DeploymentRunSpec{Purpose: purpose},
 		Status: v1alpha1.DeploymentRunStatus{Phase: phase, StartTime: &metav1.Time{}},
 	}

@@ -66,7 +66,7 @@ func Resume(was *v1alpha1.BindingRecord, chain Chain, hash, retry string) *v1alp
 // before is the number of the newest run that ended before the youngest runs that were all made for this hash.
 func before(chain Chain, hash string) int64 {
 	i := len(chain)
-	for i > 0 && chain[i-1].Annotations[v1alpha1.AnnotationWish] == hash {
+	for i > 0 && chain[i-1].Annotations[v1alpha1.AnnotationDesiredHash] == hash {
 		i--
 	}
 	number := int64(0)
@@ -96,7 +96,7 @@ func Unrecorded(r *v1alpha1.BindingRecord, chain Chain) Chain {
 // SomeFailed tells whether the record for this run's release has to know which targets failed in it: those are left out,
 // and others go on.
 func SomeFailed(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun) bool {
-	if run.Annotations[v1alpha1.AnnotationWish] != r.Hash || run.Annotations[v1alpha1.AnnotationHandledRetry] != r.Retry || run.Status.StartTime == nil {
+	if run.Annotations[v1alpha1.AnnotationDesiredHash] != r.Hash || run.Annotations[v1alpha1.AnnotationHandledRetry] != r.Retry || run.Status.StartTime == nil {
 		return false
 	}
 	return run.Status.Phase == v1alpha1.RunFailed && run.Spec.Purpose == v1alpha1.PurposeConvergence ||
@@ -117,7 +117,7 @@ func Refused(run *v1alpha1.DeploymentRun, filled []v1alpha1.DeploymentRunSlice, 
 // Add takes in how a run ended. Refused is needed where SomeFailed says so.
 func Add(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, refused []v1alpha1.RefusedTarget) {
 	r.Sequence = Sequence(run)
-	if run.Annotations[v1alpha1.AnnotationWish] != r.Hash {
+	if run.Annotations[v1alpha1.AnnotationDesiredHash] != r.Hash {
 		return
 	}
 	// A run that left all its targets out is no success to build on.
@@ -215,7 +215,7 @@ func LeftOut(r *v1alpha1.BindingRecord, t *v1alpha1.DeploymentTarget, project, e
 // not left out. The binding has to be read past the cache, as its record may have just been written.
 func Outdated(b *v1alpha1.ReleaseBinding, run *v1alpha1.DeploymentRun, snapshot string, steps []v1alpha1.Step, targets []v1alpha1.DeploymentTarget) []v1alpha1.DeploymentTarget {
 	record := b.Status.Record
-	if record != nil && (record.Hash != run.Annotations[v1alpha1.AnnotationWish] || record.Retry != run.Annotations[v1alpha1.AnnotationHandledRetry]) {
+	if record != nil && (record.Hash != run.Annotations[v1alpha1.AnnotationDesiredHash] || record.Retry != run.Annotations[v1alpha1.AnnotationHandledRetry]) {
 		record = nil // it speaks of another try
 	}
 	return slices.DeleteFunc(Desired(b.Spec, steps, targets), func(t v1alpha1.DeploymentTarget) bool {

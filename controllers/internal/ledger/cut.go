@@ -25,9 +25,10 @@ func Cut(run *v1alpha1.DeploymentRun, process *v1alpha1.ProjectSpec, targets []v
 	for part := range slices.Chunk(targets, perSlice(len(v1alpha1.Leaves(process.Steps)))) {
 		s := v1alpha1.DeploymentRunSlice{ObjectMeta: metav1.ObjectMeta{
 			Namespace: run.Namespace, Name: SliceName(run.Name, len(cut)),
-			Labels:          map[string]string{v1alpha1.LabelRunUID: string(run.UID)},
+			Labels:          run.Spec.Labels(),
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(run, v1alpha1.GroupVersion.WithKind("DeploymentRun"))},
 		}}
+		s.Labels[v1alpha1.LabelRunUID] = string(run.UID)
 		for _, t := range part {
 			s.Spec.Targets = append(s.Spec.Targets, v1alpha1.SliceTarget{Name: t.Name, UID: t.UID, Thumbprint: t.Spec.Thumbprint, Steps: addressing(process, t.Spec.Roles)})
 		}
