@@ -10,6 +10,7 @@ rm -f "$out"/config/crd/mantle.dev_*.yaml
 
 "$controller_gen" object paths=./api/v1alpha1 output:object:dir="$out/api/v1alpha1"
 "$controller_gen" crd paths=./api/v1alpha1 output:crd:dir="$out/config/crd"
+go run ./hack/crd "$out"/config/crd/mantle.dev_*.yaml
 "$controller_gen" rbac:roleName=mantle paths=./controllers/... output:rbac:dir="$out/config/rbac"
 go run ./hack/chart -config "$out/config" -out "$out/charts/mantle/templates"
 hack/dependencies.sh > "$out/hack/dependencies.txt"

@@ -10,13 +10,13 @@ const (
 
 // The reasons of a DeploymentRun's conditions. Those of single actions are below.
 const (
-	// ReasonSucceeded surfaces when all steps ended well.
+	// ReasonSucceeded surfaces when no step failed.
 	ReasonSucceeded = "Succeeded"
 	// ReasonFailed surfaces when a step failed.
 	ReasonFailed = "Failed"
 	// ReasonCancelled surfaces when a person cancelled the run.
 	ReasonCancelled = "Cancelled"
-	// ReasonSuperseded surfaces when the binding wished another release meanwhile.
+	// ReasonSuperseded surfaces when the binding requested another release before the run ended.
 	ReasonSuperseded = "Superseded"
 	// ReasonAbandoned surfaces when something on a machine did not end after a cancel.
 	ReasonAbandoned = "Abandoned"

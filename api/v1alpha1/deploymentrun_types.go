@@ -4,22 +4,22 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// RunPhase is where a run is.
+// RunPhase is the state of a run in one word.
 type RunPhase string
 
 // The phases of a run. Succeeded, Failed, Cancelled, Abandoned and Superseded are final.
 const (
-	// RunPending means that nobody has looked at it yet.
+	// RunPending means that the operator has not processed it yet.
 	RunPending RunPhase = "Pending"
-	// RunQueued means that another run of the project in the environment goes first.
+	// RunQueued means that it waits until another run of the project in the environment has ended.
 	RunQueued RunPhase = "Queued"
-	// RunRunning means that it goes on.
+	// RunRunning means that its steps are being carried out.
 	RunRunning RunPhase = "Running"
-	// RunWaiting means that it waits for something that is not there yet, such as a package.
+	// RunWaiting means that it waits for something that is missing, such as a package.
 	RunWaiting RunPhase = "Waiting"
 	// RunCancelling means that a person has cancelled it and scripts are being ended.
 	RunCancelling RunPhase = "Cancelling"
-	// RunSucceeded means that all its steps ended well.
+	// RunSucceeded means that no step failed.
 	RunSucceeded RunPhase = "Succeeded"
 	// RunFailed means that a step failed.
 	RunFailed RunPhase = "Failed"
@@ -27,7 +27,7 @@ const (
 	RunCancelled RunPhase = "Cancelled"
 	// RunAbandoned means that it was cancelled and that something on a machine did not end.
 	RunAbandoned RunPhase = "Abandoned"
-	// RunSuperseded means that the binding wished another release meanwhile.
+	// RunSuperseded means that its binding requested another release before it ended.
 	RunSuperseded RunPhase = "Superseded"
 )
 
@@ -37,32 +37,33 @@ type RunPurpose string
 
 // The purposes of a run.
 const (
-	// PurposeRollout brings a new wish to the environment.
+	// PurposeRollout brings a release, or a change of the targets, to the environment.
 	PurposeRollout RunPurpose = "Rollout"
-	// PurposeConvergence brings targets that joined, came back or were rebuilt to what the others have.
+	// PurposeConvergence deploys the release of the other targets to targets that joined, came back or were rebuilt.
 	PurposeConvergence RunPurpose = "Convergence"
 )
 
-// RunState is what a person wants of a run.
+// RunState is what a person requests of a run.
 // +kubebuilder:validation:Enum=Run;Cancel
 type RunState string
 
-// The wishes for a run.
+// The states that can be requested of a run.
 const (
 	RunStateRun    RunState = "Run"
 	RunStateCancel RunState = "Cancel"
 )
 
-// RunTargets narrows a person's run.
+// RunTargets selects the targets of a run that a person creates.
 type RunTargets struct {
-	// include names the targets; without it, all of the environment that a step addresses.
+	// include is the list of names of the DeploymentTargets to deploy to, at most 1000, for example [web-1, web-2]. Each
+	// must belong to the environment. Default: all targets of the environment that a step addresses.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=1000
 	Include []ObjectName `json:"include,omitempty"`
 }
 
-// DeploymentRunSpec says what is run. It cannot be changed, but for state.
+// DeploymentRunSpec names what is deployed, and where. Only spec.state can be changed after creation.
 //
 // +kubebuilder:validation:XValidation:rule="self.project == oldSelf.project",message="spec.project is immutable: make another DeploymentRun"
 // +kubebuilder:validation:XValidation:rule="self.release == oldSelf.release",message="spec.release is immutable: make another DeploymentRun"
@@ -72,166 +73,184 @@ type RunTargets struct {
 // +kubebuilder:validation:XValidation:rule="has(self.reason) == has(oldSelf.reason) && (!has(self.reason) || self.reason == oldSelf.reason)",message="spec.reason is immutable: make another DeploymentRun"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.state) || oldSelf.state != 'Cancel' || (has(self.state) && self.state == 'Cancel')",message="spec.state cannot go back from Cancel: make another DeploymentRun"
 type DeploymentRunSpec struct {
-	// project that is deployed.
+	// project is the name of the Project that is deployed, for example shop. It cannot be changed.
 	Project ObjectName `json:"project"`
-	// release is the version that is deployed.
+	// release is the version that is deployed, for example 1.4.2: the spec.version of a Release of the project. It cannot
+	// be changed.
 	Release Version `json:"release"`
-	// environment that it is deployed to.
+	// environment is the name of the Environment that is deployed to, for example production. It cannot be changed.
 	Environment ObjectName `json:"environment"`
-	// targets narrows a person's run. A binding's run takes the binding's targets that are not up to date.
+	// targets selects the targets of a run that a person creates. Default: all targets of the environment that a step
+	// addresses. A run of a ReleaseBinding deploys to those targets of the binding that do not have the release yet.
 	// +optional
 	Targets *RunTargets `json:"targets,omitempty"`
-	// purpose is Rollout (the default) or Convergence.
+	// purpose is why the run was created: Rollout deploys a new release, Convergence deploys the current release to
+	// targets that joined, came back or were rebuilt. Default: Rollout. It cannot be changed.
 	// +optional
 	// +kubebuilder:default=Rollout
 	Purpose RunPurpose `json:"purpose,omitempty"`
-	// reason for people.
+	// reason is a text that says why the run was created, for other people to read. The operator does not evaluate it. It
+	// cannot be changed.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Reason string `json:"reason,omitempty"`
-	// state is Run, or Cancel to stop it: nothing further begins, and running scripts are ended.
+	// state is Run (the default) or Cancel. Set it to Cancel to stop the run: no further script begins, and running
+	// scripts are ended. It cannot be set back to Run.
 	// +optional
 	// +kubebuilder:default=Run
 	State RunState `json:"state,omitempty"`
 }
 
-// RunTargetCounts counts the targets of a run.
+// RunTargetCounts is the number of targets of a run by outcome.
 type RunTargetCounts struct {
-	// total number of targets.
+	// total is the number of targets of the run.
 	// +optional
 	// +kubebuilder:default=0
 	Total int32 `json:"total"`
-	// pending targets have not begun.
+	// pending is the number of targets on which no step has begun.
 	// +optional
 	// +kubebuilder:default=0
 	Pending int32 `json:"pending"`
-	// running targets have begun and not ended.
+	// running is the number of targets on which a step has begun and not all have ended.
 	// +optional
 	// +kubebuilder:default=0
 	Running int32 `json:"running"`
-	// succeeded targets ended well.
+	// succeeded is the number of targets on which all steps succeeded.
 	// +optional
 	// +kubebuilder:default=0
 	Succeeded int32 `json:"succeeded"`
-	// failed targets had a step that failed.
+	// failed is the number of targets on which a step failed.
 	// +optional
 	// +kubebuilder:default=0
 	Failed int32 `json:"failed"`
-	// skipped targets were left out, for example as they were cordoned.
+	// skipped is the number of targets that were left out, for example because they were cordoned.
 	// +optional
 	// +kubebuilder:default=0
 	Skipped int32 `json:"skipped"`
-	// unreached targets had not begun when the run stopped, or could not be reached.
+	// unreached is the number of targets that could not be reached, or on which no step had begun when the run stopped.
 	// +optional
 	// +kubebuilder:default=0
 	Unreached int32 `json:"unreached"`
 }
 
-// RunStepStatus is how far one step of the process is.
+// RunStepStatus is the progress of one step of the process.
 type RunStepStatus struct {
-	// name of the step; a child step is written `parent/child`.
+	// name is the name of the step in the project. A child of a rolling step is written parent/child, for example
+	// web/smoke.
 	Name string `json:"name"`
-	// phase of the step over all targets.
+	// phase is the state of the step over all targets: Pending, Running, Succeeded, Failed, Skipped, Cancelled, Abandoned
+	// or Lost.
 	// +optional
 	Phase StepPhase `json:"phase,omitempty"`
-	// targets is how many targets have done it, of how many, as "3/5".
+	// targets is the number of targets on which the step has ended, and of those that it addresses, for example 3/5.
 	// +optional
 	Targets string `json:"targets,omitempty"`
-	// failed is on how many targets it failed.
+	// failed is the number of targets on which the step failed.
 	// +optional
 	Failed int32 `json:"failed,omitempty"`
-	// startTime of the first target.
+	// startTime is when the step began on its first target.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
-	// finishTime of the last target.
+	// finishTime is when the step ended on its last target.
 	// +optional
 	FinishTime *metav1.Time `json:"finishTime,omitempty"`
 }
 
-// RunFailure tells of one action that failed.
+// RunFailure describes one step that failed on one target.
 type RunFailure struct {
-	// target it failed on.
+	// target is the name of the DeploymentTarget on which the step failed.
 	Target string `json:"target"`
-	// step that failed; a child step is written `parent/child`.
+	// step is the name of the step that failed. A child of a rolling step is written parent/child.
 	// +optional
 	Step string `json:"step,omitempty"`
-	// attempt that failed, from 1.
+	// attempt is the number of the attempt that failed, counted from 1.
 	// +optional
 	Attempt int32 `json:"attempt,omitempty"`
-	// reason in one word.
+	// reason is why the step failed, in one word, for example ExitCode, TimedOut or Unavailable.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// exitCode of the script.
+	// exitCode is the exit code of the script. It is not set if the script did not end by itself.
 	// +optional
 	ExitCode *int32 `json:"exitCode,omitempty"`
-	// message are the last lines of output, at most 1 KiB, or what went wrong.
+	// message is the end of the script's output, at most 1 KiB, or a description of what went wrong.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	Message string `json:"message,omitempty"`
 }
 
-// DeploymentRunStatus is how far a run is.
+// DeploymentRunStatus is the progress and the result of a run.
 type DeploymentRunStatus struct {
-	// observedGeneration is the generation of the spec that this status speaks of.
+	// observedGeneration is the metadata.generation that the operator saw when it last wrote this status. While it is
+	// smaller than metadata.generation, the status describes an earlier spec.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// phase of the run.
+	// phase is the state of the run in one word. While the run has not ended it is Pending, Queued (another run of the
+	// project in the environment goes first), Running, Waiting (something is missing; the condition Ready says what) or
+	// Cancelling. At its end it is Succeeded, Failed, Cancelled, Abandoned (it was cancelled, and a script did not end on
+	// a machine) or Superseded (its ReleaseBinding requested another release before it ended).
 	// +optional
 	Phase RunPhase `json:"phase,omitempty"`
-	// snapshot of the release that is run.
+	// snapshot is the name of the ControllerRevision with the frozen process that the run carries out.
 	// +optional
 	Snapshot string `json:"snapshot,omitempty"`
-	// startTime is when the first action was decided.
+	// startTime is when the set of targets was fixed and the run began.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
 	// finishTime is when the run ended.
 	// +optional
 	FinishTime *metav1.Time `json:"finishTime,omitempty"`
-	// cancelTime is when the operator saw the cancellation.
+	// cancelTime is when the operator saw that the run was cancelled or deleted.
 	// +optional
 	CancelTime *metav1.Time `json:"cancelTime,omitempty"`
-	// progress is ended and all targets, as "3/5".
+	// progress is the number of targets on which the run has ended, and of all its targets, for example 3/5.
 	// +optional
 	Progress string `json:"progress,omitempty"`
-	// currentStep is the first step that has not ended.
+	// currentStep is the name of the first step that has not ended. A child of a rolling step is written parent/child.
 	// +optional
 	CurrentStep string `json:"currentStep,omitempty"`
-	// targets counts them.
+	// targets is the number of targets of the run by outcome.
 	// +optional
 	Targets RunTargetCounts `json:"targets,omitempty"`
-	// steps of the process, one row for each that runs a script or deploys a package.
+	// steps is the progress of the process: one row for each step that runs a script or deploys a package, in order.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=64
 	Steps []RunStepStatus `json:"steps,omitempty"`
-	// failures are the first 20 actions that failed.
+	// failures describes the first 20 failures, each of one step on one target.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=20
 	Failures []RunFailure `json:"failures,omitempty"`
-	// slices is the number of DeploymentRunSlices (`<run>-000`, …) that hold the rows of the targets. Until
-	// TargetsResolved is true it means nothing.
+	// slices is the number of DeploymentRunSlices that hold the results of each target. They are named after the run, with
+	// a number from 000, for example shop-production-00001-abc-000. It is valid once the condition TargetsResolved is True.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=500
 	Slices int32 `json:"slices,omitempty"`
-	// conditions: Ready, Reconciling, Stalled, TargetsResolved, PackagesReady.
+	// conditions describe the run. Ready is True once it has succeeded. Reconciling is True until it has ended. Stalled is
+	// True if it cannot succeed any more. TargetsResolved is True once the set of targets is fixed. PackagesReady is True
+	// once the operator has every package that the run needs.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// DeploymentRun is one execution of a release in an environment. A ReleaseBinding makes them; a person may make one
-// with generateName. Set spec.state to Cancel to stop it.
+// DeploymentRun is one deployment of a release to an environment. A ReleaseBinding creates runs by itself; a person can
+// create one with metadata.generateName. Set spec.state to Cancel to stop it. The operator gives each run the labels
+// mantle.dev/project, mantle.dev/environment and mantle.dev/release. Listed by `kubectl get drun`.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:categories=mantle,shortName=drun
+// +kubebuilder:selectablefield:JSONPath=`.spec.project`
+// +kubebuilder:selectablefield:JSONPath=`.spec.environment`
+// +kubebuilder:selectablefield:JSONPath=`.status.phase`
 // +kubebuilder:printcolumn:name="Project",type=string,JSONPath=`.spec.project`
 // +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.spec.release`
 // +kubebuilder:printcolumn:name="Environment",type=string,JSONPath=`.spec.environment`
+// +kubebuilder:printcolumn:name="Purpose",type=string,JSONPath=`.spec.purpose`
 // +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
 // +kubebuilder:printcolumn:name="Progress",type=string,JSONPath=`.status.progress`
 // +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.targets.failed`
@@ -243,9 +262,9 @@ type DeploymentRun struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
-	// spec is what is run.
+	// spec names the project, the release and the environment, and can cancel the run.
 	Spec DeploymentRunSpec `json:"spec"`
-	// status is how far it is.
+	// status is the progress and the result of the run, written by the operator.
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
 	Status DeploymentRunStatus `json:"status,omitempty"`

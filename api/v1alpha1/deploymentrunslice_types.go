@@ -5,35 +5,37 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// SliceTarget is one machine of a run as it was when the run began.
+// SliceTarget is one target of a run as it was when the run began.
 type SliceTarget struct {
-	// name of the DeploymentTarget.
+	// name is the name of the DeploymentTarget, for example web-1.
 	Name string `json:"name"`
-	// uid of the DeploymentTarget: a target made again under the name is another.
+	// uid is the metadata.uid of the DeploymentTarget. A target that is deleted and created again under the same name is
+	// not part of the run.
 	UID types.UID `json:"uid"`
-	// thumbprint that pinned it: another pin is another machine.
+	// thumbprint is the spec.thumbprint of the target when the run began. If it is changed during the run, the run does not
+	// continue on the target.
 	// +optional
 	Thumbprint string `json:"thumbprint,omitempty"`
-	// steps are the indexes, from 0, of the top-level steps of the process that address the target. They are fixed
-	// when the run begins, so a role that the target gains or loses later does not change what runs on it.
+	// steps are the indexes, counted from 0, of the top-level steps of the process that address the target. They are fixed
+	// when the run begins: a role that the target gains or loses later does not change what runs on it.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	Steps []int32 `json:"steps,omitempty"`
 }
 
-// DeploymentRunSliceSpec is the fixed set of targets of this slice.
+// DeploymentRunSliceSpec is the set of targets of a slice, which does not change.
 //
 // +kubebuilder:validation:XValidation:rule="self.targets == oldSelf.targets",message="spec.targets is immutable"
 type DeploymentRunSliceSpec struct {
-	// targets by name.
+	// targets are up to 100 targets of the run, ordered by name. The list cannot be changed.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=100
 	Targets []SliceTarget `json:"targets"`
 }
 
-// StepPhase is where an action, or a step over all its targets, is.
+// StepPhase is the state of a step on one target, or over all its targets.
 type StepPhase string
 
 // The phases of an action. A row that is absent is pending.
@@ -48,94 +50,100 @@ const (
 	StepLost      StepPhase = "Lost"
 )
 
-// ActionLog tells of an action's output, which the operator serves at /logs/<namespace>/<run>/<target>/<step>.
+// ActionLog describes the output of a step on one target. The operator serves the output itself at the path
+// /logs/<namespace>/<run>/<target>/<step>.
 type ActionLog struct {
-	// size of that text in bytes.
+	// size is the size of the output in bytes.
 	Size int64 `json:"size"`
-	// reason is LogUnavailable where the operator that goes on with the run does not have the output.
+	// reason is LogUnavailable if the output was kept by an operator pod that is gone. Empty otherwise.
 	// +optional
 	Reason string `json:"reason,omitempty"`
 }
 
-// ActionStatus is one step on one target.
+// ActionStatus is the state of one step on one target.
 type ActionStatus struct {
-	// name of the step; a child step is written `parent/child`.
+	// name is the name of the step. A child of a rolling step is written parent/child, for example web/smoke.
 	Name string `json:"name"`
-	// phase of the action.
+	// phase is the state of the step on the target: Running, Succeeded, Failed, Skipped, Cancelled (it was ended by
+	// request), Abandoned (it was cancelled and did not end) or Lost (it began, and how it ended is unknown).
 	Phase StepPhase `json:"phase"`
-	// attempt, from 1.
+	// attempt is the number of the attempt, counted from 1.
 	// +optional
 	Attempt int32 `json:"attempt,omitempty"`
-	// sent is true once the script was sent to the machine, or may have been. An action that is not sent has changed
-	// nothing there.
+	// sent is true once the script was sent to the machine, or may have been sent. If it is false, the step has changed
+	// nothing on the machine.
 	// +optional
 	Sent bool `json:"sent,omitempty"`
-	// answered is the number of the run's newest question whose answer was applied to the action.
+	// answered is the number of the newest question of the run whose answer was applied to the step, counted from 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Answered int32 `json:"answered,omitempty"`
-	// startTime is when it was written down as Running, before it was prepared and sent.
+	// startTime is when the step was recorded as Running, before it was sent to the machine.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
-	// nextTime is when the next attempt begins, while the action waits for it.
+	// nextTime is when the next attempt begins. It is set only while the step waits for that attempt.
 	// +optional
 	NextTime *metav1.Time `json:"nextTime,omitempty"`
-	// exitCode of the script, when it ended.
+	// exitCode is the exit code of the script. It is not set if the script did not end by itself.
 	// +optional
 	ExitCode *int32 `json:"exitCode,omitempty"`
-	// seconds that it took, as decimal text.
+	// seconds is how long the step took on the target, in seconds, as decimal text, for example 1.25.
 	// +optional
 	Seconds string `json:"seconds,omitempty"`
-	// reason in one word: what a running action waits for, or why an action did not succeed.
+	// reason says in one word what a running step waits for, for example MachineBusy, or why it did not succeed, for
+	// example ExitCode.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// message says in short what a running action waits for, or what went wrong.
+	// message says what a running step waits for, or what went wrong.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
-	// log tells of its output.
+	// log describes the output of the step.
 	// +optional
 	Log *ActionLog `json:"log,omitempty"`
 }
 
-// TargetResult is what happened on one target.
+// TargetResult is the result of a run on one target.
 type TargetResult struct {
-	// target name.
+	// target is the name of the DeploymentTarget, for example web-1.
 	Target string `json:"target"`
-	// phase over all its steps.
+	// phase is the state of the run on the target: Running, Succeeded, Failed, Skipped, Cancelled, Abandoned or Lost.
 	Phase StepPhase `json:"phase"`
-	// reason in one word, where it did not succeed.
+	// reason says in one word why the run did not succeed on the target, for example Cordoned or ExitCode.
 	// +optional
 	Reason string `json:"reason,omitempty"`
-	// startTime of its first action.
+	// startTime is when the first step began on the target.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
-	// finishTime of its last action.
+	// finishTime is when the last step ended on the target.
 	// +optional
 	FinishTime *metav1.Time `json:"finishTime,omitempty"`
-	// steps that began or were skipped, in order.
+	// steps are the steps that began or were skipped on the target, in order. A step that is not listed is pending.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Steps []ActionStatus `json:"steps,omitempty"`
-	// outputs of its steps, each as `<step>.<name>`. Sensitive parts are masked.
+	// outputs are the values that the steps gave on the target. A key is the name of the step, a period and the name of the
+	// output, for example install.package.directory. Values of Secrets in them are masked.
 	// +optional
 	Outputs map[string]string `json:"outputs,omitempty"`
-	// outputsCut is true where outputs were left out as a slice holds at most 64 KiB of them.
+	// outputsCut is true if outputs were left out because a slice holds at most 64 KiB of them.
 	// +optional
 	OutputsCut bool `json:"outputsCut,omitempty"`
 }
 
-// DeploymentRunSliceStatus holds the rows.
+// DeploymentRunSliceStatus is the result of a run on the targets of a slice.
 type DeploymentRunSliceStatus struct {
-	// results, one row for each target that began or was skipped.
+	// results is one row for each target on which a step began or which was skipped. A target without a row is pending.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	Results []TargetResult `json:"results,omitempty"`
 }
 
-// DeploymentRunSlice holds what happened on up to 100 targets of one run, step by step.
+// DeploymentRunSlice is the result of a DeploymentRun on up to 100 of its targets, step by step. The operator creates
+// slices; their run owns them, and the labels mantle.dev/project, mantle.dev/environment and mantle.dev/release are those
+// of the run. Listed by `kubectl get drs`.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -146,9 +154,9 @@ type DeploymentRunSlice struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
-	// spec is the fixed set of targets.
+	// spec is the set of targets of this slice, which does not change.
 	Spec DeploymentRunSliceSpec `json:"spec"`
-	// status holds the rows.
+	// status is the result of the run on these targets, written by the operator.
 	// +optional
 	Status DeploymentRunSliceStatus `json:"status,omitempty"`
 }

@@ -19,7 +19,7 @@ const (
 	ReasonHealthy = "Healthy"
 	// ReasonEnvironmentsFound surfaces when every Environment that spec.environments names is there.
 	ReasonEnvironmentsFound = "EnvironmentsFound"
-	// ReasonProgressing surfaces while the machine has not been looked at since the spec changed.
+	// ReasonProgressing surfaces while the machine has not been checked since the spec changed.
 	ReasonProgressing = "Progressing"
 	// ReasonAddressRefused surfaces when the operator is not allowed to connect to the address.
 	ReasonAddressRefused = "AddressRefused"

@@ -5,58 +5,62 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// DeploymentTargetSpec says where a machine is, how it is known, and what it is for.
+// DeploymentTargetSpec is the address of a machine, the certificate by which it is recognized, and what it is used for.
 type DeploymentTargetSpec struct {
-	// address is where the Tentacle listens: `host`, `host:port` or `[IPv6]:port`. The port is 10933 unless
-	// given. The operator connects to it; the machine never connects to the operator.
+	// address is the address on which the Tentacle listens: host, host:port or [IPv6]:port, for example 10.20.0.11 or
+	// web-1.example.com:10934. The default port is 10933. The operator connects to it; the machine never connects to the
+	// operator.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=300
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(\\\\[[0-9A-Fa-f:.]+\\\\]|[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?)(:[0-9]{1,5})?$')",message="address must be host, host:port or [IPv6]:port, for example 10.20.0.11:10933"
 	Address string `json:"address"`
 
-	// thumbprint is the pin of the Tentacle's certificate, as `tentacle show` prints it on the machine: 40
-	// hex digits (SHA-1, as Octopus writes it) or `sha256:` and 64. Without it nothing is sent to the
-	// machine: the target is Untrusted, and its status shows the certificate that was presented, to compare
-	// with the machine and to commit here.
+	// thumbprint identifies the certificate of the Tentacle, as `tentacle show` prints it on the machine: 40 hex digits
+	// (SHA-1, as Octopus writes it) or sha256: and 64 hex digits. If it is missing or does not match, nothing is sent to the
+	// machine: the target is Untrusted, and status.certificate shows the certificate that was presented. Compare it with
+	// the output of `tentacle show`, then write it here.
 	// +optional
 	// +kubebuilder:validation:MaxLength=71
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9A-Fa-f]{40}|sha256:[0-9A-Fa-f]{64})$')",message="thumbprint must be 40 hex digits (SHA-1) or sha256: and 64 hex digits, without colons or spaces; `tentacle show` prints both on the machine"
 	Thumbprint string `json:"thumbprint,omitempty"`
 
-	// environments are the names of the Environments that this machine belongs to.
+	// environments are the names of the Environments that the machine belongs to, from 1 to 32, for example [production].
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	Environments []ObjectName `json:"environments"`
 
-	// roles say what the machine does there (`web`, `db`). Steps choose their targets by role.
+	// roles are names for what the machine does, from 1 to 32, for example [web, db]. Steps of a Project select their
+	// targets by role.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	Roles []Role `json:"roles"`
 
-	// policy is the name of a TargetPolicy. Without it: health by connectivity, every five minutes.
+	// policy is the name of a TargetPolicy, for example linux. Default: none; the operator then checks every five minutes
+	// that it can connect to the Tentacle, and no health script runs.
 	// +optional
 	Policy ObjectName `json:"policy,omitempty"`
 
-	// cordoned takes the machine out of deployments while true. Its health is still looked at.
+	// cordoned excludes the machine from deployments while it is true. Its health is still checked. Default: false.
 	// +optional
 	Cordoned bool `json:"cordoned,omitempty"`
 
-	// cordonReason tells others why.
+	// cordonReason is a text that says why the machine is cordoned, for other people to read, for example "disk is being
+	// replaced".
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	CordonReason string `json:"cordonReason,omitempty"`
 }
 
-// TargetHealth is the short answer to "can I deploy to it?".
+// TargetHealth says in one word whether the operator can deploy to a target.
 type TargetHealth string
 
 // The health of a target.
 const (
 	// HealthHealthy means reached, trusted both ways, and its health check passed.
 	HealthHealthy TargetHealth = "Healthy"
-	// HealthHasWarnings means healthy, with something to look at.
+	// HealthHasWarnings means healthy, with a warning.
 	HealthHasWarnings TargetHealth = "HasWarnings"
 	// HealthUnhealthy means reached, but its health script failed.
 	HealthUnhealthy TargetHealth = "Unhealthy"
@@ -64,7 +68,7 @@ const (
 	HealthUnavailable TargetHealth = "Unavailable"
 	// HealthUntrusted means that one side does not know the other's certificate.
 	HealthUntrusted TargetHealth = "Untrusted"
-	// HealthUnknown means that nobody has looked yet.
+	// HealthUnknown means that it has not been checked yet.
 	HealthUnknown TargetHealth = "Unknown"
 )
 
@@ -93,9 +97,9 @@ const (
 	MachinePolicyEnforced MachinePolicy = "Enforced"
 )
 
-// TentacleInfo is what the daemon says of itself.
+// TentacleInfo is what the Tentacle reports about itself and its machine.
 type TentacleInfo struct {
-	// version of the Tentacle.
+	// version is the version of the Tentacle, for example 0.1.0.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Version string `json:"version,omitempty"`
@@ -107,43 +111,44 @@ type TentacleInfo struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	Arch string `json:"arch,omitempty"`
-	// capabilities are the services and facts that it announced.
+	// capabilities are the services and properties that the Tentacle announced.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Capabilities []string `json:"capabilities,omitempty"`
-	// flavor is Mantle or Octopus.
+	// flavor is Mantle for a Tentacle of Mantle, and Octopus for a Tentacle of Octopus Deploy.
 	// +optional
 	Flavor TentacleFlavor `json:"flavor,omitempty"`
-	// policy tells whether the machine's owner holds operators to rules: None, Advisory (a script could change them) or
-	// Enforced. Empty where the Tentacle does not tell.
+	// policy says whether the owner of the machine restricts what operators may do there: None, Advisory (there are rules,
+	// but a script could change them) or Enforced. Empty if the Tentacle does not report it.
 	// +optional
 	Policy MachinePolicy `json:"policy,omitempty"`
 }
 
 // TargetCertificate is the certificate that the machine presented.
 type TargetCertificate struct {
-	// sha1 thumbprint, 40 upper-case hex digits.
+	// sha1 is the SHA-1 thumbprint of the certificate: 40 hex digits in upper case.
 	// +optional
 	SHA1 string `json:"sha1,omitempty"`
-	// sha256 thumbprint: `sha256:` and 64 hex digits. Set only when the pin matched, and required from then on.
+	// sha256 is the SHA-256 thumbprint of the certificate: sha256: and 64 hex digits. It is set once the certificate matched
+	// spec.thumbprint; from then on the machine must present this certificate.
 	// +optional
 	SHA256 string `json:"sha256,omitempty"`
-	// subject of the certificate.
+	// subject is the subject name in the certificate, for example CN=Octopus Tentacle.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	Subject string `json:"subject,omitempty"`
-	// notAfter is when the certificate says it ends. Nobody refuses it for that.
+	// notAfter is the expiry time in the certificate. An expired certificate is still accepted.
 	// +optional
 	NotAfter *metav1.Time `json:"notAfter,omitempty"`
 }
 
-// InstalledPhase tells how a release came onto a machine.
+// InstalledPhase is how a deployment to a machine ended.
 type InstalledPhase string
 
 // The phases of an installed release.
 const (
-	// InstalledSucceeded means that all steps that address the machine ended well.
+	// InstalledSucceeded means that all steps that address the machine succeeded.
 	InstalledSucceeded InstalledPhase = "Succeeded"
 	// InstalledFailed means that a step failed there.
 	InstalledFailed InstalledPhase = "Failed"
@@ -151,32 +156,33 @@ const (
 	InstalledIncomplete InstalledPhase = "Incomplete"
 )
 
-// InstalledRelease is what a project in an environment last did on a machine.
+// InstalledRelease is the last deployment of a project, in one environment, to a machine.
 type InstalledRelease struct {
-	// project that was deployed.
+	// project is the name of the Project that was deployed.
 	Project string `json:"project"`
-	// environment that it was deployed to.
+	// environment is the name of the Environment that it was deployed to.
 	Environment string `json:"environment"`
-	// release is the version.
+	// release is the version that was deployed, for example 1.4.2.
 	// +optional
 	Release string `json:"release,omitempty"`
-	// snapshot is the ControllerRevision with the frozen process.
+	// snapshot is the name of the ControllerRevision with the frozen process that was carried out.
 	// +optional
 	Snapshot string `json:"snapshot,omitempty"`
-	// run is the name of the DeploymentRun.
+	// run is the name of the DeploymentRun that deployed it.
 	// +optional
 	Run string `json:"run,omitempty"`
-	// runUID identifies the DeploymentRun.
+	// runUID is the metadata.uid of the DeploymentRun that deployed it.
 	// +optional
 	RunUID types.UID `json:"runUID,omitempty"`
-	// phase is Succeeded, Failed or Incomplete.
+	// phase is Succeeded, Failed (a step failed on this machine) or Incomplete (the deployment began and did not reach its
+	// end).
 	// +optional
 	Phase InstalledPhase `json:"phase,omitempty"`
-	// time is when it ended there.
+	// time is when the deployment to this machine ended.
 	// +optional
 	Time *metav1.Time `json:"time,omitempty"`
-	// steps are the names of the top-level steps that addressed the target. A step that addresses it now and is not
-	// among them makes the target outdated.
+	// steps are the names of the top-level steps that addressed the machine. If a step that is not among them addresses the
+	// machine today, the machine counts as outdated.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
@@ -184,59 +190,69 @@ type InstalledRelease struct {
 	Steps []string `json:"steps,omitempty"`
 }
 
-// JournalRead says when, and of which machine, the journal on the machine was read.
+// JournalRead says when the journal of a machine was read. The journal is the file on the machine that records what was
+// deployed there.
 type JournalRead struct {
-	// time of the reading.
+	// time is when the journal was read.
 	Time metav1.Time `json:"time"`
-	// certificate is the thumbprint (SHA-256) that the machine presented then.
+	// certificate is the SHA-256 thumbprint that the machine presented when the journal was read.
 	Certificate string `json:"certificate"`
 }
 
-// DeploymentTargetStatus is what the operator found out about a machine.
+// DeploymentTargetStatus is what the operator knows about a machine.
 type DeploymentTargetStatus struct {
-	// observedGeneration is the generation of the spec that this status speaks of.
+	// observedGeneration is the metadata.generation that the operator saw when it last wrote this status. While it is
+	// smaller than metadata.generation, the status describes an earlier spec.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// environments of the spec in one line, as a column of kubectl shows them.
+	// environments is spec.environments in one line, for the column of kubectl get.
 	// +optional
 	Environments string `json:"environments,omitempty"`
-	// roles of the spec in one line, as a column of kubectl shows them.
+	// roles is spec.roles in one line, for the column of kubectl get.
 	// +optional
 	Roles string `json:"roles,omitempty"`
-	// health is the short answer; the conditions tell why.
+	// health says in one word whether the operator can deploy to the machine: Healthy, HasWarnings, Unhealthy (its health
+	// check failed), Unavailable (it could not be reached), Untrusted (one side does not accept the other's certificate) or
+	// Unknown (it has not been checked yet). The condition Ready says why.
 	// +optional
 	Health TargetHealth `json:"health,omitempty"`
-	// tentacle is what the daemon says of itself.
+	// tentacle is what the Tentacle reports about itself and its machine.
 	// +optional
 	Tentacle *TentacleInfo `json:"tentacle,omitempty"`
-	// certificate as the machine presented it.
+	// certificate is the certificate that the machine presented last.
 	// +optional
 	Certificate *TargetCertificate `json:"certificate,omitempty"`
-	// installed is what runs there: one row for each project and environment.
+	// installed is what was deployed to the machine: one row for each project and environment, at most 32.
 	// +optional
 	// +listType=map
 	// +listMapKey=project
 	// +listMapKey=environment
 	// +kubebuilder:validation:MaxItems=32
 	Installed []InstalledRelease `json:"installed,omitempty"`
-	// journalRead says when the machine's own journal was read last.
+	// journalRead says when the operator last read the journal, the machine's own record of what was deployed to it.
 	// +optional
 	JournalRead *JournalRead `json:"journalRead,omitempty"`
-	// lastHealthCheck is when somebody last looked. It is refreshed at most every 30 minutes while nothing changes.
+	// lastHealthCheck is when the health of the machine was last checked. While nothing changes it is written only every 30
+	// minutes, though checks are made more often.
 	// +optional
 	LastHealthCheck *metav1.Time `json:"lastHealthCheck,omitempty"`
-	// conditions: Ready, Reconciling, Stalled, Reachable, Trusted, HealthCheckPassed, EnvironmentsFound.
+	// conditions describe the machine. Ready is True if it can be deployed to. Reconciling is True while it is being
+	// checked. Stalled is True if the spec must be changed. Reachable, Trusted and HealthCheckPassed are the parts of a
+	// health check. EnvironmentsFound is True if every Environment of spec.environments exists.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// DeploymentTarget is one machine to deploy to. A Tentacle listens there; the operator connects to it.
+// DeploymentTarget is one machine to deploy to. A Tentacle listens on the machine, and the operator connects to it.
+// Listed by `kubectl get dt`.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:categories=mantle,shortName=dt
+// +kubebuilder:selectablefield:JSONPath=`.spec.policy`
+// +kubebuilder:selectablefield:JSONPath=`.status.health`
 // +kubebuilder:printcolumn:name="Environments",type=string,JSONPath=`.status.environments`
 // +kubebuilder:printcolumn:name="Roles",type=string,JSONPath=`.status.roles`
 // +kubebuilder:printcolumn:name="Health",type=string,JSONPath=`.status.health`
@@ -249,9 +265,9 @@ type DeploymentTarget struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
-	// spec is what you want.
+	// spec is the address of the machine, the certificate by which it is recognized, and what it is used for.
 	Spec DeploymentTargetSpec `json:"spec"`
-	// status is what the operator found.
+	// status is what the operator knows about the machine.
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
 	Status DeploymentTargetStatus `json:"status,omitempty"`

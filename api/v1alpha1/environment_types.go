@@ -4,85 +4,89 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// EnvironmentSpec describes a place to deploy to.
+// EnvironmentSpec is the order and the description of an environment.
 type EnvironmentSpec struct {
-	// order sorts environments for people: staging before production.
+	// order is the place of the environment among the others for people who read a list, for example 10 for staging and 20
+	// for production. The operator does not evaluate it. Default: 0.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000000
 	Order int32 `json:"order,omitempty"`
-	// description for people.
+	// description is a text for people, of at most 1024 characters. The operator does not evaluate it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Description string `json:"description,omitempty"`
 }
 
-// EnvironmentTargets counts an environment's targets by health.
+// EnvironmentTargets is the number of targets of an environment by health.
 type EnvironmentTargets struct {
-	// total number of targets.
+	// total is the number of DeploymentTargets that name the environment.
 	// +optional
 	// +kubebuilder:default=0
 	Total int32 `json:"total"`
-	// healthy targets, those with warnings included.
+	// healthy is the number of targets that can be deployed to, including those with warnings.
 	// +optional
 	// +kubebuilder:default=0
 	Healthy int32 `json:"healthy"`
-	// unhealthy targets: their health script failed.
+	// unhealthy is the number of targets whose health check failed.
 	// +optional
 	// +kubebuilder:default=0
 	Unhealthy int32 `json:"unhealthy"`
-	// unavailable targets: they could not be reached.
+	// unavailable is the number of targets that could not be reached.
 	// +optional
 	// +kubebuilder:default=0
 	Unavailable int32 `json:"unavailable"`
-	// untrusted targets: one side does not know the other's certificate.
+	// untrusted is the number of targets where one side does not accept the other's certificate.
 	// +optional
 	// +kubebuilder:default=0
 	Untrusted int32 `json:"untrusted"`
-	// unknown targets: nobody has looked yet.
+	// unknown is the number of targets that have not been checked yet.
 	// +optional
 	// +kubebuilder:default=0
 	Unknown int32 `json:"unknown"`
 }
 
-// CurrentRelease tells which release of a project runs in an environment.
+// CurrentRelease is the release of a project that an environment has.
 type CurrentRelease struct {
-	// project is the name of the Project.
+	// project is the name of a Project that was deployed to the environment.
 	Project string `json:"project"`
-	// release is the version that most targets have.
+	// release is the version that most targets have; of several, the newest.
 	// +optional
 	Release string `json:"release,omitempty"`
-	// targets is how many of the targets that the project was deployed to have that release, as "3/3".
+	// targets is the number of targets that have this release, and of those that the project was deployed to, for example
+	// 3/3.
 	// +optional
 	Targets string `json:"targets,omitempty"`
 }
 
-// EnvironmentStatus is what the operator found.
+// EnvironmentStatus is the targets and the current releases of an environment.
 type EnvironmentStatus struct {
-	// observedGeneration is the generation of the spec that this status speaks of.
+	// observedGeneration is the metadata.generation that the operator saw when it last wrote this status. While it is
+	// smaller than metadata.generation, the status describes an earlier spec.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// targets counts the environment's targets by health.
+	// targets is the number of targets of the environment by health.
 	// +optional
 	Targets EnvironmentTargets `json:"targets,omitempty"`
-	// current tells which release of each project runs here.
+	// current is the release of each project that the environment has, at most 100.
 	// +optional
 	// +listType=map
 	// +listMapKey=project
 	// +kubebuilder:validation:MaxItems=100
 	Current []CurrentRelease `json:"current,omitempty"`
-	// running is current in one line, as a column of kubectl shows it: "api 2.0.0 2/2, shop 1.1.0 3/3".
+	// running is status.current in one line, for the column of kubectl get, for example: api 2.0.0 2/2, shop 1.1.0 3/3.
 	// +optional
 	Running string `json:"running,omitempty"`
-	// conditions: Ready, Reconciling, Stalled.
+	// conditions describe the environment. Ready is True if its targets were counted. Reconciling and Stalled are not used
+	// in normal operation.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// Environment is an ordered place to deploy to, such as staging or production. Targets name the
-// environments that they belong to.
+// Environment is a group of machines that releases are deployed to, for example staging or production. DeploymentTargets
+// name the environments that they belong to. Listed by `kubectl get tenv`.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -97,9 +101,9 @@ type Environment struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
-	// spec is what you want.
+	// spec is the order and the description of the environment.
 	Spec EnvironmentSpec `json:"spec"`
-	// status is what the operator found.
+	// status is the targets and the current releases of the environment, written by the operator.
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
 	Status EnvironmentStatus `json:"status,omitempty"`

@@ -5,18 +5,19 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// ProjectPackage names a package and where it comes from.
+// ProjectPackage is a package and the address that it is downloaded from.
 type ProjectPackage struct {
-	// name by which steps and releases mean this package.
+	// name is the name by which steps and releases refer to this package, for example web.
 	Name StepName `json:"name"`
-	// url of the archive (tar.gz, tar or zip); `{version}` in it is replaced by the release's version of the package.
-	// It begins with https://, or with file:// where the operator was started with --package-root.
+	// url is the address of the archive, which is a tar.gz, tar or zip file, for example
+	// https://packages.example.com/shop/web-{version}.tar.gz. {version} in it is replaced by the version that a Release
+	// gives for the package. It begins with https://, or with file:// if the operator was started with --package-root.
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(https|file)://[^ ]+$')",message="url must begin with https:// (or with file:// where the operator was started with --package-root)"
 	URL string `json:"url"`
 }
 
-// UnavailableTargets says what happens when a target cannot be reached at its turn.
+// UnavailableTargets says what a run does with a target that cannot be reached.
 // +kubebuilder:validation:Enum=Skip;Fail
 type UnavailableTargets string
 
@@ -26,7 +27,7 @@ const (
 	UnavailableFail UnavailableTargets = "Fail"
 )
 
-// NoTargets says what happens when an environment has no target for the project.
+// NoTargets says how a run ends if it has no target.
 // +kubebuilder:validation:Enum=Fail;Succeed
 type NoTargets string
 
@@ -36,22 +37,23 @@ const (
 	NoTargetsSucceed NoTargets = "Succeed"
 )
 
-// ProjectSettings decide the edge cases of a run.
+// ProjectSettings say what a run does in special cases.
 type ProjectSettings struct {
-	// unavailableTargets says what happens to a target that cannot be reached at its turn: Skip (it is deployed to
-	// when it comes back; the default) or Fail.
+	// unavailableTargets says what a run does with a target that cannot be reached: Skip leaves it out, and it is deployed
+	// to when it comes back; Fail makes the run fail. Default: Skip.
 	// +optional
 	// +kubebuilder:default=Skip
 	UnavailableTargets UnavailableTargets `json:"unavailableTargets,omitempty"`
-	// noTargets says what happens when there is no target at all: Fail (the default) or Succeed.
+	// noTargets says how a run ends if no target of the environment is addressed by a step: Fail or Succeed. Default: Fail.
 	// +optional
 	// +kubebuilder:default=Fail
 	NoTargets NoTargets `json:"noTargets,omitempty"`
 }
 
-// ProjectHistory says how much of the past is kept.
+// ProjectHistory says how many finished runs are kept.
 type ProjectHistory struct {
-	// runs is how many finished runs are kept in each environment, 20 unless given.
+	// runs is the number of finished DeploymentRuns that are kept for each environment, from 1 to 1000. Older ones are
+	// deleted, with their slices and their output. Default: 20.
 	// +optional
 	// +kubebuilder:default=20
 	// +kubebuilder:validation:Minimum=1
@@ -59,7 +61,7 @@ type ProjectHistory struct {
 	Runs int32 `json:"runs,omitempty"`
 }
 
-// Shell is the interpreter of a script.
+// Shell is the interpreter that runs a script.
 // +kubebuilder:validation:Enum=Bash;PowerShell;Python
 type Shell string
 
@@ -72,44 +74,47 @@ const (
 
 // EnvVar is an environment variable of a script.
 type EnvVar struct {
-	// name of the environment variable.
+	// name is the name of the environment variable, for example DB_HOST.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_]*$`
 	Name string `json:"name"`
-	// value of it; `$(name)` is replaced by that variable of the project.
+	// value is the value of the environment variable. $(name) in it is replaced by the value of that variable of the
+	// project, for example $(db.host); $$(name) gives the text $(name).
 	// +kubebuilder:validation:MaxLength=16384
 	Value string `json:"value"`
 }
 
-// RunStep runs a script on the machine. The script is never rewritten: values reach it as environment
-// variables and in the file $MANTLE_VARIABLES; it gives outputs by appending name=value to $MANTLE_OUTPUT.
+// RunStep runs a script on the machine. The operator does not change the script: values reach it as environment variables
+// and in the file that $MANTLE_VARIABLES names. A script gives an output by appending a line name=value to the file that
+// $MANTLE_OUTPUT names.
 type RunStep struct {
-	// shell that runs the script: Bash, PowerShell or Python.
+	// shell is the interpreter that runs the script: Bash, PowerShell or Python.
 	Shell Shell `json:"shell"`
-	// script as it is run. Exit code 0 is success.
+	// script is the text of the script, at most 128 KiB. It runs as it is written; $(name) in it is not replaced. The step
+	// succeeds if the exit code is 0.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=131072
 	Script string `json:"script"`
-	// env are environment variables for the script.
+	// env is the list of environment variables for the script, at most 64.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=64
 	Env []EnvVar `json:"env,omitempty"`
-	// user is the name of the account on the machine that the script runs as, instead of the one that all scripts
-	// there run as. The machine's owner decides: the Tentacle must have the rights to become that user, or sudo must
-	// give it those, and a policy may forbid it. Not on Windows. `$(name)` is replaced by that variable of the
-	// project, which must not be sensitive.
+	// user is the name of the account on the machine that the script runs as, for example app. Default: the account that
+	// the Tentacle runs scripts as. The owner of the machine must allow it: the Tentacle must have the rights to become that
+	// user, or sudo must grant them, and the policy of the machine must not forbid it. It is not supported on Windows.
+	// $(name) in it is replaced by the value of that variable of the project, which must not come from a Secret.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="self.contains('$(') || self.matches(r'^[0-9]*[A-Za-z_\\\\][A-Za-z0-9_.@\\\\-]*[$]?$')",message="user must be the name of an account, for example app; not a number"
 	User string `json:"user,omitempty"`
-	// workingDir is the absolute path of the folder on the machine that the script begins in, without . and .. in it;
-	// it must be there. Without it the script begins in a folder of its own, which is removed afterwards. `$(name)` is
-	// replaced by that variable of the project, which must not be sensitive, for example
-	// `$(steps.install.outputs.package.directory)`.
+	// workingDir is the absolute path of the directory on the machine that the script starts in, without . and .. in it,
+	// for example /srv/app. The directory must exist. Default: a new directory, which is removed when the script has ended.
+	// $(name) in it is replaced by the value of that variable of the project, which must not come from a Secret, for
+	// example $(steps.install.outputs.package.directory).
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
@@ -117,14 +122,14 @@ type RunStep struct {
 	WorkingDir string `json:"workingDir,omitempty"`
 }
 
-// DeployStep installs a package into a fresh folder on the machine and switches the link `current` to it.
-// Nothing happens where the same content with the same variables is installed already.
+// DeployStep installs a package into a new directory on the machine and then switches the link named current to it. It
+// does nothing if the same content with the same variables is installed already.
 type DeployStep struct {
-	// package is the name of one of the project's packages.
+	// package is the name of one of the packages in spec.packages, for example web.
 	Package StepName `json:"package"`
 }
 
-// StepCondition says when a step runs, by how the run has gone so far.
+// StepCondition says whether a step runs after an earlier step has failed.
 // +kubebuilder:validation:Enum=Success;Failure;Always
 type StepCondition string
 
@@ -135,46 +140,52 @@ const (
 	ConditionAlways  StepCondition = "Always"
 )
 
-// StepModifiers are what every leaf step may have, at the top or in a rolling step.
+// StepModifiers are the fields that a step has at the top level and in a rolling step.
 type StepModifiers struct {
-	// condition: Success (the default) runs when nothing has failed so far, Failure when something has, Always in
-	// both cases. In a rolling step it speaks of this target's earlier children.
+	// condition says whether the step runs after a failure: Success runs it only if no earlier step of the run has failed,
+	// Failure only if one has, Always in both cases. For a child of a rolling step only the earlier children on the same
+	// target count. Default: Success.
 	// +optional
 	// +kubebuilder:default=Success
 	Condition StepCondition `json:"condition,omitempty"`
-	// timeout of the step on one target, 1h unless given, from its start there.
+	// timeout is how long the step may take on one target, counted from its start there, as a duration from 1s to 168h, for
+	// example 90s, 10m or 1h30m. After that the script is ended and the step fails. Default: 1h.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('168h')",message="timeout must be from 1s to 168h, for example 10m"
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
-	// outputs are the names of the values that the step gives to later ones.
+	// outputs are the names of the values that the step gives to later steps, at most 32, for example [slot]. A later step
+	// reads the output slot of a step named pick as $(steps.pick.outputs.slot).
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
 	Outputs []OutputName `json:"outputs,omitempty"`
-	// run runs a script.
+	// run makes the step run a script on each target.
 	// +optional
 	Run *RunStep `json:"run,omitempty"`
-	// deploy installs a package.
+	// deploy makes the step install a package on each target.
 	// +optional
 	Deploy *DeployStep `json:"deploy,omitempty"`
 }
 
-// Step is one authored unit of the process: a script (run), a package (deploy), or a rolling step (steps).
+// Step is one step of the process. It has exactly one of run (a script), deploy (a package) and steps (a rolling step).
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.run), has(self.deploy), has(self.steps)].exists_one(x, x)",message="a step needs exactly one of run, deploy and steps"
 // +kubebuilder:validation:XValidation:rule="!has(self.steps) || (!has(self.timeout) && !has(self.outputs))",message="timeout and outputs belong to the child steps of a rolling step"
 type Step struct {
-	// name of the step, a DNS label that is unique in the whole process.
+	// name is the name of the step: lower-case letters, digits and hyphens, for example restart-web. It must be unique among
+	// all steps of the process, the children of rolling steps included.
 	Name StepName `json:"name"`
-	// roles of the targets that the step addresses; without it, all of the environment.
+	// roles selects the targets of the step: those that have at least one of these roles, for example [web]. Default: all
+	// targets of the environment.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
 	Roles []Role `json:"roles,omitempty"`
-	// window is how many targets are in flight at once: a number or a per cent. Default: all for a plain step, 1 for
-	// a rolling one. As one target finishes, the next by name begins.
+	// window is how many targets the step runs on at the same time: a number, for example 5, or a percentage of the targets
+	// that it addresses, for example "20%". When one target has ended, the next one by name begins. Default: 1 for a rolling
+	// step, all targets for any other.
 	// +optional
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:Pattern=`^([1-9][0-9]?|100)%$`
@@ -183,8 +194,8 @@ type Step struct {
 
 	StepModifiers `json:",inline"`
 
-	// steps makes this a rolling step: its children run in order on one target before that target's place in the
-	// window goes to the next.
+	// steps makes this a rolling step: all its children, from 1 to 16, run in order on one target before the next target
+	// begins. window says how many targets do so at the same time.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -197,35 +208,38 @@ type Step struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.run) != has(self.deploy)",message="a child step needs exactly one of run and deploy"
 type ChildStep struct {
-	// name of the step, a DNS label that is unique in the whole process.
+	// name is the name of the step: lower-case letters, digits and hyphens, for example restart-web. It must be unique among
+	// all steps of the process, the children of rolling steps included.
 	Name StepName `json:"name"`
 
 	StepModifiers `json:",inline"`
 }
 
-// ProjectSpec says what is deployed, and how.
+// ProjectSpec is what a project deploys, and how.
 type ProjectSpec struct {
-	// packages that the steps deploy.
+	// packages are the packages that the steps deploy, at most 32. A Release gives the version of each.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=32
 	Packages []ProjectPackage `json:"packages,omitempty"`
-	// variables that scripts and steps use.
+	// variables are the values that scripts and steps use, at most 256. All that do not come from a Secret are in the file
+	// that $MANTLE_VARIABLES names.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=256
 	Variables []Variable `json:"variables,omitempty"`
-	// settings decide the edge cases of a run.
+	// settings say what a run does in special cases, such as a target that cannot be reached.
 	// +optional
 	// +kubebuilder:default:={}
 	Settings ProjectSettings `json:"settings,omitempty"`
-	// history says how much of the past is kept.
+	// history says how many finished runs are kept.
 	// +optional
 	// +kubebuilder:default:={}
 	History ProjectHistory `json:"history,omitempty"`
-	// steps are the process, in order.
+	// steps are the process: what a run does on the targets, in order, from 1 to 64 steps. A step begins when the one before
+	// has ended on all its targets.
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
@@ -233,39 +247,42 @@ type ProjectSpec struct {
 	Steps []Step `json:"steps"`
 }
 
-// Problem is something wrong in a spec that the schema could not see.
+// Problem is an error in a spec that the API server could not detect.
 type Problem struct {
-	// path of the field, for example spec.steps[1].run.env[0].value.
+	// path is the path of the field that is wrong, for example spec.steps[1].run.env[0].value.
 	// +kubebuilder:validation:MaxLength=256
 	Path string `json:"path"`
-	// message says what is wrong and what to write instead.
+	// message says what is wrong and how to correct it.
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message"`
 }
 
-// ProjectStatus is what the operator found.
+// ProjectStatus is the result of checking a project.
 type ProjectStatus struct {
-	// observedGeneration is the generation of the spec that this status speaks of.
+	// observedGeneration is the metadata.generation that the operator saw when it last wrote this status. While it is
+	// smaller than metadata.generation, the status describes an earlier spec.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// processDigest names the process as it is now: write it into a Release's spec.processDigest to mean exactly
-	// this one.
+	// processDigest identifies the process as it is written now: sha256: and 64 hex digits. Write it into spec.processDigest
+	// of a Release to make sure that the release freezes exactly this process.
 	// +optional
 	ProcessDigest string `json:"processDigest,omitempty"`
-	// problems are what is wrong in the spec.
+	// problems are the errors in the spec, at most 32. While there are any, no release can be made of the project.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
 	Problems []Problem `json:"problems,omitempty"`
-	// conditions: Ready, Reconciling, Stalled.
+	// conditions describe the project. Ready is True if its spec has no errors. Reconciling is True while an object that the
+	// spec names does not exist yet. Stalled is True if the spec must be corrected.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// Project is what is deployed and how: its packages, variables, and the process, its steps in order.
-// In documents and scripts write `mproj` or `projects.mantle.dev`; plain `projects` may mean another product's.
+// Project is what is deployed, and how: packages, variables, and the process, which is a list of steps. A change of a
+// project affects later releases, not those that exist. Listed by `kubectl get mproj`; other products also have a kind named
+// Project, so do not write `kubectl get projects` in scripts.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -279,9 +296,9 @@ type Project struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
-	// spec is what you want.
+	// spec is what the project deploys, and how.
 	Spec ProjectSpec `json:"spec"`
-	// status is what the operator found.
+	// status is the result of checking the project, written by the operator.
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
 	Status ProjectStatus `json:"status,omitempty"`

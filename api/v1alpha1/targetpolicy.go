@@ -10,7 +10,7 @@ const (
 	DefaultRetryDuration  = time.Minute
 )
 
-// HealthInterval is the time between two looks; zero means never.
+// HealthInterval is the time between two health checks; zero means never.
 func (p *TargetPolicy) HealthInterval() time.Duration {
 	if p == nil || p.Spec.HealthCheck == nil || p.Spec.HealthCheck.Interval == nil {
 		return DefaultHealthInterval

@@ -10,35 +10,40 @@ type HealthCheckType string
 
 // The types of health check.
 const (
-	// HealthCheckConnectivity connects and says hello.
+	// HealthCheckConnectivity connects to the Tentacle and asks for its version.
 	HealthCheckConnectivity HealthCheckType = "Connectivity"
 	// HealthCheckScript runs the policy's script; exit code 0 is healthy.
 	HealthCheckScript HealthCheckType = "Script"
 )
 
-// HealthCheck says how and how often targets are looked at.
+// HealthCheck says how and how often the health of targets is checked.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'Script' || has(self.bash) || has(self.powershell)",message="healthCheck of type Script needs bash or powershell: the script to run"
 type HealthCheck struct {
-	// interval between looks, 5m unless given, at least 10s. 0s means never, and never means never.
+	// interval is the time between two health checks, as a duration from 10s to 720h, for example 5m. 0s turns health checks
+	// off. Default: 5m.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]+([.][0-9]+)?(ms|s|m|h))+)$') && (duration(self) == duration('0s') || (duration(self) >= duration('10s') && duration(self) <= duration('720h')))",message="interval must be 0s (never) or from 10s to 720h, for example 5m"
 	Interval *metav1.Duration `json:"interval,omitempty"`
-	// type is Connectivity (connect and say hello, the default) or Script.
+	// type is how health is checked: Connectivity connects to the Tentacle and asks for its version; Script also runs the
+	// script of this policy. Default: Connectivity.
 	// +optional
 	// +kubebuilder:default=Connectivity
 	Type HealthCheckType `json:"type,omitempty"`
-	// bash is the script for machines with Bash. Exit code 0 is healthy.
+	// bash is the script for machines with Bash, at most 64 KiB. The machine is healthy if the exit code is 0. It is used if
+	// type is Script.
 	// +optional
 	// +kubebuilder:validation:MaxLength=65536
 	Bash string `json:"bash,omitempty"`
-	// powershell is the script for Windows machines.
+	// powershell is the script for machines with Windows, at most 64 KiB. The machine is healthy if the exit code is 0. It is
+	// used if type is Script.
 	// +optional
 	// +kubebuilder:validation:MaxLength=65536
 	PowerShell string `json:"powershell,omitempty"`
-	// timeout of the script, 1m unless given.
+	// timeout is how long the script may take, as a duration from 1s to 1h, for example 30s. After that the machine is
+	// Unhealthy. Default: 1m.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
@@ -46,16 +51,17 @@ type HealthCheck struct {
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
 }
 
-// Connection says how patient the operator is with a machine.
+// Connection says how long the operator tries to reach a machine.
 type Connection struct {
-	// connectTimeout for one try to connect, 10s unless given.
+	// connectTimeout is how long one attempt to connect may take, as a duration from 100ms to 2m, for example 10s. Default:
+	// 10s.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('100ms') && duration(self) <= duration('2m')",message="connectTimeout must be from 100ms to 2m, for example 10s"
 	ConnectTimeout *metav1.Duration `json:"connectTimeout,omitempty"`
-	// retryDuration is how long a step is offered to a machine that does not answer before it counts as
-	// unavailable, 1m unless given.
+	// retryDuration is how long the operator tries to send a step to a machine that does not answer, before the machine
+	// counts as unavailable, as a duration from 0s to 1h, for example 1m. Default: 1m.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
@@ -63,17 +69,18 @@ type Connection struct {
 	RetryDuration *metav1.Duration `json:"retryDuration,omitempty"`
 }
 
-// TargetPolicySpec holds the settings.
+// TargetPolicySpec is the settings for health checks and connections.
 type TargetPolicySpec struct {
-	// healthCheck says how and how often targets are looked at.
+	// healthCheck says how and how often the health of targets is checked. Default: by connectivity, every five minutes.
 	// +optional
 	HealthCheck *HealthCheck `json:"healthCheck,omitempty"`
-	// connection says how patient the operator is.
+	// connection says how long the operator tries to reach a machine.
 	// +optional
 	Connection *Connection `json:"connection,omitempty"`
 }
 
-// TargetPolicy holds settings that many targets share. A target names it in spec.policy.
+// TargetPolicy is settings that many targets share: how their health is checked, and how long the operator tries to reach
+// them. A DeploymentTarget names it in spec.policy. Listed by `kubectl get tpol`.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:categories=mantle,shortName=tpol
@@ -85,7 +92,7 @@ type TargetPolicy struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
-	// spec is what you want.
+	// spec is the settings for health checks and connections.
 	Spec TargetPolicySpec `json:"spec"`
 }
 
