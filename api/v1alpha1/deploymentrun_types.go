@@ -7,7 +7,7 @@ import (
 // RunPhase is where a run is.
 type RunPhase string
 
-// The phases of a run. Succeeded, Failed, Cancelled, Abandoned and Superseded are final.
+// The phases of a run. Succeeded, Skipped, Failed, Cancelled, Abandoned and Superseded are final.
 const (
 	// RunPending means that nobody has looked at it yet.
 	RunPending RunPhase = "Pending"
@@ -21,6 +21,8 @@ const (
 	RunCancelling RunPhase = "Cancelling"
 	// RunSucceeded means that all its steps ended well.
 	RunSucceeded RunPhase = "Succeeded"
+	// RunSkipped means that it deployed to no target, as none could be reached or all were cordoned.
+	RunSkipped RunPhase = "Skipped"
 	// RunFailed means that a step failed.
 	RunFailed RunPhase = "Failed"
 	// RunCancelled means that a person cancelled it.
@@ -175,7 +177,8 @@ type DeploymentRunStatus struct {
 	// observedGeneration is the generation of the spec that this status speaks of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// phase of the run.
+	// phase of the run: Pending, Queued, Running, Waiting or Cancelling; in the end Succeeded, Skipped (no target could be
+	// reached, or all were cordoned), Failed, Cancelled, Abandoned or Superseded.
 	// +optional
 	Phase RunPhase `json:"phase,omitempty"`
 	// snapshot of the release that is run.

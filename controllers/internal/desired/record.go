@@ -120,7 +120,6 @@ func Add(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, refused []v1alp
 	if run.Annotations[v1alpha1.AnnotationWish] != r.Hash {
 		return
 	}
-	// A run that left all its targets out is no success to build on.
 	r.Deployed = r.Deployed || run.Status.Phase == v1alpha1.RunSucceeded && run.Status.Targets.Succeeded > 0
 	if run.Annotations[v1alpha1.AnnotationHandledRetry] != r.Retry {
 		return
