@@ -133,7 +133,7 @@ type ReleaseStatus struct {
 	// +listMapKey=environment
 	// +kubebuilder:validation:MaxItems=32
 	Deployments []ReleaseDeployment `json:"deployments,omitempty"`
-	// conditions: Ready, Reconciling, Stalled, Resolved.
+	// conditions: Ready, Reconciling, Stalled, Resolved, ProjectChanged.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

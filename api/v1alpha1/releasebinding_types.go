@@ -112,6 +112,10 @@ type BindingRecord struct {
 	// deployed is true once a run has brought the release to a target: later runs are Convergences.
 	// +optional
 	Deployed bool `json:"deployed,omitempty"`
+	// redeploy is true while the release is deployed again to targets that have it, as the annotation mantle.dev/retry
+	// asked for that when nothing had failed.
+	// +optional
+	Redeploy bool `json:"redeploy,omitempty"`
 	// hold is set while no run may begin by itself.
 	// +optional
 	Hold *BindingHold `json:"hold,omitempty"`
@@ -175,7 +179,8 @@ type ReleaseBindingStatus struct {
 }
 
 // ReleaseBinding is the desired state: this environment runs that release of the project.
-// To retry a run that failed, set the annotation mantle.dev/retry to any new value.
+// To retry a run that failed, set the annotation mantle.dev/retry to any new value. Where nothing failed, that deploys the
+// release to all its targets again.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
