@@ -25,7 +25,7 @@ func (r *DeploymentRun) SetSpecLabels() {
 // IsTerminal tells whether a run in this phase has ended for good.
 func (p RunPhase) IsTerminal() bool {
 	switch p {
-	case RunSucceeded, RunFailed, RunCancelled, RunAbandoned, RunSuperseded:
+	case RunSucceeded, RunSkipped, RunFailed, RunCancelled, RunAbandoned, RunSuperseded:
 		return true
 	default:
 		return false

@@ -7,7 +7,7 @@ import (
 // RunPhase is the state of a run in one word.
 type RunPhase string
 
-// The phases of a run. Succeeded, Failed, Cancelled, Abandoned and Superseded are final.
+// The phases of a run. Succeeded, Skipped, Failed, Cancelled, Abandoned and Superseded are final.
 const (
 	// RunPending means that the operator has not processed it yet.
 	RunPending RunPhase = "Pending"
@@ -21,6 +21,8 @@ const (
 	RunCancelling RunPhase = "Cancelling"
 	// RunSucceeded means that no step failed.
 	RunSucceeded RunPhase = "Succeeded"
+	// RunSkipped means that it deployed to no target, as none could be reached or all were cordoned.
+	RunSkipped RunPhase = "Skipped"
 	// RunFailed means that a step failed.
 	RunFailed RunPhase = "Failed"
 	// RunCancelled means that a person cancelled it.
@@ -186,8 +188,9 @@ type DeploymentRunStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// phase is the state of the run in one word. While the run has not ended it is Pending, Queued (another run of the
 	// project in the environment goes first), Running, Waiting (something is missing; the condition Ready says what) or
-	// Cancelling. At its end it is Succeeded, Failed, Cancelled, Abandoned (it was cancelled, and a script did not end on
-	// a machine) or Superseded (its ReleaseBinding requested another release before it ended).
+	// Cancelling. At its end it is Succeeded, Skipped (it deployed to no target, as none could be reached or all were
+	// cordoned), Failed, Cancelled, Abandoned (it was cancelled, and a script did not end on a machine) or Superseded (its
+	// ReleaseBinding requested another release before it ended).
 	// +optional
 	Phase RunPhase `json:"phase,omitempty"`
 	// snapshot is the name of the ControllerRevision with the frozen process that the run carries out.

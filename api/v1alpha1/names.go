@@ -24,7 +24,8 @@ type StepName string
 // +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_.-]*$`
 type OutputName string
 
-// AnnotationRetry on a ReleaseBinding asks for one more run after one that failed; any new value is a new request.
+// AnnotationRetry on a ReleaseBinding asks for one more run after one that failed, and where none failed for the same release
+// to be deployed again; any new value is a new request.
 const AnnotationRetry = "mantle.dev/retry"
 
 // Annotations and labels that the operator writes.

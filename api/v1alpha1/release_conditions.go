@@ -3,8 +3,14 @@ package v1alpha1
 // ConditionResolved of a Release is true when its process is frozen and every package was found.
 const ConditionResolved = "Resolved"
 
+// ConditionProjectChanged of a Release is true while the process or the variables of its Project are not those that were
+// frozen; the release goes on to deploy the frozen ones.
+const ConditionProjectChanged = "ProjectChanged"
+
 // The reasons of a Release's conditions.
 const (
+	// ReasonProjectChanged surfaces when the Project was changed after the release was made: make a new Release to take the change.
+	ReasonProjectChanged = "ProjectChanged"
 	// ReasonResolved surfaces when the process is frozen and every package was found.
 	ReasonResolved = "Resolved"
 	// ReasonProjectNotFound surfaces while the named Project is not there.

@@ -142,7 +142,7 @@ type ReleaseStatus struct {
 	Deployments []ReleaseDeployment `json:"deployments,omitempty"`
 	// conditions describe the release. Ready is True if it can be deployed. Reconciling is True while its project or a
 	// package is awaited. Stalled is True if it cannot become Ready without a change. Resolved is True once the process is
-	// frozen and every package was found.
+	// frozen and every package was found. ProjectChanged is True if the project has changed since the process was frozen.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -116,6 +116,10 @@ type BindingRecord struct {
 	// deployed is true once a run has deployed the release to a target. Later runs have the purpose Convergence.
 	// +optional
 	Deployed bool `json:"deployed,omitempty"`
+	// redeploy is true while the release is deployed again to targets that have it, because the annotation mantle.dev/retry
+	// was set when nothing had failed.
+	// +optional
+	Redeploy bool `json:"redeploy,omitempty"`
 	// hold is set while the binding starts no run until the release changes or a retry is requested.
 	// +optional
 	Hold *BindingHold `json:"hold,omitempty"`
@@ -183,7 +187,8 @@ type ReleaseBindingStatus struct {
 
 // ReleaseBinding is the desired state of an environment: the release of a project that its targets must have. The operator
 // starts a DeploymentRun when the release changes, and when a target joins or comes back. To try again after a run that
-// failed, set the annotation mantle.dev/retry to any new value. Listed by `kubectl get rb`.
+// failed, set the annotation mantle.dev/retry to any new value. Where nothing failed, that deploys the release to all its
+// targets again. Listed by `kubectl get rb`.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status

@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -44,7 +45,7 @@ func New(mgr ctrl.Manager) *Reconciler {
 // +kubebuilder:rbac:groups=mantle.dev,resources=releasebindings/finalizers,verbs=update
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymentruns,verbs=get;list;watch;create
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymentrunslices,verbs=get;list;watch
-// +kubebuilder:rbac:groups=mantle.dev,resources=releases;environments;deploymenttargets;targetpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=mantle.dev,resources=projects;releases;environments;deploymenttargets;targetpolicies,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -96,6 +97,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.ReleaseBinding{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.Release{}, fair.Mapped(r.bindingsOf)).
 		Watches(&v1alpha1.Environment{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.Project{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(digestChanged)).
 		Watches(&v1alpha1.DeploymentTarget{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(watch.Targets())).
 		Complete(reconcile.AsReconciler(r.Client, r))
 	if err != nil {
@@ -103,6 +105,13 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	return nil
 }
+
+// digestChanged passes what a binding tells of its project: that it is another one than the release froze.
+var digestChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	before, ok := e.ObjectOld.(*v1alpha1.Project)
+	after, is := e.ObjectNew.(*v1alpha1.Project)
+	return !ok || !is || before.UID != after.UID || before.Status.ProcessDigest != after.Status.ProcessDigest
+}}
 
 // bindingsOf are the bindings that an object concerns.
 func (r *Reconciler) bindingsOf(ctx context.Context, o client.Object) []reconcile.Request {
@@ -127,6 +136,8 @@ func concerns(o client.Object, b *v1alpha1.ReleaseBinding) bool {
 		return o.UID != b.UID && o.Spec.Project == b.Spec.Project && o.Spec.Environment == b.Spec.Environment
 	case *v1alpha1.Release:
 		return o.Name == v1alpha1.ReleaseName(b.Spec.Project, b.Spec.Release)
+	case *v1alpha1.Project:
+		return o.Name == string(b.Spec.Project)
 	case *v1alpha1.Environment:
 		return o.Name == string(b.Spec.Environment)
 	case *v1alpha1.DeploymentTarget: // one that has just left the environment comes as it was before, too

@@ -90,7 +90,7 @@ func (f facts) absent(reason, message string) decision {
 // survey is what a look at the desired targets found.
 type survey struct {
 	counts v1alpha1.BindingTargetCounts
-	// outdated targets are reachable, read, and need a run; unread ones have a journal to be read first; unknown
+	// outdated targets are reachable, read, and need a run, be it as the release is deployed again; unread ones have a journal to be read first; unknown
 	// ones have not been looked at; leftOut ones failed to converge.
 	outdated, unread, unknown, leftOut, reachable []*v1alpha1.DeploymentTarget
 }
@@ -134,7 +134,7 @@ func (s *survey) addReachable(f facts, t *v1alpha1.DeploymentTarget, current, le
 	switch {
 	case !desired.JournalRead(t) && !f.NeverChecked.Has(t.Name):
 		s.unread = append(s.unread, t)
-	case current:
+	case current && !f.Record.Redeploy:
 	case leftOut:
 		s.leftOut = append(s.leftOut, t)
 	default:

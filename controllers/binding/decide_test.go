@@ -64,7 +64,7 @@ func world(change ...func(*facts)) facts {
 // record takes the runs of the chain into the record, as gathering them does.
 func (f *facts) record() {
 	refused := f.Record
-	f.Record = desired.Resume(f.Binding.Status.Record, f.Chain, f.hash(), desired.Retry(f.Binding, f.Chain))
+	f.resume()
 	for _, run := range desired.Unrecorded(f.Record, f.Chain) {
 		desired.Add(f.Record, &run, nil)
 	}

@@ -2,9 +2,10 @@
 //
 // Duty: it compares what is desired (the release's snapshot and the binding's targets) with what the targets last
 // received, and makes one DeploymentRun at a time until they agree. A run that failed holds the binding until what is
-// desired, or the retry token, changes: status.record keeps how runs ended, whether they are still there or not.
+// desired, or the retry token, changes: status.record keeps how runs ended, whether they are still there or not. A new
+// token where nothing failed deploys the release to all targets again.
 //
-// Watches: ReleaseBindings, the DeploymentRuns that they own, Releases, Environments and DeploymentTargets.
+// Watches: ReleaseBindings, the DeploymentRuns that they own, Projects, Releases, Environments and DeploymentTargets.
 // Writes: DeploymentRuns (create only) and the status of ReleaseBindings.
 // Never: touches a run that exists, a release, or a machine.
 //

@@ -24,6 +24,8 @@ type facts struct {
 	Binding *v1alpha1.ReleaseBinding
 	// Release is the one that spec.release names.
 	Release *v1alpha1.Release
+	// Project that spec.project names; nil where it is not there.
+	Project *v1alpha1.Project
 	// Environment that spec.environment names.
 	Environment *v1alpha1.Environment
 	// Process is what the release froze; nil until the release is ready.
@@ -65,6 +67,9 @@ func (r *Reconciler) gather(ctx context.Context, b *v1alpha1.ReleaseBinding, now
 	}
 	if !f.Release.Is(b.Spec.Project, b.Spec.Release) {
 		f.Release = nil
+	}
+	if f.Project, err = optional.Get(ctx, r.Client, b.Namespace, string(b.Spec.Project), &v1alpha1.Project{}); err != nil {
+		return f, fmt.Errorf("reading project: %w", err)
 	}
 	if f.Environment, err = optional.Get(ctx, r.Client, b.Namespace, string(b.Spec.Environment), &v1alpha1.Environment{}); err != nil {
 		return f, fmt.Errorf("reading environment: %w", err)
@@ -168,7 +173,7 @@ func older(a, b *v1alpha1.ReleaseBinding) bool {
 
 // gatherRecord takes the runs that have ended since into the binding's record. Each is read past the cache, once.
 func (r *Reconciler) gatherRecord(ctx context.Context, f *facts) error {
-	f.Record = desired.Resume(f.Binding.Status.Record, f.Chain, f.hash(), desired.Retry(f.Binding, f.Chain))
+	f.resume()
 	for _, run := range desired.Unrecorded(f.Record, f.Chain) {
 		var refused []v1alpha1.RefusedTarget
 		if desired.SomeFailed(f.Record, &run) {
@@ -182,6 +187,25 @@ func (r *Reconciler) gatherRecord(ctx context.Context, f *facts) error {
 	}
 	desired.Forget(f.Record, f.Binding.Spec.Project, f.Binding.Spec.Environment, f.Desired, f.upToDate)
 	return nil
+}
+
+// resume takes up the record. A retry token that was not there before asks for what failed to be tried again; where nothing
+// has failed, it asks for the release to be deployed again to all targets. So it does while that has not succeeded.
+func (f *facts) resume() {
+	was := f.Binding.Status.Record
+	f.Record = desired.Resume(was, f.Chain, f.hash(), desired.Retry(f.Binding, f.Chain))
+	if was != nil && was.Hash == f.Record.Hash && was.Retry != f.Record.Retry {
+		f.Record.Redeploy = was.Redeploy || f.deployed(was)
+	}
+}
+
+// deployed tells whether the release was deployed, and nothing failed, by what the record says.
+func (f *facts) deployed(record *v1alpha1.BindingRecord) bool {
+	before := *f
+	before.Record = record
+	s := look(before)
+	failed := len(s.leftOut) > 0 || record.Hold != nil && (record.Hold.Reason != v1alpha1.ReasonTargetsFailed || len(s.outdated) > 0)
+	return !failed && (record.Deployed || s.counts.UpToDate > 0 && len(s.outdated) == 0 && f.Chain.Unfinished() == nil)
 }
 
 // gatherNewest reads from the newest run's slices whose status will speak of it, and whom it left out.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
@@ -22,11 +23,19 @@ const (
 type rule func(facts, survey, *decision) bool
 
 func (f facts) releaseNotReady() decision {
-	name := f.Release.Name
-	if stalled := meta.FindStatusCondition(f.Release.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil && stalled.Status == "True" {
-		return decision{State: stateStalled, Reason: v1alpha1.ReasonReleaseNotReady, Message: "Release " + name + ": " + stalled.Message}
+	d := decision{State: stateProgressing, Reason: v1alpha1.ReasonReleaseNotReady, Message: snapshot.NotReady(f.Release)}
+	if meta.IsStatusConditionTrue(f.Release.Status.Conditions, v1alpha1.ConditionStalled) {
+		d.State = stateStalled
 	}
-	return decision{State: stateProgressing, Reason: v1alpha1.ReasonReleaseNotReady, Message: "Release " + name + " is not ready yet"}
+	return d
+}
+
+// changed tells whoever tries the release again that its process is not the project's of now; empty where it is.
+func (f facts) changed() string {
+	if why := snapshot.Changed(f.Release, f.Project); why != "" {
+		return "; " + why
+	}
+	return ""
 }
 
 func (d *decision) is(s state, reason, format string, args ...any) bool {
@@ -108,7 +117,7 @@ func held(f facts, s survey, d *decision) bool {
 	if hold == nil || hold.Reason == v1alpha1.ReasonTargetsFailed && len(s.outdated) == 0 {
 		return false
 	}
-	return d.is(stateHeld, hold.Reason, "%s; name another release, or ask for one more try with the annotation %s", hold.Message, v1alpha1.AnnotationRetry)
+	return d.is(stateHeld, hold.Reason, "%s; name another release, or ask for one more try with the annotation %s%s", hold.Message, v1alpha1.AnnotationRetry, f.changed())
 }
 
 // unread waits for the first look at a machine and for its journal: what it already has is not deployed again.
@@ -132,7 +141,8 @@ func missing(f facts, s survey, d *decision) bool {
 	}
 	if pause := f.pause(s.outdated); pause > 0 {
 		d.Again = pause
-		return d.is(stateProgressing, v1alpha1.ReasonNoTargetReachable, "%s came back; a run for it begins shortly", names(s.outdated))
+		return d.is(stateProgressing, v1alpha1.ReasonNoTargetReachable, "run %s left out %s, which could not be deployed to at its turn; the next run begins within %s",
+			f.Chain.Newest().Name, names(s.outdated), skippedPause)
 	}
 	next := f.next(s.outdated)
 	if f.NameTaken == next.Name {
@@ -140,14 +150,24 @@ func missing(f facts, s survey, d *decision) bool {
 		return d.is(stateStalled, v1alpha1.ReasonRunNameTaken, "the next run would be DeploymentRun %s, which is there and was not made by this binding; delete it", next.Name)
 	}
 	d.Make, d.CurrentRun = next, next.Name
-	return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s deploys release %s to %s", next.Name, f.Binding.Spec.Release, names(s.outdated))
+	again, changed := "", ""
+	if f.Record.Redeploy {
+		again = " again"
+	}
+	if next.Retry != f.Binding.Status.LastHandledRetry {
+		changed = f.changed()
+	}
+	return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s deploys release %s%s to %s%s", next.Name, f.Binding.Spec.Release, again, names(s.outdated), changed)
 }
 
 // next is the run that follows in the chain.
 func (f facts) next(outdated []*v1alpha1.DeploymentTarget) *newRun {
 	next := &newRun{Hash: f.hash(), Retry: f.Record.Retry, Purpose: v1alpha1.PurposeRollout, Sequence: newestNumber(f) + 1,
 		Reason: "ReleaseBinding requests release " + string(f.Binding.Spec.Release)}
-	if f.Record.Deployed {
+	switch {
+	case f.Record.Redeploy:
+		next.Reason = "the annotation " + v1alpha1.AnnotationRetry + " asks for release " + string(f.Binding.Spec.Release) + " to be deployed again"
+	case f.Record.Deployed:
 		next.Purpose = v1alpha1.PurposeConvergence
 		next.Reason = "targets joined, changed, came back or were rebuilt: " + names(outdated)
 	}
@@ -179,11 +199,11 @@ func (f facts) pause(outdated []*v1alpha1.DeploymentTarget) time.Duration {
 }
 
 // settled says how a binding without anything left to do stands.
-func settled(_ facts, s survey, d *decision) bool {
+func settled(f facts, s survey, d *decision) bool {
 	switch {
 	case len(s.leftOut) > 0:
 		return d.is(stateHeld, v1alpha1.ReasonTargetsFailed,
-			"%s failed to converge and is left out; change the release, or ask for one more try with the annotation %s", names(s.leftOut), v1alpha1.AnnotationRetry)
+			"%s failed to converge and is left out; change the release, or ask for one more try with the annotation %s%s", names(s.leftOut), v1alpha1.AnnotationRetry, f.changed())
 	case len(s.reachable) == 0:
 		return d.is(stateProgressing, v1alpha1.ReasonNoTargetReachable, "none of %d targets can be deployed to%s", s.counts.Desired, absentees(s.counts))
 	default:

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
@@ -36,6 +37,10 @@ func describe(f facts, v verdict) {
 		c.Reconciling(v.Reason, v.Message)
 	}
 	c.SetReason(v1alpha1.ConditionResolved, resolved, v.Reason, v.Message)
+	c.Remove(v1alpha1.ConditionProjectChanged)
+	if why := snapshot.Changed(f.Release, f.Current); why != "" {
+		c.Set(v1alpha1.ConditionProjectChanged, metav1.ConditionTrue, v1alpha1.ReasonProjectChanged, why)
+	}
 }
 
 // deployments are the newest run in each environment, newest first where there are too many.

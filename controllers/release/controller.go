@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -136,8 +137,13 @@ var shownOfRuns = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		!before.Status.StartTime.Equal(after.Status.StartTime) || !before.Status.FinishTime.Equal(after.Status.FinishTime)
 }}
 
-// releasesOf are the releases of a project that are not frozen yet; a frozen one does not care any more.
+// releasesOf are the releases of a project that are not frozen yet, and the frozen ones that do not say rightly whether the
+// project has changed since.
 func (r *Reconciler) releasesOf(ctx context.Context, o client.Object) []reconcile.Request {
+	project, ok := o.(*v1alpha1.Project)
+	if !ok {
+		return nil
+	}
 	var releases v1alpha1.ReleaseList
 	if err := r.Client.List(ctx, &releases, client.InNamespace(o.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing releases")
@@ -146,11 +152,16 @@ func (r *Reconciler) releasesOf(ctx context.Context, o client.Object) []reconcil
 	var requests []reconcile.Request
 	for i := range releases.Items {
 		release := &releases.Items[i]
-		if string(release.Spec.Project) == o.GetName() && release.Status.Snapshot == "" {
+		if string(release.Spec.Project) == project.Name && concerns(project, release) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(release)})
 		}
 	}
 	return requests
+}
+
+func concerns(project *v1alpha1.Project, release *v1alpha1.Release) bool {
+	says := meta.IsStatusConditionTrue(release.Status.Conditions, v1alpha1.ConditionProjectChanged)
+	return release.Status.Snapshot == "" || says != (snapshot.Changed(release, project) != "")
 }
 
 func releaseOf(_ context.Context, o client.Object) []reconcile.Request {

@@ -20,6 +20,8 @@ type facts struct {
 	Release *v1alpha1.Release
 	// Project as it is now, read past the cache; nil where it is not there, or where the process is frozen.
 	Project *v1alpha1.Project
+	// Current is the project as the cache shows it, which is not frozen; nil where it is not there.
+	Current *v1alpha1.Project
 	// Frozen is the process of this release and the name of its object; nil until it is frozen. It is shared.
 	Frozen     *v1alpha1.ProjectSpec
 	FrozenName string
@@ -37,6 +39,9 @@ func (r *Reconciler) gather(ctx context.Context, release *v1alpha1.Release) (fac
 		return f, fmt.Errorf("listing runs: %w", err)
 	}
 	f.Runs = runs.Items
+	if f.Current, err = optional.Get(ctx, r.Client, release.Namespace, string(release.Spec.Project), &v1alpha1.Project{}); err != nil {
+		return f, fmt.Errorf("reading project: %w", err)
+	}
 	if err := r.gatherFrozen(ctx, &f); err != nil || f.Frozen != nil || f.Unreadable != "" {
 		return f, err
 	}

@@ -75,7 +75,7 @@ func (r *Reconciler) lacks(ctx context.Context, f facts) (*plan.Wait, error) {
 		return f.absent(v1alpha1.ReasonEnvironmentNotFound, "spec.environment: there is no Environment %s in this namespace; create it", f.Run.Spec.Environment), nil
 	}
 	if !snapshot.Ready(f.Release) {
-		return waitFor(v1alpha1.ReasonReleaseNotReady, "Release %s is not ready yet", f.Release.Name), nil
+		return waitFor(v1alpha1.ReasonReleaseNotReady, "%s", snapshot.NotReady(f.Release)), nil
 	}
 	frozen, err := optional.Get(ctx, r.Client, f.Run.Namespace, f.Release.Status.Snapshot, &appsv1.ControllerRevision{})
 	if err != nil {

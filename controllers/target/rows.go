@@ -99,7 +99,7 @@ func (r *Reconciler) lastWord(ctx context.Context, t *v1alpha1.DeploymentTarget,
 	switch {
 	case !run.Status.Phase.IsTerminal(), result != nil && result.Phase.IsTerminal():
 		return slice, nil
-	case result == nil && (run.Status.Phase != v1alpha1.RunSucceeded || shown(t, run)):
+	case result == nil && (!desired.WentThrough(run.Status.Phase) || shown(t, run)):
 		return slice, nil
 	}
 	last, err := optional.Get(ctx, r.Reader, slice.Namespace, slice.Name, &v1alpha1.DeploymentRunSlice{})

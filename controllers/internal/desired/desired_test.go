@@ -170,6 +170,7 @@ func TestWhatARunSaysOfATarget(t *testing.T) {
 		"not reached by a run that was superseded": {v1alpha1.RunSuperseded, nil, ""},
 		"all well":        {ok, row(v1alpha1.StepSucceeded, "", action(v1alpha1.StepSucceeded, "", true)), v1alpha1.InstalledSucceeded},
 		"nothing was due": {ok, nil, v1alpha1.InstalledSucceeded},
+		"nothing was due, and the others were away":    {v1alpha1.RunSkipped, nil, v1alpha1.InstalledSucceeded},
 		"all steps were passed over by a condition":    {ok, row(v1alpha1.StepSkipped, "", action(v1alpha1.StepSkipped, v1alpha1.ReasonCondition, false)), v1alpha1.InstalledSucceeded},
 		"away at its turn":                             {ok, row(v1alpha1.StepSkipped, v1alpha1.ReasonUnavailable, action(v1alpha1.StepSkipped, v1alpha1.ReasonUnavailable, false)), ""},
 		"cordoned at its turn":                         {ok, row(v1alpha1.StepSkipped, v1alpha1.ReasonCordoned, action(v1alpha1.StepSkipped, v1alpha1.ReasonCordoned, false)), ""},

@@ -47,8 +47,8 @@ func Full(t *v1alpha1.DeploymentTarget, project, environment v1alpha1.ObjectName
 // Outcome is what status.installed of a target of the run's fixed set says of the run; empty where it says nothing, and
 // what was there before stays. The result is nil where the slice has no row for the target.
 //
-// A run speaks of every target that something was sent to. A run that succeeded speaks of the others, too: whatever it has
-// judged is not outdated after it. A run that did not succeed says nothing of a machine that was not touched.
+// A run speaks of every target that something was sent to. A run in which nothing failed speaks of the others, too:
+// whatever it has judged is not outdated after it. Any other run says nothing of a machine that was not touched.
 func Outcome(run *v1alpha1.DeploymentRun, target v1alpha1.SliceTarget, result *v1alpha1.TargetResult) v1alpha1.InstalledPhase {
 	switch {
 	case result != nil && result.Begun():
@@ -56,7 +56,7 @@ func Outcome(run *v1alpha1.DeploymentRun, target v1alpha1.SliceTarget, result *v
 			return ""
 		}
 		return touched(result.Phase)
-	case run.Status.Phase != v1alpha1.RunSucceeded:
+	case !WentThrough(run.Status.Phase):
 		return ""
 	case result != nil:
 		return untouched(result)
@@ -65,6 +65,11 @@ func Outcome(run *v1alpha1.DeploymentRun, target v1alpha1.SliceTarget, result *v
 	default:
 		return ""
 	}
+}
+
+// WentThrough tells whether a run that ended in this phase came to its last step without a failure.
+func WentThrough(phase v1alpha1.RunPhase) bool {
+	return phase == v1alpha1.RunSucceeded || phase == v1alpha1.RunSkipped
 }
 
 // touched is the outcome on a target that something was sent to.
@@ -79,7 +84,7 @@ func touched(phase v1alpha1.StepPhase) v1alpha1.InstalledPhase {
 	}
 }
 
-// untouched is the outcome, in a run that succeeded, on a target that nothing was sent to.
+// untouched is the outcome, in a run in which nothing failed, on a target that nothing was sent to.
 func untouched(result *v1alpha1.TargetResult) v1alpha1.InstalledPhase {
 	var outcome v1alpha1.InstalledPhase // without a step, only a success says something
 	if len(result.Steps) > 0 || result.Phase == v1alpha1.StepSucceeded {

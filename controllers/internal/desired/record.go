@@ -120,7 +120,6 @@ func Add(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, refused []v1alp
 	if run.Annotations[v1alpha1.AnnotationDesiredHash] != r.Hash {
 		return
 	}
-	// A run that left all its targets out is no success to build on.
 	r.Deployed = r.Deployed || run.Status.Phase == v1alpha1.RunSucceeded && run.Status.Targets.Succeeded > 0
 	if run.Annotations[v1alpha1.AnnotationHandledRetry] != r.Retry {
 		return
@@ -130,6 +129,8 @@ func Add(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, refused []v1alp
 		return
 	}
 	switch run.Status.Phase {
+	case v1alpha1.RunSucceeded:
+		r.Redeploy = false
 	case v1alpha1.RunCancelled:
 		hold(r, run, v1alpha1.ReasonRunCancelled, "run %s was cancelled", run.Name)
 	case v1alpha1.RunAbandoned:
@@ -212,13 +213,14 @@ func LeftOut(r *v1alpha1.BindingRecord, t *v1alpha1.DeploymentTarget, project, e
 }
 
 // Outdated are the desired targets that a run of the binding has to bring up to date, by name: those that are not, and are
-// not left out. The binding has to be read past the cache, as its record may have just been written.
+// not left out; where the release is deployed again, also those that are. The binding has to be read past the cache, as its record may have just been written.
 func Outdated(b *v1alpha1.ReleaseBinding, run *v1alpha1.DeploymentRun, snapshot string, steps []v1alpha1.Step, targets []v1alpha1.DeploymentTarget) []v1alpha1.DeploymentTarget {
 	record := b.Status.Record
 	if record != nil && (record.Hash != run.Annotations[v1alpha1.AnnotationDesiredHash] || record.Retry != run.Annotations[v1alpha1.AnnotationHandledRetry]) {
 		record = nil // it speaks of another try
 	}
 	return slices.DeleteFunc(Desired(b.Spec, steps, targets), func(t v1alpha1.DeploymentTarget) bool {
-		return UpToDate(&t, b.Spec.Project, b.Spec.Environment, snapshot, steps) || LeftOut(record, &t, b.Spec.Project, b.Spec.Environment)
+		current := UpToDate(&t, b.Spec.Project, b.Spec.Environment, snapshot, steps)
+		return current && (record == nil || !record.Redeploy) || LeftOut(record, &t, b.Spec.Project, b.Spec.Environment)
 	})
 }

@@ -79,9 +79,9 @@
 //
 // # When every target was left out
 //
-// A run whose targets were all unavailable or cordoned, with unavailableTargets: Skip, ends Succeeded with reason
-// Unavailable, or Cordoned if all were, progress 0/n and a message that nothing was deployed. It cannot end Failed: that
-// would hold the binding, and the machines would not converge when they come back, as Skip promises. But it is no success
-// to build on: who asks whether a release was rolled out must look at status.targets.succeeded as well, or the first real
-// deployment of a release would count as a convergence, whose failures do not hold the binding.
+// A run that deployed to no target, as they were unavailable or cordoned and unavailableTargets is Skip, ends Skipped with
+// reason Unavailable, or Cordoned if all were, progress 0/n and a message that nothing was deployed. It cannot end Failed:
+// that would hold the binding, and the machines would not converge when they come back, as Skip promises. Nor is it a
+// success: whoever waits for the run would take the release for deployed, and the first real deployment of it would count
+// as a convergence, whose failures do not hold the binding.
 package plan

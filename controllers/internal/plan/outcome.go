@@ -53,6 +53,7 @@ func (p *pass) cancelled() *Outcome {
 		"the run was cancelled, but something may still be running: " + strings.Join(names, "; ") + "; " + p.howFar()}
 }
 
+// succeeded says how a run ended in which nothing failed.
 func (p *pass) succeeded() *Outcome {
 	n := p.tally.targets
 	o := &Outcome{Phase: v1alpha1.RunSucceeded, Reason: v1alpha1.ReasonSucceeded}
@@ -61,6 +62,7 @@ func (p *pass) succeeded() *Outcome {
 	case n.Succeeded == n.Total:
 		o.Message = fmt.Sprintf("all steps ended well on %s", targets(n.Total))
 	case n.Succeeded == 0 && unavailable+cordoned > 0:
+		o.Phase = v1alpha1.RunSkipped
 		o.Reason, o.Message = nothingDeployed(unavailable, cordoned)
 	default:
 		o.Message = fmt.Sprintf("all steps ended well on %d of %s%s", n.Succeeded, targets(n.Total), p.others())

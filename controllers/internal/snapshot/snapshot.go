@@ -98,6 +98,25 @@ func Same(a, b *appsv1.ControllerRevision) (bool, error) {
 	return equality.Semantic.DeepEqual(left, right), nil
 }
 
+// Changed says that the project is no longer the one that the release froze, and what to do; empty where it is, where there
+// is none, and while it is not valid, as then nobody can take the change.
+func Changed(release *v1alpha1.Release, project *v1alpha1.Project) string {
+	if project == nil || project.Status.ProcessDigest == "" || project.Status.ObservedGeneration != project.Generation ||
+		release.Status.ProcessDigest == "" || release.Status.ProcessDigest == project.Status.ProcessDigest {
+		return ""
+	}
+	return "the project has changed since " + string(release.Spec.Version) + " was made: make a new Release to take the change"
+}
+
+// NotReady says why a release cannot be deployed, with the cause that it gives itself.
+func NotReady(release *v1alpha1.Release) string {
+	ready := meta.FindStatusCondition(release.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil || ready.Status == metav1.ConditionTrue || ready.ObservedGeneration != release.Generation {
+		return "Release " + release.Name + " is not ready yet"
+	}
+	return "Release " + release.Name + " is not ready: " + ready.Reason + ": " + ready.Message
+}
+
 // Ready tells whether the release can be deployed: judged at its current generation and Ready.
 func Ready(release *v1alpha1.Release) bool {
 	ready := meta.FindStatusCondition(release.Status.Conditions, v1alpha1.ConditionReady)

@@ -10,7 +10,7 @@ events:
 00:00  ! web-2 is now Unavailable
 00:00    web-1 install: Skipped (Cordoned): the target is cordoned
 00:00    web-2 install: Skipped (Unavailable): the target cannot be reached
-00:00  run Succeeded (Unavailable): nothing was deployed: 1 target could not be reached, 1 target is cordoned; they are deployed to when they are back or no longer cordoned
+00:00  run Skipped (Unavailable): nothing was deployed: 1 target could not be reached, 1 target is cordoned; they are deployed to when they are back or no longer cordoned
 
 progress 0/2, targets: {Total:2 Pending:0 Running:0 Succeeded:0 Failed:0 Skipped:1 Unreached:1}
 step   install        Skipped   0/2

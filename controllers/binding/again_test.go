@@ -1,0 +1,94 @@
+package binding
+
+import (
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
+)
+
+// recordedBefore is what the binding's status says of the runs before, and asks is the retry token that is set now.
+func recordedBefore(record v1alpha1.BindingRecord, asks string) func(*facts) {
+	return func(f *facts) {
+		record.Hash = desired.Hash(snap, nil)
+		f.Binding.Status.Record = &record
+		f.Binding.Annotations = map[string]string{v1alpha1.AnnotationRetry: asks}
+	}
+}
+
+// A retry token asks for what failed; where nothing did, it asks for the same release again.
+func TestARetryTokenDeploysAgainWhereNothingFailed(t *testing.T) {
+	ok, bad := v1alpha1.InstalledSucceeded, v1alpha1.InstalledFailed
+	all := targets(web("a", has(snap, ok, "r")), web("b", has(snap, ok, "r")))
+	one := targets(web("a", has(snap, ok, "r")), web("b", has(snap, bad, "r")))
+	for name, tt := range map[string]struct {
+		facts   facts
+		purpose v1alpha1.RunPurpose
+		want    string // the targets, in the decision's words
+	}{
+		"all have it":                      {world(all, recordedBefore(v1alpha1.BindingRecord{Retry: "old", Deployed: true}, "new")), v1alpha1.PurposeRollout, "again to a, b"},
+		"all have it, and no run is known": {world(all, recordedBefore(v1alpha1.BindingRecord{}, "new")), v1alpha1.PurposeRollout, "again to a, b"},
+		"one is away": {world(targets(web("a", has(snap, ok, "r")), web("b", has(snap, ok, "r"), health(v1alpha1.HealthUnavailable))),
+			recordedBefore(v1alpha1.BindingRecord{Deployed: true}, "new")), v1alpha1.PurposeRollout, "again to a"},
+		"one joined": {world(targets(web("a", has(snap, ok, "r")), web("b")), recordedBefore(v1alpha1.BindingRecord{Deployed: true}, "new")),
+			v1alpha1.PurposeRollout, "again to a, b"},
+		"the token is handled":    {world(all, recordedBefore(v1alpha1.BindingRecord{Retry: "new", Deployed: true}, "new")), "", ""},
+		"the token is taken away": {world(all, recordedBefore(v1alpha1.BindingRecord{Retry: "old", Deployed: true}, "")), "", ""},
+		"the run is not made yet": {world(all, recordedBefore(v1alpha1.BindingRecord{Retry: "new", Deployed: true, Redeploy: true}, "new")),
+			v1alpha1.PurposeRollout, "again to a, b"},
+		"one failed": {world(one, recordedBefore(v1alpha1.BindingRecord{Hold: &v1alpha1.BindingHold{Reason: v1alpha1.ReasonRunFailed}}, "new")),
+			v1alpha1.PurposeRollout, "1.0.0 to b"},
+		"one failed to converge": {world(one, recordedBefore(v1alpha1.BindingRecord{Deployed: true, FailedRuns: []types.UID{"r"}}, "new")),
+			v1alpha1.PurposeConvergence, "1.0.0 to b"},
+		"one failed when it was deployed again": {world(one, recordedBefore(
+			v1alpha1.BindingRecord{Deployed: true, Redeploy: true, Retry: "old", Hold: &v1alpha1.BindingHold{Reason: v1alpha1.ReasonRunFailed}}, "new")),
+			v1alpha1.PurposeRollout, "again to a, b"},
+		"a new binding comes with a token": {world(all, func(f *facts) {
+			f.Binding.Annotations = map[string]string{v1alpha1.AnnotationRetry: "new"}
+		}), "", ""},
+		"another release comes with a token": {world(all, recordedBefore(v1alpha1.BindingRecord{}, "new"), func(f *facts) {
+			f.Binding.Status.Record.Hash = "other"
+		}), "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := decide(tt.facts)
+			var purpose v1alpha1.RunPurpose
+			if d.Make != nil {
+				purpose = d.Make.Purpose
+			}
+			if purpose != tt.purpose || !strings.HasSuffix(d.Message, tt.want) {
+				t.Errorf("made a run for %q (%s), want %q %s", purpose, d.Message, tt.purpose, tt.want)
+			}
+		})
+	}
+}
+
+// A binding gives the cause that its release gives, so that nobody has to look there.
+func TestABindingSaysWhyItsReleaseIsNotReady(t *testing.T) {
+	for reason, stalled := range map[string]bool{v1alpha1.ReasonPackageRefused: true, v1alpha1.ReasonProjectNotReady: false} {
+		d := decide(world(func(f *facts) {
+			f.Process = nil
+			c := status.Conditions{List: &f.Release.Status.Conditions}
+			if stalled {
+				c.Stalled(reason, "the cause")
+				return
+			}
+			c.Reconciling(reason, "the cause")
+		}))
+		if want := "Release shop-1.0.0 is not ready: " + reason + ": the cause"; d.Message != want || (d.State == stateStalled) != stalled {
+			t.Errorf("%s: %s, want %s", d.State, d.Message, want)
+		}
+	}
+}
+
+// A target that was healthy all the time did not come back.
+func TestATargetThatMissedItsTurnDidNotComeBack(t *testing.T) {
+	d := decide(world(ran("r", "", v1alpha1.RunSkipped, v1alpha1.PurposeRollout), skipped("b"), targets(web("b"))))
+	if want := "run r left out b, which could not be deployed to at its turn; the next run begins within 10s"; d.Message != want {
+		t.Errorf("it says %q, want %q", d.Message, want)
+	}
+}
