@@ -109,6 +109,8 @@
 //	    fair: ChangesAreForgotten
 //	requests to the API server | namespace | those that wait | when they are answered | -
 //	    turns: ANamespaceHasItsShareOfTheAPIServer, NothingIsKeptOfAKeyThatNobodyUses
+//	rests of a binding | name | bindings | with the binding | one pass of each
+//	    binding: ABindingThatIsGoneIsForgotten
 //	names that were told early | name | objects | when the controller starts | every object is enqueued
 //	    notify: WhatIsToldEarlyIsQueuedOnceAndNotKept
 //	the lease | - | one reading of the clock | when it is over | it is acquired again
