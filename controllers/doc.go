@@ -63,7 +63,7 @@
 //	    dispatch: NothingIsKeptOfARunWithoutActions
 //	answers that are read | namespace | 16 MiB at once, 16 MiB a second | when they are paid for | -
 //	    session: AnswersTakeRoom
-//	clients and endpoints | identity, address and pin | machines that are worked with | 5 s after the last use | they are dialled again
+//	clients and endpoints | identity, address and pin | machines that are worked with | 5 s after the last use, 20 s after a script | they are dialled again
 //	    session: NothingIsKeptOfAMachineThatNobodyWorksWith, ConnectionsAreBoundedAndGoWhenNobodyWorks
 //	contents of an endpoint | digest | 4,096 | with the endpoint | the machine is asked
 //	    session: WhatAMachineHoldsIsRememberedWithinABound

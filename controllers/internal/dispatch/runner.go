@@ -102,7 +102,11 @@ func output(sink LogSink) session.Output {
 // close lets go of the machine and of the secrets.
 func (r *runner) close() {
 	r.prepared = nil
-	if r.session != nil {
+	switch {
+	case r.session == nil:
+	case r.script.Known():
+		r.session.Await()
+	default:
 		r.session.Close()
 	}
 }
