@@ -69,7 +69,7 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	set.StringVar(&f.EngineDir, "engine-dir", "/usr/lib/mantle", "the folder with the engines for machines without one, as tentacle-<os>-<arch>[.exe]; make cross builds them")
 	set.IntVar(&f.MaxDials, "max-dials", 64, "how many connections to machines are made at once, handshakes included")
 	set.IntVar(&f.MaxFollowers, "max-followers", 2000, "how many scripts are followed at once, those of one namespace at most three quarters; the others are polled")
-	set.IntVar(&f.Workers, "workers", fair.Many, "how many runs are worked on at once, and a quarter of how many targets; those of one namespace take at most half")
+	set.IntVar(&f.Workers, "workers", fair.Many, "how many runs, and how many targets, are worked on at once; those of one namespace take at most half")
 	set.StringVar(&f.metrics, "metrics-bind-address", ":8443", "where metrics and logs are served, by TLS; 0 turns it off")
 	set.StringVar(&f.health, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served")
 	set.StringVar(&f.profiles, "pprof-bind-address", "", "the loopback address at which profiles of CPU and memory are served, without asking who reads them; empty turns it off")

@@ -59,7 +59,7 @@ type Options struct {
 	LeaseDuration time.Duration
 	// Fence is nil while this process may act as the leader; nil itself where it is alone.
 	Fence func() error
-	// Workers is how many runs are worked on at once, and a quarter of how many targets; 0 is fair.Many.
+	// Workers is how many runs, and how many targets, are worked on at once; 0 is fair.Many.
 	Workers int
 	// MaxDials and MaxFollowers bound the work on machines; 0 is the default.
 	MaxDials, MaxFollowers int

@@ -1,7 +1,6 @@
 package target
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -46,7 +45,7 @@ type Reconciler struct {
 	// Looked enqueues targets whose machine was looked at, and Unreached those that somebody could not reach.
 	Looked, Unreached *notify.Notifier
 	Now               func() time.Time
-	// Workers is a quarter of how many targets are worked on at once; 0 is fair.Many.
+	// Workers is how many targets are worked on at once; 0 is fair.Many.
 	Workers int
 
 	looks  *looks
@@ -113,10 +112,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 // retryConflict is the pause before a target is looked at again that changed meanwhile, or was made again.
 const retryConflict = 100 * time.Millisecond
 
-// targetsPerWorker is how many times as many targets are worked on at once as runs: such a pass does little but wait for the
-// API server to write one status, and the end of a run has one for each of its targets.
-const targetsPerWorker = 4
-
 // sliceTargets indexes slices by the targets in them.
 const sliceTargets = "spec.targets.name"
 
@@ -142,7 +137,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		}
 	}
 	err = ctrl.NewControllerManagedBy(mgr).
-		WithOptions(fair.Options(targetsPerWorker * cmp.Or(r.Workers, fair.Many))).
+		WithOptions(fair.Options(r.Workers)).
 		For(&v1alpha1.DeploymentTarget{}).
 		Watches(&v1alpha1.TargetPolicy{}, fair.Mapped(r.targetsOf)).
 		// Environments come and go; what is counted in their status is no news.
