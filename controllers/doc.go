@@ -55,8 +55,8 @@
 //
 //	actions | ticket, run, target | those in flight | when their machine is told, dropped, or with the run | machines are asked
 //	    dispatch: NothingIsKeptOfARunWithoutActions; run: ARunThatAnotherProcessEndsLeavesNothing
-//	turns of actions | namespace | 10,000 of one namespace go, the others wait | with their actions | -
-//	    dispatch: NothingIsKeptOfARunWithoutActions, ActionsOfOneNamespaceAreBounded
+//	turns of actions | namespace | 10,000 of one namespace go, 512 of them to their machines, the others wait | with their actions | -
+//	    dispatch: NothingIsKeptOfARunWithoutActions, ActionsOfOneNamespaceAreBounded, FewAreOnTheirWayAtOnce
 //	answers of machines | namespace | 16 MiB, and what was read in the last seconds | when decoded; when paid for | -
 //	    session: AnswersTakeRoom
 //	actions that wait for others | namespace | those that slices say | when their turn comes, or with the action | machines are asked
