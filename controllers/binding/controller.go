@@ -88,7 +88,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, b *v1alpha1.ReleaseBinding) 
 		return ctrl.Result{}, err
 	}
 	r.tell(b, before, d)
-	r.rests(b, d)
+	r.rests(f, d)
 	return ctrl.Result{RequeueAfter: d.Again}, nil
 }
 

@@ -91,11 +91,14 @@ func TestABindingThatIsGoneIsForgotten(t *testing.T) {
 func TestABindingOfFewTargetsHardlyRests(t *testing.T) {
 	few, many := decision{CurrentRun: "run"}, decision{CurrentRun: "run"}
 	few.Counts.Desired, many.Counts.Desired = 5, 5000
-	if restFor(few) > 10*time.Millisecond || restFor(many) != longestRestRunning {
-		t.Errorf("rests for %s and %s", restFor(few), restFor(many))
+	if restFor(few, 5) > 10*time.Millisecond || restFor(many, 5000) != longestRestRunning {
+		t.Errorf("rests for %s and %s", restFor(few, 5), restFor(many, 5000))
+	}
+	if restFor(few, 5000) <= restFor(few, 5) {
+		t.Errorf("rests for %s among many targets of others", restFor(few, 5000))
 	}
 	many.CurrentRun = ""
-	if restFor(many) > time.Second {
-		t.Errorf("rests for %s after the run, so long is Ready late", restFor(many))
+	if restFor(many, 5000) > time.Second {
+		t.Errorf("rests for %s after the run, so long is Ready late", restFor(many, 5000))
 	}
 }
