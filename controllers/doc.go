@@ -55,15 +55,15 @@
 //
 //	actions | ticket, run, target | those in flight | when their machine is told, dropped, or with the run | machines are asked
 //	    dispatch: NothingIsKeptOfARunWithoutActions; run: ARunThatAnotherProcessEndsLeavesNothing
-//	turns of actions | namespace | 10,000 of one namespace go, the others wait | with their actions | -
-//	    dispatch: NothingIsKeptOfARunWithoutActions, ActionsOfOneNamespaceAreBounded
+//	turns of actions | namespace | 10,000 of one namespace go, 512 of them to their machines, the others wait | with their actions | -
+//	    dispatch: NothingIsKeptOfARunWithoutActions, ActionsOfOneNamespaceAreBounded, FewAreOnTheirWayAtOnce
 //	answers of machines | namespace | 16 MiB, and what was read in the last seconds | when decoded; when paid for | -
 //	    session: AnswersTakeRoom
 //	actions that wait for others | namespace | those that slices say | when their turn comes, or with the action | machines are asked
 //	    dispatch: NothingIsKeptOfARunWithoutActions
 //	answers that are read | namespace | 16 MiB at once, 16 MiB a second | when they are paid for | -
 //	    session: AnswersTakeRoom
-//	clients and endpoints | identity, address and pin | machines that are worked with | 5 s after the last use | they are dialled again
+//	clients and endpoints | identity, address and pin | machines that are worked with | 5 s after the last use, 20 s after a script | they are dialled again
 //	    session: NothingIsKeptOfAMachineThatNobodyWorksWith, ConnectionsAreBoundedAndGoWhenNobodyWorks
 //	contents of an endpoint | digest | 4,096 | with the endpoint | the machine is asked
 //	    session: WhatAMachineHoldsIsRememberedWithinABound
@@ -109,6 +109,8 @@
 //	    fair: ChangesAreForgotten
 //	requests to the API server | namespace | those that wait | when they are answered | -
 //	    turns: ANamespaceHasItsShareOfTheAPIServer, NothingIsKeptOfAKeyThatNobodyUses
+//	rests of a binding | name | bindings | with the binding | one pass of each
+//	    binding: ABindingThatIsGoneIsForgotten
 //	names that were told early | name | objects | when the controller starts | every object is enqueued
 //	    notify: WhatIsToldEarlyIsQueuedOnceAndNotKept
 //	the lease | - | one reading of the clock | when it is over | it is acquired again

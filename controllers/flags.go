@@ -47,6 +47,7 @@ type Flags struct {
 	Options
 	namespaces                 string
 	metrics, health, leaseName string
+	profiles                   string
 	elect                      bool
 	lease                      *lease.Lease
 	// Verbose logs decisions, too.
@@ -71,6 +72,7 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	set.IntVar(&f.Workers, "workers", fair.Many, "how many runs, and how many targets, are worked on at once; those of one namespace take at most half")
 	set.StringVar(&f.metrics, "metrics-bind-address", ":8443", "where metrics and logs are served, by TLS; 0 turns it off")
 	set.StringVar(&f.health, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served")
+	set.StringVar(&f.profiles, "pprof-bind-address", "", "the loopback address at which profiles of CPU and memory are served, without asking who reads them; empty turns it off")
 	set.BoolVar(&f.elect, "leader-elect", false, "let one replica work at a time")
 	set.StringVar(&f.leaseName, "leader-election-id", "mantle.mantle.dev", "the name of the lease")
 	set.DurationVar(&f.LeaseDuration, "lease-duration", 15*time.Second, "how long a leader may be silent before another takes over")
@@ -88,10 +90,19 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	if f.Workers < 1 {
 		return f, fmt.Errorf("--workers: %d is too few; at least 1 is needed", f.Workers)
 	}
+	if f.profiles != "" && !loopback(f.profiles) {
+		return f, fmt.Errorf("--pprof-bind-address: %q is no loopback address with a port, such as 127.0.0.1:6060", f.profiles)
+	}
 	if f.Namespace == "" {
 		return f, errors.New("--namespace is missing: name the operator's own namespace, or set POD_NAMESPACE")
 	}
 	return f, nil
+}
+
+// loopback tells whether an address, with its port, is one that only this machine reaches.
+func loopback(address string) bool {
+	to, err := netip.ParseAddrPort(address)
+	return err == nil && to.Addr().IsLoopback()
 }
 
 // ranges adds what a flag says to a list.
@@ -157,6 +168,7 @@ func (f *Flags) Manager(scheme *runtime.Scheme) ctrl.Options {
 		Scheme:                        scheme,
 		Metrics:                       metricsserver.Options{BindAddress: f.metrics, SecureServing: true},
 		HealthProbeBindAddress:        f.health,
+		PprofBindAddress:              f.profiles,
 		LeaderElection:                f.elect,
 		LeaderElectionID:              f.leaseName,
 		LeaderElectionNamespace:       f.Namespace,

@@ -33,6 +33,10 @@ type Reconciler struct {
 
 	once   sync.Once
 	frozen *snapshot.Reader
+
+	mu sync.Mutex
+	// resting are the bindings that were judged, by name. They go with their bindings, and what their loss costs is one pass.
+	resting map[types.NamespacedName]rest
 }
 
 // New makes a Reconciler for the manager.
@@ -85,6 +89,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, b *v1alpha1.ReleaseBinding) 
 		return ctrl.Result{}, err
 	}
 	r.tell(b, before, d)
+	r.rests(f, d)
 	return ctrl.Result{RequeueAfter: d.Again}, nil
 }
 
@@ -99,7 +104,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.Environment{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.Project{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(digestChanged)).
 		Watches(&v1alpha1.DeploymentTarget{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(watch.Targets())).
-		Complete(reconcile.AsReconciler(r.Client, r))
+		Complete(reconcile.Func(r.pass))
 	if err != nil {
 		return fmt.Errorf("setting up the binding controller: %w", err)
 	}

@@ -34,6 +34,8 @@ type facts struct {
 	Overlapping string
 	// Desired targets, by name.
 	Desired []v1alpha1.DeploymentTarget
+	// Seen is how many targets the namespace has.
+	Seen int
 	// Strangers are the names in spec.targets.names that no target of the environment has.
 	Strangers []string
 	// NeverChecked holds the names of targets whose policy never looks at them.
@@ -117,6 +119,7 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 		}
 	}
 	f.Desired = desired.Desired(f.Binding.Spec, f.Process.Steps, targets.Items)
+	f.Seen = len(targets.Items)
 	f.Strangers = strangers(f.Binding.Spec, targets.Items)
 	f.NeverChecked = sets.New[string]()
 	for i := range f.Desired {

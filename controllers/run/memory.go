@@ -23,11 +23,13 @@ type live struct {
 	took   time.Duration
 }
 
-// The passes of one run take at most a quarter of a worker's time, and none waits for longer than maxRest: what is reported
-// meanwhile is taken in together.
+// The passes of one run take at most a quarter of a worker's time, and none waits for longer than maxRest, and than
+// restEach for each target: what is reported meanwhile is taken in together. Most of a pass over few targets is a wait for
+// the API server, so a small run goes on at once.
 const (
-	restFor = 3
-	maxRest = 500 * time.Millisecond
+	restFor  = 3
+	maxRest  = 500 * time.Millisecond
+	restEach = 5 * time.Millisecond
 )
 
 // memory is all that the reconciler keeps between passes. It is lost with the process, and made anew from the API server.
@@ -86,7 +88,7 @@ func (m *memory) rest(run *v1alpha1.DeploymentRun, now time.Time) time.Duration 
 	if l == nil {
 		return 0
 	}
-	return min(restFor*l.took, maxRest) - now.Sub(l.passed)
+	return min(restFor*l.took, maxRest, time.Duration(len(l.ledger.Targets))*restEach) - now.Sub(l.passed)
 }
 
 // passed notes how long a pass took.

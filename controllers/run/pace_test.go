@@ -1,6 +1,7 @@
 package run
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -26,9 +27,20 @@ func TestProgressIsJoined(t *testing.T) {
 	}
 }
 
-// The passes of a large run leave the workers to others, and none of them waits for long.
+// The passes of a large run leave the workers to others, and none of them waits for long. Those of a small run hardly rest:
+// they are short but for the API server, and the next step waits for them.
 func TestPassesOfOneRunRest(t *testing.T) {
-	s := newStage(t, process(script("install")), []string{"web-1"})
+	small := newStage(t, process(script("install")), []string{"web-1", "web-2"})
+	small.passes()
+	small.memory.passed(small.run(), small.clock.Add(-time.Minute), small.clock)
+	if got := small.memory.rest(small.run(), small.clock); got <= 0 || got > 10*time.Millisecond {
+		t.Errorf("a run of two targets rests for %s", got)
+	}
+	names := make([]string, 100)
+	for i := range names {
+		names[i] = fmt.Sprintf("web-%d", i)
+	}
+	s := newStage(t, process(script("install")), names)
 	s.passes()
 	run, now := s.run(), s.clock
 	for took, want := range map[time.Duration]time.Duration{0: 0, 50 * time.Millisecond: 150 * time.Millisecond, time.Minute: maxRest} {

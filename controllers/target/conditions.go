@@ -22,6 +22,20 @@ import (
 // refreshAfter is how old status.lastHealthCheck may get while nothing changes.
 const refreshAfter = 30 * time.Minute
 
+// firstLook is how long after a target was made its first look may take before its status says that it is in progress: most
+// looks are over by then, and thousands of new targets cost one write each.
+const firstLook = 10 * time.Second
+
+// unseen is how long nothing is written of a new target, of which nothing is known yet but that it is looked at.
+func (f facts) unseen() time.Duration {
+	age := f.Now.Sub(f.Target.CreationTimestamp.Time)
+	if len(f.Target.Status.Conditions) > 0 || f.Blocked != nil || f.Found != nil || f.Absent != "" || len(f.Rows) > 0 ||
+		f.Policy.HealthInterval() == 0 || age < 0 {
+		return 0
+	}
+	return max(firstLook-age, 0)
+}
+
 // describe writes what is known into the target's status; it is pure but for that. It returns when to look again for an
 // environment that is not there; 0 means never.
 func describe(f facts) time.Duration {

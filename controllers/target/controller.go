@@ -93,6 +93,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 	default:
 		again = f.Blocked.Again
 	}
+	if left := f.unseen(); left > 0 {
+		return ctrl.Result{RequeueAfter: left}, nil
+	}
 	before := t.DeepCopy()
 	if left := describe(f); left > 0 && (again == 0 || left < again) {
 		again = left

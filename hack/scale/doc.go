@@ -4,7 +4,7 @@
 // with exactly its ServiceAccount's rights, and as many real Tentacles as are asked for, each at a loopback address of its
 // own; makes the targets; releases to them; and then watches the operator do nothing for a while.
 //
-//	scale [-targets N] [-steps N] [-runs N] [-projects N] [-idle MINUTES]
+//	scale [-targets N] [-steps N] [-runs N] [-projects N] [-idle MINUTES] [-profile DIR]
 //
 // With several projects, all are released at once, each to its share of the targets. Every script runs for real, and
 // writes down when it ran. What the operator asks of the API server comes from the API server's audit log; CPU and memory
@@ -13,6 +13,9 @@
 //
 // Where others use the machine too, a run may not reach some of its targets in time: another run brings the release to
 // them, for which Ready waits. Health is checked every five minutes, so idling is measured over ten or more.
+//
+// With a folder for profiles, it gets one of the operator's CPU of every ten seconds, and one of its memory after it. They
+// cost the operator some CPU themselves. go tool pprof joins several.
 //
 // Every wait has a bound. What was started is ended by its process id, and the folder is removed.
 package main

@@ -20,6 +20,7 @@ import (
 type options struct {
 	targets, steps, runs, projects int
 	idle                           time.Duration
+	profiles                       string
 }
 
 // actions is how many scripts one release runs.
@@ -44,6 +45,7 @@ func parse(args []string) (options, error) {
 	set.IntVar(&o.runs, "runs", 1, "number of releases, one after the other")
 	set.IntVar(&o.projects, "projects", 1, "number of projects that are released at once, each to its share of the targets")
 	set.Float64Var(&minutes, "idle", 0, "minutes of idling that are measured at the end")
+	set.StringVar(&o.profiles, "profile", "", "the folder that profiles of the operator's CPU and memory are written to; empty writes none")
 	if err := set.Parse(args); err != nil {
 		return o, fmt.Errorf("reading the flags: %w", err)
 	}

@@ -71,10 +71,19 @@ func (w *world) start(ctx context.Context) error {
 	if w.client, err = client.New(w.config, client.Options{Scheme: w.scheme}); err != nil {
 		return fmt.Errorf("making a client: %w", err)
 	}
-	operator, err := w.Operator(ctx, "--metrics-bind-address", "0")
+	flags := []string{"--metrics-bind-address", "0"}
+	profiler, err := w.profiler()
 	if err != nil {
 		return err
 	}
+	if profiler != nil {
+		flags = append(flags, "--pprof-bind-address", profiler.address)
+	}
+	operator, err := w.Operator(ctx, flags...)
+	if err != nil {
+		return err
+	}
+	go profiler.run(ctx)
 	w.operator, w.api = meter(operator.Pid()), meter(api.Pid())
 	for _, o := range []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},

@@ -31,8 +31,10 @@ type action struct {
 	// What follows is guarded by the Dispatcher's lock.
 
 	// turn is its place among those that wait for one; nil if it does not.
-	turn   *list.Element
-	report Report
+	turn *list.Element
+	// starting says that it counts as one that is on its way to the machine.
+	starting bool
+	report   Report
 	// told is the report that the owner was told of last.
 	told Report
 	// known is the ticket by which the machine knows the script, if it does, and last the number of its last entry.

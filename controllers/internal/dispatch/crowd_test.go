@@ -93,3 +93,40 @@ func TestTheWaitForATurnToDialIsNotTheMachinesTime(t *testing.T) {
 		t.Errorf("the machine that waited for its turn ended as %s, %s", r.Phase, r.Message)
 	}
 }
+
+// Of thousands of actions that are dispatched at once few can be connected to at once, and none of those that run, or wait
+// for something, holds up the others.
+func TestFewAreOnTheirWayAtOnce(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	m := newMachine(t, tentacletest.Holds(release, engine(0, "")))
+	p := newPool(t, func(_ *session.Config, d *dispatch.Config) { d.MaxStartingNamespace = 1 })
+	var preparing, most atomic.Int32
+	for i := range 5 {
+		a := runAction(m, fmt.Sprintf("t%d", i))
+		prepared := dispatch.Prepared{Plan: a.Plan}
+		a.Prepare = func(context.Context) (dispatch.Prepared, error) {
+			if now := preparing.Add(1); now > most.Load() {
+				most.Store(now)
+			}
+			defer preparing.Add(-1)
+			if i == 2 {
+				return prepared, &dispatch.NotReady{Reason: v1alpha1.ReasonPackagePending, RetryAfter: time.Hour}
+			}
+			return prepared, nil
+		}
+		p.Dispatch(a)
+	}
+	for _, ticket := range []string{"t0", "t1", "t3", "t4"} {
+		await(t, p, ticket, func(r dispatch.Report) bool { return r.Sent })
+	}
+	if most.Load() != 1 {
+		t.Errorf("%d were on their way at once", most.Load())
+	}
+	close(release)
+	for _, ticket := range []string{"t0", "t1", "t3", "t4"} {
+		if r := await(t, p, ticket, ended); r.Phase != v1alpha1.StepSucceeded {
+			t.Errorf("%s ended as %s, %s", ticket, r.Phase, r.Message)
+		}
+	}
+}

@@ -24,6 +24,8 @@ type Config struct {
 	MaxPrepare, MaxPrepareNamespace int
 	// MaxActionsNamespace is how many actions of one namespace are carried out at once (10,000).
 	MaxActionsNamespace int
+	// MaxStartingNamespace is how many of them are on their way to their machines at once (512).
+	MaxStartingNamespace int
 	// PreparePause is the first pause before an action that is not ready is prepared again (2 s, doubling to 30 s).
 	PreparePause time.Duration
 	// RetryPause is the first pause between tries to reach a machine (1 s, doubling to 10 s).
@@ -52,6 +54,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxPrepare, 64)
 	setDefault(&c.MaxPrepareNamespace, 16)
 	setDefault(&c.MaxActionsNamespace, 10_000)
+	setDefault(&c.MaxStartingNamespace, 512)
 	setDefault(&c.PreparePause, 2*time.Second)
 	setDefault(&c.RetryPause, time.Second)
 	setDefault(&c.CancelPause, 500*time.Millisecond)
@@ -89,7 +92,7 @@ func New(config Config) *Dispatcher {
 	config = config.withDefaults()
 	ctx, stop := context.WithCancel(config.Sessions.Context()) // without sessions nothing can be said of an action
 	return &Dispatcher{config: config, root: ctx, stopAll: stop, prepares: turns.NewGate(config.MaxPrepare, config.MaxPrepareNamespace),
-		actions: map[string]*action{}, crowd: newCrowd(config.MaxActionsNamespace), owners: map[types.UID]map[string]bool{},
+		actions: map[string]*action{}, crowd: newCrowd(config.MaxActionsNamespace, config.MaxStartingNamespace), owners: map[types.UID]map[string]bool{},
 		machines: map[types.NamespacedName]map[string]*action{}}
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -147,6 +149,25 @@ func TestAFailureWhileFollowingIsTold(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("nobody was told")
+	}
+}
+
+// A result is written some seconds after it came. One handshake costs a machine and the operator more than all the rest.
+func TestAResultThatIsWrittenLaterNeedsNoOtherConnection(t *testing.T) {
+	var dials atomic.Int32
+	m, p := newMachine(t, engine(0, "")), newPool(t, func(s *session.Config, _ *dispatch.Config) {
+		s.Linger = time.Nanosecond
+		s.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			dials.Add(1)
+			return (&net.Dialer{}).DialContext(ctx, network, address)
+		}
+	})
+	p.Dispatch(runAction(m, "t1"))
+	await(t, p, "t1", ended)
+	p.Acknowledge(uid, m.Machine, "t1")
+	eventually(t, "it was completed", func() bool { return calls(m, "CompleteScript") == 1 })
+	if n := dials.Load(); n != 1 {
+		t.Errorf("%d connections were made, want 1", n)
 	}
 }
 

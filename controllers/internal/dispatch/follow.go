@@ -53,6 +53,9 @@ func (r *runner) ask(ctx context.Context) (found session.Found, interrupted bool
 
 // found goes on with what the machine said of the ticket.
 func (r *runner) found(f session.Found) stage {
+	if f.Known {
+		r.arrived()
+	}
 	r.maybe, r.forgets = f.Known || f.Forgets, f.Forgets
 	r.cause = cause{}
 	r.tell(r.action, func(report *Report) { report.Sent, report.Reason, report.Message = r.maybe, "", "" })

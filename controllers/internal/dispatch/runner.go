@@ -55,6 +55,8 @@ const (
 	longestRetry   = 10 * time.Second
 	longestPrepare = 30 * time.Second
 	longestCancel  = 15 * time.Second
+	// longestStart is how long an action counts as one that is on its way to a machine, which may not answer for minutes.
+	longestStart = 30 * time.Second
 	// announceAfter is how long an action is prepared before its owner is told that it is.
 	announceAfter = time.Second
 	// waits bounds how long an action waits for what it needs. Its run gives it up earlier.
@@ -73,6 +75,8 @@ func (d *Dispatcher) carryOut(act *action) {
 	r := &runner{Dispatcher: d, action: act, script: d.config.Sessions.NewScript(act.Ticket, step.Nonce(act.Ticket), output(act.Log)),
 		cancels: session.Doubling(d.config.CancelPause, longestCancel)}
 	defer r.close()
+	silent := time.AfterFunc(longestStart, r.arrived)
+	defer silent.Stop()
 	next := preparing
 	if act.Resume {
 		next, r.maybe = finding, true
@@ -102,7 +106,11 @@ func output(sink LogSink) session.Output {
 // close lets go of the machine and of the secrets.
 func (r *runner) close() {
 	r.prepared = nil
-	if r.session != nil {
+	switch {
+	case r.session == nil:
+	case r.script.Known():
+		r.session.Await()
+	default:
 		r.session.Close()
 	}
 }
@@ -141,6 +149,7 @@ func (r *runner) locate(ctx context.Context) (*session.Session, error) {
 
 // rest waits. It ends early if the owner decides, unless that is known, or the target is somewhere else.
 func (r *runner) rest(ctx context.Context, d time.Duration) {
+	r.arrived()
 	cancelled, gaveUp := r.cancelled.Done(), r.gaveUp.Done()
 	if r.cancelled.Err() != nil {
 		cancelled = nil

@@ -8,10 +8,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// How many passes a controller does at once. Many is the default of those whose passes follow runs and machines, Few
-// is for all others.
+// How many passes a controller does at once. Many is the default of those whose passes follow runs and machines, of which
+// one namespace has half: such a pass does little but wait for the API server, and as many requests of one namespace are
+// with it at once. Few is for all others.
 const (
-	Many = 16
+	Many = 32
 	Few  = 4
 )
 

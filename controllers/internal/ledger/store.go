@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -83,7 +84,7 @@ func (l *Ledger) Store(ctx context.Context, c client.Client, now time.Time, stan
 		slice := l.slices[i].DeepCopy()
 		slice.Status.Results = l.results(i, standings)
 		group.Go(func() error {
-			err := c.Status().Patch(ctx, slice, client.MergeFromWithOptions(l.slices[i], client.MergeFromWithOptimisticLock{}))
+			err := c.Status().Patch(ctx, slice, resultsOf{})
 			if gone && err != nil && client.IgnoreNotFound(err) == nil {
 				err = nil
 			}
@@ -105,6 +106,26 @@ func (l *Ledger) Store(ctx context.Context, c client.Client, now time.Time, stan
 		l.written = now
 	}
 	return err
+}
+
+// resultsOf is the patch that writes the results of a slice, which are one list, where nobody else has written the slice
+// since it was read. Nothing is compared for it, as a slice is a hundred rows long.
+type resultsOf struct{}
+
+// Type implements client.Patch.
+func (resultsOf) Type() types.PatchType { return types.MergePatchType }
+
+// Data implements client.Patch.
+func (resultsOf) Data(o client.Object) ([]byte, error) {
+	slice, ok := o.(*v1alpha1.DeploymentRunSlice)
+	if !ok {
+		return nil, fmt.Errorf("writing the results of %T: it is no slice", o)
+	}
+	results := slice.Status.Results
+	if results == nil {
+		results = []v1alpha1.TargetResult{}
+	}
+	return json.Marshal(map[string]any{"metadata": map[string]string{"resourceVersion": slice.ResourceVersion}, "status": map[string]any{"results": results}})
 }
 
 // stored notes that a slice says what the rows here say.

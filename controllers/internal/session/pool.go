@@ -23,8 +23,9 @@ type Config struct {
 	// PollMin and PollMax bound the pause between polls (0.5 s and 15 s), RetryPause is that between tries of what the
 	// sessions do by themselves (1 s, doubling).
 	PollMin, PollMax, RetryPause time.Duration
-	// Wait is how long a machine may hold WaitForStatus (45 s), Linger how long an unused connection stays (5 s).
-	Wait, Linger time.Duration
+	// Wait is how long a machine may hold WaitForStatus (45 s), Linger how long an unused connection stays (5 s), and Await
+	// how long one stays after a script whose result is still to be written (20 s).
+	Wait, Linger, Await time.Duration
 	// EngineDir has the engines for machines without one, as tentacle-<os>-<arch>[.exe].
 	EngineDir string
 	// SpoolDir is for large answers.
@@ -60,6 +61,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.RetryPause, time.Second)
 	setDefault(&c.Wait, 45*time.Second)
 	setDefault(&c.Linger, 5*time.Second)
+	setDefault(&c.Await, 20*time.Second)
 	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
 	if c.Unreached == nil {
 		c.Unreached = func(types.NamespacedName) {}

@@ -103,7 +103,13 @@ func (p *Pool) Open(m Machine) *Session {
 func (s *Session) Reaches(m Machine) bool { return s.key == keyOf(m) }
 
 // Close lets the connections go a little later, if nobody else uses them by then.
-func (s *Session) Close() {
+func (s *Session) Close() { s.closeAfter(s.pool.config.Linger) }
+
+// Await is Close where a script's result is still to be written, after which the machine is told: one handshake costs both
+// sides more than a connection that idles.
+func (s *Session) Await() { s.closeAfter(s.pool.config.Await) }
+
+func (s *Session) closeAfter(d time.Duration) {
 	p := s.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,7 +117,7 @@ func (s *Session) Close() {
 	if s.at.users > 0 || s.at.timer != nil {
 		return
 	}
-	s.at.timer = time.AfterFunc(p.config.Linger, s.linger)
+	s.at.timer = time.AfterFunc(d, s.linger)
 }
 
 // linger ends the connections of a machine that nobody works with.

@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -50,14 +51,36 @@ func (p *Patcher) Patch(ctx context.Context, o client.Object) error {
 	if equality.Semantic.DeepEqual(p.before, o) {
 		return nil
 	}
-	patch := client.MergeFrom(p.before)
+	patch := client.MergeFrom(statusOf(p.before))
 	if p.lock {
-		patch = client.MergeFromWithOptions(p.before, client.MergeFromWithOptimisticLock{})
+		patch = client.MergeFromWithOptions(statusOf(p.before), client.MergeFromWithOptimisticLock{})
 	}
-	if err := p.client.Status().Patch(ctx, o, patch); client.IgnoreNotFound(err) != nil {
+	if err := p.client.Status().Patch(ctx, o, statusPatch{patch}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("patching the status of %s: %w", o.GetName(), err)
 	}
 	return nil
+}
+
+// statusPatch is a patch of which only the status is compared. The API server leaves out the rest of the object anyway.
+type statusPatch struct{ client.Patch }
+
+// Data implements client.Patch.
+func (p statusPatch) Data(o client.Object) ([]byte, error) { return p.Patch.Data(statusOf(o)) }
+
+// statusOf is the object without anything but its status, its name and its version. It shares the status.
+func statusOf(o client.Object) client.Object {
+	from := reflect.ValueOf(o).Elem()
+	to := reflect.New(from.Type())
+	to.Elem().FieldByName("Status").Set(from.FieldByName("Status"))
+	slim, ok := to.Interface().(client.Object)
+	if !ok {
+		// It has the type of o.
+		panic(fmt.Sprintf("status: %T is not a client.Object", o))
+	}
+	slim.SetNamespace(o.GetNamespace())
+	slim.SetName(o.GetName())
+	slim.SetResourceVersion(o.GetResourceVersion())
+	return slim
 }
 
 // IsConflict tells whether somebody else changed the object meanwhile.
