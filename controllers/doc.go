@@ -73,7 +73,7 @@
 //	    session: AnEngineIsReadAgainWhereItIsAnother
 //	places of followers | namespace | --max-followers, three quarters of one namespace | when a question is answered | -
 //	    session: APlaceAmongTheFollowedIsGivenBack
-//	turns to dial, prepare and look | namespace | 64, 64 and 256 at once | when the turn is over | -
+//	turns to dial, to try who is away, to prepare and to look | namespace | 64, 64, 64 and 256 at once | when the turn is over | -
 //	    turns: NothingIsKeptOfAKeyThatNobodyUses
 //	looks | name of the target | targets that are looked at | with the target, or where its policy says Never | each machine is looked at
 //	    target: ATargetThatIsGoneIsForgotten, ATargetThatIsDeletedIsNotLookedAtAnyMore

@@ -206,6 +206,10 @@ type DeploymentTargetStatus struct {
 	// health is the short answer; the conditions tell why.
 	// +optional
 	Health TargetHealth `json:"health,omitempty"`
+	// summary is the health in one line, as a column of kubectl shows it: `Healthy`, or `Healthy,Cordoned`.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Summary string `json:"summary,omitempty"`
 	// tentacle is what the daemon says of itself.
 	// +optional
 	Tentacle *TentacleInfo `json:"tentacle,omitempty"`
@@ -225,6 +229,10 @@ type DeploymentTargetStatus struct {
 	// lastHealthCheck is when somebody last looked. It is refreshed at most every 30 minutes while nothing changes.
 	// +optional
 	LastHealthCheck *metav1.Time `json:"lastHealthCheck,omitempty"`
+	// lastHandledCheck is the value of the annotation mantle.dev/check that a health check was made for.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	LastHandledCheck string `json:"lastHandledCheck,omitempty"`
 	// conditions: Ready, Reconciling, Stalled, Reachable, Trusted, HealthCheckPassed, EnvironmentsFound.
 	// +optional
 	// +listType=map
@@ -234,12 +242,14 @@ type DeploymentTargetStatus struct {
 
 // DeploymentTarget is one machine to deploy to. A Tentacle listens there; the operator connects to it.
 //
+// To have its health checked now, set the annotation mantle.dev/check to any new value.
+//
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:categories=mantle,shortName=dt
 // +kubebuilder:printcolumn:name="Environments",type=string,JSONPath=`.status.environments`
 // +kubebuilder:printcolumn:name="Roles",type=string,JSONPath=`.status.roles`
-// +kubebuilder:printcolumn:name="Health",type=string,JSONPath=`.status.health`
+// +kubebuilder:printcolumn:name="Health",type=string,JSONPath=`.status.summary`
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.tentacle.version`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Address",type=string,priority=1,JSONPath=`.spec.address`

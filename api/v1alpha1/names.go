@@ -30,6 +30,9 @@ type OutputName string
 // +kubebuilder:validation:XValidation:rule="self.matches('^(0|[1-9][0-9]*)[.](0|[1-9][0-9]*)[.](0|[1-9][0-9]*)(-(0|[1-9][0-9]*|[0-9]*[a-z-][0-9a-z-]*)([.](0|[1-9][0-9]*|[0-9]*[a-z-][0-9a-z-]*))*)?$')",message="version must be SemVer 2 in lower case without build metadata, for example 1.4.2 or 1.5.0-rc.1"
 type Version string
 
+// AnnotationCheck on a DeploymentTarget asks for a health check now; any new value is a new request.
+const AnnotationCheck = "mantle.dev/check"
+
 // AnnotationRetry on a ReleaseBinding asks for one more try after a run that failed; any new value is a new request.
 const AnnotationRetry = "mantle.dev/retry"
 
