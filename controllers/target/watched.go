@@ -27,10 +27,10 @@ type watched struct {
 	fingerprint string
 	poked       bool
 	// asked is the request of a person that the newest look was begun for.
-	asked string
-	last        *finding
-	next        time.Time
-	failures    int
+	asked    string
+	last     *finding
+	next     time.Time
+	failures int
 	// stop ends the look that is under way; nil if none is. The entry outlives its target until that look has ended.
 	stop context.CancelFunc
 	gone bool

@@ -53,6 +53,7 @@ func (r *runner) ask(ctx context.Context) (found session.Found, interrupted bool
 
 // found goes on with what the machine said of the ticket.
 func (r *runner) found(f session.Found) stage {
+	r.session.Answered()
 	r.maybe, r.forgets = f.Known || f.Forgets, f.Forgets
 	r.cause = cause{}
 	r.tell(r.action, func(report *Report) { report.Sent, report.Reason, report.Message = r.maybe, "", "" })
@@ -83,6 +84,7 @@ func (r *runner) follow(ctx context.Context) stage {
 			continue
 		}
 		again, failures = session.Doubling(r.config.RetryPause, longestRetry), 0
+		r.session.Answered()
 		r.observe()
 		if !r.script.Ended() {
 			r.rest(ctx, min(r.script.Rest(), r.untilCancel()))
