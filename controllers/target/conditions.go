@@ -95,7 +95,7 @@ func describeUnseen(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condit
 	switch {
 	case f.Policy.HealthInterval() == 0:
 		s.Health = v1alpha1.HealthUnknown
-		c.Ready(v1alpha1.ReasonHealthy, "its policy never looks at it, also where the annotation "+v1alpha1.AnnotationCheck+" asks for that; its health is not known")
+		c.Ready(v1alpha1.ReasonHealthy, "its health is not known: its policy has it never checked, also where the annotation "+v1alpha1.AnnotationCheck+" asks for that")
 	case s.Health == "":
 		s.Health = v1alpha1.HealthUnknown
 		c.Reconciling(v1alpha1.ReasonProgressing, "the first health check is in progress")

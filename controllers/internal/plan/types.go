@@ -148,7 +148,7 @@ type Summary struct {
 	// Steps has a row for each leaf of the process, in order.
 	Steps []v1alpha1.RunStepStatus
 	// Failures are the first 20 actions that failed, in the order in which they ended.
-	Failures []v1alpha1.RunFailure
+	Failures []v1alpha1.RunFailure // whose Log is relative to that of the run
 	// Progress is on how many targets the run has ended, of how many, without those that were skipped: "3/5".
 	Progress string
 	// CurrentStep is the first leaf that has not ended; empty when all have.
