@@ -73,10 +73,12 @@
 //	    session: AnEngineIsReadAgainWhereItIsAnother
 //	places of followers | namespace | --max-followers, three quarters of one namespace | when a question is answered | -
 //	    session: APlaceAmongTheFollowedIsGivenBack
-//	turns to dial, prepare and look | namespace | 64, 64 and 256 at once | when the turn is over | -
+//	turns to dial, to try who is away, to prepare and to look | namespace | 64, 64, 64 and 256 at once | when the turn is over | -
 //	    turns: NothingIsKeptOfAKeyThatNobodyUses
 //	looks | name of the target | targets that are looked at | with the target, or where its policy says Never | each machine is looked at
 //	    target: ATargetThatIsGoneIsForgotten, ATargetThatIsDeletedIsNotLookedAtAnyMore
+//	machines that are not healthy | - | one number | when they are healthy or forgotten | they are counted again
+//	    target: AMachineThatIsAwayIsCheckedOften
 //	counts of looks | result | the reasons of a target | never | they begin at 0
 //	    -
 //	times of an environment | name | environments | with the environment | one write of each
@@ -94,6 +96,8 @@
 //	    identity: NoKeyIsKeptOfANamespaceThatIsGone, HowManyNamespacesAreRememberedIsBounded
 //	processes, in five readers | name and UID of the snapshot | 256, 64 MiB of JSON | the one that was used least lately | they are decoded
 //	    snapshot: AReaderKeepsWhatWasReadLately
+//	places of those who follow an output | namespace, address | 64; 16 of a namespace, 8 of an address | when they end | they ask again
+//	    logs: FollowersAreBounded
 //	sizes of logs | run, namespace | logs on the disk, 5 GiB | with the run; the oldest of who has most | the disk is measured
 //	    logs: LogsGoWithTheirRuns, WhatIsCountedIsWhatIsThere, ShortLogsAreBoundedToo
 //

@@ -40,7 +40,7 @@ func TestAMachineThatGoesAwayBeforeItsTurnIsSkippedOrFails(t *testing.T) {
 	w.wish("2.0.0")
 	w.readyWith(v1alpha1.ReasonRunFailed)
 	failed := w.run("the run failed", ended("2.0.0", v1alpha1.RunFailed))
-	if f := failed.Status.Failures; len(f) != 1 || f[0].Target != "web-2" || f[0].Reason != v1alpha1.ReasonUnavailable ||
+	if f := failed.Status.Failures; len(f) != 1 || f[0].Target != "web-2" || f[0].Log != "" || f[0].Reason != v1alpha1.ReasonUnavailable ||
 		!strings.HasPrefix(f[0].Message, "the target could not be reached within 1s: ConnectionRefused: ") {
 		t.Errorf("its failures do not say why: %+v", f)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -99,11 +100,13 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		return err
 	}
 	reach := addresses.NewResolver(addresses.Rules{Allow: o.TargetAllowCIDRs, Deny: o.APIServer}, logger)
+	var targetController *target.Reconciler
 	sessions := session.NewPool(session.Config{MaxDials: o.MaxDials, MaxFollowers: o.MaxFollowers, EngineDir: o.EngineDir,
-		Allow: reach.Check, Resolve: reach.Resolve, Logger: logger, Unreached: unreached.Notify})
+		Allow: reach.Check, Resolve: reach.Resolve, Logger: logger, Unreached: unreached.Notify,
+		Reached: func(name types.NamespacedName) { targetController.Reached(name) }})
 	dispatcher := dispatch.New(dispatch.Config{Sessions: sessions, CompleteAfter: 2 * o.LeaseDuration, Fence: o.Fence,
 		Notify: func(owner dispatch.Owner) { reports.Notify(owner.NamespacedName) }, Logger: logger})
-	targetController := target.New(mgr, sessions, identities, unreached)
+	targetController = target.New(mgr, sessions, identities, unreached)
 	targetController.Workers = o.Workers
 
 	for _, runnable := range []manager.Runnable{dispatcher, sessions, closing(cache.Close), sweeping{logStore, mgr.GetClient()}} {

@@ -20,11 +20,14 @@ type sweeping struct {
 	client client.Client
 }
 
-// Start sweeps once. Where it fails, the logs stay until the next start.
+// Start sweeps once, and ends those who follow an output when the operator ends. Where sweeping fails, the logs stay until
+// the next start.
 func (s sweeping) Start(ctx context.Context) error {
 	if err := s.logs.Sweep(ctx, s.runs); err != nil && ctx.Err() == nil {
 		ctrl.LoggerFrom(ctx).Error(err, "dropping the logs of runs that are gone")
 	}
+	<-ctx.Done()
+	s.logs.Close()
 	return nil
 }
 

@@ -150,6 +150,9 @@ func TestAFailedRolloutStaysUntilItIsAskedAgain(t *testing.T) {
 		failed.Status.Failures[0].Message != "the smoke test did not pass" {
 		t.Errorf("its failures do not say why: %+v", failed.Status.Failures)
 	}
+	if log, want := failed.Status.Failures[0].Log, "/logs/"+w.namespace+"/"+failed.Name+"/web-1/web/smoke"; log != want {
+		t.Errorf("where to read on is %q, wanted %q", log, want)
+	}
 
 	a.fails("web/smoke", 0)
 	late := w.target("web-3")

@@ -88,6 +88,11 @@ func (c *Client) connect(ctx context.Context, ep Endpoint) (*clientConn, *Connec
 	return cc, nil
 }
 
+// NewDialError is the error of a connection to an address that could not be made.
+func NewDialError(address string, err error) *ConnectError {
+	return &ConnectError{Stage: dialStage(err), Address: address, Err: err}
+}
+
 func (c *Client) dial(ctx context.Context, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.ConnectTimeout)
 	defer cancel()

@@ -178,6 +178,10 @@ type RunFailure struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	Message string `json:"message,omitempty"`
+	// log is the path of its output at the operator, as `/logs/shop/shop-production-1/web-1/install`; empty if nothing ran.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Log string `json:"log,omitempty"`
 }
 
 // DeploymentRunStatus is the progress and the result of a run.

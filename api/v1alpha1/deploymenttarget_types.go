@@ -216,6 +216,10 @@ type DeploymentTargetStatus struct {
 	// Unknown (it has not been checked yet). The condition Ready says why.
 	// +optional
 	Health TargetHealth `json:"health,omitempty"`
+	// summary is the health in one line, for the column of kubectl get: `Healthy`, or `Healthy,Cordoned`.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Summary string `json:"summary,omitempty"`
 	// tentacle is what the Tentacle reports about itself and its machine.
 	// +optional
 	Tentacle *TentacleInfo `json:"tentacle,omitempty"`
@@ -236,6 +240,10 @@ type DeploymentTargetStatus struct {
 	// minutes, though checks are made more often.
 	// +optional
 	LastHealthCheck *metav1.Time `json:"lastHealthCheck,omitempty"`
+	// lastHandledCheck is the value of the annotation mantle.dev/check for which a health check was made.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	LastHandledCheck string `json:"lastHandledCheck,omitempty"`
 	// conditions describe the machine. Ready is True if it can be deployed to. Reconciling is True while it is being
 	// checked. Stalled is True if the spec must be changed. Reachable, Trusted and HealthCheckPassed are the parts of a
 	// health check. EnvironmentsFound is True if every Environment of spec.environments exists.
@@ -248,6 +256,8 @@ type DeploymentTargetStatus struct {
 // DeploymentTarget is one machine to deploy to. A Tentacle listens on the machine, and the operator connects to it.
 // Listed by `kubectl get dt`.
 //
+// To have its health checked now, set the annotation mantle.dev/check to any new value.
+//
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:categories=mantle,shortName=dt
@@ -255,7 +265,7 @@ type DeploymentTargetStatus struct {
 // +kubebuilder:selectablefield:JSONPath=`.status.health`
 // +kubebuilder:printcolumn:name="Environments",type=string,JSONPath=`.status.environments`
 // +kubebuilder:printcolumn:name="Roles",type=string,JSONPath=`.status.roles`
-// +kubebuilder:printcolumn:name="Health",type=string,JSONPath=`.status.health`
+// +kubebuilder:printcolumn:name="Health",type=string,JSONPath=`.status.summary`
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.tentacle.version`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Address",type=string,priority=1,JSONPath=`.spec.address`

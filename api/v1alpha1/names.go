@@ -24,6 +24,9 @@ type StepName string
 // +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_.-]*$`
 type OutputName string
 
+// AnnotationCheck on a DeploymentTarget asks for a health check now; any new value is a new request.
+const AnnotationCheck = "mantle.dev/check"
+
 // AnnotationRetry on a ReleaseBinding asks for one more run after one that failed, and where none failed for the same release
 // to be deployed again; any new value is a new request.
 const AnnotationRetry = "mantle.dev/retry"

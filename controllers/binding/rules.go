@@ -123,12 +123,28 @@ func held(f facts, s survey, d *decision) bool {
 // unread waits for the first look at a machine and for its journal: what it already has is not deployed again.
 func unread(_ facts, s survey, d *decision) bool {
 	if len(s.unread) > 0 {
-		return d.is(stateProgressing, v1alpha1.ReasonJournalUnread, "the journal of %s is being read", names(s.unread))
+		return d.is(stateProgressing, v1alpha1.ReasonJournalUnread, "%s", unreadMessage(s.unread))
 	}
 	if len(s.unknown) > 0 {
 		return d.is(stateProgressing, v1alpha1.ReasonNoTargetReachable, "the health of %s is not known yet", names(s.unknown))
 	}
 	return false
+}
+
+// unreadMessage says why journals are not read, in the words of the first target that has a reason.
+func unreadMessage(unread []*v1alpha1.DeploymentTarget) string {
+	for _, t := range unread {
+		ready := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
+		if ready == nil || ready.Status != "False" || ready.Reason == v1alpha1.ReasonProgressing {
+			continue
+		}
+		others := ""
+		if len(unread) > 1 {
+			others = fmt.Sprintf(" (waiting for %s)", names(unread))
+		}
+		return fmt.Sprintf("the journal of %s is not read: %s%s", t.Name, ready.Message, others)
+	}
+	return fmt.Sprintf("the journal of %s is being read", names(unread))
 }
 
 // missing makes a run for the targets that do not have the desired release.
@@ -204,6 +220,8 @@ func settled(f facts, s survey, d *decision) bool {
 	case len(s.leftOut) > 0:
 		return d.is(stateHeld, v1alpha1.ReasonTargetsFailed,
 			"%s failed to converge and is left out; change the release, or ask for one more try with the annotation %s%s", names(s.leftOut), v1alpha1.AnnotationRetry, f.changed())
+	case s.counts.Desired > 0 && s.counts.Cordoned == s.counts.Desired:
+		return d.is(stateProgressing, v1alpha1.ReasonCordoned, "none of %d targets can be deployed to%s", s.counts.Desired, absentees(s.counts))
 	case len(s.reachable) == 0:
 		return d.is(stateProgressing, v1alpha1.ReasonNoTargetReachable, "none of %d targets can be deployed to%s", s.counts.Desired, absentees(s.counts))
 	default:

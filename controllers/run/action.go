@@ -17,12 +17,13 @@ import (
 )
 
 // action is what the dispatcher carries out for an attempt. It keeps nothing that the pass read but what is asked for.
-func (r *Reconciler) action(f facts, k ledger.Key, completes bool) dispatch.Action {
+func (r *Reconciler) action(f facts, k ledger.Key, now plan.Evaluation) dispatch.Action {
 	l, inputs := f.Live.ledger, f.Live.inputs
+	completes := now.Completes(k)
 	leaf, target, ticket, number := l.Leaves[k.Leaf], l.Targets[k.Target], l.Ticket(k), l.At(k).Number
 	return dispatch.Action{
 		Ticket: ticket, Owner: dispatch.Owner{NamespacedName: nameOf(f.Run), UID: l.UID}, Target: target.Name, Step: leaf.Path,
-		Resume: l.At(k).Resumed(), Timeout: leaf.GetTimeout(), Log: r.Logs.Sink(l.Namespace, l.UID, target.Name, leaf.Path, number),
+		Resume: l.At(k).Resumed(), Away: now.Away(k), Timeout: leaf.GetTimeout(), Log: r.Logs.Sink(l.Namespace, l.UID, target.Name, leaf.Path, number),
 		Locate: func(ctx context.Context) (session.Machine, error) { return inputs.Locate(ctx, target) },
 		Prepare: func(ctx context.Context) (dispatch.Prepared, error) {
 			return inputs.Prepare(ctx, compose.Action{Ticket: ticket, Leaf: leaf, Target: target, Final: completes})
@@ -49,8 +50,11 @@ func (r *Reconciler) apply(f facts, report dispatch.Report) error {
 		return nil
 	}
 	if report.Unreached {
-		settings := l.Process.Settings
-		report.Phase, report.Reason, report.Message = plan.Unsent(settings, l.Sent(k), f.target(target).RetryDuration, report.Reason, report.Message)
+		settings, tried := l.Process.Settings, f.target(target).RetryDuration
+		if report.Once {
+			tried = 0
+		}
+		report.Phase, report.Reason, report.Message = plan.Unsent(settings, l.Sent(k), tried, report.Reason, report.Message)
 	}
 	if report.Phase == v1alpha1.StepLost || report.Phase == v1alpha1.StepAbandoned {
 		report.Message += ": " + plan.Where(target.Name, cmp.Or(report.Host, l.At(k).Host), report.Pids)

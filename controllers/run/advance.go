@@ -114,7 +114,7 @@ func (r *Reconciler) dispatch(ctx context.Context, f facts, now plan.Evaluation)
 			if !a.Running() {
 				return // a row that this operator does not know to read
 			}
-			r.Dispatcher.Dispatch(r.action(f, k, now.Completes(k)))
+			r.Dispatcher.Dispatch(r.action(f, k, now))
 			err = l.Dispatched(k)
 		case ledger.Dispatched:
 			r.relocate(f, k, a)

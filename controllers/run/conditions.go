@@ -9,6 +9,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/logs"
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
@@ -55,6 +56,11 @@ func describeProgress(f facts, summary plan.Summary) {
 		}
 	}
 	s.Targets, s.Steps, s.Failures = summary.Targets, summary.Steps, summary.Failures
+	for i := range s.Failures {
+		if log := &s.Failures[i].Log; *log != "" {
+			*log = logs.Prefix + f.Run.Namespace + "/" + f.Run.Name + "/" + *log
+		}
+	}
 	s.Progress, s.CurrentStep = summary.Progress, summary.CurrentStep
 	c := conditionsOf(f)
 	describePackages(c, wait)

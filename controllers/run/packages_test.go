@@ -14,6 +14,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
+	"github.com/mantledeploy/mantle/controllers/internal/plan"
 )
 
 func TestARunIsLookedAfterWhileItsPackageIsFetchedAgain(t *testing.T) {
@@ -109,7 +110,7 @@ func TestAnActionKeepsNothingThatAPassRead(t *testing.T) {
 		}
 		f.Live.ledger.Begin(ledger.Key{}, 1, s.clock, "")
 		read = weak.Make(f.Targets["web-1"])
-		return s.action(f, ledger.Key{}, false)
+		return s.action(f, ledger.Key{}, plan.Evaluation{})
 	}()
 	for deadline := time.Now().Add(10 * time.Second); read.Value() != nil; runtime.GC() {
 		if time.Now().After(deadline) {

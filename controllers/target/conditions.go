@@ -53,9 +53,46 @@ func describe(f facts) time.Duration {
 		describeUnseen(f, s, c, before)
 	}
 	again := describeEnvironments(f, c, before.Conditions)
+	describeCordon(f.Target, s, f.Found == nil && f.Blocked == nil)
+	describeRequest(f, s)
 	s.Installed = merge(s.Installed, f.Rows)
 	describeLast(f, s, before)
 	return again
+}
+
+// describeCordon shows a cordon beside the health, as kubectl does of nodes. written says that the message is that of an
+// earlier pass.
+func describeCordon(t *v1alpha1.DeploymentTarget, s *v1alpha1.DeploymentTargetStatus, written bool) {
+	s.Summary = string(s.Health)
+	ready := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady)
+	if ready != nil && written {
+		if at := strings.LastIndex(ready.Message, cordoned); at >= 0 {
+			ready.Message = ready.Message[:at]
+		}
+	}
+	if !t.Spec.Cordoned {
+		return
+	}
+	s.Summary += ",Cordoned"
+	if ready != nil {
+		ready.Message += cordoned
+		if why := text.Line(t.Spec.CordonReason); why != "" {
+			ready.Message += ": " + why
+		}
+	}
+}
+
+// cordoned begins what a message says of a cordon.
+const cordoned = "; cordoned"
+
+// describeRequest notes the newest request of a person that a look was made for, or that cannot be met.
+func describeRequest(f facts, s *v1alpha1.DeploymentTargetStatus) {
+	if f.Found != nil && f.Found.Asked != "" {
+		s.LastHandledCheck = f.Found.Asked
+	}
+	if asked := request(f.Target); asked != "" && f.Blocked == nil && f.Policy.HealthInterval() == 0 {
+		s.LastHandledCheck = asked
+	}
 }
 
 // inLine is a list for a column: the API server's own would print its JSON.
@@ -72,7 +109,7 @@ func describeUnseen(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condit
 	switch {
 	case f.Policy.HealthInterval() == 0:
 		s.Health = v1alpha1.HealthUnknown
-		c.Ready(v1alpha1.ReasonHealthy, "its policy never looks at it; its health is not known")
+		c.Ready(v1alpha1.ReasonHealthy, "its health is not known: its policy has it never checked, also where the annotation "+v1alpha1.AnnotationCheck+" asks for that")
 	case s.Health == "":
 		s.Health = v1alpha1.HealthUnknown
 		c.Reconciling(v1alpha1.ReasonProgressing, "the first health check is in progress")

@@ -62,6 +62,9 @@ func New(mgr ctrl.Manager, machines Machines, identities Identities, unreached *
 		Looked: looked, Unreached: unreached, Now: time.Now, looks: looks}
 }
 
+// Reached says that a machine has answered somebody. It does not block.
+func (r *Reconciler) Reached(target types.NamespacedName) { r.looks.reached(target) }
+
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymenttargets,verbs=get;list;watch
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymenttargets/status,verbs=patch
 // +kubebuilder:rbac:groups=mantle.dev,resources=targetpolicies;environments;deploymentruns;deploymentrunslices,verbs=get;list;watch

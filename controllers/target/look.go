@@ -17,14 +17,20 @@ import (
 // journal. Each part has a bound of its own.
 const lookTimeout = 13 * time.Minute
 
-// The distances between looks at a machine that is not healthy, and after somebody else found it unreachable.
+// The distances between looks at a machine that is not healthy: firstRetry, then retryFrom to twice that. Where many are not
+// healthy, there is eachRetry for each of them. pokePause is the least distance between two looks, where a person asked for
+// one, or somebody else found the machine unreachable, or reached it.
 const (
 	firstRetry = 10 * time.Second
+	retryFrom  = 15 * time.Second
+	eachRetry  = 20 * time.Millisecond
 	pokePause  = 2 * time.Second
 )
 
 // Machines is what a look needs of the sessions; session.Pool is one.
 type Machines interface {
+	// Reachable connects, and asks nothing.
+	Reachable(ctx context.Context, m session.Machine) error
 	// Probe connects and asks for capabilities.
 	Probe(ctx context.Context, m session.Machine) (session.Probe, error)
 	// RunStep runs a health step to its end.
@@ -35,7 +41,9 @@ type Machines interface {
 
 // finding is what one look found. Err is nil where the machine was reached and trust holds.
 type finding struct {
-	At        time.Time
+	At time.Time
+	// Asked is the request of a person that the look was made for, if any.
+	Asked     string
 	Err       error
 	Probe     session.Probe
 	Inventory *step.Inventory
@@ -75,22 +83,65 @@ type wanted struct {
 	// health is the script to run, nil for connectivity alone.
 	health  *step.Health
 	timeout time.Duration
+	// asked is the request of a person that the look is made for, and away says that the last look did not reach the machine.
+	asked string
+	away  bool
+}
+
+// away tells whether the machine could not be connected to.
+func (f *finding) away() bool {
+	var connect *halibut.ConnectError
+	if !errors.As(f.Err, &connect) {
+		return false
+	}
+	switch connect.Stage {
+	case halibut.NameNotResolved, halibut.NoRoute, halibut.ConnectionRefused, halibut.ConnectTimedOut:
+		return true
+	default:
+		return false
+	}
+}
+
+// cheap tells whether to look again costs the machine next to nothing: no script of a person ran, and no engine is brought.
+func (f *finding) cheap() bool {
+	return f.Err != nil || f.InventoryErr != nil || f.Probe.Facts.LowDisk != nil
 }
 
 // note keeps a finding and says when to look again.
-func (at *watched) note(found *finding, interval time.Duration) {
+func (ls *looks) note(at *watched, found *finding, interval time.Duration) {
 	switch {
 	case errors.Is(found.Err, session.ErrBusy): // the machine was not even tried: what is known of it still holds
 		at.next = found.At.Add(firstRetry)
 		return
 	case found.healthy():
-		at.failures = 0
+		ls.fails(at, 0)
 		at.next = found.At.Add(interval - rand.N(interval/10+1)) //nolint:gosec // looks are spread, not hidden
 	default:
-		at.next = found.At.Add(min(firstRetry<<min(at.failures, 10), max(interval, firstRetry)))
-		at.failures++
+		at.next = found.At.Add(min(ls.pause(at, found), max(interval, firstRetry)))
+		ls.fails(at, at.failures+1)
 	}
 	at.last = found
+}
+
+// pause is how long to wait before looking again at a machine that is not healthy.
+func (ls *looks) pause(at *watched, found *finding) time.Duration {
+	switch {
+	case at.failures == 0 || !found.cheap():
+		return firstRetry << min(at.failures, 10)
+	default:
+		pause := max(retryFrom, time.Duration(ls.failing)*eachRetry)
+		return pause + rand.N(pause) //nolint:gosec // looks are spread, not hidden
+	}
+}
+
+// fails counts the failures in a row of a machine, and how many machines have any.
+func (ls *looks) fails(at *watched, failures int) {
+	if at.failures > 0 {
+		ls.failing--
+	}
+	if at.failures = failures; failures > 0 {
+		ls.failing++
+	}
 }
 
 func (ls *looks) find(ctx context.Context, w wanted) *finding {

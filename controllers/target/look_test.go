@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +26,18 @@ type machines struct {
 	err     error
 	probes  int
 	scripts int
+	// away is the answer of Reachable, which tries counts.
+	away  error
+	tries int
+	// failed says that scripts fail.
+	failed bool
+}
+
+func (m *machines) Reachable(context.Context, session.Machine) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tries++
+	return m.away
 }
 
 func (m *machines) Probe(context.Context, session.Machine) (session.Probe, error) {
@@ -38,7 +51,7 @@ func (m *machines) RunStep(context.Context, session.Machine, step.Plan) (session
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.scripts++
-	return session.StepResult{Succeeded: true}, nil
+	return session.StepResult{Succeeded: !m.failed}, nil
 }
 
 func (m *machines) Inventory(context.Context, session.Machine) (step.Inventory, error) {
@@ -83,19 +96,123 @@ func (s *schedule) look(interval time.Duration) (found *finding, next time.Durat
 	return s.see(aTarget(), "f", interval, wanted{})
 }
 
-func TestAnAbsentMachineIsLookedAtAtDoublingDistances(t *testing.T) {
+// A machine that is away is tried often, as that costs one connection; nothing more is asked of it.
+func TestAMachineThatIsAwayIsCheckedOften(t *testing.T) {
 	s := newSchedule(t)
 	s.err = &halibut.ConnectError{Stage: halibut.ConnectionRefused, Err: errors.New("refused")}
+	s.away = s.err
+	_, next := s.look(5 * time.Minute)
+	for range 20 {
+		if next < firstRetry || next > 30*time.Second {
+			t.Errorf("checked again after %s", next)
+		}
+		s.clock = s.clock.Add(next)
+		_, next = s.look(5 * time.Minute)
+	}
+	if next < 15*time.Second || s.probes != 1 || s.tries != 20 {
+		t.Errorf("%d probes and %d connections, next after %s", s.probes, s.tries, next)
+	}
+	s.clock = s.clock.Add(next)
+	s.err, s.away = nil, nil
+	if _, next := s.look(100 * time.Second); next < 90*time.Second || next > 100*time.Second {
+		t.Errorf("healthy again, and checked after %s", next)
+	}
+	if s.failing != 0 {
+		t.Errorf("%d are counted as failing", s.failing)
+	}
+}
+
+// Many machines that are away are checked less often, so that they cost no more than a bound.
+func TestManyMachinesThatAreAwayAreCheckedLessOften(t *testing.T) {
+	s := newSchedule(t)
+	s.err = &halibut.ConnectError{Stage: halibut.ConnectionRefused, Err: errors.New("refused")}
+	s.away = s.err
+	s.failing = 5000
+	_, next := s.look(time.Hour)
+	s.clock = s.clock.Add(next)
+	if _, next = s.look(time.Hour); next < 5000*eachRetry || next > 3*5000*eachRetry {
+		t.Errorf("checked again after %s", next)
+	}
+	s.clock = s.clock.Add(next)
+	if _, next = s.look(time.Minute); next > time.Minute {
+		t.Errorf("later than its policy says: after %s", next)
+	}
+}
+
+// A health script costs its machine something.
+func TestAFailedHealthScriptRunsAgainAtDoublingDistances(t *testing.T) {
+	s := newSchedule(t)
+	s.failed = true
+	w := wanted{health: &step.Health{Bash: "false"}}
 	for i, want := range []time.Duration{10, 20, 40, 80, 100, 100} {
-		_, next := s.look(100 * time.Second)
+		if _, again := s.see(aTarget(), "f", 100*time.Second, w); again != 0 {
+			t.Fatalf("none is due before %s", again)
+		}
+		<-s.told
+		_, next := s.see(aTarget(), "f", 100*time.Second, w)
 		if next != want*time.Second {
 			t.Errorf("after failure %d: again after %s, wanted %ds", i+1, next, want)
 		}
 		s.clock = s.clock.Add(next)
 	}
-	s.err = nil
-	if _, next := s.look(100 * time.Second); next < 90*time.Second || next > 100*time.Second {
-		t.Errorf("healthy again, and looked at after %s", next)
+}
+
+// Whoever exchanges something with a machine that is said to be away shows that it is not.
+func TestAnExchangeWithAMachineThatWasAwayMeansACheckAtOnce(t *testing.T) {
+	s := newSchedule(t)
+	name := client.ObjectKeyFromObject(aTarget())
+	s.look(time.Hour)
+	s.reached(name)
+	if _, next := s.see(aTarget(), "f", time.Hour, wanted{}); next < time.Minute || len(s.told) != 0 {
+		t.Errorf("a healthy machine is checked again after %s", next)
+	}
+	s.clock = s.clock.Add(time.Hour)
+	s.err = &halibut.ConnectError{Stage: halibut.ConnectionRefused, Err: errors.New("refused")}
+	s.look(time.Hour)
+	s.reached(name)
+	s.reached(name)
+	if _, next := s.see(aTarget(), "f", time.Hour, wanted{}); next > pokePause || len(s.told) != 1 {
+		t.Errorf("checked only after %s, told %d times", next, len(s.told))
+	}
+}
+
+func TestAPersonAsksForACheckOnce(t *testing.T) {
+	s := newSchedule(t)
+	dt := aTarget()
+	s.look(time.Hour)
+	dt.Annotations = map[string]string{v1alpha1.AnnotationCheck: "now"}
+	if _, next := s.see(dt, "f", time.Hour, wanted{}); next > pokePause {
+		t.Fatalf("checked only after %s", next)
+	}
+	s.clock = s.clock.Add(pokePause)
+	if _, next := s.see(dt, "f", time.Hour, wanted{}); next != 0 {
+		t.Fatalf("not checked for %s", next)
+	}
+	<-s.told
+	found, next := s.see(dt, "f", time.Hour, wanted{})
+	if found.Asked != "now" || next < time.Minute {
+		t.Errorf("found for %q, and checked again after %s", found.Asked, next)
+	}
+	describe(seen(dt, found))
+	if dt.Status.LastHandledCheck != "now" {
+		t.Errorf("handled is %q", dt.Status.LastHandledCheck)
+	}
+	other := newSchedule(t) // the next operator
+	other.look(time.Hour)
+	if _, next := other.see(dt, "f", time.Hour, wanted{}); next < time.Minute {
+		t.Errorf("a request that was handled is handled again after %s", next)
+	}
+}
+
+// A policy that says Never stands; who asks for a check is told.
+func TestACheckThatThePolicyForbidsIsAnswered(t *testing.T) {
+	dt := aTarget()
+	dt.Annotations = map[string]string{v1alpha1.AnnotationCheck: strings.Repeat("n", 1000)}
+	f := seen(dt, nil)
+	f.Policy = &v1alpha1.TargetPolicy{Spec: v1alpha1.TargetPolicySpec{HealthCheck: &v1alpha1.HealthCheck{Interval: &metav1.Duration{}}}}
+	describe(f)
+	if c := ready(t, dt); !strings.Contains(c.Message, v1alpha1.AnnotationCheck) || len(dt.Status.LastHandledCheck) != 256 {
+		t.Errorf("%q, handled %q", c.Message, dt.Status.LastHandledCheck)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
 	"github.com/mantledeploy/mantle/controllers/internal/turns"
 )
 
@@ -16,6 +17,8 @@ const (
 	maxLooks = 256
 	// drain is how long Start waits for looks when it ends.
 	drain = 5 * time.Second
+	// maxRequest bounds what is kept of a request of a person, in bytes.
+	maxRequest = 256
 )
 
 // watched is what is known of a target's machine. Only one look at it is under way at a time.
@@ -23,9 +26,11 @@ type watched struct {
 	uid         types.UID
 	fingerprint string
 	poked       bool
-	last        *finding
-	next        time.Time
-	failures    int
+	// asked is the request of a person that the newest look was begun for.
+	asked    string
+	last     *finding
+	next     time.Time
+	failures int
 	// stop ends the look that is under way; nil if none is. The entry outlives its target until that look has ended.
 	stop context.CancelFunc
 	gone bool
@@ -46,6 +51,7 @@ type looks struct {
 
 	mu      sync.Mutex
 	targets map[types.NamespacedName]*watched
+	failing int // how many of them have failures
 }
 
 func newLooks(machines Machines, notify func(types.NamespacedName), now func() time.Time) *looks {
@@ -81,6 +87,20 @@ func (ls *looks) poke(name types.NamespacedName) {
 	}
 }
 
+// reached says that somebody had an answer of the machine: where it is said to be away, look soon.
+func (ls *looks) reached(name types.NamespacedName) {
+	ls.mu.Lock()
+	at := ls.targets[name]
+	news := at != nil && !at.poked && at.last != nil && at.last.Err != nil
+	if news {
+		at.poked = true
+	}
+	ls.mu.Unlock()
+	if news {
+		ls.notify(name)
+	}
+}
+
 // forget drops a target, and ends the look at it.
 func (ls *looks) forget(name types.NamespacedName) {
 	ls.mu.Lock()
@@ -89,6 +109,7 @@ func (ls *looks) forget(name types.NamespacedName) {
 	switch {
 	case at == nil:
 	case at.stop == nil:
+		ls.fails(at, 0)
 		delete(ls.targets, name)
 	default:
 		at.stop()
@@ -110,15 +131,25 @@ func (ls *looks) see(t *v1alpha1.DeploymentTarget, fingerprint string, interval 
 	if at.stop != nil {
 		return at.last, 0
 	}
-	due := at.next
-	if at.poked && at.last != nil {
+	due, asked := at.next, request(t)
+	if (at.poked || asked != "" && asked != at.asked) && at.last != nil {
 		due = minTime(due, at.last.At.Add(pokePause))
 	}
 	if now := ls.now(); now.Before(due) {
 		return at.last, due.Sub(now)
 	}
+	w.asked, w.away = asked, at.last != nil && at.last.away()
 	ls.begin(name, at, interval, w)
 	return at.last, 0
+}
+
+// request is what a person asks for with an annotation; empty if it was handled.
+func request(t *v1alpha1.DeploymentTarget) string {
+	token := text.Cut(t.Annotations[v1alpha1.AnnotationCheck], maxRequest)
+	if token == t.Status.LastHandledCheck {
+		return ""
+	}
+	return token
 }
 
 // entry is that of a target. What was found out of another target of that name, or with another fingerprint, does not
@@ -133,6 +164,7 @@ func (ls *looks) entry(name types.NamespacedName, uid types.UID, fingerprint str
 		if at.stop != nil {
 			at.stop()
 		}
+		ls.fails(at, 0)
 		*at = watched{uid: uid, fingerprint: fingerprint, stop: at.stop}
 	}
 	return at
@@ -144,7 +176,7 @@ func (ls *looks) begin(name types.NamespacedName, at *watched, interval time.Dur
 		return
 	}
 	ctx, cancel := context.WithCancel(ls.ctx)
-	at.stop, at.poked = cancel, false
+	at.stop, at.poked, at.asked = cancel, false, w.asked
 	ls.running.Go(func() {
 		defer cancel()
 		ls.look(ctx, name, at, interval, w)
@@ -153,8 +185,8 @@ func (ls *looks) begin(name types.NamespacedName, at *watched, interval time.Dur
 
 // look does one look and stores what it found, unless that does not count any more.
 func (ls *looks) look(ctx context.Context, name types.NamespacedName, at *watched, interval time.Duration, w wanted) {
-	var found *finding
-	if ls.slots.Enter(ctx, name.Namespace) == nil {
+	found := ls.tryAway(ctx, w)
+	if found == nil && ls.slots.Enter(ctx, name.Namespace) == nil {
 		bounded, cancel := context.WithTimeout(ctx, lookTimeout+w.timeout)
 		found = ls.find(bounded, w)
 		cancel()
@@ -163,17 +195,30 @@ func (ls *looks) look(ctx context.Context, name types.NamespacedName, at *watche
 	ls.mu.Lock()
 	at.stop = nil
 	if at.gone {
+		ls.fails(at, 0)
 		delete(ls.targets, name)
 	}
 	if found != nil && ctx.Err() == nil {
-		found.At = ls.now()
+		found.At, found.Asked = ls.now(), w.asked
 		ls.counts.add(found)
-		at.note(found, interval)
+		ls.note(at, found, interval)
 	}
 	ls.mu.Unlock()
 	if ls.ctx.Err() == nil {
 		ls.notify(name)
 	}
+}
+
+// tryAway connects to a machine that was away, before it takes a place among those that answer. The answer is nil if it can be
+// connected to now.
+func (ls *looks) tryAway(ctx context.Context, w wanted) *finding {
+	if !w.away {
+		return nil
+	}
+	if err := ls.machines.Reachable(ctx, w.machine); err != nil {
+		return &finding{Err: err}
+	}
+	return nil
 }
 
 func minTime(a, b time.Time) time.Time {

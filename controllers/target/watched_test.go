@@ -57,6 +57,8 @@ func (m *slowMachines) Probe(ctx context.Context, at session.Machine) (session.P
 	return session.Probe{Facts: able()}, ctx.Err()
 }
 
+func (m *slowMachines) Reachable(context.Context, session.Machine) error { return nil }
+
 func (m *slowMachines) probed(namespace string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -53,6 +53,7 @@ func (r *runner) ask(ctx context.Context) (found session.Found, interrupted bool
 
 // found goes on with what the machine said of the ticket.
 func (r *runner) found(f session.Found) stage {
+	r.session.Answered()
 	if f.Known {
 		r.arrived()
 	}
@@ -86,6 +87,7 @@ func (r *runner) follow(ctx context.Context) stage {
 			continue
 		}
 		again, failures = session.Doubling(r.config.RetryPause, longestRetry), 0
+		r.session.Answered()
 		r.observe()
 		if !r.script.Ended() {
 			r.rest(ctx, min(r.script.Rest(), r.untilCancel()))

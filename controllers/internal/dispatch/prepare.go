@@ -18,7 +18,7 @@ func (r *runner) prepare(ctx context.Context) stage {
 	if next := r.decision(ctx, preparing); next != preparing {
 		return next
 	}
-	r.tellPreparing()
+	r.tellPreparing("what is sent to the machine is being prepared")
 	announce := time.AfterFunc(announceAfter, func() { r.announce(r.action) })
 	defer announce.Stop()
 	again := session.Doubling(r.config.PreparePause, longestPrepare)
@@ -49,8 +49,8 @@ func (r *runner) prepare(ctx context.Context) stage {
 }
 
 // tellPreparing sets the reason without telling the owner: most actions are prepared at once.
-func (r *runner) tellPreparing() {
-	r.cause = cause{v1alpha1.ReasonPreparing, "what is sent to the machine is being prepared"}
+func (r *runner) tellPreparing(message string) {
+	r.cause = cause{v1alpha1.ReasonPreparing, message}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.report.Reason, r.report.Message = r.cause.Reason, r.cause.Message

@@ -19,6 +19,7 @@ type stage int
 const (
 	// over means that it has reported its end, or that there is nobody to report to.
 	over stage = iota
+	trying
 	finding
 	preparing
 	sending
@@ -78,11 +79,16 @@ func (d *Dispatcher) carryOut(act *action) {
 	silent := time.AfterFunc(longestStart, r.arrived)
 	defer silent.Stop()
 	next := preparing
-	if act.Resume {
+	switch {
+	case act.Resume:
 		next, r.maybe = finding, true
+	case act.Away:
+		next = trying
 	}
 	for next != over {
 		switch next {
+		case trying:
+			next = r.tryAway(ctx)
 		case finding:
 			next = r.find(ctx)
 		case preparing:

@@ -89,6 +89,7 @@ func (r *runner) try(ctx context.Context) error {
 func (r *runner) accepted() {
 	r.arrived()
 	r.maybe, r.cause = true, cause{}
+	r.session.Answered()
 	if r.script.Ended() {
 		return
 	}
@@ -139,7 +140,7 @@ func (r *runner) tryAgain(t *tries, err error) stage {
 	case time.Since(t.since) < r.retries:
 		return sending
 	case !r.maybe:
-		return r.unreached(err)
+		return r.unreached(err, false)
 	case r.forgets:
 		return sending // nobody can be asked; a start that arrives tells how the first one ended
 	default:
@@ -167,7 +168,7 @@ func (r *runner) misses(not *NotReady) {
 }
 
 // unreached reports the end of an action that did not get to its machine in time.
-func (r *runner) unreached(err error) stage {
+func (r *runner) unreached(err error, once bool) stage {
 	var connect *halibut.ConnectError
 	c := reach(err)
 	unreached := errors.As(err, &connect)
@@ -175,7 +176,7 @@ func (r *runner) unreached(err error) stage {
 		c.Message = why(connect.Err)
 	}
 	return r.end(func(report *Report) {
-		report.Phase, report.Unreached, report.Sent = v1alpha1.StepFailed, unreached, false
+		report.Phase, report.Unreached, report.Once, report.Sent = v1alpha1.StepFailed, unreached, once, false
 		report.Reason, report.Message = c.Reason, c.Message
 	})
 }

@@ -41,6 +41,8 @@ type Action struct {
 	Prepare func(ctx context.Context) (Prepared, error)
 	// Resume says that an earlier process may have started it: the machine is asked before anything is prepared.
 	Resume bool
+	// Away says that the machine is believed to be away: before anything is prepared, one connection is tried.
+	Away bool
 	// Timeout of the step, from its start.
 	Timeout time.Duration
 	// Log takes the output; it may be nil.
@@ -79,6 +81,8 @@ type Report struct {
 	// Unreached is true if the action ended as Failed, unsent, because its machine could not be reached in time. Reason
 	// and Message are then those of the last try.
 	Unreached bool
+	// Once says that it was tried only once, as the machine was believed to be away.
+	Once bool
 	// Reason and Message say what a running action waits for, or why one did not succeed.
 	Reason, Message string
 	// ExitCode of the script; nil if it is not known.

@@ -48,7 +48,7 @@ func TestARunThatIsMadeAgainHasNothingOfTheFormer(t *testing.T) {
 	if err := c.Delete(t.Context(), &run); err != nil {
 		t.Fatal(err)
 	}
-	if status, text := ask(); status != http.StatusNotFound || !strings.HasPrefix(text, "LogUnavailable: ") {
+	if status, text := ask(); status != http.StatusNotFound || !strings.HasPrefix(text, "RunNotFound: ") {
 		t.Errorf("of a run that is gone: %d %s", status, text)
 	}
 	if s.Kept("shop", "made-again", "web-1", "web/install", 1) {

@@ -34,7 +34,7 @@ func apiServer(down bool) client.Client {
 		&v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "run", UID: "of-shop"}},
 		&v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Namespace: "bank", Name: "run", UID: "of-bank"}},
 	}
-	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(runs...).WithInterceptorFuncs(interceptor.Funcs{Create: func(_ context.Context, _ client.WithWatch, o client.Object, _ ...client.CreateOption) error {
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(runs...).WithInterceptorFuncs(interceptor.Funcs{Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 		if down {
 			return errors.New("connection refused")
 		}
@@ -48,6 +48,8 @@ func apiServer(down bool) client.Client {
 		case *authorizationv1.SubjectAccessReview:
 			want := authorizationv1.ResourceAttributes{Namespace: "shop", Name: "run", Verb: "get", Group: "mantle.dev", Resource: "deploymentruns", Subresource: "log"}
 			o.Status.Allowed = o.Spec.User == "anna" && *o.Spec.ResourceAttributes == want && len(o.Spec.Extra["scopes"]) == 0
+		default:
+			return c.Create(ctx, o, opts...)
 		}
 		return nil
 	}}).Build()
@@ -120,8 +122,10 @@ func TestWhoMayReadALog(t *testing.T) {
 		"a token that is worth less":    {path: "/logs/shop/run/web-1/web/install", token: "Bearer anna-scoped", want: http.StatusForbidden},
 		"another namespace":             {path: "/logs/bank/run/web-1/web/install", token: "Bearer anna", want: http.StatusForbidden},
 		"out of the folder":             {path: "/logs/shop/run/../../bank/run/web-1/web", token: "Bearer anna", want: http.StatusNotFound},
-		"a step that has no log":        {path: "/logs/shop/run/web-1/smoke", token: "Bearer anna", want: http.StatusNotFound},
-		"half a path":                   {path: "/logs/shop/run", token: "Bearer anna", want: http.StatusNotFound},
+		"a step that has not run":       {path: "/logs/shop/run/web-1/smoke", token: "Bearer anna", want: http.StatusConflict},
+		"half a path":                   {path: "/logs/shop", token: "Bearer anna", want: http.StatusNotFound},
+		"a list without the right":      {path: "/logs/bank/run", token: "Bearer anna", want: http.StatusForbidden},
+		"following without the right":   {path: "/logs/bank/run/web-1/web/install?follow=true", token: "Bearer anna", want: http.StatusForbidden},
 		"another method":                {method: http.MethodDelete, path: "/logs/shop/run/web-1/web/install", token: "Bearer anna", want: http.StatusNotFound},
 		"while the API server is away":  {path: "/logs/shop/run/web-1/web/install", token: "Bearer anna", down: true, want: http.StatusServiceUnavailable},
 		"basic credentials":             {path: "/logs/shop/run/web-1/web/install", token: "Basic YW5uYTphbm5h", want: http.StatusUnauthorized},
@@ -129,7 +133,7 @@ func TestWhoMayReadALog(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequestWithContext(t.Context(), cmp.Or(tt.method, http.MethodGet), "http://operator/", nil)
-			r.URL.Path = tt.path
+			r.URL.Path, r.URL.RawQuery, _ = strings.Cut(tt.path, "?")
 			r.Header.Set("Authorization", tt.token)
 			w := httptest.NewRecorder()
 			s.Handler(apiServer(tt.down)).ServeHTTP(w, r)

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,6 +46,9 @@ var ErrNotKept = errors.New("this operator does not have that output")
 type Store struct {
 	dir      string
 	maxBytes int64
+	// ctx ends with Close, and the followers with it.
+	ctx  context.Context
+	stop context.CancelFunc
 
 	mu    sync.Mutex
 	runs  map[folder]*usage
@@ -61,11 +65,15 @@ func Open(dir string, maxBytes int64) (*Store, error) {
 		return nil, fmt.Errorf("making the log store: %w", err)
 	}
 	s := &Store{dir: dir, maxBytes: maxBytes, runs: map[folder]*usage{}, of: map[string]int64{}}
+	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.measure(); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
+
+// Close ends those who follow an output. What is written is still kept.
+func (s *Store) Close() { s.stop() }
 
 var segment = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$`)
 

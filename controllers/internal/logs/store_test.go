@@ -1,7 +1,6 @@
 package logs
 
 import (
-	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -22,11 +21,14 @@ func entries(texts ...string) []tentacle.ProcessOutput {
 
 func read(t *testing.T, s *Store) string {
 	t.Helper()
-	w := httptest.NewRecorder()
-	if err := s.copyTo(w, "shop", "run", "web-1", "web/install"); err != nil {
+	file, err := os.Open(s.newest("shop", "run", "web-1", "web/install", 0))
+	if err != nil {
 		t.Fatal(err)
 	}
-	return w.Body.String()
+	defer file.Close()
+	var text strings.Builder
+	copyText(&text, file)
+	return text.String()
 }
 
 func TestNothingIsKeptTwiceOrLost(t *testing.T) {

@@ -95,8 +95,8 @@ func (p *pass) begin(s *step, m *machine) place {
 		p.end(m, s.leaves[0], v1alpha1.StepSkipped, v1alpha1.ReasonTargetChanged, "the target is no longer in the environment")
 	case Cordoned:
 		p.miss(m, s.leaves[0], v1alpha1.ReasonCordoned, "the target is cordoned"+because(m.Message))
-	default:
-		p.miss(m, s.leaves[0], v1alpha1.ReasonUnavailable, "the target cannot be reached"+because(explain(m.Reason, m.Message)))
+	default: // whether it is still away, who sends finds out
+		return p.walk(s, m)
 	}
 	return finished
 }

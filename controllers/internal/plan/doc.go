@@ -37,9 +37,10 @@
 //
 // # A target's turn
 //
-// A target's turn is its first action in a top-level step. If it is unavailable or cordoned then, settings.unavailableTargets
-// says whether it fails or is left out of the whole run; one that has begun always fails. Unsent applies the same rule to
-// an action whose machine could not be reached within the policy's retry duration, as the dispatcher reports. Between the
+// A target's turn is its first action in a top-level step. If it is cordoned then, settings.unavailableTargets says
+// whether it fails or is left out of the whole run; one that has begun always fails. Unsent applies the same rule to an
+// action whose machine could not be reached within the policy's retry duration, as the dispatcher reports. A target that is
+// unavailable at its turn may be back: it is tried once (Start.Away), and Unsent says what comes of that. Between the
 // children of a rolling step a target that cannot be reached is not given up at once, because a reboot may be what the
 // children are for: its next child is tried. Untrusted targets and those that hold too many projects always fail, each with
 // its own reason. Cordoned targets have a reason and words of their own: nobody says that they could not be reached.

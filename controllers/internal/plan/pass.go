@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -145,15 +146,29 @@ func window(given *intstr.IntOrString, rolling bool, n int) int {
 func (p *pass) start(s *step, m *machine, l leaf) {
 	k := Key{Target: m.index, Leaf: l.index}
 	a := &ledger.Attempt{Number: number(m.attempts[l.index]) + 1, Phase: v1alpha1.StepRunning, StartTime: p.v.Now}
-	p.d.Start = append(p.d.Start, Start{Key: k, Attempt: a.Number, Final: p.completes(m, l)})
+	p.d.Start = append(p.d.Start, Start{Key: k, Attempt: a.Number, Final: p.completes(m, l), Away: s.awayAtTurn(m)})
 	m.attempts[l.index] = a
 	p.running++
 	p.wake(p.giveUpTime(a).Sub(p.v.Now))
+	if s.awayAtTurn(m) {
+		p.note("%s is tried once for %s, as it could not be reached before%s", m.Name, l.path, because(explain(m.Reason, m.Message)))
+		return
+	}
 	if s.window < len(s.members) {
 		p.note("%s begins %s (%d of %d in flight)", m.Name, l.path, s.inFlight+1, s.window)
 		return
 	}
 	p.note("%s begins %s", m.Name, l.path)
+}
+
+// awayAtTurn tells whether a target is believed to be away before anything of the step was sent to it. Between the children
+// of a rolling step it is tried for longer, as a reboot may be what the children are for.
+func (s *step) awayAtTurn(m *machine) bool {
+	switch m.Availability {
+	case "", Available, Cordoned, Untrusted, Full, Left, Deleted, Changed:
+		return false
+	}
+	return !slices.ContainsFunc(s.leaves, func(l leaf) bool { a := m.attempts[l.index]; return a != nil && a.Sent })
 }
 
 // end decides that an action ends without a result of its own.

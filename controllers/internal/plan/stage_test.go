@@ -195,6 +195,10 @@ func (s *stage) carryOut(e Evaluation) {
 			s.say("  (%s completes %s)", s.leaves[st.Leaf].Path, s.v.Targets[st.Target].Name)
 		}
 		s.v.Attempts[st.Target][st.Leaf] = &ledger.Attempt{Phase: v1alpha1.StepRunning, Number: st.Attempt, StartTime: s.v.Now}
+		if st.Away && s.v.Targets[st.Target].Availability != Available {
+			s.away(st.Key)
+			continue
+		}
 		s.prepare(st.Key)
 	}
 	for _, k := range e.GiveUp {
@@ -275,6 +279,22 @@ func (s *stage) prepare(k Key) {
 	default:
 		s.send(k)
 	}
+}
+
+// away plays the one try to reach a target that is away; it takes a second, and finds one that has come back by then.
+func (s *stage) away(k Key) {
+	a, t := s.attempt(k), &s.v.Targets[k.Target]
+	s.at(s.v.Now.Add(time.Second), func() {
+		switch {
+		case !a.Running():
+		case t.Availability == Available:
+			s.prepare(k)
+		default:
+			phase, reason, message := Unsent(s.v.Settings, s.sentTo(k.Target), 0, v1alpha1.ReasonConnectionRefused, "nothing listens there")
+			s.ends(k, phase, reason, message)
+			s.say("%s: %s (%s): %s", s.name(k), a.Phase, a.Reason, a.Message)
+		}
+	})
 }
 
 func (s *stage) sentTo(target int) bool {

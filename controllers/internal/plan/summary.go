@@ -38,10 +38,14 @@ func (p *pass) failures() []v1alpha1.RunFailure {
 	var list []v1alpha1.RunFailure
 	for _, c := range p.tally.failures[:min(len(p.tally.failures), maxFailures)] {
 		_, reason := badPhase(c.a)
-		list = append(list, v1alpha1.RunFailure{
+		failure := v1alpha1.RunFailure{
 			Target: c.m.Name, Step: c.l.path, Attempt: c.a.Number,
 			Reason: reason, ExitCode: c.a.ExitCode, Message: text.Cut(c.a.Message, maxMessage),
-		})
+		}
+		if c.a.Sent {
+			failure.Log = c.m.Name + "/" + c.l.path
+		}
+		list = append(list, failure)
 	}
 	return list
 }

@@ -58,7 +58,7 @@ type Availability string
 const (
 	// Available targets are reachable and trusted, or their health is not known yet.
 	Available Availability = "Available"
-	// Unavailable targets cannot be reached.
+	// Unavailable targets could not be reached when that was last tried.
 	Unavailable Availability = "Unavailable"
 	// Cordoned targets are kept out by a person.
 	Cordoned Availability = "Cordoned"
@@ -122,6 +122,9 @@ type Start struct {
 	Attempt int32
 	// Final is what Evaluation.Completes says of the action.
 	Final bool
+	// Away says that the target is believed to be away at its turn: it is tried to be reached once. What comes of that
+	// is told by Unsent.
+	Away bool
 }
 
 // End says that an action ends without a result of its own.
@@ -145,7 +148,7 @@ type Summary struct {
 	// Steps has a row for each leaf of the process, in order.
 	Steps []v1alpha1.RunStepStatus
 	// Failures are the first 20 actions that failed, in the order in which they ended.
-	Failures []v1alpha1.RunFailure
+	Failures []v1alpha1.RunFailure // whose Log is relative to that of the run
 	// Progress is on how many targets the run has ended, of how many, without those that were skipped: "3/5".
 	Progress string
 	// CurrentStep is the first leaf that has not ended; empty when all have.

@@ -32,6 +32,8 @@ type Config struct {
 	SpoolDir string
 	// Unreached is told when a machine could not be reached, with its target; it must not block.
 	Unreached func(target types.NamespacedName)
+	// Reached is told of every exchange with a machine that succeeded, with its target; it must not block.
+	Reached func(target types.NamespacedName)
 	// Allow refuses addresses that are not to be connected to; nil allows all. It is asked for every address that a name
 	// has, and the connection goes to exactly an address that it allowed.
 	Allow func(netip.AddrPort) error
@@ -66,6 +68,9 @@ func (c Config) withDefaults() Config {
 	if c.Unreached == nil {
 		c.Unreached = func(types.NamespacedName) {}
 	}
+	if c.Reached == nil {
+		c.Reached = func(types.NamespacedName) {}
+	}
 	if c.Resolve == nil {
 		c.Resolve = net.DefaultResolver.LookupNetIP
 	}
@@ -82,6 +87,7 @@ type Pool struct {
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 	dials     *turns.Gate
+	attempts  *turns.Gate // to reach machines that are believed to be away
 	followers *turns.Gate
 	answers   *answers
 	engines   *engines
@@ -99,7 +105,8 @@ func NewPool(config Config) *Pool {
 	config = config.withDefaults()
 	ctx, stop := context.WithCancel(context.Background())
 	return &Pool{config: config, ctx: ctx, stop: stop, engines: newEngines(config.EngineDir),
-		dials: turns.NewGate(config.MaxDials, config.MaxDials/2), followers: turns.NewGate(config.MaxFollowers, config.MaxFollowers*3/4), answers: newAnswers(),
+		dials: turns.NewGate(config.MaxDials, config.MaxDials/2), attempts: turns.NewGate(config.MaxDials, config.MaxDials/2),
+		followers: turns.NewGate(config.MaxFollowers, config.MaxFollowers*3/4), answers: newAnswers(),
 		clients: map[clientKey]*client{}, endpoints: map[endpointKey]*endpoint{}, completing: map[endpointKey][]Completion{}}
 }
 

@@ -149,6 +149,11 @@ func (s *Session) Failed(err error) {
 	}
 }
 
+// Answered notes that the machine answered, and tells Config.Reached.
+func (s *Session) Answered() {
+	s.pool.config.Reached(types.NamespacedName{Namespace: s.machine.Namespace, Name: s.machine.Name})
+}
+
 // bounded ends with the pool too.
 func (p *Pool) bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, d)

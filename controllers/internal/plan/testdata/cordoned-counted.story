@@ -12,9 +12,10 @@ events:
 00:00  ! web-1 is now Cordoned
 00:00  ! web-2 is now Unavailable
 00:00    web-1 install: Skipped (Cordoned): the target is cordoned
-00:00    web-2 install: Skipped (Unavailable): the target cannot be reached
+00:00    web-2 is tried once for install, as it could not be reached before
 00:00    web-3 begins install
 00:00    web-4 begins install
+00:01  web-2 install: Skipped (Unavailable): the target could not be reached: ConnectionRefused: nothing listens there
 00:05  ! web-3 is now Cordoned
 00:10  web-3 install: Succeeded
 00:10  web-4 install: Succeeded

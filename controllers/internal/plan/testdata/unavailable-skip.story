@@ -12,9 +12,10 @@ events:
 -- story --
 00:00  ! web-2 is now Unavailable
 00:00    web-1 begins install
-00:00    web-2 install: Skipped (Unavailable): the target cannot be reached
+00:00    web-2 is tried once for install, as it could not be reached before
 00:00    web-3 begins install
 00:00  ? Running (ConnectionRefused): install waits on web-3: nothing listens there
+00:01  web-2 install: Skipped (Unavailable): the target could not be reached: ConnectionRefused: nothing listens there
 00:10  web-1 install: Succeeded
 00:10  ? Waiting (ConnectionRefused): install waits on web-3: nothing listens there
 00:15  ! web-2 is now Available

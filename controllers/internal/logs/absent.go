@@ -1,0 +1,129 @@
+package logs
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
+)
+
+// open gives the file of an output, nil if the step ended without any, or why there is none.
+func (h *handler) open(ctx context.Context, of asked) (*os.File, *failure) {
+	if file := h.file(of); file != nil {
+		return file, nil
+	}
+	row, err := h.row(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	return nil, absent(of, row)
+}
+
+// file gives the file of an output; nil if it is not here.
+func (h *handler) file(of asked) *os.File {
+	path := h.store.newest(of.namespace, of.run.UID, of.target, of.step, of.attempt)
+	if path == "" {
+		return nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	return file
+}
+
+// absent says why there is no file of an action whose row is given, if any; nil if it wrote nothing.
+func absent(of asked, row *v1alpha1.ActionStatus) *failure {
+	elsewhere := "it was removed to make room for newer ones, or another replica of the operator has it, or its pod is gone"
+	over := of.run.Status.Phase.IsTerminal()
+	switch {
+	case row == nil && over:
+		return fail(http.StatusConflict, "NotRun: %s did not run on %s: run %s ended as %s before that", of.step, of.target, of.name, of.run.Status.Phase)
+	case row == nil:
+		return fail(http.StatusConflict, "NotRunYet: %s has not run on %s yet; the run is %s", of.step, of.target, of.run.Status.Phase)
+	case of.attempt > row.Attempt:
+		return fail(http.StatusConflict, "NotRun: %s has no attempt %d on %s; the newest is %d", of.step, of.attempt, of.target, row.Attempt)
+	case of.attempt != 0 && of.attempt < row.Attempt:
+		return fail(http.StatusGone, "LogUnavailable: this operator does not have the output of that attempt: %s", elsewhere)
+	case !row.Phase.IsTerminal():
+		return fail(http.StatusConflict, "NoOutputYet: %s is %s on %s%s; it has not written anything yet, or another replica of the operator has its output", of.step, row.Phase, of.target, because(row))
+	case !row.Sent && (row.Log == nil || row.Log.Size == 0):
+		return fail(http.StatusConflict, "NotRun: %s did not run on %s: %s%s", of.step, of.target, row.Phase, because(row))
+	case row.Log != nil && row.Log.Size > 0:
+		return fail(http.StatusGone, "LogUnavailable: this operator does not have that output: %s", elsewhere)
+	default:
+		return nil
+	}
+}
+
+// because is why an action is as it is.
+func because(row *v1alpha1.ActionStatus) string {
+	text := ""
+	if row.Reason != "" {
+		text = " (" + row.Reason + ")"
+	}
+	if row.Message != "" {
+		text += ": " + row.Message
+	}
+	return text
+}
+
+// row finds what the run says of an action, nil if it has not come to it. A target or step that the run does not have is a
+// failure.
+func (h *handler) row(ctx context.Context, of asked) (*v1alpha1.ActionStatus, *failure) {
+	run := of.run.Status
+	if !segment.MatchString(of.target) || !segment.MatchString(strings.ReplaceAll(of.step, "/", ".")) {
+		return nil, fail(http.StatusNotFound, "TargetNotFound: what is asked for is no name of a target and a step")
+	}
+	if len(run.Steps) > 0 && !slices.ContainsFunc(run.Steps, func(s v1alpha1.RunStepStatus) bool { return s.Name == of.step }) {
+		return nil, fail(http.StatusNotFound, "StepNotFound: run %s has no step %s; ask for GET %s%s/%s, which lists what there is", of.name, of.step, Prefix, of.namespace, of.name)
+	}
+	for n := range run.Slices {
+		slice, err := h.slice(ctx, of, n)
+		if err != nil {
+			return nil, err
+		}
+		if slice == nil || !slices.ContainsFunc(slice.Spec.Targets, func(t v1alpha1.SliceTarget) bool { return t.Name == of.target }) {
+			continue
+		}
+		for i := range slice.Status.Results {
+			if slice.Status.Results[i].Target == of.target {
+				return action(&slice.Status.Results[i], of.step), nil
+			}
+		}
+		return nil, nil
+	}
+	if run.Slices == 0 && !run.Phase.IsTerminal() {
+		return nil, nil // its targets are not known yet
+	}
+	return nil, fail(http.StatusNotFound, "TargetNotFound: run %s has no target %s; ask for GET %s%s/%s, which lists what there is", of.name, of.target, Prefix, of.namespace, of.name)
+}
+
+func action(result *v1alpha1.TargetResult, step string) *v1alpha1.ActionStatus {
+	for i := range result.Steps {
+		if result.Steps[i].Name == step {
+			return &result.Steps[i]
+		}
+	}
+	return nil
+}
+
+// slice reads one of the run; nil if it is not there. It belongs to the cache.
+func (h *handler) slice(ctx context.Context, of asked, n int32) (*v1alpha1.DeploymentRunSlice, *failure) {
+	slice, shared := &v1alpha1.DeploymentRunSlice{}, true
+	err := h.client.Get(ctx, types.NamespacedName{Namespace: of.namespace, Name: ledger.SliceName(of.name, int(n))}, slice, &client.GetOptions{UnsafeDisableDeepCopy: &shared})
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return nil, fail(http.StatusServiceUnavailable, "the API server could not be asked for the run; try again")
+	case err != nil || slice.Labels[v1alpha1.LabelRunUID] != string(of.run.UID):
+		return nil, nil //nolint:nilerr // a slice that is not there has no rows
+	}
+	return slice, nil
+}
