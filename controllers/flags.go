@@ -23,7 +23,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/fair"
@@ -47,6 +46,7 @@ type Flags struct {
 	Options
 	namespaces                 string
 	metrics, health, leaseName string
+	certificate                certificate
 	elect                      bool
 	lease                      *lease.Lease
 	// Verbose logs decisions, too.
@@ -70,6 +70,7 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	set.IntVar(&f.MaxFollowers, "max-followers", 2000, "how many scripts are followed at once, those of one namespace at most three quarters; the others are polled")
 	set.IntVar(&f.Workers, "workers", fair.Many, "how many runs, and how many targets, are worked on at once; those of one namespace take at most half")
 	set.StringVar(&f.metrics, "metrics-bind-address", ":8443", "where metrics and logs are served, by TLS; 0 turns it off")
+	f.certificate.flags(set)
 	set.StringVar(&f.health, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served")
 	set.BoolVar(&f.elect, "leader-elect", false, "let one replica work at a time")
 	set.StringVar(&f.leaseName, "leader-election-id", "mantle.mantle.dev", "the name of the lease")
@@ -91,7 +92,7 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	if f.Namespace == "" {
 		return f, errors.New("--namespace is missing: name the operator's own namespace, or set POD_NAMESPACE")
 	}
-	return f, nil
+	return f, f.certificate.check()
 }
 
 // ranges adds what a flag says to a list.
@@ -155,7 +156,7 @@ func (f *Flags) Manager(scheme *runtime.Scheme) ctrl.Options {
 	renew, retry := f.renewDeadline(), f.LeaseDuration*2/15
 	o := ctrl.Options{
 		Scheme:                        scheme,
-		Metrics:                       metricsserver.Options{BindAddress: f.metrics, SecureServing: true},
+		Metrics:                       f.metricsServer(),
 		HealthProbeBindAddress:        f.health,
 		LeaderElection:                f.elect,
 		LeaderElectionID:              f.leaseName,
