@@ -70,6 +70,9 @@ type Options struct {
 // Setup puts everything that runs into the manager.
 func Setup(mgr ctrl.Manager, o Options) error {
 	mgr = status.WithEvents(mgr)
+	if err := warm(mgr); err != nil {
+		return err
+	}
 	logStore, err := logs.Open(filepath.Join(o.DataDir, "logs"), 0)
 	if err != nil {
 		return err
