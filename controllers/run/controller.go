@@ -17,6 +17,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/compose"
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
+	"github.com/mantledeploy/mantle/controllers/internal/metrics"
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/recorded"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
@@ -62,6 +63,8 @@ type Deps struct {
 	Now              func() time.Time
 	// Workers is how many runs are worked on at once; 0 is fair.Many.
 	Workers int
+	// Metrics may be nil.
+	Metrics *metrics.Metrics
 }
 
 // Reconciler carries out DeploymentRuns.
@@ -76,6 +79,7 @@ type Reconciler struct {
 	// frozen reads processes through the cache, frozenLive past it.
 	frozen, frozenLive *snapshot.Reader
 	records            *recorded.Records
+	takeover           *takeover
 }
 
 // New makes a Reconciler for the manager.
@@ -101,6 +105,14 @@ func newReconciler(c client.Client, reader client.Reader, recorder events.EventR
 
 // Reconcile gathers the facts, takes the run one decision further, and writes down what is now true.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	result, err := r.pass(ctx, request)
+	if err == nil {
+		r.takeover.passed(ctx, request.NamespacedName)
+	}
+	return result, err
+}
+
+func (r *Reconciler) pass(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	run, err := r.latest(ctx, request.NamespacedName)
 	if err != nil || run == nil {
 		return ctrl.Result{}, err
@@ -120,6 +132,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		var joined time.Duration
 		joined, err = r.save(ctx, before, run)
 		wait = soonest(wait, joined)
+		if err == nil && joined == 0 {
+			r.announce(before, run)
+		}
 	}
 	r.memory.passed(run, started, r.Now())
 	if status.IsConflict(err) || apierrors.IsNotFound(err) {
@@ -130,7 +145,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return again(err)
 	}
 	if run.Status.Phase.IsTerminal() {
-		r.announceEnd(run)
 		return r.ended(ctx, run)
 	}
 	return ctrl.Result{RequeueAfter: wait}, nil

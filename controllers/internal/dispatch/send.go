@@ -88,6 +88,7 @@ func (r *runner) try(ctx context.Context) error {
 // accepted reports that the machine has the script. One that has ended already, or was refused, is reported with its end.
 func (r *runner) accepted() {
 	r.maybe, r.cause = true, cause{}
+	r.sent()
 	if r.script.Ended() {
 		return
 	}

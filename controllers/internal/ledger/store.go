@@ -83,7 +83,12 @@ func (l *Ledger) Store(ctx context.Context, c client.Client, now time.Time, stan
 		slice := l.slices[i].DeepCopy()
 		slice.Status.Results = l.results(i, standings)
 		group.Go(func() error {
-			err := c.Status().Patch(ctx, slice, client.MergeFromWithOptions(l.slices[i], client.MergeFromWithOptimisticLock{}))
+			patch := &sized{Patch: client.MergeFromWithOptions(l.slices[i], client.MergeFromWithOptimisticLock{})}
+			begun := time.Now()
+			err := c.Status().Patch(ctx, slice, patch)
+			if l.Written != nil {
+				l.Written(time.Since(begun), patch.bytes, err)
+			}
 			if gone && err != nil && client.IgnoreNotFound(err) == nil {
 				err = nil
 			}
@@ -105,6 +110,19 @@ func (l *Ledger) Store(ctx context.Context, c client.Client, now time.Time, stan
 		l.written = now
 	}
 	return err
+}
+
+// sized is a patch that knows how large it was.
+type sized struct {
+	client.Patch
+	bytes int
+}
+
+// Data implements client.Patch.
+func (s *sized) Data(o client.Object) ([]byte, error) {
+	data, err := s.Patch.Data(o)
+	s.bytes = len(data)
+	return data, err
 }
 
 // stored notes that a slice says what the rows here say.
