@@ -86,18 +86,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	var dispatcher *dispatch.Dispatcher
 	counters := metrics.New(metrics.Load{Actions: func() dispatch.Stats { return dispatcher.Stats() }, Sessions: func() session.Stats { return sessions.Stats() }})
 	reports, fetchedRuns, fetchedReleases, unreached := notify.New(), notify.New(), notify.New(), notify.New()
-	cache, err := packages.Open(packages.Config{
-		Dir: filepath.Join(o.DataDir, "packages"), Fetched: counters.PackageFetched,
-		Feed: feed.Registry{feed.TypeURL: feed.URLs{Fetcher: feed.New(feed.Config{
-			AllowCIDRs: o.PackageAllowCIDRs, DenyAddresses: o.APIServer, Root: o.PackageRoot, MaxBytes: o.PackageMaxBytes})}},
-		Notify: func(owner packages.Owner) {
-			if owner.Kind == release.OwnerKind {
-				fetchedReleases.Notify(owner.NamespacedName)
-				return
-			}
-			fetchedRuns.Notify(owner.NamespacedName)
-		},
-	})
+	cache, err := openPackages(o, counters, fetchedRuns, fetchedReleases)
 	if err != nil {
 		return err
 	}
@@ -134,6 +123,22 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		}
 	}
 	return nil
+}
+
+// openPackages opens the cache of packages. It tells runs and releases of what it has fetched for them.
+func openPackages(o Options, counters *metrics.Metrics, runs, releases *notify.Notifier) (*packages.Cache, error) {
+	return packages.Open(packages.Config{
+		Dir: filepath.Join(o.DataDir, "packages"), Fetched: counters.PackageFetched,
+		Feed: feed.Registry{feed.TypeURL: feed.URLs{Fetcher: feed.New(feed.Config{
+			AllowCIDRs: o.PackageAllowCIDRs, DenyAddresses: o.APIServer, Root: o.PackageRoot, MaxBytes: o.PackageMaxBytes})}},
+		Notify: func(owner packages.Owner) {
+			if owner.Kind == release.OwnerKind {
+				releases.Notify(owner.NamespacedName)
+				return
+			}
+			runs.Notify(owner.NamespacedName)
+		},
+	})
 }
 
 // closing calls f when the manager ends.

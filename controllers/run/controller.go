@@ -132,9 +132,6 @@ func (r *Reconciler) pass(ctx context.Context, request ctrl.Request) (ctrl.Resul
 		var joined time.Duration
 		joined, err = r.save(ctx, before, run)
 		wait = soonest(wait, joined)
-		if err == nil && joined == 0 {
-			r.announce(before, run)
-		}
 	}
 	r.memory.passed(run, started, r.Now())
 	if status.IsConflict(err) || apierrors.IsNotFound(err) {
@@ -202,10 +199,19 @@ func (r *Reconciler) step(ctx context.Context, run *v1alpha1.DeploymentRun) (tim
 	}
 }
 
-// save writes the status, compared with what was written last. Until the set of targets is fixed, the write carries the
+// save writes the status, unless that waits for more, and makes the events of what it changed.
+func (r *Reconciler) save(ctx context.Context, before, run *v1alpha1.DeploymentRun) (time.Duration, error) {
+	joined, err := r.write(ctx, before, run)
+	if err == nil && joined == 0 {
+		r.announce(before, run)
+	}
+	return joined, err
+}
+
+// write writes the status, compared with what was written last. Until the set of targets is fixed, the write carries the
 // resourceVersion: another leader may have fixed it. What only tells how far the run is waits for what comes within the
 // next second, or five of a large run; the answer is how long.
-func (r *Reconciler) save(ctx context.Context, before, run *v1alpha1.DeploymentRun) (time.Duration, error) {
+func (r *Reconciler) write(ctx context.Context, before, run *v1alpha1.DeploymentRun) (time.Duration, error) {
 	l := r.memory.of(run)
 	patcher := status.NewPatcher(r.Client, before)
 	if l == nil {

@@ -18,8 +18,9 @@ import (
 // The bounds of what strangers can have the API server asked: so many questions at once, in all and for one address, and
 // how long a request waits for a turn.
 const (
-	MaxAsked, MaxAskedByOne = 16, 4
-	TurnWithin              = 5 * time.Second
+	MaxAsked      = 16
+	MaxAskedByOne = 4
+	TurnWithin    = 5 * time.Second
 )
 
 // Gate has requests wait for their turn, by address: whoever can connect can ask, without a right to anything.
