@@ -80,6 +80,16 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.looks
 }
 
+// known is a health that there is: whoever may write a status could write any.
+func known(health v1alpha1.TargetHealth) v1alpha1.TargetHealth {
+	switch health {
+	case v1alpha1.HealthHealthy, v1alpha1.HealthHasWarnings, v1alpha1.HealthUnhealthy, v1alpha1.HealthUnavailable, v1alpha1.HealthUntrusted:
+		return health
+	default:
+		return v1alpha1.HealthUnknown
+	}
+}
+
 // Collect counts. A list that cannot be had leaves its metric out of this scrape.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
@@ -88,11 +98,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	if err := c.reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err == nil {
 		byHealth := map[[2]string]float64{}
 		for i := range list.Items {
-			health := list.Items[i].Status.Health
-			if health == "" {
-				health = v1alpha1.HealthUnknown
-			}
-			byHealth[[2]string{list.Items[i].Namespace, string(health)}]++
+			byHealth[[2]string{list.Items[i].Namespace, string(known(list.Items[i].Status.Health))}]++
 		}
 		for labels, n := range byHealth {
 			out <- prometheus.MustNewConstMetric(c.targets, prometheus.GaugeValue, n, labels[0], labels[1])
