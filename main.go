@@ -44,7 +44,7 @@ func run(args []string, out io.Writer) error {
 	if f.Verbose {
 		level = zapcore.DebugLevel
 	}
-	ctrl.SetLogger(zap.New(zap.UseDevMode(false), zap.Level(level)))
+	ctrl.SetLogger(controllers.Quiet(zap.New(zap.UseDevMode(false), zap.Level(level))))
 	f.Logger = ctrl.Log.WithName("machines")
 	if err := tellVersion(); err != nil {
 		return err
@@ -69,8 +69,8 @@ func run(args []string, out io.Writer) error {
 	if err := controllers.Setup(mgr, f.Options); err != nil {
 		return err
 	}
-	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping)); err != nil {
-		return fmt.Errorf("adding health checks: %w", err)
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("adding the health check: %w", err)
 	}
 	if err := f.Run(ctrl.SetupSignalHandler(), mgr); err != nil {
 		ctrl.Log.Error(err, "ending")

@@ -28,7 +28,7 @@
 //	         feed packages                    alone fetch packages, and keep them on the disk
 //	         logs                             alone keeps output on the disk
 //	         identity snapshot status         alone touch keys, frozen processes, and the status of objects
-//	others   addresses fair lease notify optional turns: one small thing each
+//	others   access addresses fair lease metrics notify optional turns: one small thing each
 //
 // # What is kept in memory
 //
@@ -46,6 +46,10 @@
 //	    run: ARunThatVanishesLeavesNothing
 //	the ledger of a run | target and step | 500 slices, and in memory what they store | with the run, or by a conflict | it is loaded
 //	    run: ARunThatHasEndedLeavesNothing; ledger: AResultIsFinal, OutputsAreTheSameForTheNextLeader
+//	waits that an event told of | run and reason | 8 of a run | with the run | each is told once more
+//	    run: FewEventsTellWhatARunWaitsFor, ARunThatVanishesLeavesNothing
+//	runs to take over | name | the unfinished ones when it began to lead | with their next pass | they are not measured
+//	    run: ATakeoverIsOverWhenEachRunHadItsPass
 //	values of a run | kind and name | 512 objects, 8 MiB | after 5 s | they are read again
 //	    compose: ASecretIsReadOnceAndNotKept, SecretsGoThoughNobodyAsksAnyMore, WhatIsKeptOfARunsValuesIsBounded
 //	packages of a run | - | those of its release | with the ledger | the release is read again
@@ -109,6 +113,10 @@
 //	    fair: ChangesAreForgotten
 //	turns to ask the API server | namespace | 2 at once, 32 while alone | when the answer was read | -
 //	    turns: ANamespaceHasItsShareOfTheAPIServer, ANamespaceThatIsAloneHasMore, NothingIsKeptOfAKeyThatNobodyUses
+//	turns of readers of metrics and logs | address | 16, 4 of one address | when the API server has answered | -
+//	    logs: StrangersAskInTurn; turns: NothingIsKeptOfAKeyThatNobodyUses
+//	metrics | outcome, phase, state | those in docs/operating.md | never | they begin at 0
+//	    -
 //	changes that are looked up | namespace | one for each object | when they were looked up | every object is enqueued
 //	    fair: ChangesAreForgotten
 //	requests to the API server | namespace | those that wait | when they are answered | -

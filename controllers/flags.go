@@ -23,7 +23,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/fair"
@@ -48,6 +47,7 @@ type Flags struct {
 	namespaces                 string
 	metrics, health, leaseName string
 	profiles                   string
+	certificate                certificate
 	elect                      bool
 	lease                      *lease.Lease
 	// Verbose logs decisions, too.
@@ -71,6 +71,7 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	set.IntVar(&f.MaxFollowers, "max-followers", 2000, "how many scripts are followed at once, those of one namespace at most three quarters; the others are polled")
 	set.IntVar(&f.Workers, "workers", fair.Many, "how many runs, and how many targets, are worked on at once; those of one namespace take at most half")
 	set.StringVar(&f.metrics, "metrics-bind-address", ":8443", "where metrics and logs are served, by TLS; 0 turns it off")
+	f.certificate.flags(set)
 	set.StringVar(&f.health, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served")
 	set.StringVar(&f.profiles, "pprof-bind-address", "", "the loopback address at which profiles of CPU and memory are served, without asking who reads them; empty turns it off")
 	set.BoolVar(&f.elect, "leader-elect", false, "let one replica work at a time")
@@ -96,7 +97,7 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	if f.Namespace == "" {
 		return f, errors.New("--namespace is missing: name the operator's own namespace, or set POD_NAMESPACE")
 	}
-	return f, nil
+	return f, f.certificate.check()
 }
 
 // loopback tells whether an address, with its port, is one that only this machine reaches.
@@ -166,7 +167,7 @@ func (f *Flags) Manager(scheme *runtime.Scheme) ctrl.Options {
 	renew, retry := f.renewDeadline(), f.LeaseDuration*2/15
 	o := ctrl.Options{
 		Scheme:                        scheme,
-		Metrics:                       metricsserver.Options{BindAddress: f.metrics, SecureServing: true},
+		Metrics:                       f.metricsServer(),
 		HealthProbeBindAddress:        f.health,
 		PprofBindAddress:              f.profiles,
 		LeaderElection:                f.elect,

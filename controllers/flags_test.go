@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -28,6 +30,28 @@ func TestRangesAreReadAndRefused(t *testing.T) {
 		if _, err := parse(args...); err == nil || !strings.Contains(err.Error(), strings.TrimPrefix(args[len(args)-2], "--")) {
 			t.Errorf("%v: %v", args, err)
 		}
+	}
+}
+
+// The metrics server would sign a certificate itself, and nobody would notice.
+func TestACertificateThatIsNotThereIsRefused(t *testing.T) {
+	parse := func(dir string) error {
+		set := flag.NewFlagSet("mantle", flag.ContinueOnError)
+		set.SetOutput(io.Discard)
+		_, err := ParseFlags(set, []string{"--namespace", "mantle-system", "--metrics-cert-path", dir})
+		return err
+	}
+	dir := t.TempDir()
+	if err := parse(dir); err == nil || !strings.Contains(err.Error(), "--metrics-cert-path") {
+		t.Errorf("an empty folder: %v", err)
+	}
+	for _, name := range []string{"tls.crt", "tls.key"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := parse(dir); err != nil {
+		t.Errorf("a folder with both files: %v", err)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/feed"
 	"github.com/mantledeploy/mantle/controllers/internal/identity"
 	"github.com/mantledeploy/mantle/controllers/internal/logs"
+	"github.com/mantledeploy/mantle/controllers/internal/metrics"
 	"github.com/mantledeploy/mantle/controllers/internal/notify"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
@@ -71,6 +72,9 @@ type Options struct {
 // Setup puts everything that runs into the manager.
 func Setup(mgr ctrl.Manager, o Options) error {
 	mgr = status.WithEvents(mgr)
+	if err := warm(mgr); err != nil {
+		return err
+	}
 	logStore, err := logs.Open(filepath.Join(o.DataDir, "logs"), 0)
 	if err != nil {
 		return err
@@ -79,19 +83,11 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		return fmt.Errorf("serving logs: %w", err)
 	}
 	logger := slog.New(logr.ToSlogHandler(o.Logger))
+	var sessions *session.Pool
+	var dispatcher *dispatch.Dispatcher
+	counters := metrics.New(metrics.Load{Actions: func() dispatch.Stats { return dispatcher.Stats() }, Sessions: func() session.Stats { return sessions.Stats() }})
 	reports, fetchedRuns, fetchedReleases, unreached := notify.New(), notify.New(), notify.New(), notify.New()
-	cache, err := packages.Open(packages.Config{
-		Dir: filepath.Join(o.DataDir, "packages"),
-		Feed: feed.Registry{feed.TypeURL: feed.URLs{Fetcher: feed.New(feed.Config{
-			AllowCIDRs: o.PackageAllowCIDRs, DenyAddresses: o.APIServer, Root: o.PackageRoot, MaxBytes: o.PackageMaxBytes})}},
-		Notify: func(owner packages.Owner) {
-			if owner.Kind == release.OwnerKind {
-				fetchedReleases.Notify(owner.NamespacedName)
-				return
-			}
-			fetchedRuns.Notify(owner.NamespacedName)
-		},
-	})
+	cache, err := openPackages(o, counters, fetchedRuns, fetchedReleases)
 	if err != nil {
 		return err
 	}
@@ -101,15 +97,16 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	}
 	reach := addresses.NewResolver(addresses.Rules{Allow: o.TargetAllowCIDRs, Deny: o.APIServer}, logger)
 	var targetController *target.Reconciler
-	sessions := session.NewPool(session.Config{MaxDials: o.MaxDials, MaxFollowers: o.MaxFollowers, EngineDir: o.EngineDir,
+	sessions = session.NewPool(session.Config{MaxDials: o.MaxDials, MaxFollowers: o.MaxFollowers, EngineDir: o.EngineDir,
 		Allow: reach.Check, Resolve: reach.Resolve, Logger: logger, Unreached: unreached.Notify,
 		Reached: func(name types.NamespacedName) { targetController.Reached(name) }})
-	dispatcher := dispatch.New(dispatch.Config{Sessions: sessions, CompleteAfter: 2 * o.LeaseDuration, Fence: o.Fence,
-		Notify: func(owner dispatch.Owner) { reports.Notify(owner.NamespacedName) }, Logger: logger})
+	dispatcher = dispatch.New(dispatch.Config{Sessions: sessions, CompleteAfter: 2 * o.LeaseDuration, Fence: o.Fence,
+		Notify: func(owner dispatch.Owner) { reports.Notify(owner.NamespacedName) }, Sent: counters.ActionSent, Logger: logger})
 	targetController = target.New(mgr, sessions, identities, unreached)
 	targetController.Workers = o.Workers
 
-	for _, runnable := range []manager.Runnable{dispatcher, sessions, closing(cache.Close), sweeping{logStore, mgr.GetClient()}} {
+	for _, runnable := range []manager.Runnable{dispatcher, sessions, closing(cache.Close), sweeping{logStore, mgr.GetClient()},
+		counters, metrics.NewObjects(mgr.GetClient())} {
 		if err := mgr.Add(runnable); err != nil {
 			return fmt.Errorf("adding to the manager: %w", err)
 		}
@@ -122,13 +119,29 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		binding.New(mgr),
 		history.New(mgr),
 		run.New(mgr, run.Deps{Dispatcher: dispatcher, Identities: identities, Packages: cache, Logs: logStore,
-			Reports: reports.Source(), Fetched: fetchedRuns.Source(), Now: time.Now, Workers: o.Workers}),
+			Reports: reports.Source(), Fetched: fetchedRuns.Source(), Now: time.Now, Workers: o.Workers, Metrics: counters}),
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// openPackages opens the cache of packages. It tells runs and releases of what it has fetched for them.
+func openPackages(o Options, counters *metrics.Metrics, runs, releases *notify.Notifier) (*packages.Cache, error) {
+	return packages.Open(packages.Config{
+		Dir: filepath.Join(o.DataDir, "packages"), Fetched: counters.PackageFetched,
+		Feed: feed.Registry{feed.TypeURL: feed.URLs{Fetcher: feed.New(feed.Config{
+			AllowCIDRs: o.PackageAllowCIDRs, DenyAddresses: o.APIServer, Root: o.PackageRoot, MaxBytes: o.PackageMaxBytes})}},
+		Notify: func(owner packages.Owner) {
+			if owner.Kind == release.OwnerKind {
+				releases.Notify(owner.NamespacedName)
+				return
+			}
+			runs.Notify(owner.NamespacedName)
+		},
+	})
 }
 
 // closing calls f when the manager ends.

@@ -40,6 +40,10 @@ const (
 	ReasonRecordsLost = "RecordsLost"
 	// ReasonDeleted surfaces while a run that was deleted ends its scripts.
 	ReasonDeleted = "Deleted"
+	// ReasonStarted is that of the event which tells that a run has started.
+	ReasonStarted = "Started"
+	// ReasonStepFailed is that of the event which tells of the first step that failed.
+	ReasonStepFailed = "StepFailed"
 )
 
 // The reasons of single actions and targets in a run.

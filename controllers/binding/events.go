@@ -17,5 +17,5 @@ func (r *Reconciler) tell(b *v1alpha1.ReleaseBinding, before *v1alpha1.ReleaseBi
 	if d.State == stateHeld || d.State == stateStalled {
 		kind = corev1.EventTypeWarning
 	}
-	r.Recorder.Eventf(b, nil, kind, d.Reason, "Reconcile", "%s", d.Message)
+	r.Recorder.Eventf(b, nil, kind, d.Reason, "Deploy", "%s", d.Message)
 }

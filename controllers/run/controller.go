@@ -17,6 +17,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/compose"
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
+	"github.com/mantledeploy/mantle/controllers/internal/metrics"
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/recorded"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
@@ -62,6 +63,8 @@ type Deps struct {
 	Now              func() time.Time
 	// Workers is how many runs are worked on at once; 0 is fair.Many.
 	Workers int
+	// Metrics may be nil.
+	Metrics *metrics.Metrics
 }
 
 // Reconciler carries out DeploymentRuns.
@@ -76,6 +79,7 @@ type Reconciler struct {
 	// frozen reads processes through the cache, frozenLive past it.
 	frozen, frozenLive *snapshot.Reader
 	records            *recorded.Records
+	takeover           *takeover
 }
 
 // New makes a Reconciler for the manager.
@@ -101,6 +105,14 @@ func newReconciler(c client.Client, reader client.Reader, recorder events.EventR
 
 // Reconcile gathers the facts, takes the run one decision further, and writes down what is now true.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	result, err := r.pass(ctx, request)
+	if err == nil {
+		r.takeover.passed(ctx, request.NamespacedName)
+	}
+	return result, err
+}
+
+func (r *Reconciler) pass(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	run, err := r.latest(ctx, request.NamespacedName)
 	if err != nil || run == nil {
 		return ctrl.Result{}, err
@@ -130,7 +142,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return again(err)
 	}
 	if run.Status.Phase.IsTerminal() {
-		r.announceEnd(run)
 		return r.ended(ctx, run)
 	}
 	return ctrl.Result{RequeueAfter: wait}, nil
@@ -188,10 +199,19 @@ func (r *Reconciler) step(ctx context.Context, run *v1alpha1.DeploymentRun) (tim
 	}
 }
 
-// save writes the status, compared with what was written last. Until the set of targets is fixed, the write carries the
+// save writes the status, unless that waits for more, and makes the events of what it changed.
+func (r *Reconciler) save(ctx context.Context, before, run *v1alpha1.DeploymentRun) (time.Duration, error) {
+	joined, err := r.write(ctx, before, run)
+	if err == nil && joined == 0 {
+		r.announce(before, run)
+	}
+	return joined, err
+}
+
+// write writes the status, compared with what was written last. Until the set of targets is fixed, the write carries the
 // resourceVersion: another leader may have fixed it. What only tells how far the run is waits for what comes within the
 // next second, or five of a large run; the answer is how long.
-func (r *Reconciler) save(ctx context.Context, before, run *v1alpha1.DeploymentRun) (time.Duration, error) {
+func (r *Reconciler) write(ctx context.Context, before, run *v1alpha1.DeploymentRun) (time.Duration, error) {
 	l := r.memory.of(run)
 	patcher := status.NewPatcher(r.Client, before)
 	if l == nil {

@@ -110,6 +110,7 @@ func (r *Reconciler) gatherLive(ctx context.Context, f *facts) error {
 		f.Problem = fmt.Sprintf("DeploymentRunSlice %s is gone, so what was done is not known: restore it, or cancel the run", book.Missing[0])
 		return nil
 	}
+	book.Written = r.Metrics.SliceWritten
 	f.Live = &live{ledger: book, inputs: r.composer.For(f.Run, book)}
 	f.Live.inputs.Learn(f.Release)
 	book.Resume(f.Now)

@@ -48,6 +48,8 @@ type remembered struct {
 	uid  types.UID
 	turn turn
 	live *live
+	// told are the waits that an event told of.
+	told []string
 }
 
 // turn names what one run at a time may hold.
@@ -102,8 +104,28 @@ func (m *memory) passed(run *v1alpha1.DeploymentRun, begun, ended time.Time) {
 func (m *memory) keep(run *v1alpha1.DeploymentRun, l *live) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.runs[nameOf(run)] = &remembered{uid: run.UID, turn: turnOf(run), live: l}
+	kept := &remembered{uid: run.UID, turn: turnOf(run), live: l}
+	if known := m.runs[nameOf(run)]; known != nil && known.uid == run.UID {
+		kept.told = known.told
+	}
+	m.runs[nameOf(run)] = kept
 	m.turns[turnOf(run)] = run.UID
+}
+
+// mayTell tells whether an event may say what a run waits for: each once, and few in all.
+func (m *memory) mayTell(run *v1alpha1.DeploymentRun, what string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.runs[nameOf(run)]
+	if known == nil {
+		known = &remembered{uid: run.UID, turn: turnOf(run)}
+		m.runs[nameOf(run)] = known
+	}
+	if known.uid != run.UID || len(known.told) >= maxWaits || slices.Contains(known.told, what) {
+		return false
+	}
+	known.told = append(known.told, what)
+	return true
 }
 
 // take gives the project in the environment to the run unless another unfinished run holds it, and answers who does.

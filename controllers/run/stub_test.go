@@ -62,6 +62,19 @@ func newStub(t *testing.T, objects ...client.Object) *stub {
 	return s
 }
 
+// events gives the events that were made since it was asked last, each as type, reason and note.
+func (s *stub) events() []string {
+	var told []string
+	for {
+		select {
+		case e := <-s.recorder.Events:
+			told = append(told, e)
+		default:
+			return told
+		}
+	}
+}
+
 func (s *stub) namespace() *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
 }

@@ -34,6 +34,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.DeploymentRun{}, unfinished, indexUnfinished); err != nil {
 		return fmt.Errorf("indexing runs: %w", err)
 	}
+	r.takeover = &takeover{reader: r.Client, now: r.Now, done: r.Metrics.TookOver}
+	if err := mgr.Add(r.takeover); err != nil {
+		return fmt.Errorf("adding to the manager: %w", err)
+	}
 	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.DeploymentRun{}).

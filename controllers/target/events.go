@@ -13,7 +13,7 @@ func (r *Reconciler) tell(before, after *v1alpha1.DeploymentTarget) {
 	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
 	if stalled := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil && stalled.Reason == v1alpha1.ReasonEnvironmentNotFound &&
 		!meta.IsStatusConditionTrue(before.Status.Conditions, v1alpha1.ConditionStalled) {
-		r.Recorder.Eventf(after, nil, corev1.EventTypeWarning, stalled.Reason, "HealthCheck", "%s", stalled.Message)
+		r.Recorder.Eventf(after, nil, corev1.EventTypeWarning, stalled.Reason, "CheckHealth", "%s", stalled.Message)
 	}
 	if is == nil || is.Reason == v1alpha1.ReasonProgressing || was != nil && was.Reason == is.Reason {
 		return
@@ -22,5 +22,5 @@ func (r *Reconciler) tell(before, after *v1alpha1.DeploymentTarget) {
 	if is.Status == "True" {
 		kind = corev1.EventTypeNormal
 	}
-	r.Recorder.Eventf(after, nil, kind, is.Reason, "HealthCheck", "%s", is.Message)
+	r.Recorder.Eventf(after, nil, kind, is.Reason, "CheckHealth", "%s", is.Message)
 }

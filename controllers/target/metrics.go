@@ -3,17 +3,16 @@ package target
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/metrics"
 )
 
 // countTimeout bounds counting the targets for one scrape.
@@ -66,30 +65,29 @@ type collector struct {
 
 // metrics exports, while this process leads:
 //
-//	mantle_targets{namespace, health}    how many targets are of which health
-//	mantle_target_looks_total{result}    how many looks found what
+//	mantle_targets{namespace, health}            how many targets are of which health
+//	mantle_target_health_checks_total{result}    how many health checks found what
 func (r *Reconciler) metrics() manager.Runnable {
 	c := &collector{reader: r.Client, counts: &r.looks.counts,
 		targets: prometheus.NewDesc("mantle_targets", "DeploymentTargets by health.", []string{"namespace", "health"}, nil),
-		looks:   prometheus.NewDesc("mantle_target_looks_total", "Looks at machines by what was found.", []string{"result"}, nil)}
-	return manager.RunnableFunc(func(ctx context.Context) error {
-		err := metrics.Registry.Register(c)
-		if errors.As(err, &prometheus.AlreadyRegisteredError{}) {
-			return nil // another operator in this process counts already
-		}
-		if err != nil {
-			return fmt.Errorf("registering the metrics of targets: %w", err)
-		}
-		<-ctx.Done()
-		metrics.Registry.Unregister(c)
-		return nil
-	})
+		looks:   prometheus.NewDesc("mantle_target_health_checks_total", "Health checks of machines by what they found.", []string{"result"}, nil)}
+	return manager.RunnableFunc(func(ctx context.Context) error { return metrics.Export(ctx, c) })
 }
 
 // Describe tells which metrics there are.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.targets
 	out <- c.looks
+}
+
+// known is a health that there is: whoever may write a status could write any.
+func known(health v1alpha1.TargetHealth) v1alpha1.TargetHealth {
+	switch health {
+	case v1alpha1.HealthHealthy, v1alpha1.HealthHasWarnings, v1alpha1.HealthUnhealthy, v1alpha1.HealthUnavailable, v1alpha1.HealthUntrusted:
+		return health
+	default:
+		return v1alpha1.HealthUnknown
+	}
 }
 
 // Collect counts. A list that cannot be had leaves its metric out of this scrape.
@@ -100,11 +98,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	if err := c.reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err == nil {
 		byHealth := map[[2]string]float64{}
 		for i := range list.Items {
-			health := list.Items[i].Status.Health
-			if health == "" {
-				health = v1alpha1.HealthUnknown
-			}
-			byHealth[[2]string{list.Items[i].Namespace, string(health)}]++
+			byHealth[[2]string{list.Items[i].Namespace, string(known(list.Items[i].Status.Health))}]++
 		}
 		for labels, n := range byHealth {
 			out <- prometheus.MustNewConstMetric(c.targets, prometheus.GaugeValue, n, labels[0], labels[1])

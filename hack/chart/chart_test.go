@@ -239,3 +239,32 @@ func TestUnknownValueIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestMetricsAreServedByTheCertificateOfASecretAndScraped(t *testing.T) {
+	if o := render(t); o["ServiceMonitor mantle"] != nil {
+		t.Error("a cluster without the Prometheus Operator gets a ServiceMonitor")
+	}
+	rendered := render(t, "metrics.tlsSecret=mantle-tls", "metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.interval=30s", "metrics.serviceMonitor.labels.release=prometheus")
+	text := func(name string) string {
+		t.Helper()
+		data, err := yaml.Marshal(rendered[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	for name, wants := range map[string][]string{
+		"Deployment mantle":                 {"--metrics-cert-path=/etc/mantle/metrics", "mountPath: /etc/mantle/metrics", "secretName: mantle-tls"},
+		"ServiceMonitor mantle":             {"scheme: https", "serverName: mantle.mantle-system.svc", "interval: 30s", "release: prometheus", "app.kubernetes.io/instance: mantle"},
+		"ClusterRole mantle-metrics-reader": {"nonResourceURLs:\n  - /metrics\n"},
+	} {
+		for _, want := range wants {
+			if !strings.Contains(text(name), want) {
+				t.Errorf("the %s does not have %s:\n%s", name, want, text(name))
+			}
+		}
+	}
+	if _, err := at(rendered["ServiceMonitor mantle"], "spec", "endpoints", 0); err != nil {
+		t.Error(err)
+	}
+}

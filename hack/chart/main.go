@@ -35,6 +35,7 @@ func run(config, out string) error {
 		{"rbac/service_account.yaml", "serviceaccount.yaml", serviceAccount},
 		{"rbac/role.yaml", "role.yaml", roles},
 		{"rbac/user_roles.yaml", "userroles.yaml", userRoles},
+		{"rbac/metrics_reader.yaml", "metricsreader.yaml", metricsReader},
 		{"manager/deployment.yaml", "deployment.yaml", deployment},
 		{"manager/service.yaml", "service.yaml", service},
 	} {

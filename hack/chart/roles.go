@@ -159,3 +159,18 @@ func userRoles(objects []object) (string, error) {
 	}
 	return "{{- if .Values.rbac.userRoles }}\n" + strings.Join(texts, "---\n") + "{{- end }}\n", nil
 }
+
+// metricsReader converts the role of whoever scrapes the metrics.
+func metricsReader(objects []object) (string, error) {
+	m := &marks{}
+	if err := scaffold(objects[0], m); err != nil {
+		return "", err
+	}
+	metadata, err := at(objects[0], "metadata")
+	if err != nil {
+		return "", err
+	}
+	metadata["name"] = m.scalar(nameExpression + "-metrics-reader")
+	text, err := m.text(objects[0])
+	return "{{- if .Values.rbac.create }}\n" + text + "{{- end }}\n", err
+}

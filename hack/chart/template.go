@@ -65,7 +65,7 @@ type marks struct {
 }
 
 // block is a template of whole lines. In it PAD stands for the indentation of its lines, and WIDTH for how wide that is, and
-// DEEP for two more.
+// DEEP for two more. ITEM stands for the indentation of the list whose item it takes the place of.
 type block struct {
 	template string
 	field    bool // takes the place of the field and not only of its value
@@ -126,7 +126,8 @@ func (m *marks) line(line string) string {
 
 // text returns the block's lines with an indentation.
 func (b block) text(indent int) string {
-	return strings.NewReplacer("PAD", strings.Repeat(" ", indent), "WIDTH", strconv.Itoa(indent), "DEEP", strconv.Itoa(indent+2)).Replace(b.template)
+	return strings.NewReplacer("PAD", strings.Repeat(" ", indent), "WIDTH", strconv.Itoa(indent), "DEEP", strconv.Itoa(indent+2),
+		"ITEM", strings.Repeat(" ", max(indent-2, 0))).Replace(b.template)
 }
 
 // escape keeps Helm from reading what an object says as a template.

@@ -57,6 +57,9 @@ PAD{{- end }}
 PAD{{- with .Values.packageAllowCIDRs }}
 PAD- {{ printf "--package-allow-cidr=%s" (join "," .) | quote }}
 PAD{{- end }}
+PAD{{- if .Values.metrics.tlsSecret }}
+PAD- --metrics-cert-path=/etc/mantle/metrics
+PAD{{- end }}
 PAD{{- range .Values.extraArgs }}
 PAD- {{ . | quote }}
 PAD{{- end }}`
@@ -79,6 +82,26 @@ PAD  claimName: {{ .Values.persistence.existingClaim | default (include "mantle.
 PAD{{- else }}
 PADemptyDir: {}
 PAD{{- end }}`
+
+// certificateMount and certificateVolume are the certificate of metrics and logs.
+const (
+	certificateMount = `ITEM{{- if .Values.metrics.tlsSecret }}
+ITEM- mountPath: /etc/mantle/metrics
+ITEM  name: metrics-certificate
+ITEM  readOnly: true
+ITEM{{- end }}`
+	certificateVolume = `ITEM{{- with .Values.metrics.tlsSecret }}
+ITEM- name: metrics-certificate
+ITEM  secret:
+ITEM    secretName: {{ . }}
+ITEM{{- end }}`
+)
+
+// appendTo appends a mark to a list, in whose place a template writes an item, or nothing.
+func appendTo(o object, list, mark string) {
+	items, _ := o[list].([]any)
+	o[list] = append(items, object{"item": mark})
+}
 
 // deployment converts the Deployment: what is in config are the chart's defaults, which values.yaml repeats for its
 // reader and a test compares.
@@ -122,6 +145,8 @@ PAD{{- end }}`)
 	found["container"]["args"] = m.value(arguments)
 	found["container"]["env"] = m.value(environment)
 	found["container"]["resources"] = m.value(`PAD{{- toYaml .Values.resources | nindent WIDTH }}`)
+	appendTo(found["container"], "volumeMounts", m.field(certificateMount))
+	appendTo(found["pod"], "volumes", m.field(certificateVolume))
 	delete(found["data"], "emptyDir")
 	found["data"]["source"] = m.field(dataVolume)
 	return m.text(o)

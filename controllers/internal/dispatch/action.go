@@ -24,6 +24,8 @@ type action struct {
 	cancel, giveUp    context.CancelFunc
 	moved             chan struct{}
 
+	dispatched time.Time
+
 	holding sync.Mutex
 	// letGo ends the question that the machine holds; nil if it holds none.
 	letGo context.CancelFunc
@@ -43,7 +45,7 @@ type action struct {
 }
 
 func newAction(ctx context.Context, a Action) *action {
-	act := &action{Action: a, moved: make(chan struct{}, 1),
+	act := &action{Action: a, dispatched: time.Now(), moved: make(chan struct{}, 1),
 		report: Report{Ticket: a.Ticket, Target: a.Target, Step: a.Step, Phase: v1alpha1.StepRunning, Sent: a.Resume}}
 	act.told = act.report
 	act.ctx, act.stop = context.WithCancel(ctx)

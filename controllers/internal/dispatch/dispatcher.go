@@ -40,6 +40,8 @@ type Config struct {
 	Fence func() error
 	// Notify is told when the report of an action changes; it must not block.
 	Notify func(Owner)
+	// Sent is told how long an action waited from its dispatch until its machine took it; it must not block.
+	Sent   func(waited time.Duration)
 	Logger *slog.Logger
 }
 
@@ -65,6 +67,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Notify == nil {
 		c.Notify = func(Owner) {}
+	}
+	if c.Sent == nil {
+		c.Sent = func(time.Duration) {}
 	}
 	return c
 }

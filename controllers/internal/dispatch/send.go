@@ -90,6 +90,7 @@ func (r *runner) accepted() {
 	r.arrived()
 	r.maybe, r.cause = true, cause{}
 	r.session.Answered()
+	r.sent()
 	if r.script.Ended() {
 		return
 	}

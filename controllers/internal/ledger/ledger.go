@@ -35,6 +35,8 @@ type Ledger struct {
 	// StopSince is when this process first saw that the run shall end early, and Over when it was first found to be over;
 	// zero where neither is so.
 	StopSince, Over time.Time
+	// Written is told of each write of a slice; nil is nobody. It is called by several goroutines at once.
+	Written func(took time.Duration, bytes int, err error)
 
 	slices  []*v1alpha1.DeploymentRunSlice
 	sliceOf []int          // by target

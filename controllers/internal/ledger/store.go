@@ -84,7 +84,12 @@ func (l *Ledger) Store(ctx context.Context, c client.Client, now time.Time, stan
 		slice := l.slices[i].DeepCopy()
 		slice.Status.Results = l.results(i, standings)
 		group.Go(func() error {
-			err := c.Status().Patch(ctx, slice, resultsOf{})
+			patch := &resultsOf{}
+			begun := time.Now()
+			err := c.Status().Patch(ctx, slice, patch)
+			if l.Written != nil {
+				l.Written(time.Since(begun), patch.bytes, err)
+			}
 			if gone && err != nil && client.IgnoreNotFound(err) == nil {
 				err = nil
 			}
@@ -109,14 +114,16 @@ func (l *Ledger) Store(ctx context.Context, c client.Client, now time.Time, stan
 }
 
 // resultsOf is the patch that writes the results of a slice, which are one list, where nobody else has written the slice
-// since it was read. Nothing is compared for it, as a slice is a hundred rows long.
-type resultsOf struct{}
+// since it was read. Nothing is compared for it, as a slice is a hundred rows long. It knows how large it was.
+type resultsOf struct {
+	bytes int
+}
 
 // Type implements client.Patch.
-func (resultsOf) Type() types.PatchType { return types.MergePatchType }
+func (*resultsOf) Type() types.PatchType { return types.MergePatchType }
 
 // Data implements client.Patch.
-func (resultsOf) Data(o client.Object) ([]byte, error) {
+func (p *resultsOf) Data(o client.Object) ([]byte, error) {
 	slice, ok := o.(*v1alpha1.DeploymentRunSlice)
 	if !ok {
 		return nil, fmt.Errorf("writing the results of %T: it is no slice", o)
@@ -125,7 +132,9 @@ func (resultsOf) Data(o client.Object) ([]byte, error) {
 	if results == nil {
 		results = []v1alpha1.TargetResult{}
 	}
-	return json.Marshal(map[string]any{"metadata": map[string]string{"resourceVersion": slice.ResourceVersion}, "status": map[string]any{"results": results}})
+	data, err := json.Marshal(map[string]any{"metadata": map[string]string{"resourceVersion": slice.ResourceVersion}, "status": map[string]any{"results": results}})
+	p.bytes = len(data)
+	return data, err
 }
 
 // stored notes that a slice says what the rows here say.

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/access"
 	"github.com/mantledeploy/mantle/controllers/internal/turns"
 )
 
@@ -27,7 +28,7 @@ import (
 // ?follow=true goes on until the step has ended. What is not there is told apart: 404 if there is no such run, target or
 // step, 409 if the step has not run there (yet), 410 if the output was removed or another replica has it.
 func (s *Store) Handler(c client.Client) http.Handler {
-	h := &handler{store: s, client: c, asking: turns.NewGate(maxAsked, maxAskedByOne),
+	h := &handler{store: s, client: c, asking: access.NewGate(),
 		following: turns.NewGate(maxFollowers, maxFollowersOfNamespace), fromOne: turns.NewGate(maxFollowers, maxFollowersOfAddress)}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -41,8 +42,10 @@ func (s *Store) Handler(c client.Client) http.Handler {
 type handler struct {
 	store  *Store
 	client client.Client
-	// asking are those of whom the API server is asked; following and fromOne hold the followers, by namespace and address.
-	asking, following, fromOne *turns.Gate
+	// asking are those of whom the API server is asked.
+	asking access.Gate
+	// following and fromOne hold the followers, by namespace and address.
+	following, fromOne *turns.Gate
 }
 
 // failure is an answer that is no log.
@@ -71,7 +74,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) *failure {
 	if err != nil {
 		return err
 	}
-	if status, why := inTurn(h.asking, r, func() (int, string) {
+	if status, why := h.asking.InTurn(r, func() (int, string) {
 		return allowed(r.Context(), h.client, r.Header.Get("Authorization"), of.namespace, of.name)
 	}); status != http.StatusOK {
 		return fail(status, "%s", why)

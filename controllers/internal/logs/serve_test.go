@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/access"
 )
 
 // apiServer knows the token "anna", whose user may read the logs of run "run" in namespace "shop", and nothing else;
@@ -84,17 +85,17 @@ func TestStrangersAskInTurn(t *testing.T) {
 		synctest.Wait()
 		go func() { codes <- ask("10.0.0.2:1000") }()
 		synctest.Wait()
-		if asked.Load() != maxAskedByOne+1 {
+		if asked.Load() != access.MaxAskedByOne+1 {
 			t.Errorf("%d questions are with the API server", asked.Load())
 		}
-		time.Sleep(2 * turnWithin)
+		time.Sleep(2 * access.TurnWithin)
 		close(answer)
 		synctest.Wait()
 		got := map[int]int{}
 		for range 21 {
 			got[<-codes]++
 		}
-		if got[http.StatusUnauthorized] != maxAskedByOne+1 || got[http.StatusTooManyRequests] != 20-maxAskedByOne {
+		if got[http.StatusUnauthorized] != access.MaxAskedByOne+1 || got[http.StatusTooManyRequests] != 20-access.MaxAskedByOne {
 			t.Errorf("answered are %v", got)
 		}
 	})

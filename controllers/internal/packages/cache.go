@@ -73,7 +73,9 @@ type Config struct {
 	RetryAfter time.Duration
 	// Notify is called, on a goroutine of the cache, when something an owner asked for has ended.
 	Notify func(Owner)
-	Now    func() time.Time
+	// Fetched is told of every fetch that has ended: how long it took, and how many bytes it brought.
+	Fetched func(took time.Duration, bytes int64, err error)
+	Now     func() time.Time
 }
 
 // Cache holds archives.
@@ -100,6 +102,9 @@ func Open(config Config) (*Cache, error) {
 	config.RetryAfter = cmp.Or(config.RetryAfter, 15*time.Second)
 	if config.Now == nil {
 		config.Now = time.Now
+	}
+	if config.Fetched == nil {
+		config.Fetched = func(time.Duration, int64, error) {}
 	}
 	store, err := openStore(config.Dir, config.MaxBytes)
 	if err != nil {

@@ -90,7 +90,11 @@ func (c *Cache) startNext() {
 }
 
 func (c *Cache) run(ctx context.Context, e *entry) {
+	begun := time.Now()
 	p, err := c.fetch(ctx, e.ref)
+	if ctx.Err() == nil {
+		c.config.Fetched(time.Since(begun), p.Size, err)
+	}
 	for _, owner := range c.ended(ctx, e, p, err) {
 		c.config.Notify(owner)
 	}

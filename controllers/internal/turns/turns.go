@@ -146,3 +146,10 @@ func (g *Gate) Waiting() int {
 	}
 	return n
 }
+
+// Inside tells how many are in.
+func (g *Gate) Inside() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.inside
+}

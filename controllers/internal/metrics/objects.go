@@ -1,0 +1,96 @@
+package metrics
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
+
+// countTimeout bounds counting objects for one scrape.
+const countTimeout = 5 * time.Second
+
+// Objects counts runs and bindings when it is asked, from the cache. What is deleted is not counted any more, so the labels
+// are bounded by what there is.
+type Objects struct {
+	reader         client.Reader
+	runs, bindings *prometheus.Desc
+}
+
+// NewObjects makes the collector. Its Start exports it while this replica leads, so that the sum over replicas is right.
+func NewObjects(reader client.Reader) *Objects {
+	return &Objects{reader: reader,
+		runs:     prometheus.NewDesc("mantle_runs", "DeploymentRuns by phase.", []string{"namespace", "phase"}, nil),
+		bindings: prometheus.NewDesc("mantle_bindings", "ReleaseBindings by state: Ready, Reconciling, or Stalled, which needs a person.", []string{"namespace", "state"}, nil)}
+}
+
+// Start exports the numbers until the context ends. It is a manager's Runnable.
+func (o *Objects) Start(ctx context.Context) error { return Export(ctx, o) }
+
+// Describe implements prometheus.Collector.
+func (o *Objects) Describe(out chan<- *prometheus.Desc) {
+	out <- o.runs
+	out <- o.bindings
+}
+
+// Collect implements prometheus.Collector. A list that cannot be had leaves its metric out of this scrape.
+func (o *Objects) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+	defer cancel()
+	var runs v1alpha1.DeploymentRunList
+	if err := o.reader.List(ctx, &runs, client.UnsafeDisableDeepCopy); err == nil {
+		counted := counts{}
+		for i := range runs.Items {
+			counted[[2]string{runs.Items[i].Namespace, phase(&runs.Items[i])}]++
+		}
+		counted.emit(out, o.runs)
+	}
+	var bindings v1alpha1.ReleaseBindingList
+	if err := o.reader.List(ctx, &bindings, client.UnsafeDisableDeepCopy); err == nil {
+		counted := counts{}
+		for i := range bindings.Items {
+			counted[[2]string{bindings.Items[i].Namespace, state(bindings.Items[i].Status.Conditions)}]++
+		}
+		counted.emit(out, o.bindings)
+	}
+}
+
+// phase is one of those that there are: whoever may write a status could write any.
+func phase(run *v1alpha1.DeploymentRun) string {
+	switch p := run.Status.Phase; p {
+	case "":
+		return string(v1alpha1.RunPending)
+	case v1alpha1.RunPending, v1alpha1.RunQueued, v1alpha1.RunRunning, v1alpha1.RunWaiting, v1alpha1.RunCancelling:
+		return string(p)
+	default:
+		if slices.Contains(finished(), p) {
+			return string(p)
+		}
+		return "Unknown"
+	}
+}
+
+// state is the condition that says most.
+func state(conditions []metav1.Condition) string {
+	for _, kind := range []string{v1alpha1.ConditionStalled, v1alpha1.ConditionReady} {
+		if meta.IsStatusConditionTrue(conditions, kind) {
+			return kind
+		}
+	}
+	return v1alpha1.ConditionReconciling
+}
+
+// counts are numbers by the values of two labels.
+type counts map[[2]string]float64
+
+func (c counts) emit(out chan<- prometheus.Metric, desc *prometheus.Desc) {
+	for labels, n := range c {
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, n, labels[0], labels[1])
+	}
+}
