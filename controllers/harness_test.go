@@ -325,18 +325,18 @@ func (w *world) create(o client.Object) {
 	}
 }
 
-// eventually waits for something, at most two minutes, and says what was there instead.
+// eventually waits for something, at most five minutes, and says what was there instead.
 func (w *world) eventually(what string, check func() (bool, string)) {
 	w.t.Helper()
 	seen := ""
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		ok, now := check()
 		if ok {
 			return
 		}
 		seen = now
 	}
-	w.t.Fatalf("%s: not within two minutes; last seen: %s", what, seen)
+	w.t.Fatalf("%s: not within five minutes; last seen: %s", what, seen)
 }
 
 // project makes the project shop: a rolling step with an install and a smoke test.
