@@ -20,7 +20,9 @@ func TestRunsAndSlicesAreFoundByLabels(t *testing.T) {
 	w.wish("2026.11+build.7")
 	w.readyWith(v1alpha1.ReasonUpToDate)
 	w.person("by-hand", "2026.11+build.7", func(r *v1alpha1.DeploymentRun) { r.Labels = map[string]string{"team": "shop"} })
-	w.run("the run by hand has ended", func(r *v1alpha1.DeploymentRun) bool { return r.Name == "by-hand" && r.Status.Phase == v1alpha1.RunSucceeded })
+	w.run("the run by hand has ended", func(r *v1alpha1.DeploymentRun) bool {
+		return r.Name == "by-hand" && r.Status.Phase == v1alpha1.RunSucceeded
+	})
 	w.expectDid(m, versions("2026.11+build.7", "2026.11+build.7")...)
 	labels := client.MatchingLabels{v1alpha1.LabelProject: "shop", v1alpha1.LabelEnvironment: "production", v1alpha1.LabelRelease: "2026.11--build.7"}
 	var runs v1alpha1.DeploymentRunList
