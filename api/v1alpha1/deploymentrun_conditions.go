@@ -54,7 +54,7 @@ const (
 	ReasonTimedOut = "TimedOut"
 	// ReasonMutexTimedOut surfaces when the machine was busy with other scripts for too long.
 	ReasonMutexTimedOut = "MutexTimedOut"
-	// ReasonLost surfaces when a script had begun and nobody can tell how it ended.
+	// ReasonLost surfaces when a script had begun and how it ended is unknown.
 	ReasonLost = "Lost"
 	// ReasonUnavailable surfaces when the target could not be reached at its turn.
 	ReasonUnavailable = "Unavailable"
@@ -64,7 +64,7 @@ const (
 	ReasonUntrusted = "Untrusted"
 	// ReasonTargetDeleted surfaces when the target was deleted, or made again, during the run.
 	ReasonTargetDeleted = "TargetDeleted"
-	// ReasonTargetChanged surfaces when the target was given another pin, or left the environment, during the run.
+	// ReasonTargetChanged surfaces when the target was given another thumbprint, or left the environment, during the run.
 	ReasonTargetChanged = "TargetChanged"
 	// ReasonRefused surfaces when the machine's owner does not allow the script.
 	ReasonRefused = "Refused"

@@ -35,9 +35,9 @@ const (
 	ReasonTLSTimedOut = "TLSTimedOut"
 	// ReasonTLSFailed surfaces when what listens there does not speak TLS as a Tentacle does.
 	ReasonTLSFailed = "TLSFailed"
-	// ReasonThumbprintMissing surfaces when the spec has no pin to compare the presented certificate with.
+	// ReasonThumbprintMissing surfaces when spec.thumbprint is empty.
 	ReasonThumbprintMissing = "ThumbprintMissing"
-	// ReasonThumbprintMismatch surfaces when the presented certificate is not the pinned one.
+	// ReasonThumbprintMismatch surfaces when the presented certificate is not the one of spec.thumbprint.
 	ReasonThumbprintMismatch = "ThumbprintMismatch"
 	// ReasonOperatorNotTrusted surfaces when the machine closes the connection because its owner has not trusted this operator.
 	ReasonOperatorNotTrusted = "OperatorNotTrusted"

@@ -5,7 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// DeploymentTargetSpec is the address of a machine, the certificate by which it is recognized, and what it is used for.
+// DeploymentTargetSpec is the address of a machine, the certificate by which it is recognised, and what it is used for.
 type DeploymentTargetSpec struct {
 	// address is the address on which the Tentacle listens: host, host:port or [IPv6]:port, for example 10.20.0.11 or
 	// web-1.example.com:10934. The default port is 10933. The operator connects to it; the machine never connects to the
@@ -275,7 +275,7 @@ type DeploymentTarget struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
-	// spec is the address of the machine, the certificate by which it is recognized, and what it is used for.
+	// spec is the address of the machine, the certificate by which it is recognised, and what it is used for.
 	Spec DeploymentTargetSpec `json:"spec"`
 	// status is what the operator knows about the machine.
 	// +optional

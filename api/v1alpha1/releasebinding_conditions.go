@@ -1,6 +1,6 @@
 package v1alpha1
 
-// ConditionHeld of a ReleaseBinding is true while no run may begin until somebody decides; the reason says which.
+// ConditionHeld of a ReleaseBinding is true while no run starts until a person decides; the reason says which decision.
 const ConditionHeld = "Held"
 
 // The reasons of a ReleaseBinding's conditions.

@@ -11,7 +11,7 @@ import (
 
 // rewrite joins the lines of the descriptions in one file.
 func rewrite(file string) error {
-	data, err := os.ReadFile(file) //nolint:gosec // named by who runs this
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("reading a definition: %w", err)
 	}
