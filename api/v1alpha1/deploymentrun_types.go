@@ -196,9 +196,15 @@ type DeploymentRunStatus struct {
 	// progress is ended and all targets, as "3/5".
 	// +optional
 	Progress string `json:"progress,omitempty"`
-	// currentStep is the first step that has not ended.
+	// currentStep is the step that the run is at, and on how many of its targets it is done: "migrate (3/5)". Of a rolling
+	// step it is the furthest child that is running: "web/smoke (2/5)".
 	// +optional
 	CurrentStep string `json:"currentStep,omitempty"`
+	// waiting is how many actions wait at the moment: for another script on their machine, for a machine that does not
+	// answer, or for something that they need. reason and message of their rows in the DeploymentRunSlices say for what.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Waiting int32 `json:"waiting,omitempty"`
 	// targets counts them.
 	// +optional
 	Targets RunTargetCounts `json:"targets,omitempty"`
@@ -239,6 +245,7 @@ type DeploymentRunStatus struct {
 // +kubebuilder:printcolumn:name="Progress",type=string,JSONPath=`.status.progress`
 // +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.targets.failed`
 // +kubebuilder:printcolumn:name="Step",type=string,JSONPath=`.status.currentStep`
+// +kubebuilder:printcolumn:name="Waiting",type=integer,priority=1,JSONPath=`.status.waiting`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 200",message="metadata.name must have at most 200 characters"

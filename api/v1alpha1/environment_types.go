@@ -49,12 +49,15 @@ type EnvironmentTargets struct {
 type CurrentRelease struct {
 	// project is the name of the Project.
 	Project string `json:"project"`
-	// release is the version that most targets have.
+	// release is the version that most targets have, the newer of two; empty where it was not deployed well to any.
 	// +optional
 	Release string `json:"release,omitempty"`
 	// targets is how many of the targets that the project was deployed to have that release, as "3/3".
 	// +optional
 	Targets string `json:"targets,omitempty"`
+	// others is what the other targets have, as "1.3.0 1, 2 failed".
+	// +optional
+	Others string `json:"others,omitempty"`
 }
 
 // EnvironmentStatus is what the operator found.
@@ -65,13 +68,14 @@ type EnvironmentStatus struct {
 	// targets counts the environment's targets by health.
 	// +optional
 	Targets EnvironmentTargets `json:"targets,omitempty"`
-	// current tells which release of each project runs here.
+	// current tells which release of each project runs here. Projects without packages and without a ReleaseBinding here are
+	// left out.
 	// +optional
 	// +listType=map
 	// +listMapKey=project
 	// +kubebuilder:validation:MaxItems=100
 	Current []CurrentRelease `json:"current,omitempty"`
-	// running is current in one line, as a column of kubectl shows it: "api 2.0.0 2/2, shop 1.1.0 3/3".
+	// running is current in one line, as a column of kubectl shows it: "api 2.0.0 2/2, shop 1.1.0 2/3 (1.0.0 1)".
 	// +optional
 	Running string `json:"running,omitempty"`
 	// conditions: Ready, Reconciling, Stalled.
