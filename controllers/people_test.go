@@ -214,6 +214,14 @@ func TestABindingWithoutTargetsIsStalledUnlessTheProjectAllowsIt(t *testing.T) {
 	if b := w.binding(); !meta.IsStatusConditionTrue(b.Status.Conditions, v1alpha1.ConditionStalled) {
 		t.Errorf("%+v", b.Status.Conditions)
 	}
+	edit(w, "shop", &v1alpha1.Project{}, func(p *v1alpha1.Project) { p.Spec.Steps[0].Roles = []v1alpha1.Role{"wbe"} })
+	w.release("1.0.1")
+	w.wish("1.0.1")
+	w.target("web-1")
+	w.eventually("the binding names the roles", func() (bool, string) {
+		c := ready(w.binding())
+		return c.Reason == v1alpha1.ReasonNoTargets && strings.Contains(c.Message, "the roles wbe, and the targets have web"), c.Message
+	})
 	edit(w, "shop", &v1alpha1.Project{}, func(p *v1alpha1.Project) { p.Spec.Settings.NoTargets = v1alpha1.NoTargetsSucceed })
 	w.release("1.1.0")
 	w.wish("1.1.0")

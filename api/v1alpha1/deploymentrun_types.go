@@ -212,9 +212,15 @@ type DeploymentRunStatus struct {
 	// progress is the number of targets on which the run has ended, and of all its targets, for example 3/5.
 	// +optional
 	Progress string `json:"progress,omitempty"`
-	// currentStep is the name of the first step that has not ended. A child of a rolling step is written parent/child.
+	// currentStep is the step that the run is at, and on how many of its targets it is done, for example migrate (3/5). Of a
+	// rolling step it is the furthest child that is running, for example web/smoke (2/5).
 	// +optional
 	CurrentStep string `json:"currentStep,omitempty"`
+	// waiting is the number of actions that wait at the moment: for another script on their machine, for a machine that does
+	// not answer, or for something that they need. reason and message of their rows in the DeploymentRunSlices say for what.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Waiting int32 `json:"waiting,omitempty"`
 	// targets is the number of targets of the run by outcome.
 	// +optional
 	Targets RunTargetCounts `json:"targets,omitempty"`
@@ -262,6 +268,7 @@ type DeploymentRunStatus struct {
 // +kubebuilder:printcolumn:name="Progress",type=string,JSONPath=`.status.progress`
 // +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.targets.failed`
 // +kubebuilder:printcolumn:name="Step",type=string,JSONPath=`.status.currentStep`
+// +kubebuilder:printcolumn:name="Waiting",type=integer,priority=1,JSONPath=`.status.waiting`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 200",message="metadata.name must have at most 200 characters"

@@ -50,13 +50,17 @@ type EnvironmentTargets struct {
 type CurrentRelease struct {
 	// project is the name of a Project that was deployed to the environment.
 	Project string `json:"project"`
-	// release is the version that most targets have; of several, the newest.
+	// release is the version that most targets have; of several, the newest. Empty if no target has one that was deployed
+	// without a failure.
 	// +optional
 	Release string `json:"release,omitempty"`
 	// targets is the number of targets that have this release, and of those that the project was deployed to, for example
 	// 3/3.
 	// +optional
 	Targets string `json:"targets,omitempty"`
+	// others is what the other targets have, for example: 1.3.0 1, 2 failed.
+	// +optional
+	Others string `json:"others,omitempty"`
 }
 
 // EnvironmentStatus is the targets and the current releases of an environment.
@@ -68,13 +72,15 @@ type EnvironmentStatus struct {
 	// targets is the number of targets of the environment by health.
 	// +optional
 	Targets EnvironmentTargets `json:"targets,omitempty"`
-	// current is the release of each project that the environment has, at most 100.
+	// current is the release of each project that the environment has, at most 100. Projects without packages and without a
+	// ReleaseBinding for the environment are left out.
 	// +optional
 	// +listType=map
 	// +listMapKey=project
 	// +kubebuilder:validation:MaxItems=100
 	Current []CurrentRelease `json:"current,omitempty"`
-	// running is status.current in one line, for the column of kubectl get, for example: api 2.0.0 2/2, shop 1.1.0 3/3.
+	// running is status.current in one line, for the column of kubectl get, for example: api 2.0.0 2/2, shop 1.1.0 2/3
+	// (1.0.0 1).
 	// +optional
 	Running string `json:"running,omitempty"`
 	// conditions describe the environment. Ready is True if its targets were counted. Reconciling and Stalled are not used

@@ -153,6 +153,10 @@ type ReleaseBindingStatus struct {
 	// progress is the number of targets that have the release, and of those that must have it, for example 3/5.
 	// +optional
 	Progress string `json:"progress,omitempty"`
+	// running is the release that most targets have at the moment, and in brackets what others have, for example:
+	// 1.3.0 (1.4.0 2).
+	// +optional
+	Running string `json:"running,omitempty"`
 	// targets is the number of targets that have the release, and of those that do not, by the reason why.
 	// +optional
 	Targets BindingTargetCounts `json:"targets,omitempty"`
@@ -198,6 +202,7 @@ type ReleaseBindingStatus struct {
 // +kubebuilder:printcolumn:name="Project",type=string,JSONPath=`.spec.project`
 // +kubebuilder:printcolumn:name="Environment",type=string,JSONPath=`.spec.environment`
 // +kubebuilder:printcolumn:name="Release",type=string,JSONPath=`.spec.release`
+// +kubebuilder:printcolumn:name="Running",type=string,JSONPath=`.status.running`
 // +kubebuilder:printcolumn:name="Up to date",type=string,JSONPath=`.status.progress`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`

@@ -1,6 +1,7 @@
 package binding
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -90,5 +91,54 @@ func TestATargetThatMissedItsTurnDidNotComeBack(t *testing.T) {
 	d := decide(world(ran("r", "", v1alpha1.RunSkipped, v1alpha1.PurposeRollout), skipped("b"), targets(web("b"))))
 	if want := "run r left out b, which could not be deployed to at its turn; the next run begins within 10s"; d.Message != want {
 		t.Errorf("it says %q, want %q", d.Message, want)
+	}
+}
+
+// A role that is misspelt is seen beside those that the machines have, without spec.targets being blamed that nobody set.
+func TestNoTargetsNamesTheRoles(t *testing.T) {
+	var many []string
+	for i := range 100 {
+		many = append(many, fmt.Sprintf("role-%02d", i))
+	}
+	const remedy = "; mend one of the two, or set settings.noTargets of the project to Succeed"
+	for name, tt := range map[string]struct {
+		missed missed
+		want   string
+	}{
+		"none": {missed{}, "environment production has no DeploymentTarget; add one, or set settings.noTargets of the project to Succeed"},
+		"narrowed": {missed{Members: 3},
+			"spec.targets leaves in none of the 3 DeploymentTargets of environment production" + remedy},
+		"misspelt": {missed{Members: 3, LeftIn: 2, Wanted: []string{"wbe"}, There: []string{"db", "web"}},
+			"no step is for a DeploymentTarget of environment production: the steps are for the roles wbe, and the targets have db, web" + remedy},
+		"many": {missed{Members: 100, LeftIn: 100, Wanted: many, There: many}, "no step is for a DeploymentTarget of environment production: the steps are for the roles " +
+			"role-00, role-01, role-02, role-03, role-04 and 95 more, and the targets have role-00, role-01, role-02, role-03, role-04 and 95 more" + remedy},
+	} {
+		if d := decide(world(targets(), func(f *facts) { f.Missed = tt.missed })); d.Reason != v1alpha1.ReasonNoTargets || d.Message != tt.want {
+			t.Errorf("%s: it says\n%s, want\n%s", name, d.Message, tt.want)
+		}
+	}
+}
+
+// What spec.release says is what is desired; what the targets run is told apart from it, also while the operator is away.
+func TestABindingTellsWhatItsTargetsRun(t *testing.T) {
+	of := func(release string, phase v1alpha1.InstalledPhase) func(*v1alpha1.DeploymentTarget) {
+		return func(t *v1alpha1.DeploymentTarget) {
+			has("some", phase, "r")(t)
+			t.Status.Installed[0].Release = release
+		}
+	}
+	const ok = v1alpha1.InstalledSucceeded
+	for want, f := range map[string]facts{
+		"":                     world(),
+		"1.0.0":                world(targets(web("a", of("1.0.0", ok)), web("b", of("1.0.0", ok)))),
+		"1.0.0 (0.9.0 1)":      world(targets(web("a", of("0.9.0", ok)), web("b", of("1.0.0", ok)))),
+		"0.9.0 (1.0.0 1)":      world(targets(web("a", of("0.9.0", ok)), web("b", of("1.0.0", ok)), web("c", of("0.9.0", ok)))),
+		"(1 failed)":           world(targets(web("a", of("1.0.0", v1alpha1.InstalledFailed)), web("b"))),
+		"as it was last known": world(func(f *facts) { f.Process, f.Binding.Status.Running = nil, "as it was last known" }),
+	} {
+		describe(f, decide(f))
+		if got := f.Binding.Status.Running; got != want {
+			t.Errorf("it runs %q, want %q", got, want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package binding
 
 import (
 	"fmt"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -21,6 +22,9 @@ func describe(f facts, d decision) {
 	s.CurrentRun = d.CurrentRun
 	if f.Release != nil {
 		s.Snapshot = f.Release.Status.Snapshot
+	}
+	if f.Process != nil { // otherwise it is not known which targets are meant
+		s.Running = runs(f)
 	}
 	describeChain(s, f)
 	c := status.Conditions{List: &s.Conditions, Generation: b.Generation, Now: f.Now}
@@ -68,4 +72,19 @@ func describeChain(s *v1alpha1.ReleaseBindingStatus, f facts) {
 			s.LastSuccessfulRelease = string(run.Spec.Release)
 		}
 	}
+}
+
+// runs is the release that most desired targets have at the moment, and in brackets what others have.
+func runs(f facts) string {
+	var all desired.Releases
+	for i := range f.Desired {
+		if row := desired.Installed(&f.Desired[i], f.Binding.Spec.Project, f.Binding.Spec.Environment); row != nil {
+			all.Add(row)
+		}
+	}
+	most, _, others := all.Most()
+	if others != "" {
+		others = "(" + others + ")"
+	}
+	return strings.TrimSpace(most + " " + others)
 }

@@ -36,6 +36,8 @@ type facts struct {
 	Desired []v1alpha1.DeploymentTarget
 	// Seen is how many targets the namespace has.
 	Seen int
+	// Missed tells why no target is desired, where none is.
+	Missed missed
 	// Strangers are the names in spec.targets.names that no target of the environment has.
 	Strangers []string
 	// NeverChecked holds the names of targets whose policy never looks at them.
@@ -48,6 +50,13 @@ type facts struct {
 	Expected, Passed sets.Set[types.UID]
 	// NameTaken is the name of the next run, where a run has it that is not the binding's.
 	NameTaken string
+}
+
+// missed are the targets of the environment of which none is desired: how many there are, how many spec.targets leaves in,
+// the roles that the steps are for, and those that the targets have that are left in.
+type missed struct {
+	Members, LeftIn int
+	Wanted, There   []string
 }
 
 // hash is the digest of what is desired.
@@ -120,6 +129,9 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 	}
 	f.Desired = desired.Desired(f.Binding.Spec, f.Process.Steps, targets.Items)
 	f.Seen = len(targets.Items)
+	if len(f.Desired) == 0 {
+		f.Missed = missedIn(f.Binding.Spec, f.Process.Steps, targets.Items)
+	}
 	f.Strangers = strangers(f.Binding.Spec, targets.Items)
 	f.NeverChecked = sets.New[string]()
 	for i := range f.Desired {
@@ -128,6 +140,34 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 		}
 	}
 	return nil
+}
+
+func missedIn(spec v1alpha1.ReleaseBindingSpec, steps []v1alpha1.Step, targets []v1alpha1.DeploymentTarget) missed {
+	var m missed
+	wanted, there := sets.New[string](), sets.New[string]()
+	for i := range steps {
+		if steps[i].GetCondition() != v1alpha1.ConditionFailure { // which brings nothing in a run that goes well
+			insert(wanted, steps[i].Roles)
+		}
+	}
+	for i := range targets {
+		if !slices.Contains(targets[i].Spec.Environments, spec.Environment) {
+			continue
+		}
+		m.Members++
+		if desired.LeavesIn(spec.Targets, &targets[i]) {
+			m.LeftIn++
+			insert(there, targets[i].Spec.Roles)
+		}
+	}
+	m.Wanted, m.There = sets.List(wanted), sets.List(there)
+	return m
+}
+
+func insert(names sets.Set[string], roles []v1alpha1.Role) {
+	for _, role := range roles {
+		names.Insert(string(role))
+	}
 }
 
 // strangers are the names in spec.targets.names that no target of the environment has.

@@ -58,8 +58,20 @@ func noTargets(f facts, _ survey, d *decision) bool {
 	if f.Process.Settings.NoTargets == v1alpha1.NoTargetsSucceed {
 		return d.is(stateUpToDate, v1alpha1.ReasonNoTargets, "no target of %s is addressed by a step; the project allows that", f.Binding.Spec.Environment)
 	}
-	return d.is(stateStalled, v1alpha1.ReasonNoTargets,
-		"no DeploymentTarget of environment %s is left in by spec.targets and addressed by a step; add one, or set settings.noTargets of the project to Succeed", f.Binding.Spec.Environment)
+	return d.is(stateStalled, v1alpha1.ReasonNoTargets, "%s, or set settings.noTargets of the project to Succeed", f.Missed.why(f.Binding.Spec.Environment))
+}
+
+// why says why no target of the environment is desired, and what to do.
+func (m missed) why(environment v1alpha1.ObjectName) string {
+	switch {
+	case m.Members == 0:
+		return fmt.Sprintf("environment %s has no DeploymentTarget; add one", environment)
+	case m.LeftIn == 0:
+		return fmt.Sprintf("spec.targets leaves in none of the %d DeploymentTargets of environment %s; mend one of the two", m.Members, environment)
+	default:
+		return fmt.Sprintf("no step is for a DeploymentTarget of environment %s: the steps are for the roles %s, and the targets have %s; mend one of the two",
+			environment, text.Few(m.Wanted), text.Few(m.There))
+	}
 }
 
 func running(f facts, _ survey, d *decision) bool {

@@ -1,13 +1,14 @@
 package environment
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
+
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
@@ -26,7 +27,7 @@ func describe(f facts) {
 	for i := range f.Targets {
 		count(&s.Targets, f.Targets[i].Status.Health)
 	}
-	s.Current = current(e.Name, f.Targets)
+	s.Current = current(e.Name, f.Targets, f.LeftOut)
 	s.Running = inLine(s.Current)
 	c := status.Conditions{List: &s.Conditions, Generation: e.Generation}
 	if f.Lost != nil {
@@ -53,43 +54,30 @@ func count(counts *v1alpha1.EnvironmentTargets, health v1alpha1.TargetHealth) {
 }
 
 // current tells for each project which release most of its targets have.
-func current(environment string, targets []v1alpha1.DeploymentTarget) []v1alpha1.CurrentRelease {
-	total, having := map[string]int{}, map[string]map[string]int{}
-	for _, t := range targets {
-		for _, row := range t.Status.Installed {
-			if row.Environment != environment {
+func current(environment string, targets []v1alpha1.DeploymentTarget, left sets.Set[string]) []v1alpha1.CurrentRelease {
+	all := map[string]*desired.Releases{}
+	for i := range targets {
+		for j := range targets[i].Status.Installed {
+			row := &targets[i].Status.Installed[j]
+			if row.Environment != environment || left.Has(row.Project) {
 				continue
 			}
-			total[row.Project]++
-			if row.Phase == v1alpha1.InstalledSucceeded {
-				if having[row.Project] == nil {
-					having[row.Project] = map[string]int{}
-				}
-				having[row.Project][row.Release]++
+			if all[row.Project] == nil {
+				all[row.Project] = &desired.Releases{}
 			}
+			all[row.Project].Add(row)
 		}
 	}
 	var list []v1alpha1.CurrentRelease
-	for _, project := range slices.Sorted(maps.Keys(total)) {
+	for _, project := range slices.Sorted(maps.Keys(all)) {
 		if len(list) == maxCurrent {
 			break
 		}
-		most := v1alpha1.CurrentRelease{Project: project, Targets: fmt.Sprintf("0/%d", total[project])}
-		best := 0
-		for _, release := range slices.SortedFunc(maps.Keys(having[project]), newestFirst) {
-			if n := having[project][release]; n > best {
-				best = n
-				most.Release, most.Targets = release, fmt.Sprintf("%d/%d", n, total[project])
-			}
-		}
-		list = append(list, most)
+		c := v1alpha1.CurrentRelease{Project: project}
+		c.Release, c.Targets, c.Others = all[project].Most()
+		list = append(list, c)
 	}
 	return list
-}
-
-// newestFirst orders versions; those that are equal by their text.
-func newestFirst(a, b string) int {
-	return cmp.Or(v1alpha1.Version(b).Compare(v1alpha1.Version(a)), strings.Compare(a, b))
 }
 
 // inLine is the list for a column: the API server's own would print the first project only.
@@ -99,6 +87,9 @@ func inLine(list []v1alpha1.CurrentRelease) string {
 		words := c.Project + " " + c.Targets
 		if c.Release != "" {
 			words = c.Project + " " + c.Release + " " + c.Targets
+		}
+		if c.Others != "" {
+			words += " (" + c.Others + ")"
 		}
 		if n > 0 {
 			words = ", " + words

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -61,7 +62,7 @@ func New(mgr ctrl.Manager, identities Identities) *Reconciler {
 
 // +kubebuilder:rbac:groups=mantle.dev,resources=environments,verbs=get;list;watch
 // +kubebuilder:rbac:groups=mantle.dev,resources=environments/status,verbs=patch
-// +kubebuilder:rbac:groups=mantle.dev,resources=deploymenttargets,verbs=get;list;watch
+// +kubebuilder:rbac:groups=mantle.dev,resources=deploymenttargets;projects;releasebindings,verbs=get;list;watch
 
 // Reconcile counts the targets and writes that down, unless it just did.
 func (r *Reconciler) Reconcile(ctx context.Context, e *v1alpha1.Environment) (ctrl.Result, error) {
@@ -125,6 +126,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WithOptions(fair.Options(fair.Few)).
 		For(&v1alpha1.Environment{}).
 		Watches(&v1alpha1.DeploymentTarget{}, handler.EnqueueRequestsFromMapFunc(environmentsOf), builder.WithPredicates(watch.Targets())).
+		Watches(&v1alpha1.Project{}, fair.Mapped(r.all), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.ReleaseBinding{}, handler.EnqueueRequestsFromMapFunc(environmentOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Complete(reconcile.Func(r.pass))
 	if err != nil {
 		return fmt.Errorf("setting up the environment controller: %w", err)
@@ -143,6 +146,28 @@ func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.
 		return ctrl.Result{}, nil
 	}
 	return r.Reconcile(ctx, e)
+}
+
+// all are the environments of a project's namespace.
+func (r *Reconciler) all(ctx context.Context, o client.Object) []reconcile.Request {
+	var environments v1alpha1.EnvironmentList
+	if err := r.Client.List(ctx, &environments, client.InNamespace(o.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing environments")
+		return nil
+	}
+	requests := make([]reconcile.Request, len(environments.Items))
+	for i := range environments.Items {
+		requests[i].NamespacedName = client.ObjectKeyFromObject(&environments.Items[i])
+	}
+	return requests
+}
+
+func environmentOf(_ context.Context, o client.Object) []reconcile.Request {
+	b, ok := o.(*v1alpha1.ReleaseBinding)
+	if !ok {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: b.Namespace, Name: string(b.Spec.Environment)}}}
 }
 
 func environmentsOf(_ context.Context, o client.Object) []reconcile.Request {

@@ -100,11 +100,36 @@ func TestWhatRunsInAnEnvironment(t *testing.T) {
 	if diff := cmp.Diff(want, e.Status.Targets); diff != "" {
 		t.Error(diff)
 	}
-	current := []v1alpha1.CurrentRelease{{Project: "bank", Targets: "0/1"}, {Project: "shop", Release: "1.1.0", Targets: "2/3"}}
+	current := []v1alpha1.CurrentRelease{{Project: "bank", Targets: "0/1", Others: "1 failed"}, {Project: "shop", Release: "1.1.0", Targets: "2/3", Others: "1.0.0 1"}}
 	if diff := cmp.Diff(current, e.Status.Current); diff != "" {
 		t.Error(diff)
 	}
-	if want := "bank 0/1, shop 1.1.0 2/3"; e.Status.Running != want {
+	if want := "bank 0/1 (1 failed), shop 1.1.0 2/3 (1.0.0 1)"; e.Status.Running != want {
+		t.Errorf("the column shows %q, not %q", e.Status.Running, want)
+	}
+}
+
+// Runbooks that were run once are no releases that run here. A project whose packages or binding are there is, and one that
+// is gone, whose release may be there still.
+func TestRunbooksAreNotCurrent(t *testing.T) {
+	project := func(name string, packages ...v1alpha1.ProjectPackage) *v1alpha1.Project {
+		return &v1alpha1.Project{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}, Spec: v1alpha1.ProjectSpec{Packages: packages}}
+	}
+	binding := func(project, environment v1alpha1.ObjectName) *v1alpha1.ReleaseBinding {
+		return &v1alpha1.ReleaseBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: string(project + "-" + environment)},
+			Spec: v1alpha1.ReleaseBindingSpec{Project: project, Environment: environment}}
+	}
+	var rows []v1alpha1.InstalledRelease
+	for _, name := range []string{"bank", "elsewhere", "gone", "ops", "scripts"} {
+		rows = append(rows, has(name, "1.0.0", v1alpha1.InstalledSucceeded))
+	}
+	f := newFixture(t, aTarget("web-1", v1alpha1.HealthHealthy, rows...), project("bank", v1alpha1.ProjectPackage{Name: "web"}), project("ops"),
+		project("elsewhere"), binding("elsewhere", "test"), project("scripts"), binding("scripts", "production"))
+	e, _, err := f.pass()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "bank 1.0.0 1/1, gone 1.0.0 1/1, scripts 1.0.0 1/1"; e.Status.Running != want || len(e.Status.Current) != 3 {
 		t.Errorf("the column shows %q, not %q", e.Status.Running, want)
 	}
 }

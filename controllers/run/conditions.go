@@ -61,13 +61,10 @@ func describeProgress(f facts, summary plan.Summary) {
 			*log = logs.Prefix + f.Run.Namespace + "/" + f.Run.Name + "/" + *log
 		}
 	}
-	s.Progress, s.CurrentStep = summary.Progress, summary.CurrentStep
+	s.Progress, s.CurrentStep, s.Waiting = summary.Progress, summary.CurrentStep, summary.Waiting
 	c := conditionsOf(f)
 	describePackages(c, wait)
 	message := summary.Progress + " targets"
-	if s.CurrentStep != "" {
-		message += ", step " + s.CurrentStep
-	}
 	if wait.Message != "" {
 		message += "; " + wait.Message
 	}
@@ -87,7 +84,7 @@ func describeProgress(f facts, summary plan.Summary) {
 // finish says how the run ended. The rows are written by now.
 func finish(ctx context.Context, f facts, o plan.Outcome) {
 	s := &f.Run.Status
-	s.Phase, s.CurrentStep, s.FinishTime = o.Phase, "", &metav1.Time{Time: f.Now}
+	s.Phase, s.CurrentStep, s.Waiting, s.FinishTime = o.Phase, "", 0, &metav1.Time{Time: f.Now}
 	c := conditionsOf(f)
 	if o.Phase == v1alpha1.RunSucceeded {
 		c.Ready(o.Reason, o.Message)

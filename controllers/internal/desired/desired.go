@@ -46,7 +46,7 @@ func Desired(spec v1alpha1.ReleaseBindingSpec, steps []v1alpha1.Step, targets []
 	var desired []v1alpha1.DeploymentTarget
 	for i := range targets {
 		t := &targets[i]
-		if slices.Contains(t.Spec.Environments, spec.Environment) && leavesIn(spec.Targets, t) && Addressed(steps, t) {
+		if slices.Contains(t.Spec.Environments, spec.Environment) && LeavesIn(spec.Targets, t) && Addressed(steps, t) {
 			desired = append(desired, *t)
 		}
 	}
@@ -76,7 +76,8 @@ func StepNames(steps []v1alpha1.Step, indexes []int32) []string {
 	return names
 }
 
-func leavesIn(narrow *v1alpha1.BindingTargets, t *v1alpha1.DeploymentTarget) bool {
+// LeavesIn tells whether a narrowing leaves the target in; nil narrows nothing.
+func LeavesIn(narrow *v1alpha1.BindingTargets, t *v1alpha1.DeploymentTarget) bool {
 	if narrow == nil {
 		return true
 	}

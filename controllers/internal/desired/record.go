@@ -132,7 +132,7 @@ func Add(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, refused []v1alp
 	case v1alpha1.RunSucceeded:
 		r.Redeploy = false
 	case v1alpha1.RunCancelled:
-		hold(r, run, v1alpha1.ReasonRunCancelled, "run %s was cancelled", run.Name)
+		hold(r, run, v1alpha1.ReasonRunCancelled, "run %s was %s", run.Name, cancelled(run))
 	case v1alpha1.RunAbandoned:
 		hold(r, run, v1alpha1.ReasonRunAbandoned, "run %s was abandoned: look at the machines that it names", run.Name)
 	case v1alpha1.RunFailed:
@@ -142,6 +142,14 @@ func Add(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, refused []v1alp
 		}
 		hold(r, run, reason, "run %s failed: %s", run.Name, why(run))
 	}
+}
+
+// cancelled says how a run was cancelled. One that had been, and that somebody deleted then, was not cancelled by that.
+func cancelled(run *v1alpha1.DeploymentRun) string {
+	if deleted, ended := run.DeletionTimestamp, run.Status.FinishTime; deleted != nil && ended != nil && !ended.Before(deleted) {
+		return "deleted before it had ended, which cancelled it"
+	}
+	return "cancelled"
 }
 
 func leaveOut(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, refused []v1alpha1.RefusedTarget) {

@@ -264,3 +264,22 @@ func TestAMachineThatStaysAwayIsToldOfOnce(t *testing.T) {
 		t.Errorf("the run was told %d times that it is back", n-told)
 	}
 }
+
+// Whoever looks at a step that stands still sees how long its machine is tried.
+func TestAMachineThatIsAwayIsTriedUntilATimeThatIsTold(t *testing.T) {
+	m, p := newMachine(t, engine(0, "")), newPool(t)
+	a := runAction(m, "t1")
+	road := newRoad(t, m.Address)
+	a.Machine.Address, a.Machine.RetryDuration = road.Addr().String(), time.Hour
+	road.close()
+	before := time.Now()
+	p.Dispatch(a)
+	r := await(t, p, "t1", waiting(v1alpha1.ReasonConnectionRefused))
+	_, until, found := strings.Cut(r.Message, "; tried again every 10s until ")
+	at, err := time.Parse(time.RFC3339, until)
+	if !found || err != nil || at.Before(before.Add(time.Hour-2*time.Second)) || at.After(time.Now().Add(time.Hour+time.Minute)) || r.Sent {
+		t.Errorf("it says %q", r.Message)
+	}
+	p.Cancel("t1")
+	await(t, p, "t1", ended)
+}

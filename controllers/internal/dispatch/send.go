@@ -136,7 +136,11 @@ func (r *runner) tryAgain(t *tries, err error) stage {
 	if errors.Is(err, session.ErrBusy) && !r.maybe {
 		c.Reason = v1alpha1.ReasonPreparing
 	}
-	r.waitsFor(c, every("tried", longestRetry))
+	again := every("tried", longestRetry)
+	if c.Reason != v1alpha1.ReasonPreparing && !r.maybe {
+		again += " until " + t.since.Add(r.retries).UTC().Format(time.RFC3339)
+	}
+	r.waitsFor(c, again)
 	switch {
 	case time.Since(t.since) < r.retries:
 		return sending

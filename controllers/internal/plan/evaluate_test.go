@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/intstr"
+
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 )
@@ -21,8 +23,8 @@ func TestWaitsAreBoundedAndThoseThatOnlyPrepareComeLast(t *testing.T) {
 		v.Attempts = append(v.Attempts, []*ledger.Attempt{a})
 	}
 	e := Evaluate(v)
-	if len(e.Waits) != 20 || e.Waiting != 100 {
-		t.Fatalf("%d actions wait, %d of them are told", e.Waiting, len(e.Waits))
+	if len(e.Waits) != 20 || e.Waiting != 3 {
+		t.Fatalf("%d actions wait for more than to be prepared, and %d are told", e.Waiting, len(e.Waits))
 	}
 	for i, want := range []string{
 		"install waits on web-29: secret db is not there", "install waits on web-59: secret db is not there",
@@ -101,5 +103,34 @@ func TestAMessageIsOneSentence(t *testing.T) {
 		if reason, message := nothingDeployed(c.unavailable, c.cordoned); reason != c.reason || strings.TrimPrefix(message, "nothing was deployed: ") != c.want {
 			t.Errorf("%s: %s", reason, message)
 		}
+	}
+}
+
+// A rolling step shows where it is, and not its first child until the last machine has done it.
+func TestTheCurrentStepGoesWithTheRun(t *testing.T) {
+	child := func(name v1alpha1.StepName) v1alpha1.ChildStep { return v1alpha1.ChildStep{Name: name} }
+	two := intstr.FromInt32(2)
+	for name, tt := range map[string]struct {
+		window *intstr.IntOrString
+		want   string
+	}{
+		"one by one":  {nil, "web/drain (0/2), web/install (0/2), web/smoke (0/2), web/drain (1/2), web/install (1/2), web/smoke (1/2), tell (0/2)"},
+		"two at once": {&two, "web/drain (0/2), web/install (0/2), web/smoke (0/2), tell (0/2)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, script{Targets: []string{"web-1", "web-2"}, Steps: []v1alpha1.Step{
+				{Name: "web", Window: tt.window, Steps: []v1alpha1.ChildStep{child("drain"), child("install"), child("smoke")}}, {Name: "tell"},
+			}})
+			var seen []string
+			s.check = func(e Evaluation) {
+				if n := len(seen); e.CurrentStep != "" && (n == 0 || seen[n-1] != e.CurrentStep) {
+					seen = append(seen, e.CurrentStep)
+				}
+			}
+			s.play()
+			if got := strings.Join(seen, ", "); got != tt.want {
+				t.Errorf("it shows %s, want %s", got, tt.want)
+			}
+		})
 	}
 }

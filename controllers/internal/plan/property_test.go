@@ -133,13 +133,16 @@ func (s *stage) inWindow(top, n int) {
 // waiting checks that what waits is said, and that nothing is given up that a machine has.
 func (s *stage) waiting(e Evaluation) {
 	s.t.Helper()
-	n := 0
+	n, counted := 0, 0
 	s.each(func(_ Key, a *ledger.Attempt) {
 		if a.Running() && a.Reason != "" {
 			n++
 		}
+		if a.Running() && a.Reason != "" && a.Reason != v1alpha1.ReasonPreparing {
+			counted++
+		}
 	})
-	if want := min(n, maxWaits); len(e.Waits) > want || len(e.End) == 0 && (len(e.Waits) != want || int(e.Waiting) != n) {
+	if want := min(n, maxWaits); len(e.Waits) > want || len(e.End) == 0 && (len(e.Waits) != want || int(e.Waiting) != counted) {
 		s.t.Fatalf("%d actions wait; said are %+v", n, e.Waits)
 	}
 	for _, k := range e.GiveUp {

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -12,7 +13,7 @@ import (
 
 // summary puts what the tally found into the form of a run's status.
 func (p *pass) summary() Summary {
-	s := Summary{Targets: p.tally.targets, Results: make([]ledger.Standing, len(p.machines)), Waiting: int32(len(p.tally.waits))}
+	s := Summary{Targets: p.tally.targets, Results: make([]ledger.Standing, len(p.machines)), Waiting: int32(len(p.tally.waits)) - p.tally.preparing}
 	began := 0
 	for i := range p.machines {
 		s.Results[i] = p.machines[i].record.standing
@@ -25,13 +26,28 @@ func (p *pass) summary() Summary {
 		for _, l := range st.leaves {
 			row := p.tally.leaves[l.index].status(l, st.over)
 			s.Steps = append(s.Steps, row)
-			if s.CurrentStep == "" && !row.Phase.IsTerminal() {
-				s.CurrentStep = l.path
-			}
+		}
+		if s.CurrentStep == "" && !st.over {
+			s.CurrentStep = p.whereIn(st, s.Steps[len(s.Steps)-len(st.leaves):])
 		}
 	}
 	s.Failures, s.Waits = p.failures(), p.waits()
 	return s
+}
+
+// whereIn says where the run is in a step that is not over: at the furthest of its leaves that runs on a target, or else at
+// the first that has not ended everywhere, and on how many targets that is done.
+func (p *pass) whereIn(s *step, rows []v1alpha1.RunStepStatus) string {
+	at := slices.IndexFunc(rows, func(row v1alpha1.RunStepStatus) bool { return !row.Phase.IsTerminal() })
+	for i, l := range s.leaves {
+		if p.tally.leaves[l.index].running > 0 {
+			at = i
+		}
+	}
+	if at < 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s (%s)", rows[at].Name, rows[at].Targets)
 }
 
 func (p *pass) failures() []v1alpha1.RunFailure {

@@ -151,14 +151,15 @@ type Summary struct {
 	Failures []v1alpha1.RunFailure // whose Log is relative to that of the run
 	// Progress is on how many targets the run has ended, of how many, without those that were skipped: "3/5".
 	Progress string
-	// CurrentStep is the first leaf that has not ended; empty when all have.
+	// CurrentStep is the furthest leaf that is running in the first step that is not over, and on how many targets it is
+	// done: "web/smoke (2/5)". It is empty when all are over.
 	CurrentStep string
 	// Results are what the run did to each target, by index.
 	Results []ledger.Standing
 	// Waits are for what running actions wait, at most 20, by step and target name; those that are only being prepared
 	// come last.
 	Waits []Wait
-	// Waiting is how many running actions wait.
+	// Waiting is how many running actions wait, without those that are only being prepared.
 	Waiting int32
 }
 
