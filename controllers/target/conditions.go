@@ -24,7 +24,7 @@ const refreshAfter = 30 * time.Minute
 
 // firstLook is how long after a target was made its first look may take before its status says that it is in progress: most
 // looks are over by then, and thousands of new targets cost one write each.
-const firstLook = 10 * time.Second
+const firstLook = 30 * time.Second
 
 // unseen is how long nothing is written of a new target, of which nothing is known yet but that it is looked at.
 func (f facts) unseen() time.Duration {
