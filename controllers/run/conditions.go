@@ -41,6 +41,15 @@ func describePackages(c status.Conditions, wait plan.Wait) {
 	}
 }
 
+// nameLogs makes the paths of the outputs of failures whole.
+func nameLogs(run *v1alpha1.DeploymentRun) {
+	for i := range run.Status.Failures {
+		if log := &run.Status.Failures[i].Log; *log != "" {
+			*log = logs.Prefix + run.Namespace + "/" + run.Name + "/" + *log
+		}
+	}
+}
+
 // describeProgress says how far the run is, and what its actions wait for.
 func describeProgress(f facts, summary plan.Summary) {
 	s := &f.Run.Status
@@ -56,11 +65,7 @@ func describeProgress(f facts, summary plan.Summary) {
 		}
 	}
 	s.Targets, s.Steps, s.Failures = summary.Targets, summary.Steps, summary.Failures
-	for i := range s.Failures {
-		if log := &s.Failures[i].Log; *log != "" {
-			*log = logs.Prefix + f.Run.Namespace + "/" + f.Run.Name + "/" + *log
-		}
-	}
+	nameLogs(f.Run)
 	s.Progress, s.CurrentStep, s.Waiting = summary.Progress, summary.CurrentStep, summary.Waiting
 	c := conditionsOf(f)
 	describePackages(c, wait)

@@ -38,7 +38,7 @@ case "$1 $2" in
 "port-forward -n") echo "Forwarding from %s -> 8443"; exec sleep 60 ;;
 esac
 `
-	if err := os.WriteFile(filepath.Join(dir, "kubectl"), fmt.Appendf(nil, kubectl, server.Listener.Addr()), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(dir, "kubectl"), fmt.Appendf(nil, kubectl, server.Listener.Addr()), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	command := exec.CommandContext(t.Context(), "./kubectl-mantle", args...)

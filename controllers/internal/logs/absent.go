@@ -39,12 +39,13 @@ func (h *handler) file(of asked) *os.File {
 	return file
 }
 
+// elsewhere is why an output that was written is not here.
+const elsewhere = "it was removed to make room for newer ones, or another replica of the operator has it, or its pod is gone"
+
 // absent says why there is no file of an action whose row is given, if any; nil if it wrote nothing.
 func absent(of asked, row *v1alpha1.ActionStatus) *failure {
-	elsewhere := "it was removed to make room for newer ones, or another replica of the operator has it, or its pod is gone"
-	over := of.run.Status.Phase.IsTerminal()
 	switch {
-	case row == nil && over:
+	case row == nil && of.run.Status.Phase.IsTerminal():
 		return fail(http.StatusConflict, "NotRun: %s did not run on %s: run %s ended as %s before that", of.step, of.target, of.name, of.run.Status.Phase)
 	case row == nil:
 		return fail(http.StatusConflict, "NotRunYet: %s has not run on %s yet; the run is %s", of.step, of.target, of.run.Status.Phase)
@@ -52,12 +53,21 @@ func absent(of asked, row *v1alpha1.ActionStatus) *failure {
 		return fail(http.StatusConflict, "NotRun: %s has no attempt %d on %s; the newest is %d", of.step, of.attempt, of.target, row.Attempt)
 	case of.attempt != 0 && of.attempt < row.Attempt:
 		return fail(http.StatusGone, "LogUnavailable: this operator does not have the output of that attempt: %s", elsewhere)
+	default:
+		return unwritten(of, row)
+	}
+}
+
+// unwritten says why there is no file of an action that the run came to; nil if it wrote nothing.
+func unwritten(of asked, row *v1alpha1.ActionStatus) *failure {
+	written := row.Log != nil && row.Log.Size > 0
+	switch {
 	case !row.Phase.IsTerminal():
 		return fail(http.StatusConflict, "NoOutputYet: %s is %s on %s%s; it has not written anything yet, or another replica of the operator has its output", of.step, row.Phase, of.target, because(row))
-	case !row.Sent && (row.Log == nil || row.Log.Size == 0):
-		return fail(http.StatusConflict, "NotRun: %s did not run on %s: %s%s", of.step, of.target, row.Phase, because(row))
-	case row.Log != nil && row.Log.Size > 0:
+	case written:
 		return fail(http.StatusGone, "LogUnavailable: this operator does not have that output: %s", elsewhere)
+	case !row.Sent:
+		return fail(http.StatusConflict, "NotRun: %s did not run on %s: %s%s", of.step, of.target, row.Phase, because(row))
 	default:
 		return nil
 	}
@@ -79,7 +89,7 @@ func because(row *v1alpha1.ActionStatus) string {
 // failure.
 func (h *handler) row(ctx context.Context, of asked) (*v1alpha1.ActionStatus, *failure) {
 	run := of.run.Status
-	if !segment.MatchString(of.target) || !segment.MatchString(strings.ReplaceAll(of.step, "/", ".")) {
+	if !of.valid() {
 		return nil, fail(http.StatusNotFound, "TargetNotFound: what is asked for is no name of a target and a step")
 	}
 	if len(run.Steps) > 0 && !slices.ContainsFunc(run.Steps, func(s v1alpha1.RunStepStatus) bool { return s.Name == of.step }) {
@@ -90,15 +100,9 @@ func (h *handler) row(ctx context.Context, of asked) (*v1alpha1.ActionStatus, *f
 		if err != nil {
 			return nil, err
 		}
-		if slice == nil || !slices.ContainsFunc(slice.Spec.Targets, func(t v1alpha1.SliceTarget) bool { return t.Name == of.target }) {
-			continue
+		if slice != nil && slices.ContainsFunc(slice.Spec.Targets, func(t v1alpha1.SliceTarget) bool { return t.Name == of.target }) {
+			return action(slice, of.target, of.step), nil
 		}
-		for i := range slice.Status.Results {
-			if slice.Status.Results[i].Target == of.target {
-				return action(&slice.Status.Results[i], of.step), nil
-			}
-		}
-		return nil, nil
 	}
 	if run.Slices == 0 && !run.Phase.IsTerminal() {
 		return nil, nil // its targets are not known yet
@@ -106,10 +110,22 @@ func (h *handler) row(ctx context.Context, of asked) (*v1alpha1.ActionStatus, *f
 	return nil, fail(http.StatusNotFound, "TargetNotFound: run %s has no target %s; ask for GET %s%s/%s, which lists what there is", of.name, of.target, Prefix, of.namespace, of.name)
 }
 
-func action(result *v1alpha1.TargetResult, step string) *v1alpha1.ActionStatus {
-	for i := range result.Steps {
-		if result.Steps[i].Name == step {
-			return &result.Steps[i]
+// valid tells whether target and step can be names.
+func (of asked) valid() bool {
+	return segment.MatchString(of.target) && segment.MatchString(strings.ReplaceAll(of.step, "/", "."))
+}
+
+// action is the row of an action in a slice; nil if it has none.
+func action(slice *v1alpha1.DeploymentRunSlice, target, step string) *v1alpha1.ActionStatus {
+	for i := range slice.Status.Results {
+		result := &slice.Status.Results[i]
+		if result.Target != target {
+			continue
+		}
+		for j := range result.Steps {
+			if result.Steps[j].Name == step {
+				return &result.Steps[j]
+			}
 		}
 	}
 	return nil
@@ -123,7 +139,7 @@ func (h *handler) slice(ctx context.Context, of asked, n int32) (*v1alpha1.Deplo
 	case client.IgnoreNotFound(err) != nil:
 		return nil, fail(http.StatusServiceUnavailable, "the API server could not be asked for the run; try again")
 	case err != nil || slice.Labels[v1alpha1.LabelRunUID] != string(of.run.UID):
-		return nil, nil //nolint:nilerr // a slice that is not there has no rows
+		return nil, nil
 	}
 	return slice, nil
 }

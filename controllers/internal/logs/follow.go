@@ -140,7 +140,7 @@ func (f *follower) copy() (wrote bool, err error) {
 	buffer := make([]byte, maxTail)
 	n, err := f.file.Read(buffer)
 	if n == 0 {
-		if err == io.EOF { //nolint:errorlint // as io.Reader has it
+		if err == io.EOF {
 			err = nil
 		}
 		return false, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -102,6 +103,12 @@ func readRequest(r *http.Request) (asked, *failure) {
 	}
 	parts = append(parts, "", "")
 	of, query := asked{namespace: parts[0], name: parts[1], target: parts[2], step: parts[3], from: address(r)}, r.URL.Query()
+	of.json = query.Get("output") == "json" || strings.Contains(r.Header.Get("Accept"), "application/json")
+	return of, of.options(query)
+}
+
+// options reads what is asked for beside the path.
+func (of *asked) options(query url.Values) *failure {
 	for name, field := range map[string]*bool{"follow": &of.follow, "timestamps": &of.timestamps} {
 		value := query.Get(name)
 		if value == "" {
@@ -109,19 +116,18 @@ func readRequest(r *http.Request) (asked, *failure) {
 		}
 		is, err := strconv.ParseBool(value)
 		if err != nil {
-			return asked{}, fail(http.StatusBadRequest, "%s must be true or false", name)
+			return fail(http.StatusBadRequest, "%s must be true or false", name)
 		}
 		*field = is
 	}
 	if value := query.Get("attempt"); value != "" {
 		n, err := strconv.ParseUint(value, 10, 31)
 		if err != nil || n < 1 || n > maxAttempts {
-			return asked{}, fail(http.StatusBadRequest, "attempt must be a number from 1 to %d", maxAttempts)
+			return fail(http.StatusBadRequest, "attempt must be a number from 1 to %d", maxAttempts)
 		}
 		of.attempt = int32(n)
 	}
-	of.json = query.Get("output") == "json" || strings.Contains(r.Header.Get("Accept"), "application/json")
-	return of, nil
+	return nil
 }
 
 // address is from where somebody asks.
