@@ -94,16 +94,19 @@ generate: $(CONTROLLER_GEN) ## write deepcopy, CRDs, RBAC, the chart and the lis
 bench: build $(CONTROLPLANE) $(BIN)/controlplane $(KUBECTL) $(BIN)/scale ## run every benchmark, and measure an idle Tentacle and the operator at 500 machines
 	hack/bench.sh
 
-# What make scale measures: targets, steps of a release, releases, minutes of idling, and projects that are released at once.
+# What make scale measures: targets, steps of a release, releases, minutes of idling, projects that are released at once,
+# finished runs that are there from the start, and whether the leader is killed in the middle of one more release (1).
 N        ?= 5000
 STEPS    ?= 1
 RUNS     ?= 1
 IDLE     ?= 0
 PROJECTS ?= 1
+HISTORY  ?= 0
+FAILOVER ?= 0
 
 .PHONY: scale
-scale: build $(BIN)/controlplane $(KUBECTL) $(BIN)/scale ## measure the operator at N (5000) real Tentacles on this machine: STEPS, RUNS, PROJECTS, IDLE (minutes)
-	@exec $(BIN)/scale -targets $(N) -steps $(STEPS) -runs $(RUNS) -projects $(PROJECTS) -idle $(IDLE)
+scale: build $(BIN)/controlplane $(KUBECTL) $(BIN)/scale ## measure the operator at N (5000) real Tentacles on this machine: STEPS, RUNS, PROJECTS, HISTORY, FAILOVER, IDLE (minutes)
+	@exec $(BIN)/scale -targets $(N) -steps $(STEPS) -runs $(RUNS) -projects $(PROJECTS) -history $(HISTORY) -failover=$(FAILOVER) -idle $(IDLE)
 
 .PHONY: fuzz
 fuzz: ## fuzz every decoder, each for FUZZTIME (60s), FUZZJOBS (1) at once

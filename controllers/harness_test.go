@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -53,7 +55,11 @@ type world struct {
 	client    client.Client
 	namespace string
 	options   controllers.Options
-	stop      func()
+	// tune changes how the operator reaches the API server; nil changes nothing.
+	tune func(*rest.Config, *ctrl.Options)
+	// patience is how long eventually waits, and pause how long between two questions; 0 is two minutes, and 20 ms.
+	patience, pause time.Duration
+	stop            func()
 }
 
 const operatorNamespace = "mantle-system"
@@ -114,12 +120,16 @@ func (w *world) start() {
 		logger = testr.New(w.t)
 	}
 	skip := true
-	mgr, err := ctrl.NewManager(access, ctrl.Options{
+	options := ctrl.Options{
 		Scheme: kubetest.Scheme(w.t), Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: "0", Logger: logger,
 		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{w.namespace: {}}},
 		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Namespace{}}}},
 		Controller: config.Controller{SkipNameValidation: &skip},
-	})
+	}
+	if w.tune != nil {
+		w.tune(access, &options)
+	}
+	mgr, err := ctrl.NewManager(access, options)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -325,18 +335,18 @@ func (w *world) create(o client.Object) {
 	}
 }
 
-// eventually waits for something, at most five minutes, and says what was there instead.
+// eventually waits for something, at most five minutes or the world's patience, and says what was there instead.
 func (w *world) eventually(what string, check func() (bool, string)) {
 	w.t.Helper()
-	seen := ""
-	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	seen, limit, pause := "", cmp.Or(w.patience, 5*time.Minute), cmp.Or(w.pause, 20*time.Millisecond)
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(pause) {
 		ok, now := check()
 		if ok {
 			return
 		}
 		seen = now
 	}
-	w.t.Fatalf("%s: not within five minutes; last seen: %s", what, seen)
+	w.t.Fatalf("%s: not within %s; last seen: %s", what, limit, seen)
 }
 
 // project makes the project shop: a rolling step with an install and a smoke test.

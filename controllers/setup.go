@@ -67,6 +67,15 @@ type Options struct {
 	MaxDials, MaxFollowers int
 	// Logger is for the doors to the outside.
 	Logger logr.Logger
+	// Now is the controllers' clock; nil is time.Now.
+	Now func() time.Time
+}
+
+func (o *Options) clock() func() time.Time {
+	if o.Now == nil {
+		return time.Now
+	}
+	return o.Now
 }
 
 // Setup puts everything that runs into the manager.
@@ -75,6 +84,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	if err := warm(mgr); err != nil {
 		return err
 	}
+	now := o.clock()
 	logStore, err := logs.Open(filepath.Join(o.DataDir, "logs"), 0)
 	if err != nil {
 		return err
@@ -103,7 +113,9 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	dispatcher = dispatch.New(dispatch.Config{Sessions: sessions, CompleteAfter: 2 * o.LeaseDuration, Fence: o.Fence,
 		Notify: func(owner dispatch.Owner) { reports.Notify(owner.NamespacedName) }, Sent: counters.ActionSent, Logger: logger})
 	targetController = target.New(mgr, sessions, identities, unreached)
-	targetController.Workers = o.Workers
+	targetController.Workers, targetController.Now = o.Workers, now
+	environmentController, bindingController := environment.New(mgr, identities), binding.New(mgr)
+	environmentController.Now, bindingController.Now = now, now
 
 	for _, runnable := range []manager.Runnable{dispatcher, sessions, closing(cache.Close), sweeping{logStore, mgr.GetClient()},
 		counters, metrics.NewObjects(mgr.GetClient())} {
@@ -113,13 +125,13 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	}
 	for _, controller := range []interface{ SetupWithManager(mgr ctrl.Manager) error }{
 		targetController,
-		environment.New(mgr, identities),
+		environmentController,
 		project.New(mgr),
 		release.New(mgr, cache, fetchedReleases.Source()),
-		binding.New(mgr),
+		bindingController,
 		history.New(mgr),
 		run.New(mgr, run.Deps{Dispatcher: dispatcher, Identities: identities, Packages: cache, Logs: logStore,
-			Reports: reports.Source(), Fetched: fetchedRuns.Source(), Now: time.Now, Workers: o.Workers, Metrics: counters}),
+			Reports: reports.Source(), Fetched: fetchedRuns.Source(), Now: now, Workers: o.Workers, Metrics: counters}),
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return err

@@ -56,10 +56,11 @@ type Reconciler struct {
 // New makes a Reconciler for the manager. Who works with machines tells unreached of those that could not be reached.
 func New(mgr ctrl.Manager, machines Machines, identities Identities, unreached *notify.Notifier) *Reconciler {
 	looked := notify.New()
-	looks := newLooks(machines, looked.Notify, time.Now)
-	unreached.Before = looks.poke
-	return &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("mantle"), Identities: identities,
-		Looked: looked, Unreached: unreached, Now: time.Now, looks: looks}
+	r := &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("mantle"), Identities: identities,
+		Looked: looked, Unreached: unreached, Now: time.Now}
+	r.looks = newLooks(machines, looked.Notify, func() time.Time { return r.Now() })
+	unreached.Before = r.looks.poke
+	return r
 }
 
 // Reached says that a machine has answered somebody. It does not block.

@@ -18,9 +18,10 @@ import (
 
 // options are the command line.
 type options struct {
-	targets, steps, runs, projects int
-	idle                           time.Duration
-	profiles                       string
+	targets, steps, runs, projects, history int
+	failover                                bool
+	idle                                    time.Duration
+	profiles                                string
 }
 
 // actions is how many scripts one release runs.
@@ -44,14 +45,16 @@ func parse(args []string) (options, error) {
 	set.IntVar(&o.steps, "steps", 1, "number of steps in a release, each of them a script")
 	set.IntVar(&o.runs, "runs", 1, "number of releases, one after the other")
 	set.IntVar(&o.projects, "projects", 1, "number of projects that are released at once, each to its share of the targets")
+	set.BoolVar(&o.failover, "failover", false, "kill the leader in the middle of one more release, with a standby running")
+	set.IntVar(&o.history, "history", 0, "number of finished runs that are there from the start")
 	set.Float64Var(&minutes, "idle", 0, "minutes of idling that are measured at the end")
 	set.StringVar(&o.profiles, "profile", "", "the folder that profiles of the operator's CPU and memory are written to; empty writes none")
 	if err := set.Parse(args); err != nil {
 		return o, fmt.Errorf("reading the flags: %w", err)
 	}
 	o.idle = time.Duration(minutes * float64(time.Minute))
-	if min(o.targets, o.steps, o.projects) < 1 || min(o.runs, int(o.idle)) < 0 {
-		return o, errors.New("-targets, -steps and -projects must be at least 1, -runs and -idle at least 0")
+	if min(o.targets, o.steps, o.projects) < 1 || min(o.runs, o.history, int(o.idle)) < 0 {
+		return o, errors.New("-targets, -steps and -projects must be at least 1, -runs, -history and -idle at least 0")
 	}
 	if o.projects > o.targets {
 		return o, fmt.Errorf("%d projects need at least as many targets", o.projects)
@@ -84,7 +87,7 @@ func measure(ctx context.Context, w *world) error {
 	if err := w.start(ctx); err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context, *world) error{connect, releases, idle} {
+	for _, part := range []func(context.Context, *world) error{connect, releases, failover, idle} {
 		if err := part(ctx, w); err != nil {
 			return err
 		}

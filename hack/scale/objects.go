@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
@@ -63,8 +64,13 @@ func (w *world) createTarget(ctx context.Context, i int) error {
 // createProject makes a project with as many steps as are asked for.
 func (w *world) createProject(ctx context.Context, i int) error {
 	p := &v1alpha1.Project{ObjectMeta: metav1.ObjectMeta{Name: project(i)}}
+	var window *intstr.IntOrString
+	if w.failover {
+		part := intstr.FromString(failoverWindow)
+		window = &part
+	}
 	for n := range w.steps {
-		p.Spec.Steps = append(p.Spec.Steps, v1alpha1.Step{Name: v1alpha1.StepName(fmt.Sprintf("step-%d", n+1)), Roles: []v1alpha1.Role{v1alpha1.Role(project(i))},
+		p.Spec.Steps = append(p.Spec.Steps, v1alpha1.Step{Name: v1alpha1.StepName(fmt.Sprintf("step-%d", n+1)), Roles: []v1alpha1.Role{v1alpha1.Role(project(i))}, Window: window,
 			StepModifiers: v1alpha1.StepModifiers{Run: &v1alpha1.RunStep{Shell: v1alpha1.ShellBash, Script: script}}})
 	}
 	return w.create(ctx, p)

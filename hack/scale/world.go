@@ -34,6 +34,8 @@ type world struct {
 	options
 	*stage.Stage
 
+	leader, standby *stage.Process // no standby where no fail-over is measured
+
 	scheme   *runtime.Scheme
 	config   *rest.Config // the administrator's
 	client   client.Client
@@ -71,20 +73,6 @@ func (w *world) start(ctx context.Context) error {
 	if w.client, err = client.New(w.config, client.Options{Scheme: w.scheme}); err != nil {
 		return fmt.Errorf("making a client: %w", err)
 	}
-	flags := []string{"--metrics-bind-address", "0"}
-	profiler, err := w.profiler()
-	if err != nil {
-		return err
-	}
-	if profiler != nil {
-		flags = append(flags, "--pprof-bind-address", profiler.address)
-	}
-	operator, err := w.Operator(ctx, flags...)
-	if err != nil {
-		return err
-	}
-	go profiler.run(ctx)
-	w.operator, w.api = meter(operator.Pid()), meter(api.Pid())
 	for _, o := range []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
 		&v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: string(environment)}},
@@ -93,6 +81,13 @@ func (w *world) start(ctx context.Context) error {
 			return fmt.Errorf("making %T: %w", o, err)
 		}
 	}
+	if err := w.createHistory(ctx); err != nil {
+		return err
+	}
+	if err := w.startOperator(ctx); err != nil {
+		return err
+	}
+	w.api = meter(api.Pid())
 	thumbprint, err := w.thumbprint(ctx)
 	if err != nil {
 		return err
@@ -102,6 +97,27 @@ func (w *world) start(ctx context.Context) error {
 	}
 	w.seen, err = w.observe(ctx)
 	return err
+}
+
+// startOperator starts the operator, and a standby where a fail-over is measured.
+func (w *world) startOperator(ctx context.Context) (err error) {
+	args := []string{"--metrics-bind-address", "0"}
+	profiler, err := w.profiler()
+	if err != nil {
+		return err
+	}
+	if profiler != nil {
+		args = append(args, "--pprof-bind-address", profiler.address)
+	}
+	if w.failover {
+		args = append(args, "--lease-duration", leaseDuration.String())
+	}
+	if w.leader, err = w.Operator(ctx, args...); err != nil {
+		return err
+	}
+	go profiler.run(ctx)
+	w.operator = meter(w.leader.Pid())
+	return nil
 }
 
 // thumbprint is what the operator publishes for the namespace.

@@ -96,10 +96,21 @@ func (s *Stage) Operator(ctx context.Context, args ...string) (*Process, error) 
 	if err != nil {
 		return nil, err
 	}
-	return s.Start("operator", exec.CommandContext(context.WithoutCancel(ctx), s.Program("operator"), append([]string{
-		"--kubeconfig", account, "--namespace", OperatorNamespace, "--leader-elect", "--data-dir", s.Path("operator"),
+	return s.replica(ctx, "operator", account, args)
+}
+
+// Standby starts another replica of the operator, after Operator, with the same rights and a folder of its own.
+func (s *Stage) Standby(ctx context.Context, args ...string) (*Process, error) {
+	return s.replica(ctx, "standby", s.accountFile(), args)
+}
+
+func (s *Stage) replica(ctx context.Context, name, account string, args []string) (*Process, error) {
+	return s.Start(name, exec.CommandContext(context.WithoutCancel(ctx), s.Program("operator"), append([]string{
+		"--kubeconfig", account, "--namespace", OperatorNamespace, "--leader-elect", "--data-dir", s.Path(name),
 		"--target-allow-cidr", "127.0.0.0/8", "--health-probe-bind-address", "0"}, args...)...))
 }
+
+func (s *Stage) accountFile() string { return s.Path("operator.kubeconfig") }
 
 // account writes a kubeconfig of the operator's ServiceAccount, good for a day, and gives its path.
 func (s *Stage) account(ctx context.Context) (string, error) {
@@ -115,7 +126,7 @@ func (s *Stage) account(ctx context.Context) (string, error) {
 	for _, c := range file.Contexts {
 		c.AuthInfo = "operator"
 	}
-	path := s.Path("operator.kubeconfig")
+	path := s.accountFile()
 	if err := clientcmd.WriteToFile(*file, path); err != nil {
 		return "", fmt.Errorf("writing the operator's kubeconfig: %w", err)
 	}

@@ -24,6 +24,8 @@ type Process struct {
 	cmd  *exec.Cmd
 	log  string
 	done chan struct{} // closed when it has ended
+	// killed is true once Kill was called.
+	killed bool
 }
 
 // Start runs a program until Close, with its output in a file of its name.
@@ -53,9 +55,22 @@ func (s *Stage) Start(name string, cmd *exec.Cmd) (*Process, error) {
 // Pid is the process's id.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
+// Kill ends the process as a crash does, and returns when it has ended.
+func (p *Process) Kill() error {
+	p.killed = true
+	if err := p.cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("killing %s: %w", p.name, err)
+	}
+	<-p.done
+	return nil
+}
+
 // Alive fails when one of the processes has ended by itself.
 func (s *Stage) Alive() error {
 	for _, p := range s.processes {
+		if p.killed {
+			continue
+		}
 		select {
 		case <-p.done:
 			return fmt.Errorf("%s has ended (%s)", p.name, p.cmd.ProcessState)
