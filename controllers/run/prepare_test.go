@@ -56,6 +56,9 @@ func TestAnAPIServerThatIsAwayFailsNoStep(t *testing.T) {
 	if row := s.row("web-1", "install"); row.Phase != v1alpha1.StepRunning || row.Sent || row.Reason != v1alpha1.ReasonNotPrepared {
 		t.Errorf("web-1 has a row that says %s (%s, sent %t): %s", row.Phase, row.Reason, row.Sent, row.Message)
 	}
+	if run.Status.Waiting != 1 {
+		t.Errorf("%d actions wait by the run's status, wanted that of web-1", run.Status.Waiting)
+	}
 	if got := waits(run); !strings.HasPrefix(got, "Running NotPrepared: ") || !strings.Contains(got, "web-1") || !strings.Contains(got, "the API server is away") {
 		t.Errorf("the run does not say what it waits for: %s", got)
 	}
@@ -64,8 +67,8 @@ func TestAnAPIServerThatIsAwayFailsNoStep(t *testing.T) {
 	if sent := s.sent("web-1", "install"); !sent {
 		t.Error("web-1 did not begin when the API server was back")
 	}
-	if got := waits(run); !strings.HasPrefix(got, "Running Running: ") {
-		t.Errorf("the run says %s", got)
+	if got := waits(run); !strings.HasPrefix(got, "Running Running: ") || run.Status.Waiting != 0 {
+		t.Errorf("the run says %s, and that %d actions wait", got, run.Status.Waiting)
 	}
 }
 

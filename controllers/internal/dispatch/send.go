@@ -136,11 +136,7 @@ func (r *runner) tryAgain(t *tries, err error) stage {
 	if errors.Is(err, session.ErrBusy) && !r.maybe {
 		c.Reason = v1alpha1.ReasonPreparing
 	}
-	again := every("tried", longestRetry)
-	if c.Reason != v1alpha1.ReasonPreparing && !r.maybe {
-		again += " until " + t.since.Add(r.retries).UTC().Format(time.RFC3339)
-	}
-	r.waitsFor(c, again)
+	r.waitsFor(c, r.until(t, c))
 	switch {
 	case time.Since(t.since) < r.retries:
 		return sending
@@ -151,6 +147,15 @@ func (r *runner) tryAgain(t *tries, err error) stage {
 	default:
 		return finding // it may have begun: only the machine knows
 	}
+}
+
+// until says how often the machine is tried, and until when; what it may have is asked for without an end.
+func (r *runner) until(t *tries, c cause) string {
+	again := every("tried", longestRetry)
+	if c.Reason == v1alpha1.ReasonPreparing || r.maybe {
+		return again
+	}
+	return again + " until " + t.since.Add(r.retries).UTC().Format(time.RFC3339)
 }
 
 // unlocated waits for the target, or ends an action that was not sent if there is no waiting.
