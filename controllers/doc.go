@@ -1,4 +1,5 @@
-// Package controllers is the operator: one package for each kind, and Setup, the one list of what runs.
+// Package controllers is the operator. It has one package for each kind, and Setup, which adds everything that runs to the
+// manager.
 //
 // # How a deployment flows
 //
@@ -8,125 +9,121 @@
 //	      │                                      │        (compose)
 //	      └── target: status.installed ◄── DeploymentRunSlice
 //
-// A binding compares what it desires with what its targets show, and makes a run. The run waits for what it needs, fixes
-// its set of targets and writes them into slices. Each pass of it then takes what was reported into the ledger, asks plan
-// what to do, writes that into the slices, and only then hands actions to dispatch. An action builds what it sends
-// (compose); a session brings it to the machine, starts it once by its ticket, and follows it. What it reports enqueues the
-// run. The machine is told that it may forget a result once a slice has it. Targets show in status.installed what the slices
-// say, and so the binding comes to rest.
+// Package binding compares the desired release with status.installed of its targets, and creates a run if they differ. The
+// run waits until everything that it needs is ready, selects its targets and writes them into slices. From then on each
+// reconcile (in this code: a pass) takes the reports of its actions into the ledger, asks plan what to do next, writes that
+// into the slices, and only then hands actions to dispatch. An action builds what it sends (compose). A session sends it to
+// the machine, starts it once, by its ticket, and follows it. Each report of an action enqueues the run again. Once a slice
+// has a result, the machine is told that it may delete its own copy. Package target copies the results from the slices to
+// status.installed, and the binding becomes Ready.
 //
-// A pass never waits for a machine or a package: what they find out enqueues the object again.
+// A pass never waits for a machine or a package. When their work is done, they enqueue the object again.
 //
-// # Who may import whom
+// # Imports
 //
-// Kinds do not import each other. Below controllers/internal, and as depguard and forbidigo have it (.golangci.yml):
+// The packages of kinds do not import each other. The packages in controllers/internal are in these groups, which depguard
+// and forbidigo check (.golangci.yml):
 //
-//	pure     plan scope desired text          have no context, client, clock or logger
-//	holds    ledger                           decides and sends nothing; plan reads its attempts
-//	does     compose dispatch recorded        dispatch is given what it sends, and knows no API server
-//	doors    session                          alone calls machines, and knows no API server
-//	         feed packages                    alone fetch packages, and keep them on the disk
-//	         logs                             alone keeps output on the disk
-//	         identity snapshot status         alone touch keys, frozen processes, and the status of objects
-//	others   access addresses fair lease metrics notify optional turns: one small thing each
+//	pure       plan scope desired text          no context, client, clock or logger
+//	state      ledger                           makes no decisions and sends nothing; plan reads its attempts
+//	actions    compose dispatch recorded        dispatch is given what it sends, and has no client of the API server
+//	external   session                          the only one that connects to machines; no client of the API server
+//	           feed packages                    the only ones that fetch packages, and store them on disk
+//	           logs                             the only one that stores output on disk
+//	           identity snapshot status         the only ones for keys, frozen processes, and the status of objects
+//	helpers    access addresses fair lease metrics notify optional turns
 //
 // # What is kept in memory
 //
-// All of it may be lost: the next process makes it anew from the API server, the machines and the disk. A line tells what
-// is kept | by what | at most how much | when it goes | what its loss means; below it are the tests that fail where the line
-// of code is taken out that cleans. A dash is nothing.
+// All of it may be lost: the next process rebuilds it from the API server, the machines and the disk. The columns are: what
+// is kept | the key | the bound | when it is removed | what happens after a loss. Below each row are the tests that fail
+// if the code that removes it is missing. A dash means none.
 //
 // Of runs:
 //
-//	runs of package run | name | the unfinished ones | when they have ended, or are gone | slices are read again
+//	runs of package run | name | unfinished runs | when the run ends or is deleted | the slices are read again
 //	    run: ARunThatHasEndedLeavesNothing, ARunThatVanishesLeavesNothing
-//	turns | project and environment | one for a run | with the run, or while it waits for something else | the API server is asked
+//	turns | project and environment | one for each run | with the run, or when it waits for something else | the API server is asked
 //	    run: ATurnIsGivenBack, ARunThatVanishesLeavesNothing
-//	runs that are gone | name | those since the last pass of the name | with the next pass of the name | logs are swept at the start
+//	deleted runs | name | those since the last pass of that name | with the next pass of that name | logs are removed at the next start
 //	    run: ARunThatVanishesLeavesNothing
-//	the ledger of a run | target and step | 500 slices, and in memory what they store | with the run, or by a conflict | it is loaded
+//	the ledger of a run | target and step | the contents of 500 slices | with the run, or after a conflict | it is loaded again
 //	    run: ARunThatHasEndedLeavesNothing; ledger: AResultIsFinal, OutputsAreTheSameForTheNextLeader
-//	waits that an event told of | run and reason | 8 of a run | with the run | each is told once more
+//	events about waiting | run and reason | 8 for each run | with the run | each event is sent once more
 //	    run: FewEventsTellWhatARunWaitsFor, ARunThatVanishesLeavesNothing
-//	runs to take over | name | the unfinished ones when it began to lead | with their next pass | they are not measured
+//	runs to take over | name | runs that were unfinished when this replica became the leader | with their next pass | the time is not measured
 //	    run: ATakeoverIsOverWhenEachRunHadItsPass
 //	values of a run | kind and name | 512 objects, 8 MiB | after 5 s | they are read again
 //	    compose: ASecretIsReadOnceAndNotKept, SecretsGoThoughNobodyAsksAnyMore, WhatIsKeptOfARunsValuesIsBounded
-//	packages of a run | - | those of its release | with the ledger | the release is read again
+//	packages of a run | - | the packages of its release | with the ledger | the release is read again
 //	    run: ARunThatHasEndedLeavesNothing
 //
 // Of actions and machines:
 //
-//	actions | ticket, run, target | those in flight | when their machine is told, dropped, or with the run | machines are asked
+//	actions | ticket, run, target | actions in flight | when the machine has acknowledged the result, when dropped, or with the run | the machines are asked
 //	    dispatch: NothingIsKeptOfARunWithoutActions; run: ARunThatAnotherProcessEndsLeavesNothing
-//	turns of actions | namespace | 10,000 of one namespace go, 512 of them to their machines, the others wait | with their actions | -
+//	turns of actions | namespace | 10,000 of one namespace run, 512 of them are being sent, the others wait | with their actions | -
 //	    dispatch: NothingIsKeptOfARunWithoutActions, ActionsOfOneNamespaceAreBounded, FewAreOnTheirWayAtOnce
-//	answers of machines | namespace | 16 MiB, and what was read in the last seconds | when decoded; when paid for | -
-//	    session: AnswersTakeRoom
-//	actions that wait for others | namespace | those that slices say | when their turn comes, or with the action | machines are asked
+//	actions that wait for others | namespace | the running actions in the slices | when their turn comes, or with the action | the machines are asked
 //	    dispatch: NothingIsKeptOfARunWithoutActions
-//	answers that are read | namespace | 16 MiB at once, 16 MiB a second | when they are paid for | -
+//	answers of machines | namespace | 16 MiB at once, 16 MiB per second | when decoded and within the rate | -
 //	    session: AnswersTakeRoom
-//	clients and endpoints | identity, address and pin | machines that are worked with | 5 s after the last use, 20 s after a script | they are dialled again
+//	clients and endpoints | identity, address and pin | machines in use | 5 s after the last use, 20 s after a script | they are dialled again
 //	    session: NothingIsKeptOfAMachineThatNobodyWorksWith, ConnectionsAreBoundedAndGoWhenNobodyWorks
 //	contents of an endpoint | digest | 4,096 | with the endpoint | the machine is asked
 //	    session: WhatAMachineHoldsIsRememberedWithinABound
-//	completions | endpoint | 1,024 of one | when told, after six tries, or with a run that is gone | the machine sweeps by itself
+//	results to acknowledge | endpoint | 1,024 for each endpoint | when acknowledged, after six tries, or with a deleted run | the machine deletes its copy by age
 //	    session: AMachineThatStaysAwayIsGivenUp, OfARunThatIsGoneNoMachineIsTold
-//	engines | file | one for a system | where the file is another | files are read again
+//	engines | file | one for each system | when the file changes | the files are read again
 //	    session: AnEngineIsReadAgainWhereItIsAnother
-//	places of followers | namespace | --max-followers, three quarters of one namespace | when a question is answered | -
+//	followed scripts | namespace | --max-followers, one namespace at most three quarters | when a request is answered | -
 //	    session: APlaceAmongTheFollowedIsGivenBack
-//	turns to dial, to try who is away, to prepare and to look | namespace | 64, 64, 64 and 256 at once | when the turn is over | -
+//	turns to dial, to dial unavailable machines, to prepare and to check health | namespace | 64, 64, 64 and 256 at once | when the turn is over | -
 //	    turns: NothingIsKeptOfAKeyThatNobodyUses
-//	looks | name of the target | targets that are looked at | with the target, or where its policy says Never | each machine is looked at
+//	health checks | name of the target | targets with health checks | with the target, or when its policy becomes Never | each machine is checked again
 //	    target: ATargetThatIsGoneIsForgotten, ATargetThatIsDeletedIsNotLookedAtAnyMore
-//	machines that are not healthy | - | one number | when they are healthy or forgotten | they are counted again
+//	the number of unhealthy machines | - | one number | when they become healthy or are forgotten | they are counted again
 //	    target: AMachineThatIsAwayIsCheckedOften
-//	counts of looks | result | the reasons of a target | never | they begin at 0
+//	counts of health checks | result | the reasons of a target | never | they start at 0
 //	    -
-//	times of an environment | name | environments | with the environment | one write of each
+//	write times of an environment | name | environments | with the environment | each status is written once more
 //	    environment: AnEnvironmentThatIsGoneIsForgotten
 //
 // Of packages, keys, processes and logs:
 //
-//	entries of the package cache | name of the package | those with an owner, 4,096 of a namespace | with the last owner, failures later | they are asked for
+//	entries of the package cache | name of the package | those with an owner, 4,096 for each namespace | with the last owner, failures later | they are requested again
 //	    packages: NothingIsKeptForOwnersThatAreGone, ANamespaceAsksForABoundedNumberOfPackages; release: TheCacheForgetsAReleaseThatIsDeleted; run: ARunThatHasEndedLeavesNothing
-//	turns to fetch | namespace | fetches that were asked for | when fetched | -
+//	turns to fetch | namespace | requested fetches | when fetched | -
 //	    packages: NamespacesTakeTurns
-//	archives, on the disk | digest | 4,096, 20 GiB | the one that was used least lately, of who has most | notes are read again
+//	archives, on disk | digest | 4,096, 20 GiB | the least recently used archive of the namespace with the most | their notes are read again
 //	    packages: TheOldestGoesWhenTheCacheIsFull, MuchOfOneNamespaceTakesNothingOfAnothersAway
 //	identities | UID of the namespace | 4,096 | with the namespace; Secrets are read again after 10 s | Secrets are read
 //	    identity: NoKeyIsKeptOfANamespaceThatIsGone, HowManyNamespacesAreRememberedIsBounded
-//	processes, in five readers | name and UID of the snapshot | 256, 64 MiB of JSON | the one that was used least lately | they are decoded
+//	processes, in five readers | name and UID of the snapshot | 256, 64 MiB of JSON | the least recently used | they are decoded again
 //	    snapshot: AReaderKeepsWhatWasReadLately
-//	places of those who follow an output | namespace, address | 64; 16 of a namespace, 8 of an address | when they end | they ask again
+//	clients that follow an output | namespace, address | 64; 16 of a namespace, 8 of an address | when they end | they request it again
 //	    logs: FollowersAreBounded
-//	sizes of logs | run, namespace | logs on the disk, 5 GiB | with the run; the oldest of who has most | the disk is measured
+//	sizes of logs | run, namespace | logs on disk, 5 GiB | with the run; the oldest of the namespace with the most | the disk is measured again
 //	    logs: LogsGoWithTheirRuns, WhatIsCountedIsWhatIsThere, ShortLogsAreBoundedToo
 //
 // Of the controllers:
 //
-//	requests of a work queue, and when passes began | namespace | objects that wait | with the last request | every object is enqueued
+//	requests of a work queue, and start times of passes | namespace | objects that wait | with the last request | every object is enqueued
 //	    fair: WhatComesMeanwhileIsNotLost
-//	changes that are looked into | namespace, name | objects | when looked into | every object is enqueued
+//	changes to map to requests | namespace, name | objects | when mapped | every object is enqueued
 //	    fair: ChangesAreForgotten
-//	turns to ask the API server | namespace | 2 at once, 32 while alone | when the answer was read | -
+//	requests to the API server | namespace | 2 at once, 32 if no other namespace has any | when the answer has been read | -
 //	    turns: ANamespaceHasItsShareOfTheAPIServer, ANamespaceThatIsAloneHasMore, NothingIsKeptOfAKeyThatNobodyUses
-//	turns of readers of metrics and logs | address | 16, 4 of one address | when the API server has answered | -
+//	authentications of readers of metrics and logs | address | 16, 4 of one address | when the API server has answered | -
 //	    logs: StrangersAskInTurn; turns: NothingIsKeptOfAKeyThatNobodyUses
-//	metrics | outcome, phase, state | those in docs/operating.md | never | they begin at 0
+//	metrics | outcome, phase, state | those in docs/operating.md | never | they start at 0
 //	    -
-//	changes that are looked up | namespace | one for each object | when they were looked up | every object is enqueued
-//	    fair: ChangesAreForgotten
-//	requests to the API server | namespace | those that wait | when they are answered | -
-//	    turns: ANamespaceHasItsShareOfTheAPIServer, NothingIsKeptOfAKeyThatNobodyUses
-//	rests of a binding | name | bindings | with the binding | one pass of each
+//	pauses of bindings | name | bindings | with the binding | one pass of each
 //	    binding: ABindingThatIsGoneIsForgotten
-//	names that were told early | name | objects | when the controller starts | every object is enqueued
+//	notifications before the start | name | objects | when the controller starts | every object is enqueued
 //	    notify: WhatIsToldEarlyIsQueuedOnceAndNotKept
-//	the lease | - | one reading of the clock | when it is over | it is acquired again
+//	the lease | - | one reading of the clock | when it expires | it is acquired again
 //	    lease: TheFenceClosesWhenTheLeaseHasRunOut
-//	informers, back-off of queues, events | UID, name | objects; those that failed; events of minutes | with the object; in time | they are listed
+//	informers, back-off of queues, events | UID, name | objects; failed objects; events of a few minutes | with the object; after some time | they are listed again
 //	    - (controller-runtime and client-go)
 package controllers

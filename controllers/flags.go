@@ -35,7 +35,7 @@ import (
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
-// shutdown is how long the operator takes to end; scripts on machines go on, and the next leader finds them.
+// shutdown is the time that the operator has to stop. Scripts on machines continue, and the next leader follows them.
 const shutdown = 8 * time.Second
 
 // minLease is the shortest lease. Its record has whole seconds, and a third of it must be enough to renew it.
@@ -50,9 +50,9 @@ type Flags struct {
 	certificate                certificate
 	elect                      bool
 	lease                      *lease.Lease
-	// Verbose logs decisions, too.
+	// Verbose logs decisions as well.
 	Verbose bool
-	// Version asks for the version, and for nothing else.
+	// Version prints the version and exits.
 	Version bool
 }
 
@@ -62,25 +62,25 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	set.StringVar(&f.Namespace, "namespace", os.Getenv("POD_NAMESPACE"), "the operator's own namespace, which holds its identities (environment POD_NAMESPACE)")
 	set.StringVar(&f.namespaces, "namespaces", "", "comma-separated namespaces to watch; empty is all")
 	set.StringVar(&f.DataDir, "data-dir", "/var/lib/mantle", "the folder for logs and packages")
-	set.StringVar(&f.PackageRoot, "package-root", "", "the folder that file: package URLs are confined to; empty turns them off")
-	set.Func("package-allow-cidr", "comma-separated ranges that packages are fetched from although they are loopback, link-local, the API server's or of a name inside the cluster; may be given several times", ranges(&f.PackageAllowCIDRs))
-	set.Func("target-allow-cidr", "comma-separated ranges in which machines are connected to although they are loopback, link-local, the API server's or of a name inside the cluster; may be given several times", ranges(&f.TargetAllowCIDRs))
-	set.Int64Var(&f.PackageMaxBytes, "package-max-bytes", 0, "how large a package may be, in bytes; 0 is 4 GiB")
-	set.StringVar(&f.EngineDir, "engine-dir", "/usr/lib/mantle", "the folder with the engines for machines without one, as tentacle-<os>-<arch>[.exe]; make cross builds them")
-	set.IntVar(&f.MaxDials, "max-dials", 64, "how many connections to machines are made at once, handshakes included")
-	set.IntVar(&f.MaxFollowers, "max-followers", 2000, "how many scripts are followed at once, those of one namespace at most three quarters; the others are polled")
-	set.IntVar(&f.Workers, "workers", fair.Many, "how many runs, and how many targets, are worked on at once; those of one namespace take at most half")
-	set.StringVar(&f.metrics, "metrics-bind-address", ":8443", "where metrics and logs are served, by TLS; 0 turns it off")
+	set.StringVar(&f.PackageRoot, "package-root", "", "the folder that file: package URLs are confined to; if empty, file: URLs are refused")
+	set.Func("package-allow-cidr", "comma-separated ranges from which packages may be fetched even if they are loopback, link-local, the API server's, or belong to a name inside the cluster; can be repeated", ranges(&f.PackageAllowCIDRs))
+	set.Func("target-allow-cidr", "comma-separated ranges in which the operator may connect to machines even if they are loopback, link-local, the API server's, or belong to a name inside the cluster; can be repeated", ranges(&f.TargetAllowCIDRs))
+	set.Int64Var(&f.PackageMaxBytes, "package-max-bytes", 0, "the largest size of a package, in bytes; 0 means 4 GiB")
+	set.StringVar(&f.EngineDir, "engine-dir", "/usr/lib/mantle", "the folder with the engines that are uploaded to machines without one, named tentacle-<os>-<arch>[.exe]; make cross builds them")
+	set.IntVar(&f.MaxDials, "max-dials", 64, "the largest number of connections to machines that are being established at once, including handshakes")
+	set.IntVar(&f.MaxFollowers, "max-followers", 2000, "the largest number of scripts that are followed at once, at most three quarters of them in one namespace; other scripts are polled")
+	set.IntVar(&f.Workers, "workers", fair.Many, "the largest number of runs, and of targets, that are reconciled at once; one namespace can use at most half")
+	set.StringVar(&f.metrics, "metrics-bind-address", ":8443", "the address at which metrics and logs are served over TLS; 0 disables it")
 	f.certificate.flags(set)
-	set.StringVar(&f.health, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served")
-	set.StringVar(&f.profiles, "pprof-bind-address", "", "the loopback address at which profiles of CPU and memory are served, without asking who reads them; empty turns it off")
-	set.BoolVar(&f.elect, "leader-elect", false, "let one replica work at a time")
-	set.StringVar(&f.leaseName, "leader-election-id", "mantle.mantle.dev", "the name of the lease")
-	set.DurationVar(&f.LeaseDuration, "lease-duration", 15*time.Second, "how long a leader may be silent before another takes over")
-	set.BoolVar(&f.Verbose, "v", false, "log decisions, too")
+	set.StringVar(&f.health, "health-probe-bind-address", ":8081", "the address at which /healthz and /readyz are served")
+	set.StringVar(&f.profiles, "pprof-bind-address", "", "the loopback address at which CPU and memory profiles are served without authentication; if empty, they are not served")
+	set.BoolVar(&f.elect, "leader-elect", false, "use leader election, so that only one replica is active")
+	set.StringVar(&f.leaseName, "leader-election-id", "mantle.mantle.dev", "the name of the leader election lease")
+	set.DurationVar(&f.LeaseDuration, "lease-duration", 15*time.Second, "how long a leader may fail to renew its lease before another replica takes over")
+	set.BoolVar(&f.Verbose, "v", false, "also log decisions")
 	set.BoolVar(&f.Version, "version", false, "print the version and exit")
 	if err := set.Parse(args); err != nil {
-		return f, fmt.Errorf("reading the flags: %w", err)
+		return f, fmt.Errorf("parsing flags: %w", err)
 	}
 	if f.Version {
 		return f, nil
@@ -92,27 +92,27 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 		return f, fmt.Errorf("--workers: %d is too few; at least 1 is needed", f.Workers)
 	}
 	if f.profiles != "" && !loopback(f.profiles) {
-		return f, fmt.Errorf("--pprof-bind-address: %q is no loopback address with a port, such as 127.0.0.1:6060", f.profiles)
+		return f, fmt.Errorf("--pprof-bind-address: %q is not a loopback address with a port; use one such as 127.0.0.1:6060", f.profiles)
 	}
 	if f.Namespace == "" {
-		return f, errors.New("--namespace is missing: name the operator's own namespace, or set POD_NAMESPACE")
+		return f, errors.New("--namespace is required: set it to the operator's own namespace, or set POD_NAMESPACE")
 	}
 	return f, f.certificate.check()
 }
 
-// loopback tells whether an address, with its port, is one that only this machine reaches.
+// loopback reports whether address, a host and port, can be reached only from this machine.
 func loopback(address string) bool {
 	to, err := netip.ParseAddrPort(address)
 	return err == nil && to.Addr().IsLoopback()
 }
 
-// ranges adds what a flag says to a list.
+// ranges returns the function of a flag that appends its ranges to a list.
 func ranges(to *[]netip.Prefix) func(string) error {
 	return func(list string) error {
 		for _, text := range split(list) {
 			prefix, err := netip.ParsePrefix(text)
 			if err != nil {
-				return fmt.Errorf("%q is no range such as 10.0.0.0/8: %w", text, err)
+				return fmt.Errorf("%q is not a range such as 10.0.0.0/8: %w", text, err)
 			}
 			*to = append(*to, prefix)
 		}
@@ -124,30 +124,30 @@ func split(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// apiRequests is how many requests about one namespace are with the API server at once, and apiRequestsAlone how many while
-// there are none about others.
+// apiRequests limits the concurrent requests to the API server for one namespace, and apiRequestsAlone limits them while
+// there are none for other namespaces.
 const (
 	apiRequests      = 2
 	apiRequestsAlone = 32
 )
 
-// Guard lets no namespace take more than its share of the API server. It makes the lease by which one replica leads, and
-// keeps requests that change something from being sent with this configuration while it does not; without --leader-elect
-// there is none. Call it before Manager.
+// Guard limits the share of the API server that one namespace can use. With --leader-elect, it also creates the leader
+// election lock, and refuses requests that change something while this replica does not hold the lease. Call it before
+// Manager.
 func (f *Flags) Guard(access *rest.Config) error {
-	// Around the lease's transport: a request that has waited for its turn is fenced when it is sent.
+	// Outside the lease's transport, so that the lease is checked after a request has waited for its turn.
 	defer access.Wrap(turns.Transport(apiRequests, apiRequestsAlone, f.Namespace))
 	if !f.elect {
 		return nil
 	}
 	host, err := os.Hostname()
 	if err != nil {
-		return fmt.Errorf("asking for this machine's name: %w", err)
+		return fmt.Errorf("reading the host name: %w", err)
 	}
 	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, f.Namespace, f.leaseName,
 		resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())}, access, f.renewDeadline())
 	if err != nil {
-		return fmt.Errorf("making the lease: %w", err)
+		return fmt.Errorf("creating the lease: %w", err)
 	}
 	f.lease = lease.New(lock, f.LeaseDuration)
 	f.Fence = f.lease.Fence
@@ -155,13 +155,13 @@ func (f *Flags) Guard(access *rest.Config) error {
 	return nil
 }
 
-// Run runs the manager until the context ends, or this process has lost its lease.
+// Run runs the manager until the context ends or this process loses its lease.
 func (f *Flags) Run(ctx context.Context, mgr ctrl.Manager) error { return f.lease.Run(ctx, mgr.Start) }
 
 // renewDeadline is how long a leader tries to renew its lease.
 func (f *Flags) renewDeadline() time.Duration { return f.LeaseDuration * 2 / 3 }
 
-// Manager are the options of the manager that runs the controllers.
+// Manager returns the options of the manager that runs the controllers.
 func (f *Flags) Manager(scheme *runtime.Scheme) ctrl.Options {
 	timeout := shutdown
 	renew, retry := f.renewDeadline(), f.LeaseDuration*2/15
@@ -194,9 +194,9 @@ func (f *Flags) Manager(scheme *runtime.Scheme) ctrl.Options {
 	return o
 }
 
-// cached says which objects of kinds that others use too are watched: of ControllerRevisions only snapshots, as every
-// StatefulSet and DaemonSet of the cluster has some. Whoever reads one from the cache must not change it. Runs and slices
-// are kept without what only their own controller needs.
+// cached returns how kinds are cached. Of ControllerRevisions, only snapshots are watched, as every StatefulSet and
+// DaemonSet of the cluster has some. They are not copied when read, so they must not be modified. Runs and slices are
+// cached without the fields that only their own controller needs.
 func cached() map[client.Object]cache.ByObject {
 	snapshots, err := labels.NewRequirement(v1alpha1.LabelReleaseUID, selection.Exists, nil)
 	if err != nil {
@@ -210,7 +210,7 @@ func cached() map[client.Object]cache.ByObject {
 	}
 }
 
-// APIServerAddresses are the addresses of the Kubernetes API as far as the configuration tells.
+// APIServerAddresses returns the addresses of the Kubernetes API server in the configuration; none if its name does not resolve.
 func APIServerAddresses(access *rest.Config) []netip.Addr {
 	host := access.Host
 	if u, err := url.Parse(access.Host); err == nil && u.Host != "" {
@@ -220,7 +220,7 @@ func APIServerAddresses(access *rest.Config) []netip.Addr {
 	defer cancel()
 	found, err := net.DefaultResolver.LookupIPAddr(ctx, host)
 	if err != nil {
-		return nil // an address that cannot be looked up cannot be fetched from either
+		return nil // nobody can connect to a name that does not resolve
 	}
 	var addresses []netip.Addr
 	for _, ip := range found {

@@ -8,15 +8,15 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// Quiet is a logger that takes no error for one which only says that a namespace is being deleted, or is gone: what is made
-// there is refused then, events above all. It is logged with the decisions instead.
+// Quiet returns a logger that does not report as an error that a namespace is being deleted or does not exist. The API
+// server then refuses to create objects there, mostly events. Such errors are logged at level 1 instead.
 func Quiet(logger logr.Logger) logr.Logger { return logger.WithSink(quiet{logger.GetSink()}) }
 
 type quiet struct{ logr.LogSink }
 
 // Error implements logr.LogSink.
 func (q quiet) Error(err error, message string, keysAndValues ...any) {
-	if !namespaceGoes(err) {
+	if !namespaceGone(err) {
 		q.LogSink.Error(err, message, keysAndValues...)
 		return
 	}
@@ -33,8 +33,8 @@ func (q quiet) WithValues(keysAndValues ...any) logr.LogSink {
 // WithName implements logr.LogSink.
 func (q quiet) WithName(name string) logr.LogSink { return quiet{q.LogSink.WithName(name)} }
 
-// namespaceGoes tells whether the API server refused something because its namespace is being deleted, or is gone.
-func namespaceGoes(err error) bool {
+// namespaceGone reports whether the API server refused a request because the namespace is being deleted or does not exist.
+func namespaceGone(err error) bool {
 	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return true
 	}

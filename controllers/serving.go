@@ -12,29 +12,29 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/logs"
 )
 
-// certificate says where the certificate of metrics and logs is.
+// certificate is the location of the certificate for metrics and logs.
 type certificate struct{ dir, cert, key string }
 
 func (c *certificate) flags(set *flag.FlagSet) {
-	set.StringVar(&c.dir, "metrics-cert-path", "", "the folder with the certificate of metrics and logs, which is read again when it changes; empty serves one that the operator signs itself")
-	set.StringVar(&c.cert, "metrics-cert-name", "tls.crt", "the file with the certificate in --metrics-cert-path")
-	set.StringVar(&c.key, "metrics-cert-key", "tls.key", "the file with the private key in --metrics-cert-path")
+	set.StringVar(&c.dir, "metrics-cert-path", "", "the folder with the certificate for metrics and logs, which is reloaded when it changes; if empty, the operator uses a self-signed certificate")
+	set.StringVar(&c.cert, "metrics-cert-name", "tls.crt", "the name of the certificate file in --metrics-cert-path")
+	set.StringVar(&c.key, "metrics-cert-key", "tls.key", "the name of the private key file in --metrics-cert-path")
 }
 
-// check refuses files that are not there: the metrics server would sign a certificate itself instead.
+// check returns an error if a file does not exist. Otherwise the metrics server would use a self-signed certificate.
 func (c *certificate) check() error {
 	if c.dir == "" {
 		return nil
 	}
 	for flag, name := range map[string]string{"--metrics-cert-name": c.cert, "--metrics-cert-key": c.key} {
 		if _, err := os.Stat(filepath.Join(c.dir, name)); err != nil {
-			return fmt.Errorf("--metrics-cert-path: there is no certificate to serve: %w; put the file there, or name another by %s", err, flag)
+			return fmt.Errorf("--metrics-cert-path: cannot read the certificate: %w; create the file, or set %s", err, flag)
 		}
 	}
 	return nil
 }
 
-// metricsServer are the options of the server of metrics and logs.
+// metricsServer returns the options of the server for metrics and logs.
 func (f *Flags) metricsServer() metricsserver.Options {
 	o := metricsserver.Options{BindAddress: f.metrics, SecureServing: true, FilterProvider: access.Metrics(logs.Prefix)}
 	if f.certificate.dir != "" {

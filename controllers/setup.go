@@ -32,42 +32,42 @@ import (
 	"github.com/mantledeploy/mantle/controllers/target"
 )
 
-// What no single kind needs: the lease by which one replica leads, and asking the API server who wants to read metrics
-// or logs and whether they may.
+// Permissions that belong to no single kind: the leader election lease and its events, and authentication and
+// authorization of requests for metrics and logs.
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=mantle-system,resources=leases,verbs=get;create;update
 // +kubebuilder:rbac:groups="",namespace=mantle-system,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
-// Options say how the operator runs.
+// Options configure the operator.
 type Options struct {
-	// Namespace is the operator's own, which holds the identities.
+	// Namespace is the operator's own namespace, which holds the identities.
 	Namespace string
 	// DataDir holds logs and packages.
 	DataDir string
-	// PackageRoot is the folder that file: URLs are confined to; empty turns them off.
+	// PackageRoot is the folder that file: URLs are confined to; if empty, file: URLs are refused.
 	PackageRoot string
-	// PackageAllowCIDRs are ranges that packages are fetched from although they would be refused.
+	// PackageAllowCIDRs are ranges from which packages may be fetched that would otherwise be refused.
 	PackageAllowCIDRs []netip.Prefix
-	// TargetAllowCIDRs are ranges in which machines are connected to although they would be refused.
+	// TargetAllowCIDRs are ranges of machines' addresses that would otherwise be refused.
 	TargetAllowCIDRs []netip.Prefix
-	// PackageMaxBytes bounds one package; 0 is the default.
+	// PackageMaxBytes is the largest size of a package; 0 means the default.
 	PackageMaxBytes int64
-	// APIServer are the addresses of the Kubernetes API, which are refused to packages and machines.
+	// APIServer are the addresses of the Kubernetes API server, which are refused for packages and machines.
 	APIServer []netip.Addr
-	// EngineDir has the engines that are brought to machines without one, as tentacle-<os>-<arch>[.exe].
+	// EngineDir has the engines that are uploaded to machines without one, named tentacle-<os>-<arch>[.exe].
 	EngineDir string
-	// LeaseDuration is how long a leader may be silent; 0 is 15 s.
+	// LeaseDuration is how long a leader may fail to renew its lease; 0 means 15 s.
 	LeaseDuration time.Duration
-	// Fence is nil while this process may act as the leader; nil itself where it is alone.
+	// Fence returns an error unless this process is the leader. A nil Fence means that there is no leader election.
 	Fence func() error
-	// Workers is how many runs, and how many targets, are worked on at once; 0 is fair.Many.
+	// Workers is how many runs, and how many targets, are reconciled at once; 0 means fair.Many.
 	Workers int
-	// MaxDials and MaxFollowers bound the work on machines; 0 is the default.
+	// MaxDials and MaxFollowers limit connections that are being established and scripts that are followed; 0 means the default.
 	MaxDials, MaxFollowers int
-	// Logger is for the doors to the outside.
+	// Logger is for the packages that connect to machines and fetch packages.
 	Logger logr.Logger
-	// Now is the controllers' clock; nil is time.Now.
+	// Now is the controllers' clock; nil means time.Now.
 	Now func() time.Time
 }
 
@@ -78,7 +78,7 @@ func (o *Options) clock() func() time.Time {
 	return o.Now
 }
 
-// Setup puts everything that runs into the manager.
+// Setup adds everything that runs to the manager.
 func Setup(mgr ctrl.Manager, o Options) error {
 	mgr = status.WithEvents(mgr)
 	if err := warm(mgr); err != nil {
@@ -102,7 +102,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		return err
 	}
 	identities := identity.New(mgr.GetAPIReader(), mgr.GetClient(), o.Namespace)
-	if err := identities.Watch(context.Background(), mgr.GetCache()); err != nil { // begins with the manager
+	if err := identities.Watch(context.Background(), mgr.GetCache()); err != nil { // starts with the manager
 		return err
 	}
 	reach := addresses.NewResolver(addresses.Rules{Allow: o.TargetAllowCIDRs, Deny: o.APIServer}, logger)
@@ -140,7 +140,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	return nil
 }
 
-// openPackages opens the cache of packages. It tells runs and releases of what it has fetched for them.
+// openPackages opens the cache of packages. It enqueues the runs and releases that a fetched package belongs to.
 func openPackages(o Options, counters *metrics.Metrics, runs, releases *notify.Notifier) (*packages.Cache, error) {
 	return packages.Open(packages.Config{
 		Dir: filepath.Join(o.DataDir, "packages"), Fetched: counters.PackageFetched,
@@ -156,7 +156,7 @@ func openPackages(o Options, counters *metrics.Metrics, runs, releases *notify.N
 	})
 }
 
-// closing calls f when the manager ends.
+// closing returns a Runnable that calls f when the manager stops.
 func closing(f func()) manager.Runnable {
 	return manager.RunnableFunc(func(ctx context.Context) error {
 		<-ctx.Done()

@@ -13,18 +13,18 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/logs"
 )
 
-// sweeping drops the logs of runs that went while this replica was not there. Every replica does it, as each has a disk of
-// its own; it implements manager.Runnable.
+// sweeping is a manager.Runnable that deletes the logs of runs that were deleted while this replica was not running. Every
+// replica does this, as each has its own disk.
 type sweeping struct {
 	logs   *logs.Store
 	client client.Client
 }
 
-// Start sweeps once, and ends those who follow an output when the operator ends. Where sweeping fails, the logs stay until
-// the next start.
+// Start deletes the logs once, and closes the log store when ctx ends, which ends the requests that follow an output. If
+// deleting fails, the logs stay until the next start.
 func (s sweeping) Start(ctx context.Context) error {
 	if err := s.logs.Sweep(ctx, s.runs); err != nil && ctx.Err() == nil {
-		ctrl.LoggerFrom(ctx).Error(err, "dropping the logs of runs that are gone")
+		ctrl.LoggerFrom(ctx).Error(err, "cannot delete the logs of deleted runs")
 	}
 	<-ctx.Done()
 	s.logs.Close()

@@ -14,15 +14,14 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// kinds are those that the operator reads from its cache.
+// kinds returns the kinds that the operator reads from its cache.
 func kinds() []client.Object {
 	return []client.Object{&v1alpha1.Environment{}, &v1alpha1.TargetPolicy{}, &v1alpha1.DeploymentTarget{}, &v1alpha1.Project{},
 		&v1alpha1.Release{}, &v1alpha1.ReleaseBinding{}, &v1alpha1.DeploymentRun{}, &v1alpha1.DeploymentRunSlice{}, &appsv1.ControllerRevision{}}
 }
 
-// warm has every replica list and watch what the operator reads, so that one that takes over has it already, and calls a
-// replica ready when it does. The controllers themselves start with leadership: their queues would fill on a replica that
-// does not lead.
+// warm starts the informers of all kinds on every replica, so that a new leader has a filled cache. A replica is ready when
+// its informers have synced. The controllers start only on the leader, as their queues would fill up on other replicas.
 func warm(mgr ctrl.Manager) error {
 	var all informers
 	for _, kind := range kinds() {
@@ -38,11 +37,11 @@ func warm(mgr ctrl.Manager) error {
 	return nil
 }
 
-var errNotSynced = errors.New("not everything that the operator reads was listed yet")
+var errNotSynced = errors.New("the informers have not synced yet")
 
 type informers []cache.Informer
 
-// ready is a health check: nil once everything was listed.
+// ready is a readiness check: it returns nil once all informers have synced.
 func (all informers) ready(*http.Request) error {
 	for _, informer := range all {
 		if !informer.HasSynced() {
