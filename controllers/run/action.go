@@ -16,9 +16,10 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
-// action is what the dispatcher carries out for an attempt. It keeps nothing that the pass read but what is asked for.
+// action returns what the dispatcher is to do for an attempt. The closures refer to the inputs of the run and not to facts,
+// so that an action does not keep what the pass has read in memory.
 func (r *Reconciler) action(f facts, k ledger.Key, now plan.Evaluation) dispatch.Action {
-	l, inputs := f.Live.ledger, f.Live.inputs
+	l, inputs := f.Active.ledger, f.Active.inputs
 	completes := now.Completes(k)
 	leaf, target, ticket, number := l.Leaves[k.Leaf], l.Targets[k.Target], l.Ticket(k), l.At(k).Number
 	return dispatch.Action{
@@ -31,15 +32,15 @@ func (r *Reconciler) action(f facts, k ledger.Key, now plan.Evaluation) dispatch
 	}
 }
 
-// final tells whether trying again does not help.
+// final reports whether err will stay if the call is repeated.
 func final(err error) bool {
 	var not *dispatch.NotReady
 	return errors.As(err, &not) && not.Final
 }
 
-// apply takes what the dispatcher reports into the ledger.
+// apply updates the ledger with a report of the dispatcher.
 func (r *Reconciler) apply(f facts, report dispatch.Report) error {
-	l := f.Live.ledger
+	l := f.Active.ledger
 	k, known := l.Find(report.Ticket)
 	if !known || !l.At(k).Running() {
 		return nil
@@ -65,7 +66,7 @@ func (r *Reconciler) apply(f facts, report dispatch.Report) error {
 	return l.End(k, f.Now, finished(report))
 }
 
-// running takes what a report says of an attempt that goes on.
+// running returns the change of an attempt for the report of an action that has not ended.
 func running(now time.Time, report dispatch.Report) func(*ledger.Attempt) {
 	return func(a *ledger.Attempt) {
 		if report.Sent && a.SentTime.IsZero() {
@@ -78,7 +79,7 @@ func running(now time.Time, report dispatch.Report) func(*ledger.Attempt) {
 	}
 }
 
-// finished takes what a report says of an attempt that has ended.
+// finished returns the change of an attempt for the report of an action that has ended.
 func finished(report dispatch.Report) func(*ledger.Attempt) {
 	return func(a *ledger.Attempt) {
 		ended(report.Phase, report.Reason, report.Message)(a)
@@ -94,7 +95,7 @@ func finished(report dispatch.Report) func(*ledger.Attempt) {
 	}
 }
 
-// ended notes how an attempt ended, and why it did not succeed.
+// ended returns the change that sets the final phase of an attempt, with the reason and message unless it succeeded.
 func ended(phase v1alpha1.StepPhase, reason, message string) func(*ledger.Attempt) {
 	return func(a *ledger.Attempt) {
 		if a.Phase, a.Reason, a.Message = phase, reason, cut(message); phase == v1alpha1.StepSucceeded {
@@ -103,13 +104,13 @@ func ended(phase v1alpha1.StepPhase, reason, message string) func(*ledger.Attemp
 	}
 }
 
-// maxMessage bounds the message of an action, in bytes.
+// maxMessage limits the message of an action, in bytes.
 const maxMessage = 1024
 
-// cut keeps the end of a message, where what went wrong usually is.
+// cut shortens a message to its end, where the error usually is.
 func cut(message string) string { return text.CutStart(text.Clean(message), maxMessage) }
 
-// outputs are those that a step declares, each as `<step>.<name>`; of a package, all.
+// outputs returns the outputs that a step declares, named `<step>.<name>`. A step that deploys a package has all of them.
 func outputs(leaf v1alpha1.Leaf, given map[string]string) map[string]string {
 	kept := map[string]string{}
 	for _, name := range leaf.Outputs {

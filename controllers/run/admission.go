@@ -20,16 +20,17 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-// admit takes a run to the point where its set of targets is fixed. While it does not get there, others may.
+// admit checks whether the run can start, and if so, selects its targets. If it has to wait, or on an error, other runs can
+// start instead.
 func (r *Reconciler) admit(ctx context.Context, f facts) (again time.Duration, err error) {
 	defer func() {
 		if err != nil {
-			r.memory.giveBack(f.Run)
+			r.memory.releaseTurn(f.Run)
 		}
 	}()
 	switch f.Stop {
 	case plan.Cancel:
-		finish(ctx, f, plan.Outcome{Phase: v1alpha1.RunCancelled, Reason: v1alpha1.ReasonCancelled, Message: "cancelled before anything began"})
+		finish(ctx, f, plan.Outcome{Phase: v1alpha1.RunCancelled, Reason: v1alpha1.ReasonCancelled, Message: "cancelled before any target started"})
 		return 0, nil
 	case plan.Supersede:
 		finish(ctx, f, plan.Outcome{Phase: v1alpha1.RunSuperseded, Reason: v1alpha1.ReasonSuperseded,
@@ -44,16 +45,16 @@ func (r *Reconciler) admit(ctx context.Context, f facts) (again time.Duration, e
 		finish(ctx, f, plan.Outcome{Phase: wait.Phase, Reason: wait.Reason, Message: wait.Message})
 		return 0, nil
 	case wait != nil:
-		r.memory.giveBack(f.Run)
+		r.memory.releaseTurn(f.Run)
 		describeWait(f, *wait)
 		return wait.Again, nil
 	}
 	return r.resolveTargets(ctx, f)
 }
 
-// wait looks for what the run waits for, in the order in which people want to hear of it.
+// wait returns the first thing that the run has to wait for, or nil. The order is the one that helps users most.
 func (r *Reconciler) wait(ctx context.Context, f facts) (*plan.Wait, error) {
-	for _, gate := range []func(context.Context, facts) (*plan.Wait, error){r.lacks, r.bound, r.packagesReady, r.queued, r.last} {
+	for _, gate := range []func(context.Context, facts) (*plan.Wait, error){r.missingObjects, r.heldByBinding, r.packagesReady, r.queued, r.confirmTurn} {
 		if wait, err := gate(ctx, f); err != nil || wait != nil {
 			return wait, err
 		}
@@ -65,8 +66,8 @@ func waitFor(reason, format string, args ...any) *plan.Wait {
 	return &plan.Wait{Phase: v1alpha1.RunWaiting, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }
 
-// lacks tells what is not there that the run names.
-func (r *Reconciler) lacks(ctx context.Context, f facts) (*plan.Wait, error) {
+// missingObjects waits for the objects that the run names: its release with the snapshot, and its environment.
+func (r *Reconciler) missingObjects(ctx context.Context, f facts) (*plan.Wait, error) {
 	if f.Release == nil {
 		return f.absent(v1alpha1.ReasonReleaseNotFound, "spec.release: there is no Release %s in this namespace; create it",
 			v1alpha1.ReleaseName(f.Run.Spec.Project, f.Run.Spec.Release)), nil
@@ -82,9 +83,9 @@ func (r *Reconciler) lacks(ctx context.Context, f facts) (*plan.Wait, error) {
 		return nil, fmt.Errorf("reading snapshot %s: %w", f.Release.Status.Snapshot, err)
 	}
 	if frozen == nil {
-		wait := f.absent(v1alpha1.ReasonReleaseNotReady, "the process of Release %s is gone: restore ControllerRevision %s, or delete the release and create it again",
+		wait := f.absent(v1alpha1.ReasonReleaseNotReady, "the process of Release %s is missing; restore ControllerRevision %s, or delete the release and create it again",
 			f.Release.Name, f.Release.Status.Snapshot)
-		wait.Again = time.Second // no event tells of it
+		wait.Again = time.Second // the controller does not watch for it
 		return wait, nil
 	}
 	return nil, nil
@@ -96,9 +97,9 @@ func (f facts) absent(reason, format string, args ...any) *plan.Wait {
 	return wait
 }
 
-// bound keeps a person's run of another release than the binding's from fighting with the binding, and a binding's run
-// from beginning while the binding is suspended.
-func (r *Reconciler) bound(ctx context.Context, f facts) (*plan.Wait, error) {
+// heldByBinding keeps a binding's run waiting while the binding is suspended. A run that a user created waits while a
+// binding requests another release for the same project and environment, as each would undo what the other deploys.
+func (r *Reconciler) heldByBinding(ctx context.Context, f facts) (*plan.Wait, error) {
 	if f.Binding != nil {
 		if f.Binding.Spec.Suspend {
 			return waitFor(v1alpha1.ReasonSuspended, "ReleaseBinding %s is suspended; set its spec.suspend to false, or cancel this run", f.Binding.Name), nil
@@ -112,7 +113,7 @@ func (r *Reconciler) bound(ctx context.Context, f facts) (*plan.Wait, error) {
 	for _, b := range bindings.Items {
 		same := b.Spec.Project == f.Run.Spec.Project && b.Spec.Environment == f.Run.Spec.Environment
 		if same && !b.Spec.Suspend && b.Spec.Release != f.Run.Spec.Release {
-			wait := waitFor(v1alpha1.ReasonBound, "spec.release: ReleaseBinding %s requests release %s there; change the binding, or set its spec.suspend", b.Name, b.Spec.Release)
+			wait := waitFor(v1alpha1.ReasonBound, "spec.release: ReleaseBinding %s requests release %s for this environment; change its spec.release, or set its spec.suspend to true", b.Name, b.Spec.Release)
 			wait.Stalled = true
 			return wait, nil
 		}
@@ -120,7 +121,7 @@ func (r *Reconciler) bound(ctx context.Context, f facts) (*plan.Wait, error) {
 	return nil, nil
 }
 
-// packagesReady sees that every package of the release is in the cache.
+// packagesReady waits until every package of the release is in the cache.
 func (r *Reconciler) packagesReady(_ context.Context, f facts) (*plan.Wait, error) {
 	for _, p := range f.Release.Status.Packages {
 		var not *dispatch.NotReady
@@ -136,8 +137,8 @@ func (r *Reconciler) packagesReady(_ context.Context, f facts) (*plan.Wait, erro
 	return nil, nil
 }
 
-// queued lets one run at a time go on for a project in an environment: one that has begun, else the oldest that lacks
-// nothing but its turn.
+// queued lets one run at a time proceed for each project and environment: the run that has started, or else the oldest one
+// that waits for nothing else.
 func (r *Reconciler) queued(ctx context.Context, f facts) (*plan.Wait, error) {
 	others, err := recorded.Others(ctx, r.Client, f.Run)
 	if err != nil {
@@ -149,26 +150,26 @@ func (r *Reconciler) queued(ctx context.Context, f facts) (*plan.Wait, error) {
 			continue
 		}
 		if goesFirst(&others[i], f.Run) {
-			return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "run " + others[i].Name + " goes first"}, nil
+			return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "waiting for run " + others[i].Name}, nil
 		}
 		unfinished[others[i].UID] = true
 	}
-	if holder := r.memory.take(f.Run, unfinished); holder != f.Run.UID {
-		return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "another run goes first", Again: time.Second}, nil
+	if holder := r.memory.acquireTurn(f.Run, unfinished); holder != f.Run.UID {
+		return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "waiting for another run", Again: time.Second}, nil
 	}
 	return nil, nil
 }
 
-// last is asked when a run lacks nothing else, and reads past the cache: the cache of a new leader may not show yet that
-// another run has begun, nor what the run before did.
-func (r *Reconciler) last(ctx context.Context, f facts) (*plan.Wait, error) {
+// confirmTurn is the last check. It reads from the API server, as the cache of a new leader may not show yet that another
+// run has started, or what the previous run did.
+func (r *Reconciler) confirmTurn(ctx context.Context, f facts) (*plan.Wait, error) {
 	others, err := recorded.Others(ctx, r.Reader, f.Run)
 	if err != nil {
 		return nil, err
 	}
 	for i := range others {
 		if others[i].Status.StartTime != nil && !others[i].Status.Phase.IsTerminal() {
-			return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "run " + others[i].Name + " goes first", Again: time.Second}, nil
+			return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "waiting for run " + others[i].Name, Again: time.Second}, nil
 		}
 	}
 	if f.Binding == nil {
@@ -177,12 +178,12 @@ func (r *Reconciler) last(ctx context.Context, f facts) (*plan.Wait, error) {
 	return r.records.Before(ctx, others, f.all())
 }
 
-// goesFirst tells whether run a has begun, or would go before b, which has not.
+// goesFirst reports whether run a has started, or is to start before b, which has not started.
 func goesFirst(a, b *v1alpha1.DeploymentRun) bool {
 	if a.Status.StartTime != nil {
 		return true
 	}
-	if !inLine(a) {
+	if !waitsForTurn(a) {
 		return false
 	}
 	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
@@ -191,9 +192,9 @@ func goesFirst(a, b *v1alpha1.DeploymentRun) bool {
 	return a.Name < b.Name
 }
 
-// inLine tells whether a run that has not begun lacks nothing but its turn, as far as anybody knows: what it lacks may
-// never come, and must not keep others from going.
-func inLine(run *v1alpha1.DeploymentRun) bool {
+// waitsForTurn reports whether a run that has not started waits only for its turn, according to its status. A run that waits
+// for something else may wait forever, and must not block others.
+func waitsForTurn(run *v1alpha1.DeploymentRun) bool {
 	ready := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionReady)
 	return ready == nil || ready.Reason == v1alpha1.ReasonQueued || ready.Reason == v1alpha1.ReasonRecording
 }

@@ -11,16 +11,17 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
 )
 
-// acknowledgePause is the pause before machines that could not be located are told again, and acknowledgeWithin bounds how
-// long a run that is over waits for that.
+// acknowledgePause is the pause before results are acknowledged again whose machines could not be located.
+// acknowledgeWithin limits how long a finished run waits for that.
 const (
 	acknowledgePause  = 5 * time.Second
 	acknowledgeWithin = 30 * time.Second
 )
 
-// advance takes a run whose targets are fixed one decision further, in the order of the package's writes.
+// advance makes and carries out one decision for a run whose targets are fixed. The order of writes is in the package
+// documentation.
 func (r *Reconciler) advance(ctx context.Context, f facts) (time.Duration, error) {
-	l := f.Live.ledger
+	l := f.Active.ledger
 	for _, report := range r.Dispatcher.Drain(f.Run.UID) {
 		if err := r.apply(f, report); err != nil {
 			return 0, err
@@ -43,25 +44,26 @@ func (r *Reconciler) advance(ctx context.Context, f facts) (time.Duration, error
 			return 0, err
 		}
 	}
-	untold, err := r.dispatch(ctx, f, now)
+	retry, err := r.dispatch(ctx, f, now)
 	if err != nil {
 		return 0, err
 	}
 	describeProgress(f, now.Summary)
 	if now.Outcome != nil {
-		return r.conclude(ctx, f, *now.Outcome, untold)
+		return r.conclude(ctx, f, *now.Outcome, retry)
 	}
-	return soonest(soonest(again, untold), now.Wake), nil
+	return soonest(soonest(again, retry), now.Wake), nil
 }
 
-// conclude ends the run once every machine was told of its results, or cannot be told soon.
-func (r *Reconciler) conclude(ctx context.Context, f facts, o plan.Outcome, untold time.Duration) (time.Duration, error) {
-	l := f.Live.ledger
+// conclude finishes the run when all results are acknowledged, or after acknowledgeWithin. If retry is not zero, some are
+// not, and are to be tried again after that time.
+func (r *Reconciler) conclude(ctx context.Context, f facts, o plan.Outcome, retry time.Duration) (time.Duration, error) {
+	l := f.Active.ledger
 	if l.Over.IsZero() {
 		l.Over = f.Now
 	}
-	if untold > 0 && f.Now.Sub(l.Over) < acknowledgeWithin {
-		return untold, nil
+	if retry > 0 && f.Now.Sub(l.Over) < acknowledgeWithin {
+		return retry, nil
 	}
 	l.All(func(k ledger.Key, a *ledger.Attempt) {
 		if a.State() != ledger.Acknowledged {
@@ -72,11 +74,11 @@ func (r *Reconciler) conclude(ctx context.Context, f facts, o plan.Outcome, unto
 	return 0, nil
 }
 
-// cannotGoOn says why a run whose targets are fixed does not go on; one that was cancelled ends.
-func (r *Reconciler) cannotGoOn(ctx context.Context, f facts) (time.Duration, error) {
+// blocked describes why a run whose targets are fixed cannot continue. A cancelled run is finished.
+func (r *Reconciler) blocked(ctx context.Context, f facts) (time.Duration, error) {
 	if f.Stop == plan.Cancel {
 		r.Dispatcher.Forget(f.Run.UID)
-		// What runs is left to its own timeout.
+		// Scripts that still run end at their own timeouts.
 		finish(ctx, f, plan.Outcome{Phase: v1alpha1.RunCancelled, Reason: v1alpha1.ReasonDeleted, Message: f.Problem})
 		return 0, nil
 	}
@@ -84,9 +86,9 @@ func (r *Reconciler) cannotGoOn(ctx context.Context, f facts) (time.Duration, er
 	return acknowledgePause, nil
 }
 
-// record writes a decision into the ledger.
+// record writes the starts and ends of a decision into the ledger.
 func (r *Reconciler) record(f facts, d plan.Decision) error {
-	l := f.Live.ledger
+	l := f.Active.ledger
 	for _, end := range d.End {
 		if a := l.At(end.Key); a.Running() {
 			r.Dispatcher.Drop(l.Ticket(end.Key))
@@ -101,10 +103,10 @@ func (r *Reconciler) record(f facts, d plan.Decision) error {
 	return nil
 }
 
-// dispatch hands out what the slices now say: starts, cancels, and results that are written. It answers when to come
-// again for machines that could not be told of a result yet.
-func (r *Reconciler) dispatch(ctx context.Context, f facts, now plan.Evaluation) (untold time.Duration, err error) {
-	l := f.Live.ledger
+// dispatch carries out what is now stored in the slices: it starts and cancels actions, and acknowledges stored results. It
+// returns after what time to try again if a result could not be acknowledged, otherwise 0.
+func (r *Reconciler) dispatch(ctx context.Context, f facts, now plan.Evaluation) (retry time.Duration, err error) {
+	l := f.Active.ledger
 	l.All(func(k ledger.Key, a *ledger.Attempt) {
 		if err != nil {
 			return
@@ -112,14 +114,14 @@ func (r *Reconciler) dispatch(ctx context.Context, f facts, now plan.Evaluation)
 		switch a.State() {
 		case ledger.Recorded:
 			if !a.Running() {
-				return // a row that this operator does not know to read
+				return // a newer operator wrote this row
 			}
 			r.Dispatcher.Dispatch(r.action(f, k, now))
 			err = l.Dispatched(k)
 		case ledger.Dispatched:
 			r.relocate(f, k, a)
 		case ledger.Stored:
-			untold, err = r.acknowledge(ctx, f, k, untold)
+			retry, err = r.acknowledge(ctx, f, k, retry)
 		}
 	})
 	for _, k := range now.Cancel {
@@ -129,45 +131,46 @@ func (r *Reconciler) dispatch(ctx context.Context, f facts, now plan.Evaluation)
 	for _, k := range now.GiveUp {
 		r.Dispatcher.GiveUp(l.Ticket(k))
 	}
-	return untold, err
+	return retry, err
 }
 
-// relocate tells the dispatcher that a target has another address.
+// relocate notifies the dispatcher if the address of a target has changed.
 func (r *Reconciler) relocate(f facts, k ledger.Key, a *ledger.Attempt) {
-	l := f.Live.ledger
+	l := f.Active.ledger
 	if host := f.target(l.Targets[k.Target]).Host; host != "" && a.Host != "" && host != a.Host {
 		l.Update(k, func(a *ledger.Attempt) { a.Host = host })
 		r.Dispatcher.Relocate(l.Ticket(k))
 	}
 }
 
-// acknowledge tells the machine that a result is written. It is not told of one that may yet be lost: it would answer
-// the next leader with nothing but the exit code.
-func (r *Reconciler) acknowledge(ctx context.Context, f facts, k ledger.Key, untold time.Duration) (time.Duration, error) {
-	l := f.Live.ledger
-	if untold > 0 {
-		return untold, nil // one failure may have waited for an API server that does not answer
+// acknowledge tells the machine that a result is stored, so that it may delete its own copy. This must not happen before the
+// result is stored: the next leader would get only the exit code from the machine. A retry other than 0 means that an
+// earlier result could not be acknowledged; then nothing is tried.
+func (r *Reconciler) acknowledge(ctx context.Context, f facts, k ledger.Key, retry time.Duration) (time.Duration, error) {
+	l := f.Active.ledger
+	if retry > 0 {
+		return retry, nil // each try may wait long for an API server that does not answer
 	}
-	machine, err := f.Live.inputs.Locate(ctx, l.Targets[k.Target])
+	machine, err := f.Active.inputs.Locate(ctx, l.Targets[k.Target])
 	switch {
 	case err == nil:
 		r.Dispatcher.Acknowledge(l.UID, machine, l.Ticket(k))
 	case final(err):
 		r.Dispatcher.Drop(l.Ticket(k))
 	default:
-		ctrl.LoggerFrom(ctx).Info("cannot tell a machine of its result yet", "target", l.Targets[k.Target].Name, "why", err.Error())
+		ctrl.LoggerFrom(ctx).Info("cannot acknowledge a result yet", "target", l.Targets[k.Target].Name, "why", err.Error())
 		return acknowledgePause, nil
 	}
 	return 0, l.Acknowledged(k)
 }
 
-// view is what the plan goes by.
+// view returns the input of plan.Evaluate.
 func view(f facts) plan.View {
-	l := f.Live.ledger
+	l := f.Active.ledger
 	v := plan.View{Now: f.Now, Steps: l.Process.Steps, Settings: l.Process.Settings, Purpose: f.Run.Spec.Purpose, Attempts: l.Attempts, Stop: f.Stop}
 	switch {
 	case f.Stop == "":
-		l.StopSince = time.Time{} // a release that was wished may not be wished any more
+		l.StopSince = time.Time{} // the binding may request the release of this run again
 	case l.StopSince.IsZero():
 		l.StopSince = f.Now
 		if f.Run.Status.CancelTime != nil {
@@ -182,7 +185,7 @@ func view(f facts) plan.View {
 	return v
 }
 
-// target tells how a target of the fixed set is now.
+// target returns the present state of a target of the fixed set.
 func (f facts) target(was v1alpha1.SliceTarget) plan.Target {
 	t := f.Targets[was.Name]
 	if t == nil {
@@ -191,7 +194,7 @@ func (f facts) target(was v1alpha1.SliceTarget) plan.Target {
 	return plan.TargetOf(was, t, f.Policies[t.Spec.Policy], f.Run.Spec)
 }
 
-// soonest is the shorter of two pauses; 0 is none.
+// soonest returns the shorter of two pauses; 0 means no pause.
 func soonest(a, b time.Duration) time.Duration {
 	if a == 0 || b != 0 && b < a {
 		return b

@@ -19,7 +19,7 @@ func conditionsOf(f facts) status.Conditions {
 	return status.Conditions{List: &f.Run.Status.Conditions, Generation: f.Run.Generation, Now: f.Now}
 }
 
-// describeWait says why a run does not begin, or not go on.
+// describeWait sets the phase and conditions of a run that cannot start, or cannot continue.
 func describeWait(f facts, wait plan.Wait) {
 	f.Run.Status.Phase = wait.Phase
 	c := conditionsOf(f)
@@ -31,7 +31,7 @@ func describeWait(f facts, wait plan.Wait) {
 	c.Reconciling(wait.Reason, wait.Message)
 }
 
-// describePackages says whether a package is waited for; the zero Wait means none.
+// describePackages sets the condition PackagesReady. The zero Wait means that the run does not wait for a package.
 func describePackages(c status.Conditions, wait plan.Wait) {
 	switch wait.Reason {
 	case v1alpha1.ReasonPackagePending, v1alpha1.ReasonPackageUnavailable:
@@ -41,7 +41,7 @@ func describePackages(c status.Conditions, wait plan.Wait) {
 	}
 }
 
-// nameLogs makes the paths of the outputs of failures whole.
+// nameLogs completes the paths of the logs in status.failures.
 func nameLogs(run *v1alpha1.DeploymentRun) {
 	for i := range run.Status.Failures {
 		if log := &run.Status.Failures[i].Log; *log != "" {
@@ -50,7 +50,7 @@ func nameLogs(run *v1alpha1.DeploymentRun) {
 	}
 }
 
-// describeProgress says how far the run is, and what its actions wait for.
+// describeProgress sets the progress of the run, and what its actions wait for.
 func describeProgress(f facts, summary plan.Summary) {
 	s := &f.Run.Status
 	var wait plan.Wait
@@ -74,19 +74,19 @@ func describeProgress(f facts, summary plan.Summary) {
 		message += "; " + wait.Message
 	}
 	if more := int(summary.Waiting) - 1; wait.Message != "" && more > 0 {
-		message += fmt.Sprintf(" (and %d more wait)", more)
+		message += fmt.Sprintf(" (and %d more waiting)", more)
 	}
 	switch f.Stop {
 	case plan.Cancel:
-		c.Reconciling(v1alpha1.ReasonCancelled, "is being cancelled: "+message)
+		c.Reconciling(v1alpha1.ReasonCancelled, "being cancelled: "+message)
 	case plan.Supersede:
-		c.Reconciling(v1alpha1.ReasonSuperseded, "is being superseded: "+message)
+		c.Reconciling(v1alpha1.ReasonSuperseded, "being superseded: "+message)
 	default:
 		c.Reconciling(cmp.Or(wait.Reason, v1alpha1.ReasonRunning), message)
 	}
 }
 
-// finish says how the run ended. The rows are written by now.
+// finish sets the final phase and conditions of the run. The results in the slices are stored already.
 func finish(ctx context.Context, f facts, o plan.Outcome) {
 	s := &f.Run.Status
 	s.Phase, s.CurrentStep, s.Waiting, s.FinishTime = o.Phase, "", 0, &metav1.Time{Time: f.Now}
@@ -96,5 +96,5 @@ func finish(ctx context.Context, f facts, o plan.Outcome) {
 	} else {
 		c.Stalled(o.Reason, o.Message)
 	}
-	ctrl.LoggerFrom(ctx).Info("ended", "phase", o.Phase, "reason", o.Reason, "message", o.Message)
+	ctrl.LoggerFrom(ctx).Info("run finished", "phase", o.Phase, "reason", o.Reason, "message", o.Message)
 }

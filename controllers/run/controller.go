@@ -42,26 +42,26 @@ type Tickets interface {
 	Drop(ticket string)
 }
 
-// Logs keeps the output of actions.
+// Logs stores the output of actions.
 type Logs interface {
-	// Sink takes the output of one action.
+	// Sink returns the writer for the output of one action.
 	Sink(namespace string, run types.UID, target, step string, attempt int32) dispatch.LogSink
-	// Kept tells whether that output is here, without reading it.
+	// Kept reports whether that output is on this replica's disk, without reading it.
 	Kept(namespace string, run types.UID, target, step string, attempt int32) bool
-	// Delete drops the output of a whole run.
+	// Delete deletes all output of a run.
 	Delete(namespace string, run types.UID) error
 }
 
-// Deps are the doors that a run goes through.
+// Deps are the dependencies of a Reconciler.
 type Deps struct {
 	Dispatcher Dispatcher
 	Identities compose.Identities
 	Packages   compose.Packages
 	Logs       Logs
-	// Reports are the runs whose actions have news, Fetched those whose packages have.
+	// Reports enqueues runs whose actions have a report, and Fetched runs whose packages were fetched or failed.
 	Reports, Fetched source.Source
 	Now              func() time.Time
-	// Workers is how many runs are worked on at once; 0 is fair.Many.
+	// Workers is how many runs are reconciled at once; 0 means fair.Many.
 	Workers int
 	// Metrics may be nil.
 	Metrics *metrics.Metrics
@@ -70,26 +70,26 @@ type Deps struct {
 // Reconciler carries out DeploymentRuns.
 type Reconciler struct {
 	Deps
-	Client   client.Client // reads through the cache
-	Reader   client.Reader // reads past the cache
+	Client   client.Client // reads from the cache
+	Reader   client.Reader // reads from the API server
 	Recorder events.EventRecorder
 
 	composer *compose.Composer
 	memory   *memory
-	// frozen reads processes through the cache, frozenLive past it.
-	frozen, frozenLive *snapshot.Reader
-	records            *recorded.Records
-	takeover           *takeover
+	// frozen reads processes from the cache, frozenUncached from the API server.
+	frozen, frozenUncached *snapshot.Reader
+	records                *recorded.Records
+	takeover               *takeover
 }
 
-// New makes a Reconciler for the manager.
+// New returns a Reconciler that uses the manager's clients.
 func New(mgr ctrl.Manager, deps Deps) *Reconciler {
 	return newReconciler(mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder("mantle"), deps)
 }
 
 func newReconciler(c client.Client, reader client.Reader, recorder events.EventRecorder, deps Deps) *Reconciler {
 	return &Reconciler{Deps: deps, Client: c, Reader: reader, Recorder: recorder, memory: newMemory(),
-		frozen: snapshot.NewReader(c), frozenLive: snapshot.NewReader(reader), records: &recorded.Records{Client: c, Reader: reader, Now: deps.Now},
+		frozen: snapshot.NewReader(c), frozenUncached: snapshot.NewReader(reader), records: &recorded.Records{Client: c, Reader: reader, Now: deps.Now},
 		composer: &compose.Composer{Cached: c, Live: reader, Identities: deps.Identities, Packages: deps.Packages, Now: deps.Now}}
 }
 
@@ -103,7 +103,7 @@ func newReconciler(c client.Client, reader client.Reader, recorder events.EventR
 // +kubebuilder:rbac:groups="",resources=secrets;configmaps;namespaces,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reconcile gathers the facts, takes the run one decision further, and writes down what is now true.
+// Reconcile reads what the run depends on, makes and carries out one decision, and patches the status.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	result, err := r.pass(ctx, request)
 	if err == nil {
@@ -121,13 +121,13 @@ func (r *Reconciler) pass(ctx context.Context, request ctrl.Request) (ctrl.Resul
 		return r.ended(ctx, run)
 	}
 	if held, err := r.addFinalizer(ctx, run); err != nil || !held {
-		return again(err)
+		return retry(err)
 	}
-	if rest := r.memory.rest(run, r.Now()); rest > 0 {
-		return ctrl.Result{RequeueAfter: rest}, nil
+	if pause := r.memory.pause(run, r.Now()); pause > 0 {
+		return ctrl.Result{RequeueAfter: pause}, nil
 	}
 	before, started := run.DeepCopy(), r.Now()
-	wait, err := r.step(ctx, run)
+	wait, err := r.proceed(ctx, run)
 	if err == nil {
 		var joined time.Duration
 		joined, err = r.save(ctx, before, run)
@@ -135,11 +135,11 @@ func (r *Reconciler) pass(ctx context.Context, request ctrl.Request) (ctrl.Resul
 	}
 	r.memory.passed(run, started, r.Now())
 	if status.IsConflict(err) || apierrors.IsNotFound(err) {
-		// Another process writes, too, or a slice is gone: the next pass reads the run from the API server.
+		// Another process writes as well, or a slice was deleted: the next pass reads the run from the API server.
 		r.memory.drop(run)
 	}
 	if err != nil {
-		return again(err)
+		return retry(err)
 	}
 	if run.Status.Phase.IsTerminal() {
 		return r.ended(ctx, run)
@@ -151,28 +151,28 @@ func (r *Reconciler) pass(ctx context.Context, request ctrl.Request) (ctrl.Resul
 func (r *Reconciler) ended(ctx context.Context, run *v1alpha1.DeploymentRun) (ctrl.Result, error) {
 	wait, err := r.cleanUp(ctx, run)
 	if err != nil {
-		return again(err)
+		return retry(err)
 	}
 	return ctrl.Result{RequeueAfter: wait}, nil
 }
 
-// again is the result of a pass that failed. A conflict is no error: somebody else was faster.
-func again(err error) (ctrl.Result, error) {
+// retry returns the result of a failed pass. A conflict is not an error: the object was changed in the meantime.
+func retry(err error) (ctrl.Result, error) {
 	if status.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: status.RetryConflict}, nil
 	}
 	return ctrl.Result{}, err
 }
 
-// latest gives the run as it is now; nil if it is gone. If this process holds the run in memory, the cached view serves,
-// with the status that this process wrote last: the cache may be late. Otherwise the run is read past the cache, as an
-// old view would end it twice, or make its slices again.
+// latest returns the run, or nil if it does not exist. If this process has the run in memory, latest returns the cached
+// object with the status that this process wrote last, as the cache may lag behind. Otherwise it reads from the API server,
+// as an old object would make it finish the run twice, or create its slices again.
 func (r *Reconciler) latest(ctx context.Context, key types.NamespacedName) (*v1alpha1.DeploymentRun, error) {
 	run, err := optional.Get(ctx, r.Client, key.Namespace, key.Name, &v1alpha1.DeploymentRun{})
 	if err != nil {
 		return nil, fmt.Errorf("reading run %s: %w", key.Name, err)
 	}
-	if l := r.memory.of(run); l != nil && !r.memory.hasGone(key) {
+	if l := r.memory.get(run); l != nil && !r.memory.hasDeleted(key) {
 		run.Status = *l.ledger.Status.DeepCopy()
 		return run, nil
 	}
@@ -184,22 +184,22 @@ func (r *Reconciler) latest(ctx context.Context, key types.NamespacedName) (*v1a
 	return run, r.forget(ctx, key, run)
 }
 
-// step takes a run that has not ended one decision further, and answers when to come again.
-func (r *Reconciler) step(ctx context.Context, run *v1alpha1.DeploymentRun) (time.Duration, error) {
+// proceed makes and carries out one decision for a run that has not ended. It returns when to reconcile it again.
+func (r *Reconciler) proceed(ctx context.Context, run *v1alpha1.DeploymentRun) (time.Duration, error) {
 	f, err := r.gather(ctx, run)
 	switch {
 	case err != nil:
 		return 0, err
-	case f.Live != nil:
+	case f.Active != nil:
 		return r.advance(ctx, f)
 	case resolved(run):
-		return r.cannotGoOn(ctx, f)
+		return r.blocked(ctx, f)
 	default:
 		return r.admit(ctx, f)
 	}
 }
 
-// save writes the status, unless that waits for more, and makes the events of what it changed.
+// save writes the status, and then sends the events of what changed, unless the write is put off.
 func (r *Reconciler) save(ctx context.Context, before, run *v1alpha1.DeploymentRun) (time.Duration, error) {
 	joined, err := r.write(ctx, before, run)
 	if err == nil && joined == 0 {
@@ -208,11 +208,11 @@ func (r *Reconciler) save(ctx context.Context, before, run *v1alpha1.DeploymentR
 	return joined, err
 }
 
-// write writes the status, compared with what was written last. Until the set of targets is fixed, the write carries the
-// resourceVersion: another leader may have fixed it. What only tells how far the run is waits for what comes within the
-// next second, or five of a large run; the answer is how long.
+// write writes the status if it differs from what was written last. Until the set of targets is fixed, the patch has the
+// resourceVersion, as another leader may have fixed it. If only the progress has changed, the write is put off, by up to a
+// second, or five seconds for a large run, to join it with later changes; write then returns how long to wait.
 func (r *Reconciler) write(ctx context.Context, before, run *v1alpha1.DeploymentRun) (time.Duration, error) {
-	l := r.memory.of(run)
+	l := r.memory.get(run)
 	patcher := status.NewPatcher(r.Client, before)
 	if l == nil {
 		return 0, patcher.WithLock().Patch(ctx, run)
@@ -230,7 +230,7 @@ func (r *Reconciler) write(ctx context.Context, before, run *v1alpha1.Deployment
 	return 0, nil
 }
 
-// sameState tells whether two versions of a run differ only in how far it is.
+// sameState reports whether two versions of a run differ only in its progress.
 func sameState(a, b *v1alpha1.DeploymentRun) bool {
 	if a.Status.Phase != b.Status.Phase || a.Status.ObservedGeneration != b.Status.ObservedGeneration || len(a.Status.Conditions) != len(b.Status.Conditions) {
 		return false

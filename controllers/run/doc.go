@@ -1,19 +1,21 @@
 // Package run carries out DeploymentRuns: one execution of a release in an environment.
 //
-// Duty: it waits for what a run needs, fixes the set of targets and writes it into slices. Then each pass takes what the
-// dispatcher reports into the ledger, asks plan.Evaluate what to do, writes that down, and has it carried out, until the
-// run has ended.
+// Duty: it waits until everything that a run needs is ready, selects the targets and writes them into slices. This set of
+// targets is fixed from then on. Each pass then takes the reports of the dispatcher into the ledger, asks plan.Evaluate
+// what to do, stores the decision in the slices, and has the dispatcher carry it out, until the run has ended.
 //
-// Watches: DeploymentRuns, ReleaseBindings (another release supersedes), Releases, Environments, DeploymentTargets, and
-// what the dispatcher and the package cache report.
+// Watches: DeploymentRuns, ReleaseBindings (a change of the release supersedes a run), Releases, Environments,
+// DeploymentTargets, and the reports of the dispatcher and the package cache.
 // Writes: DeploymentRunSlices, the status and the finalizer of DeploymentRuns, owners of ControllerRevisions.
-// Never: waits for a machine; starts anything that is not written as Running first.
+// Never: waits for a machine; starts an action before its row is stored as Running.
 //
-// A run in progress is kept in memory (package ledger) and written through. An action's ticket is derived from run, step,
-// target and attempt, so a new leader derives the same tickets from the rows, asks the machines, and goes on. A write that
-// meets a conflict drops the memory of the run, and the next pass reads it again from the API server.
+// A run in progress is kept in memory (package ledger), and every change is written to its slices. The ticket of an action is
+// derived from run, step, target and attempt, so a new leader derives the same tickets from the rows, asks the machines for
+// their status, and continues. After a conflict the run is dropped from memory, and the next pass reads it again from the
+// API server.
 //
-// An action prepares itself just before it is sent: its row is Running by then, and says what it waits for.
+// The inputs of an action are prepared just before it is sent. Its row is Running by then, and its message says what it waits
+// for.
 //
 // # Order of writes
 //

@@ -19,8 +19,8 @@ func TestARunThatHasEndedLeavesNothing(t *testing.T) {
 	if run := s.passes(); run.Status.Phase != v1alpha1.RunSucceeded || !s.released[runUID] {
 		t.Errorf("the run is %s, its packages were released: %v", run.Status.Phase, s.released)
 	}
-	if m := s.memory; len(m.runs)+len(m.turns)+len(m.gone)+len(s.actions) != 0 {
-		t.Errorf("kept are %v %v %v, and %d actions", m.runs, m.turns, m.gone, len(s.actions))
+	if m := s.memory; len(m.runs)+len(m.turns)+len(m.deleted)+len(s.actions) != 0 {
+		t.Errorf("kept are %v %v %v, and %d actions", m.runs, m.turns, m.deleted, len(s.actions))
 	}
 }
 
@@ -28,15 +28,15 @@ func TestARunThatHasEndedLeavesNothing(t *testing.T) {
 func TestATurnIsGivenBack(t *testing.T) {
 	m, first, second := newMemory(), aRun("first"), aRun("second")
 	both := map[types.UID]bool{first.UID: true, second.UID: true}
-	if m.take(first, both) != first.UID || m.take(second, both) != first.UID {
+	if m.acquireTurn(first, both) != first.UID || m.acquireTurn(second, both) != first.UID {
 		t.Fatal("two runs have one turn")
 	}
-	m.giveBack(second) // which is not its own
-	if m.take(second, both) != first.UID {
+	m.releaseTurn(second) // which is not its own
+	if m.acquireTurn(second, both) != first.UID {
 		t.Fatal("the turn was taken away")
 	}
-	m.giveBack(first)
-	if m.take(second, both) != second.UID {
+	m.releaseTurn(first)
+	if m.acquireTurn(second, both) != second.UID {
 		t.Error("the turn was not given back")
 	}
 	m.end(nameOf(first))

@@ -16,11 +16,11 @@ const (
 	actionFinish = "Finish"
 )
 
-// maxWaits is how many events of one run tell what it waits for.
+// maxWaits limits the events of one run about what it waits for.
 const maxWaits = 8
 
-// announce makes the events of what a pass changed, once it is written: that the run started, its first failure, each kind
-// of thing that it waits for, once, and its end.
+// announce sends the events of a pass after its status is written: the start of the run, its first failure, its end, and
+// what it waits for, once for each reason.
 func (r *Reconciler) announce(before, run *v1alpha1.DeploymentRun) {
 	is := &run.Status
 	if before.Status.StartTime == nil && is.StartTime != nil {
@@ -38,7 +38,7 @@ func (r *Reconciler) announce(before, run *v1alpha1.DeploymentRun) {
 	r.announceWait(before, run)
 }
 
-// announceEnd tells how a run ended.
+// announceEnd sends the event that a run has ended.
 func (r *Reconciler) announceEnd(run *v1alpha1.DeploymentRun) {
 	r.Metrics.RunFinished(run.Status.Phase)
 	kind := corev1.EventTypeWarning
@@ -50,7 +50,7 @@ func (r *Reconciler) announceEnd(run *v1alpha1.DeploymentRun) {
 	}
 }
 
-// announceWait tells what a run waits for, if that is something else than before and was not told yet.
+// announceWait sends an event about what a run waits for, if the reason is new and had no event yet.
 func (r *Reconciler) announceWait(before, run *v1alpha1.DeploymentRun) {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	is := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionReady)
@@ -59,13 +59,13 @@ func (r *Reconciler) announceWait(before, run *v1alpha1.DeploymentRun) {
 	}
 	switch is.Reason {
 	case v1alpha1.ReasonRunning, v1alpha1.ReasonPreparing, v1alpha1.ReasonCancelled, v1alpha1.ReasonSuperseded:
-		return // it goes on
+		return // the run does not wait
 	}
 	kind := corev1.EventTypeNormal
 	if stalled(run) {
 		kind = corev1.EventTypeWarning
 	}
-	if r.memory.mayTell(run, kind+is.Reason) {
+	if r.memory.mayAnnounce(run, kind+is.Reason) {
 		r.event(run, kind, is.Reason, actionWait, "%s", is.Message)
 	}
 }
@@ -75,7 +75,7 @@ func stalled(run *v1alpha1.DeploymentRun) bool {
 	return c != nil && c.Status == metav1.ConditionTrue
 }
 
-// event makes an event of a run. The recorder cuts its note.
+// event sends an event of a run. The recorder limits the length of its note.
 func (r *Reconciler) event(run *v1alpha1.DeploymentRun, kind, reason, action, format string, args ...any) {
 	r.Recorder.Eventf(run, nil, kind, reason, action, "release %s to %s: "+format, append([]any{run.Spec.Release, run.Spec.Environment}, args...)...)
 }

@@ -85,8 +85,8 @@ func TestATakeoverIsOverWhenEachRunHadItsPass(t *testing.T) {
 		now = now.Add(time.Second)
 		over.passed(t.Context(), types.NamespacedName{Namespace: "shop", Name: name})
 	}
-	if len(took) != 1 || took[0] != 4*time.Second || len(over.left) != 0 {
-		t.Errorf("it took %v, and keeps %v", took, over.left)
+	if len(took) != 1 || took[0] != 4*time.Second || len(over.remaining) != 0 {
+		t.Errorf("it took %v, and keeps %v", took, over.remaining)
 	}
 	var none takeover
 	none.reader, none.now, none.done = client.Reader(fake.NewClientBuilder().WithScheme(s.Client.Scheme()).WithIndex(&v1alpha1.DeploymentRun{}, unfinished, indexUnfinished).Build()), over.now, over.done

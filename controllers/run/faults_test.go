@@ -60,7 +60,7 @@ func TestARunThatVanishesLeavesNothing(t *testing.T) {
 	if err := s.client.Delete(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}
-	s.memory.vanished(nameOf(run), run.UID)
+	s.memory.noteDeleted(nameOf(run), run.UID)
 	s.packageState = packages.Ready
 	if _, err := s.Reconcile(t.Context(), ctrl.Request{NamespacedName: nameOf(run)}); err != nil {
 		t.Fatal(err)
@@ -68,8 +68,8 @@ func TestARunThatVanishesLeavesNothing(t *testing.T) {
 	if len(s.actions) != 0 || len(s.started) != 0 {
 		t.Errorf("%d actions are kept, started are %v", len(s.actions), s.started)
 	}
-	if m := s.memory; len(m.runs)+len(m.turns)+len(m.gone) != 0 || s.deleted[run.UID] != 1 {
-		t.Errorf("kept are %v %v %v; its output was deleted %d times", m.runs, m.turns, m.gone, s.deleted[run.UID])
+	if m := s.memory; len(m.runs)+len(m.turns)+len(m.deleted) != 0 || s.deleted[run.UID] != 1 {
+		t.Errorf("kept are %v %v %v; its output was deleted %d times", m.runs, m.turns, m.deleted, s.deleted[run.UID])
 	}
 }
 

@@ -16,8 +16,9 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
 
-// addFinalizer answers true once the run has the finalizer, so that nothing is carried out for a run that can vanish. The
-// change of the run brings the next pass. A person's run gets its labels by the same write.
+// addFinalizer adds the finalizer, and reports whether the run had it already. Nothing is started for a run without it, as
+// that run could be deleted at any time. The change of the run triggers the next pass. The same write adds the labels to a
+// run that a user created.
 func (r *Reconciler) addFinalizer(ctx context.Context, run *v1alpha1.DeploymentRun) (bool, error) {
 	if !run.DeletionTimestamp.IsZero() || controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun) {
 		return true, nil
@@ -31,8 +32,8 @@ func (r *Reconciler) addFinalizer(ctx context.Context, run *v1alpha1.DeploymentR
 	return false, nil
 }
 
-// cleanUp lets go of a run that has ended: of its project and environment, of its actions, of the snapshot, and last of
-// the finalizer. The answer is when to come again.
+// cleanUp releases everything that is held for a run that has ended: its turn, its actions, its packages, the snapshot, and
+// last the finalizer. It returns when to try again.
 func (r *Reconciler) cleanUp(ctx context.Context, run *v1alpha1.DeploymentRun) (time.Duration, error) {
 	if r.memory.end(nameOf(run)) {
 		r.Dispatcher.Forget(run.UID)
@@ -50,8 +51,8 @@ func (r *Reconciler) cleanUp(ctx context.Context, run *v1alpha1.DeploymentRun) (
 	return 0, r.removeFinalizer(ctx, run)
 }
 
-// removeFinalizer takes nothing else out of the list of finalizers: the write fails if somebody changed the run meanwhile,
-// as the garbage collector does that adds its own.
+// removeFinalizer removes only the finalizer of this controller. The patch has the resourceVersion, as the garbage collector
+// may have added a finalizer in the meantime.
 func (r *Reconciler) removeFinalizer(ctx context.Context, run *v1alpha1.DeploymentRun) error {
 	current, err := optional.Get(ctx, r.Reader, run.Namespace, run.Name, &v1alpha1.DeploymentRun{})
 	if err != nil {
@@ -69,27 +70,27 @@ func (r *Reconciler) removeFinalizer(ctx context.Context, run *v1alpha1.Deployme
 	return nil
 }
 
-// forget lets go of the runs that had the name before, wherever something is kept for them: their actions are not carried
-// on.
+// forget releases everything that is kept for earlier runs of the same name, and deletes their output. Their actions are not
+// continued.
 func (r *Reconciler) forget(ctx context.Context, name types.NamespacedName, run *v1alpha1.DeploymentRun) error {
 	var stays types.UID
 	if run != nil {
 		stays = run.UID
 	}
 	var failed error
-	for _, uid := range r.memory.forgotten(name, stays) {
+	for _, uid := range r.memory.takeDeleted(name, stays) {
 		if uid == stays {
 			continue
 		}
 		r.Dispatcher.Forget(uid)
 		r.Packages.Release(uid)
 		if err := r.Logs.Delete(name.Namespace, uid); err != nil {
-			r.memory.vanished(name, uid) // the next pass tries again
+			r.memory.noteDeleted(name, uid) // the next pass tries again
 			failed = errors.Join(failed, fmt.Errorf("deleting the output of run %s: %w", name.Name, err))
 		}
 	}
 	if run != nil && failed != nil {
-		ctrl.LoggerFrom(ctx).Error(failed, "is tried again") // which must not keep the run of now from going on
+		ctrl.LoggerFrom(ctx).Error(failed, "cannot delete the output of an earlier run, will retry") // the present run must not wait for it
 		return nil
 	}
 	return failed

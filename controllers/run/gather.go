@@ -18,27 +18,27 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
 
-// facts is what a pass reads before it decides. A nil pointer means that the object is not there.
+// facts is what a pass reads before it decides. A nil pointer means that the object does not exist.
 type facts struct {
 	Now     time.Time
 	Run     *v1alpha1.DeploymentRun
 	Release *v1alpha1.Release
-	// Environment that the run is for.
+	// Environment of the run.
 	Environment *v1alpha1.Environment
-	// Binding that made the run; nil for a person's run, or if it was deleted.
+	// Binding that created the run; nil if it was deleted, or if a user created the run.
 	Binding *v1alpha1.ReleaseBinding
-	// Live is what is known of a run whose targets are fixed; nil if they are not, or if the run cannot go on.
-	Live *live
-	// Problem is why a run whose targets are fixed cannot go on.
+	// Active is the state of a run whose targets are fixed; nil if they are not, or if the run cannot continue.
+	Active *active
+	// Problem is why a run whose targets are fixed cannot continue.
 	Problem string
 	// Targets by name: those of the fixed set, or, before it is fixed, all of the namespace.
 	Targets  map[string]*v1alpha1.DeploymentTarget
 	Policies map[v1alpha1.ObjectName]*v1alpha1.TargetPolicy
-	// Stop asks the run to end early.
+	// Stop is set if the run has to end early.
 	Stop plan.Stop
 }
 
-// all are the targets that were gathered.
+// all returns the targets in Targets.
 func (f facts) all() []v1alpha1.DeploymentTarget {
 	all := make([]v1alpha1.DeploymentTarget, 0, len(f.Targets))
 	for _, t := range f.Targets {
@@ -72,25 +72,25 @@ func (r *Reconciler) gather(ctx context.Context, run *v1alpha1.DeploymentRun) (f
 			f.Binding = nil
 		}
 	}
-	if f.Stop, err = r.stop(ctx, f); err != nil {
+	if f.Stop, err = r.stopRequested(ctx, f); err != nil {
 		return f, err
 	}
 	if resolved(run) {
-		if err := r.gatherLive(ctx, &f); err != nil {
+		if err := r.gatherActive(ctx, &f); err != nil {
 			return f, err
 		}
 	}
 	return f, r.gatherTargets(ctx, &f)
 }
 
-// gatherLive gives the memory of the run. If this process has none, it is read past the cache: what another leader wrote
-// counts.
-func (r *Reconciler) gatherLive(ctx context.Context, f *facts) error {
-	if f.Live = r.memory.of(f.Run); f.Live != nil {
-		f.Live.inputs.Learn(f.Release)
+// gatherActive sets f.Active. If this process does not have the run in memory, gatherActive loads it from the API server,
+// as another leader may have written it.
+func (r *Reconciler) gatherActive(ctx context.Context, f *facts) error {
+	if f.Active = r.memory.get(f.Run); f.Active != nil {
+		f.Active.inputs.Learn(f.Release)
 		return nil
 	}
-	process, err := r.frozenLive.ReadNamed(ctx, f.Run.Namespace, f.Run.Status.Snapshot)
+	process, err := r.frozenUncached.ReadNamed(ctx, f.Run.Namespace, f.Run.Status.Snapshot)
 	switch {
 	case errors.Is(err, snapshot.ErrUnreadable):
 		f.Problem = err.Error() + ", or cancel the run"
@@ -98,29 +98,29 @@ func (r *Reconciler) gatherLive(ctx context.Context, f *facts) error {
 	case client.IgnoreNotFound(err) != nil:
 		return err
 	case err != nil:
-		f.Problem = fmt.Sprintf("the process of the release is gone: restore ControllerRevision %s, or cancel the run", f.Run.Status.Snapshot)
-		return nil //nolint:nilerr // what is not there is an answer
+		f.Problem = fmt.Sprintf("the process of the release is missing; restore ControllerRevision %s, or cancel the run", f.Run.Status.Snapshot)
+		return nil //nolint:nilerr // the problem is reported in the status
 	}
 	book, err := ledger.Load(ctx, r.Reader, f.Run, process)
 	if err != nil {
 		return err
 	}
-	goes := !f.Run.DeletionTimestamp.IsZero() // a terminating namespace takes the slices first
-	if len(book.Missing) > 0 && (!goes || len(book.Targets) == 0) {
-		f.Problem = fmt.Sprintf("DeploymentRunSlice %s is gone, so what was done is not known: restore it, or cancel the run", book.Missing[0])
+	deleted := !f.Run.DeletionTimestamp.IsZero() // if the namespace is deleted, slices may be deleted before the run
+	if len(book.Missing) > 0 && (!deleted || len(book.Targets) == 0) {
+		f.Problem = fmt.Sprintf("DeploymentRunSlice %s is missing, so the results of its targets are unknown; restore it, or cancel the run", book.Missing[0])
 		return nil
 	}
 	book.Written = r.Metrics.SliceWritten
-	f.Live = &live{ledger: book, inputs: r.composer.For(f.Run, book)}
-	f.Live.inputs.Learn(f.Release)
+	f.Active = &active{ledger: book, inputs: r.composer.For(f.Run, book)}
+	f.Active.inputs.Learn(f.Release)
 	book.Resume(f.Now)
-	r.missLogs(book)
-	r.memory.keep(f.Run, f.Live)
+	r.markMissingLogs(book)
+	r.memory.store(f.Run, f.Active)
 	return nil
 }
 
-// missLogs says of output that another operator kept, and this one does not have, that it is gone.
-func (r *Reconciler) missLogs(l *ledger.Ledger) {
+// markMissingLogs marks the output that is not on this replica's disk as lost.
+func (r *Reconciler) markMissingLogs(l *ledger.Ledger) {
 	l.All(func(k ledger.Key, a *ledger.Attempt) {
 		if a.Log == nil || a.Log.Size == 0 || a.Log.Reason != "" {
 			return
@@ -139,7 +139,7 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 	for i := range policies.Items {
 		f.Policies[v1alpha1.ObjectName(policies.Items[i].Name)] = &policies.Items[i]
 	}
-	if f.Live == nil {
+	if f.Active == nil {
 		var targets v1alpha1.DeploymentTargetList
 		if err := r.Client.List(ctx, &targets, client.InNamespace(f.Run.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 			return fmt.Errorf("listing targets: %w", err)
@@ -149,7 +149,7 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 		}
 		return nil
 	}
-	for _, was := range f.Live.ledger.Targets {
+	for _, was := range f.Active.ledger.Targets {
 		t, err := optional.Get(ctx, r.Client, f.Run.Namespace, was.Name, &v1alpha1.DeploymentTarget{})
 		if err != nil {
 			return fmt.Errorf("reading target %s: %w", was.Name, err)
@@ -161,8 +161,8 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 	return nil
 }
 
-// stop reads what the run's owner and a person want now.
-func (r *Reconciler) stop(ctx context.Context, f facts) (plan.Stop, error) {
+// stopRequested returns whether the run has to end early: it is cancelled or deleted, or its binding requests something else.
+func (r *Reconciler) stopRequested(ctx context.Context, f facts) (plan.Stop, error) {
 	if f.Run.Spec.State == v1alpha1.RunStateCancel || !f.Run.DeletionTimestamp.IsZero() {
 		return plan.Cancel, nil
 	}
@@ -175,7 +175,7 @@ func (r *Reconciler) stop(ctx context.Context, f facts) (plan.Stop, error) {
 		return "", fmt.Errorf("reading release: %w", err)
 	}
 	if !wanted.Is(f.Binding.Spec.Project, f.Binding.Spec.Release) || !snapshot.Ready(wanted) {
-		return "", nil // a release that does not resolve supersedes nothing
+		return "", nil // a release that is not ready does not supersede a run
 	}
 	if desired.Hash(wanted.Status.Snapshot, f.Binding.Spec.Targets) != f.Run.Annotations[v1alpha1.AnnotationDesiredHash] {
 		return plan.Supersede, nil

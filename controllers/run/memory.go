@@ -12,47 +12,47 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 )
 
-// live is a run that this process carries on.
-type live struct {
+// active is the state of a run whose actions this process carries out.
+type active struct {
 	ledger *ledger.Ledger
 	inputs *compose.Run
-	// saved is when the status of the run was last written.
+	// saved is when the status of the run was written last.
 	saved time.Time
-	// passed is when the last pass ended, and took how long that was.
+	// passed is when the last pass ended, and took is its duration.
 	passed time.Time
 	took   time.Duration
 }
 
-// The passes of one run take at most a quarter of a worker's time, and none waits for longer than maxRest, and than
-// restEach for each target: what is reported meanwhile is taken in together. Most of a pass over few targets is a wait for
-// the API server, so a small run goes on at once.
+// After a pass, a run pauses for pauseFactor times the duration of that pass, so its passes take at most a quarter of a
+// worker's time. Reports that arrive during the pause are handled together. A pause is at most maxPause, and at most
+// pauseEach for each target: a pass over few targets mostly waits for the API server, so a small run hardly pauses.
 const (
-	restFor  = 3
-	maxRest  = 500 * time.Millisecond
-	restEach = 5 * time.Millisecond
+	pauseFactor = 3
+	maxPause    = 500 * time.Millisecond
+	pauseEach   = 5 * time.Millisecond
 )
 
-// memory is all that the reconciler keeps between passes. It is lost with the process, and made anew from the API server.
+// memory is everything that the reconciler keeps between passes. A new process rebuilds it from the API server.
 type memory struct {
 	mu sync.Mutex
-	// runs are those that were seen and are not forgotten, by name: of a run that is made again under the name, the
-	// former one is forgotten.
+	// runs has the known runs by name. If a run is created again with the same name, it replaces the earlier one.
 	runs map[types.NamespacedName]*remembered
-	// turns are the runs that hold a project in an environment.
+	// turns has the run that may proceed for each project and environment.
 	turns map[turn]types.UID
-	// gone are runs that were deleted and for which something may be kept still.
-	gone map[types.NamespacedName][]types.UID
+	// deleted are runs that were deleted, for which something may still be kept.
+	deleted map[types.NamespacedName][]types.UID
 }
 
 type remembered struct {
 	uid  types.UID
 	turn turn
-	live *live
-	// told are the waits that an event told of.
-	told []string
+	// active is nil until the targets of the run are fixed.
+	active *active
+	// announced are the kinds and reasons of waits that had an event.
+	announced []string
 }
 
-// turn names what one run at a time may hold.
+// turn identifies a project in an environment. One run at a time may proceed there.
 type turn struct {
 	namespace            string
 	project, environment v1alpha1.ObjectName
@@ -60,7 +60,7 @@ type turn struct {
 
 func newMemory() *memory {
 	return &memory{runs: map[types.NamespacedName]*remembered{}, turns: map[turn]types.UID{},
-		gone: map[types.NamespacedName][]types.UID{}}
+		deleted: map[types.NamespacedName][]types.UID{}}
 }
 
 func nameOf(run *v1alpha1.DeploymentRun) types.NamespacedName {
@@ -71,49 +71,50 @@ func turnOf(run *v1alpha1.DeploymentRun) turn {
 	return turn{run.Namespace, run.Spec.Project, run.Spec.Environment}
 }
 
-// of gives what is known of a run; nil if nothing is.
-func (m *memory) of(run *v1alpha1.DeploymentRun) *live {
+// get returns the state of an active run, or nil.
+func (m *memory) get(run *v1alpha1.DeploymentRun) *active {
 	if run == nil {
 		return nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if known := m.runs[nameOf(run)]; known != nil && known.uid == run.UID {
-		return known.live
+		return known.active
 	}
 	return nil
 }
 
-// rest is how long the next pass of a run is put off.
-func (m *memory) rest(run *v1alpha1.DeploymentRun, now time.Time) time.Duration {
-	l := m.of(run)
+// pause returns how long to wait before the next pass of a run.
+func (m *memory) pause(run *v1alpha1.DeploymentRun, now time.Time) time.Duration {
+	l := m.get(run)
 	if l == nil {
 		return 0
 	}
-	return min(restFor*l.took, maxRest, time.Duration(len(l.ledger.Targets))*restEach) - now.Sub(l.passed)
+	return min(pauseFactor*l.took, maxPause, time.Duration(len(l.ledger.Targets))*pauseEach) - now.Sub(l.passed)
 }
 
-// passed notes how long a pass took.
+// passed stores the end and the duration of a pass.
 func (m *memory) passed(run *v1alpha1.DeploymentRun, begun, ended time.Time) {
-	if l := m.of(run); l != nil {
+	if l := m.get(run); l != nil {
 		l.passed, l.took = ended, ended.Sub(begun)
 	}
 }
 
-// keep remembers a run. It holds its project in its environment from now on.
-func (m *memory) keep(run *v1alpha1.DeploymentRun, l *live) {
+// store adds an active run, and gives it the turn of its project and environment.
+func (m *memory) store(run *v1alpha1.DeploymentRun, a *active) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	kept := &remembered{uid: run.UID, turn: turnOf(run), live: l}
+	kept := &remembered{uid: run.UID, turn: turnOf(run), active: a}
 	if known := m.runs[nameOf(run)]; known != nil && known.uid == run.UID {
-		kept.told = known.told
+		kept.announced = known.announced
 	}
 	m.runs[nameOf(run)] = kept
 	m.turns[turnOf(run)] = run.UID
 }
 
-// mayTell tells whether an event may say what a run waits for: each once, and few in all.
-func (m *memory) mayTell(run *v1alpha1.DeploymentRun, what string) bool {
+// mayAnnounce reports whether to send an event about what a run waits for: once for each, and at most maxWaits in total. A
+// true result counts as sent.
+func (m *memory) mayAnnounce(run *v1alpha1.DeploymentRun, what string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known := m.runs[nameOf(run)]
@@ -121,15 +122,16 @@ func (m *memory) mayTell(run *v1alpha1.DeploymentRun, what string) bool {
 		known = &remembered{uid: run.UID, turn: turnOf(run)}
 		m.runs[nameOf(run)] = known
 	}
-	if known.uid != run.UID || len(known.told) >= maxWaits || slices.Contains(known.told, what) {
+	if known.uid != run.UID || len(known.announced) >= maxWaits || slices.Contains(known.announced, what) {
 		return false
 	}
-	known.told = append(known.told, what)
+	known.announced = append(known.announced, what)
 	return true
 }
 
-// take gives the project in the environment to the run unless another unfinished run holds it, and answers who does.
-func (m *memory) take(run *v1alpha1.DeploymentRun, unfinished map[types.UID]bool) types.UID {
+// acquireTurn gives the turn of its project and environment to the run unless another unfinished run has it. It returns the
+// UID of the run that has it.
+func (m *memory) acquireTurn(run *v1alpha1.DeploymentRun, unfinished map[types.UID]bool) types.UID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if holder, held := m.turns[turnOf(run)]; held && unfinished[holder] {
@@ -142,17 +144,17 @@ func (m *memory) take(run *v1alpha1.DeploymentRun, unfinished map[types.UID]bool
 	return run.UID
 }
 
-// drop forgets the ledger of a run; the next pass loads it again.
+// drop removes the ledger of a run; the next pass loads it again.
 func (m *memory) drop(run *v1alpha1.DeploymentRun) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if known := m.runs[nameOf(run)]; known != nil {
-		known.live = nil
+		known.active = nil
 	}
 }
 
-// giveBack lets other runs of the project in the environment go first.
-func (m *memory) giveBack(run *v1alpha1.DeploymentRun) {
+// releaseTurn lets another run of the project and environment proceed.
+func (m *memory) releaseTurn(run *v1alpha1.DeploymentRun) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.turns[turnOf(run)] == run.UID {
@@ -160,18 +162,18 @@ func (m *memory) giveBack(run *v1alpha1.DeploymentRun) {
 	}
 }
 
-// end forgets a run that has ended. It answers true if its ledger was dropped and not loaded again, as another process
-// ended the run: then nobody has let go of its actions.
+// end removes a run that has ended. It reports whether the ledger had been dropped and not loaded again. This happens if
+// another process ended the run; its actions are then still in the dispatcher.
 func (m *memory) end(name types.NamespacedName) (dropped bool) {
 	m.mu.Lock()
 	known := m.runs[name]
-	dropped = known != nil && known.live == nil
+	dropped = known != nil && known.active == nil
 	m.mu.Unlock()
 	m.forget(name, "")
 	return dropped
 }
 
-// forget forgets all of the run of a name, unless it is the one that stays, and answers which one that was.
+// forget removes the run of that name, unless its UID is stays. It returns the UID of the removed run.
 func (m *memory) forget(name types.NamespacedName, stays types.UID) (types.UID, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -186,43 +188,43 @@ func (m *memory) forget(name types.NamespacedName, stays types.UID) (types.UID, 
 	return known.uid, true
 }
 
-// concerned are the runs in memory that have a target of this name.
-func (m *memory) concerned(namespace, target string) []types.NamespacedName {
+// runsOf returns the active runs that have a target of this name.
+func (m *memory) runsOf(namespace, target string) []types.NamespacedName {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var names []types.NamespacedName
 	for name, known := range m.runs {
-		if name.Namespace == namespace && known.live != nil && known.live.ledger.Has(target) {
+		if name.Namespace == namespace && known.active != nil && known.active.ledger.Has(target) {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// vanished notes that a run is gone.
-func (m *memory) vanished(name types.NamespacedName, uid types.UID) {
+// noteDeleted stores that a run was deleted.
+func (m *memory) noteDeleted(name types.NamespacedName, uid types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.gone[name] = append(m.gone[name], uid)
+	m.deleted[name] = append(m.deleted[name], uid)
 }
 
-// hasGone tells whether a run of the name is gone for which something may be kept still.
-func (m *memory) hasGone(name types.NamespacedName) bool {
+// hasDeleted reports whether a run of that name was deleted, for which something may still be kept.
+func (m *memory) hasDeleted(name types.NamespacedName) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.gone[name]) > 0
+	return len(m.deleted[name]) > 0
 }
 
-// forgotten gives the runs of a name for which nothing must be kept any more, and forgets them: those that are gone, and
-// the one that had the name before the one that stays.
-func (m *memory) forgotten(name types.NamespacedName, stays types.UID) []types.UID {
+// takeDeleted returns and removes the runs of that name for which nothing must be kept any more: deleted runs, and the run in
+// memory unless its UID is stays.
+func (m *memory) takeDeleted(name types.NamespacedName, stays types.UID) []types.UID {
 	before, found := m.forget(name, stays)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	gone := m.gone[name]
-	delete(m.gone, name)
-	if found && !slices.Contains(gone, before) {
-		gone = append(gone, before)
+	deleted := m.deleted[name]
+	delete(m.deleted, name)
+	if found && !slices.Contains(deleted, before) {
+		deleted = append(deleted, before)
 	}
-	return gone
+	return deleted
 }

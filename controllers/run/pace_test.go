@@ -33,7 +33,7 @@ func TestPassesOfOneRunRest(t *testing.T) {
 	small := newStage(t, process(script("install")), []string{"web-1", "web-2"})
 	small.passes()
 	small.memory.passed(small.run(), small.clock.Add(-time.Minute), small.clock)
-	if got := small.memory.rest(small.run(), small.clock); got <= 0 || got > 10*time.Millisecond {
+	if got := small.memory.pause(small.run(), small.clock); got <= 0 || got > 10*time.Millisecond {
 		t.Errorf("a run of two targets rests for %s", got)
 	}
 	names := make([]string, 100)
@@ -43,13 +43,13 @@ func TestPassesOfOneRunRest(t *testing.T) {
 	s := newStage(t, process(script("install")), names)
 	s.passes()
 	run, now := s.run(), s.clock
-	for took, want := range map[time.Duration]time.Duration{0: 0, 50 * time.Millisecond: 150 * time.Millisecond, time.Minute: maxRest} {
+	for took, want := range map[time.Duration]time.Duration{0: 0, 50 * time.Millisecond: 150 * time.Millisecond, time.Minute: maxPause} {
 		s.memory.passed(run, now.Add(-took), now)
-		if got := s.memory.rest(run, now); got != want {
+		if got := s.memory.pause(run, now); got != want {
 			t.Errorf("after a pass of %s it rests for %s, want %s", took, got, want)
 		}
-		if got := s.memory.rest(run, now.Add(maxRest)); got > 0 {
-			t.Errorf("it rests for longer than %s", maxRest)
+		if got := s.memory.pause(run, now.Add(maxPause)); got > 0 {
+			t.Errorf("it rests for longer than %s", maxPause)
 		}
 	}
 }

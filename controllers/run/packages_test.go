@@ -108,7 +108,7 @@ func TestAnActionKeepsNothingThatAPassRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.Live.ledger.Begin(ledger.Key{}, 1, s.clock, "")
+		f.Active.ledger.Begin(ledger.Key{}, 1, s.clock, "")
 		read = weak.Make(f.Targets["web-1"])
 		return s.action(f, ledger.Key{}, plan.Evaluation{})
 	}()

@@ -35,7 +35,7 @@ func TestARunThatIsDeletedWhileItWaitsLetsTheNextOneGo(t *testing.T) {
 // A run that holds the environment may be gone although nobody saw it go.
 func TestARunThatIsGoneHoldsNothing(t *testing.T) {
 	s := newStub(t, aTarget("web-1"), aRun("second"))
-	s.memory.keep(aRun("first"), &live{ledger: &ledger.Ledger{}})
+	s.memory.store(aRun("first"), &active{ledger: &ledger.Ledger{}})
 	s.turns("the second run begins", s.in("second", v1alpha1.RunRunning), "second")
 }
 
@@ -87,7 +87,7 @@ func TestARunWhoseProcessIsGoneSaysSoAndLetsOthersGo(t *testing.T) {
 	s.now = s.now.Add(time.Minute)
 	waiting := s.pass("first")
 	stalled := meta.FindStatusCondition(waiting.Status.Conditions, v1alpha1.ConditionStalled)
-	if waiting.Status.Phase != v1alpha1.RunWaiting || stalled == nil || !strings.Contains(stalled.Message, process.Name) || inLine(waiting) {
+	if waiting.Status.Phase != v1alpha1.RunWaiting || stalled == nil || !strings.Contains(stalled.Message, process.Name) || waitsForTurn(waiting) {
 		t.Errorf("%s %+v", waiting.Status.Phase, waiting.Status.Conditions)
 	}
 	process.ResourceVersion = ""

@@ -147,8 +147,8 @@ func TestARunOfTooManyTargetsEnds(t *testing.T) {
 func TestOutputThatCannotBeDeletedIsNotForgotten(t *testing.T) {
 	s := newStage(t, process(script("install")), []string{"web-1"})
 	gone := types.NamespacedName{Namespace: "shop", Name: "gone"}
-	s.memory.vanished(gone, "first")
-	s.memory.vanished(gone, "second")
+	s.memory.noteDeleted(gone, "first")
+	s.memory.noteDeleted(gone, "second")
 	s.Logs = &brokenLogs{stage: s, broken: 1}
 	if _, err := s.Reconcile(t.Context(), ctrl.Request{NamespacedName: gone}); !errors.Is(err, errAway) {
 		t.Fatalf("the pass gives %v", err)
@@ -156,8 +156,8 @@ func TestOutputThatCannotBeDeletedIsNotForgotten(t *testing.T) {
 	if _, err := s.Reconcile(t.Context(), ctrl.Request{NamespacedName: gone}); err != nil {
 		t.Fatal(err)
 	}
-	if s.deleted["first"] != 1 || s.deleted["second"] != 1 || len(s.memory.gone) != 0 {
-		t.Errorf("deleted is %v, left are %v", s.deleted, s.memory.gone)
+	if s.deleted["first"] != 1 || s.deleted["second"] != 1 || len(s.memory.deleted) != 0 {
+		t.Errorf("deleted is %v, left are %v", s.deleted, s.memory.deleted)
 	}
 }
 

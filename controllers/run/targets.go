@@ -18,7 +18,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-// resolveTargets fixes the set of targets, and with it which steps address them.
+// resolveTargets selects the targets of the run, and with them which steps run on each. The set is fixed from then on.
 func (r *Reconciler) resolveTargets(ctx context.Context, f facts) (time.Duration, error) {
 	process, err := r.frozen.Read(ctx, f.Release)
 	if err != nil {
@@ -38,31 +38,31 @@ func (r *Reconciler) resolveTargets(ctx context.Context, f facts) (time.Duration
 	if err := r.commit(ctx, f, process, targets); err != nil {
 		return 0, err
 	}
-	ctrl.LoggerFrom(ctx).Info("began", "release", f.Run.Spec.Release, "targets", len(targets))
+	ctrl.LoggerFrom(ctx).Info("run started", "release", f.Run.Spec.Release, "targets", len(targets))
 	return time.Millisecond, nil
 }
 
-// choose decides which targets the run has. An outcome means that it ends here.
+// choose returns the targets of the run, or the outcome if the run ends without starting any.
 func (r *Reconciler) choose(ctx context.Context, f facts, process *v1alpha1.ProjectSpec) ([]v1alpha1.DeploymentTarget, *plan.Outcome, error) {
 	if f.Binding == nil {
 		targets, outcome := included(f, process)
 		return targets, outcome, nil
 	}
 	if len(desired.Desired(f.Binding.Spec, process.Steps, f.all())) == 0 {
-		return nil, nil, nil // plan ends it as the project's settings say
+		return nil, nil, nil // plan ends the run according to settings.noTargets of the project
 	}
-	var binding v1alpha1.ReleaseBinding // past the cache, as its record may have just been written
+	var binding v1alpha1.ReleaseBinding // from the API server, as its record may have just been written
 	if err := r.Reader.Get(ctx, client.ObjectKeyFromObject(f.Binding), &binding); err != nil {
 		return nil, nil, fmt.Errorf("reading binding: %w", err)
 	}
 	targets := desired.Outdated(&binding, f.Run, f.Release.Status.Snapshot, process.Steps, f.all())
 	if len(targets) == 0 {
-		return nil, &plan.Outcome{Phase: v1alpha1.RunSucceeded, Reason: v1alpha1.ReasonNothingToDo, Message: "every target has the release already"}, nil
+		return nil, &plan.Outcome{Phase: v1alpha1.RunSucceeded, Reason: v1alpha1.ReasonNothingToDo, Message: "every target already has the release"}, nil
 	}
 	return targets, nil, nil
 }
 
-// included are the targets of a person's run.
+// included returns the targets of a run that a user created.
 func included(f facts, process *v1alpha1.ProjectSpec) ([]v1alpha1.DeploymentTarget, *plan.Outcome) {
 	spec := v1alpha1.ReleaseBindingSpec{Project: f.Run.Spec.Project, Environment: f.Run.Spec.Environment}
 	if f.Run.Spec.Targets != nil && len(f.Run.Spec.Targets.Include) > 0 {
@@ -75,23 +75,24 @@ func included(f facts, process *v1alpha1.ProjectSpec) ([]v1alpha1.DeploymentTarg
 	for _, name := range spec.Targets.Names {
 		if !slices.ContainsFunc(targets, func(t v1alpha1.DeploymentTarget) bool { return t.Name == string(name) }) {
 			return nil, &plan.Outcome{Phase: v1alpha1.RunFailed, Reason: v1alpha1.ReasonTargetNotFound, Message: fmt.Sprintf(
-				"spec.targets.include: %s is no DeploymentTarget of environment %s that a step addresses; make a run without it", name, f.Run.Spec.Environment)}
+				"spec.targets.include: %s is not a DeploymentTarget of environment %s with the role of a step; create a run without it", name, f.Run.Spec.Environment)}
 		}
 	}
 	return targets, nil
 }
 
-// tooMany ends a run of more targets than slices can hold.
+// tooMany returns the outcome of a run that has more targets than its slices can hold, otherwise nil.
 func tooMany(process *v1alpha1.ProjectSpec, targets int) *plan.Outcome {
 	most := ledger.MaxTargets(process)
 	if targets <= most {
 		return nil
 	}
 	return &plan.Outcome{Phase: v1alpha1.RunFailed, Reason: v1alpha1.ReasonFailed, Message: fmt.Sprintf(
-		"nothing was deployed: the run has %d targets, and a run of this process can have %d; spread them over several environments, or join steps", targets, most)}
+		"nothing was deployed: the run has %d targets, but with these steps a run can have at most %d; use several environments, or merge steps", targets, most)}
 }
 
-// commit writes the fixed set down: owner of the snapshot, slices, and last the status, which makes it hold.
+// commit stores the set of targets. It makes the run an owner of the snapshot and creates the slices, and sets the status
+// last: the set is fixed once the status is written.
 func (r *Reconciler) commit(ctx context.Context, f facts, process *v1alpha1.ProjectSpec, targets []v1alpha1.DeploymentTarget) error {
 	if err := snapshot.Own(ctx, r.Client, r.Reader, f.Run, f.Release.Status.Snapshot); err != nil {
 		return err
@@ -109,6 +110,6 @@ func (r *Reconciler) commit(ctx context.Context, f facts, process *v1alpha1.Proj
 	c := status.Conditions{List: &s.Conditions, Generation: f.Run.Generation}
 	c.Set(v1alpha1.ConditionTargetsResolved, metav1.ConditionTrue, v1alpha1.ReasonTargetsResolved, fmt.Sprintf("%d targets", len(targets)))
 	c.Set(v1alpha1.ConditionPackagesReady, metav1.ConditionTrue, v1alpha1.ReasonPackagesReady, "every package is in the operator's cache")
-	c.Reconciling(v1alpha1.ReasonRunning, "begins")
+	c.Reconciling(v1alpha1.ReasonRunning, "the run has started")
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 // unfinished is the index of runs that have not ended; its one value is "true".
 const unfinished = "run.unfinished"
 
-// indexUnfinished is the value of a run in the index.
+// indexUnfinished returns the values of a run for the index.
 func indexUnfinished(o client.Object) []string {
 	if run, ok := o.(*v1alpha1.DeploymentRun); ok && !run.Status.Phase.IsTerminal() {
 		return []string{"true"}
@@ -29,7 +29,7 @@ func indexUnfinished(o client.Object) []string {
 	return nil
 }
 
-// SetupWithManager watches all that a run waits for.
+// SetupWithManager watches everything that a run can wait for.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.DeploymentRun{}, unfinished, indexUnfinished); err != nil {
 		return fmt.Errorf("indexing runs: %w", err)
@@ -42,7 +42,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.DeploymentRun{}).
 		WithOptions(fair.Options(r.Workers)).
-		Watches(&v1alpha1.DeploymentRun{}, fair.Mapped(r.behind), builder.WithPredicates(runMoved())).
+		Watches(&v1alpha1.DeploymentRun{}, fair.Mapped(r.waitingBehind), builder.WithPredicates(mayUnblock())).
 		Watches(&v1alpha1.DeploymentRun{}, handler.Funcs{DeleteFunc: r.deleted}).
 		Watches(&v1alpha1.ReleaseBinding{}, fair.Mapped(r.ofBinding), specChanged).
 		Watches(&v1alpha1.Release{}, fair.Mapped(r.inNamespace)).
@@ -57,17 +57,17 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// deleted notes that a run is gone, also if somebody took its finalizer away. The next pass lets go of all that is kept
-// for it.
+// deleted handles the deletion of a run, even if its finalizer was removed by someone else. The next pass releases everything
+// that is kept for the run.
 func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	if run, ok := e.Object.(*v1alpha1.DeploymentRun); ok {
-		r.memory.vanished(nameOf(run), run.UID)
+		r.memory.noteDeleted(nameOf(run), run.UID)
 		queue.Add(reconcile.Request{NamespacedName: nameOf(run)})
 	}
 }
 
-// waiting lists the unfinished runs of a namespace that match.
-func (r *Reconciler) waiting(ctx context.Context, namespace string, match func(*v1alpha1.DeploymentRun) bool) []reconcile.Request {
+// unfinishedRuns returns requests for the unfinished runs of a namespace that match.
+func (r *Reconciler) unfinishedRuns(ctx context.Context, namespace string, match func(*v1alpha1.DeploymentRun) bool) []reconcile.Request {
 	var runs v1alpha1.DeploymentRunList
 	if err := r.Client.List(ctx, &runs, client.InNamespace(namespace), client.MatchingFields{unfinished: "true"}, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing runs")
@@ -82,48 +82,51 @@ func (r *Reconciler) waiting(ctx context.Context, namespace string, match func(*
 	return requests
 }
 
-// behind are the runs that may wait for another run of the project in the environment.
-func (r *Reconciler) behind(ctx context.Context, o client.Object) []reconcile.Request {
+// waitingBehind returns requests for the runs that may wait for the given run of their project and environment.
+func (r *Reconciler) waitingBehind(ctx context.Context, o client.Object) []reconcile.Request {
 	first, ok := o.(*v1alpha1.DeploymentRun)
 	if !ok {
 		return nil
 	}
-	return r.waiting(ctx, o.GetNamespace(), func(run *v1alpha1.DeploymentRun) bool {
+	return r.unfinishedRuns(ctx, o.GetNamespace(), func(run *v1alpha1.DeploymentRun) bool {
 		return !resolved(run) && turnOf(run) == turnOf(first) && run.UID != first.UID
 	})
 }
 
-// ofBinding are the runs of a binding's project in its environment: it supersedes its own and keeps out others.
+// ofBinding returns requests for the runs of a binding's project and environment. The binding can supersede its own runs, and
+// make others wait.
 func (r *Reconciler) ofBinding(ctx context.Context, o client.Object) []reconcile.Request {
 	binding, ok := o.(*v1alpha1.ReleaseBinding)
 	if !ok {
 		return nil
 	}
-	return r.waiting(ctx, o.GetNamespace(), func(run *v1alpha1.DeploymentRun) bool {
+	return r.unfinishedRuns(ctx, o.GetNamespace(), func(run *v1alpha1.DeploymentRun) bool {
 		return run.Spec.Project == binding.Spec.Project && run.Spec.Environment == binding.Spec.Environment
 	})
 }
 
-// inNamespace are all unfinished runs: one may wait for a release or an environment, or be superseded by a release that
-// has become ready.
+// inNamespace returns requests for all unfinished runs. They may wait for a release or an environment, or be superseded by a
+// release that has become ready.
 func (r *Reconciler) inNamespace(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.waiting(ctx, o.GetNamespace(), func(*v1alpha1.DeploymentRun) bool { return true })
+	return r.unfinishedRuns(ctx, o.GetNamespace(), func(*v1alpha1.DeploymentRun) bool { return true })
 }
 
-// ofTarget are the runs that have the target, and those that wait for what targets show.
+// ofTarget returns requests for the active runs that have the target, and for the runs that have not started: they may wait
+// for its status.installed.
 func (r *Reconciler) ofTarget(ctx context.Context, o client.Object) []reconcile.Request {
-	requests := r.waiting(ctx, o.GetNamespace(), func(run *v1alpha1.DeploymentRun) bool { return !resolved(run) })
-	for _, name := range r.memory.concerned(o.GetNamespace(), o.GetName()) {
+	requests := r.unfinishedRuns(ctx, o.GetNamespace(), func(run *v1alpha1.DeploymentRun) bool { return !resolved(run) })
+	for _, name := range r.memory.runsOf(o.GetNamespace(), o.GetName()) {
 		requests = append(requests, reconcile.Request{NamespacedName: name})
 	}
 	return requests
 }
 
-// runMoved passes what may let another run go: that one began, ended, lacks something else, or is gone.
-func runMoved() predicate.Predicate {
+// mayUnblock passes the changes of a run that may allow another run to start: the run started or ended, waits for something
+// else, or was deleted.
+func mayUnblock() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*v1alpha1.DeploymentRun)
 		after, also := e.ObjectNew.(*v1alpha1.DeploymentRun)
-		return ok && also && (before.Status.Phase != after.Status.Phase || inLine(before) != inLine(after))
+		return ok && also && (before.Status.Phase != after.Status.Phase || waitsForTurn(before) != waitsForTurn(after))
 	}}
 }
