@@ -13,7 +13,7 @@ import (
 // systemReaches are the ways that need a system whose sockets are known.
 func systemReaches() []reach {
 	var open func()
-	return []reach{{name: "dropped", reason: v1alpha1.ReasonConnectTimedOut, remedy: "ask for a firewall rule", health: v1alpha1.HealthUnavailable,
+	return []reach{{name: "dropped", reason: v1alpha1.ReasonConnectTimedOut, remedy: "allow the operator to connect to this port in the firewall", health: v1alpha1.HealthUnavailable,
 		breaks: func(t *testing.T, m *fakeMachine) {
 			m.Stop()
 			open = drop(t, m.Endpoint().Address)

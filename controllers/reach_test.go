@@ -43,17 +43,17 @@ func reaches() []reach {
 	return []reach{
 		{name: "name", reason: v1alpha1.ReasonNameNotResolved, remedy: "correct spec.address, or add the name to DNS", health: v1alpha1.HealthUnavailable,
 			broken: at("nobody.invalid"), mends: addressed},
-		{name: "route", reason: v1alpha1.ReasonNoRoute, remedy: "correct spec.address, or ask for a route", health: v1alpha1.HealthUnavailable,
+		{name: "route", reason: v1alpha1.ReasonNoRoute, remedy: "correct spec.address, or the routing", health: v1alpha1.HealthUnavailable,
 			broken: at("255.255.255.255"), mends: addressed},
 		{name: "refused", reason: v1alpha1.ReasonConnectionRefused, remedy: "start the Tentacle there (tentacle run), or correct the port", health: v1alpha1.HealthUnavailable,
 			breaks: func(_ *testing.T, m *fakeMachine) { m.Stop() }, mends: func(_ *testing.T, _ *world, m *fakeMachine) { m.Listen() }},
-		{name: "silent", reason: v1alpha1.ReasonTLSTimedOut, remedy: "is it a Tentacle that listens there, and not a proxy?", health: v1alpha1.HealthUnavailable,
+		{name: "silent", reason: v1alpha1.ReasonTLSTimedOut, remedy: "check that a Tentacle listens there, not a proxy", health: v1alpha1.HealthUnavailable,
 			breaks: behaves(tentacletest.SilentBeforeTLS), mends: works},
 		{name: "plain", reason: v1alpha1.ReasonTLSFailed, remedy: "correct the port", health: v1alpha1.HealthUnavailable,
 			breaks: behaves(tentacletest.NotTLS), mends: works},
 		{name: "closing", reason: v1alpha1.ReasonTLSFailed, remedy: "correct the port", health: v1alpha1.HealthUnavailable,
 			breaks: behaves(tentacletest.ClosesBeforeTLS), mends: works},
-		{name: "unpinned", reason: v1alpha1.ReasonThumbprintMissing, remedy: "write it into spec.thumbprint", health: v1alpha1.HealthUntrusted,
+		{name: "unpinned", reason: v1alpha1.ReasonThumbprintMissing, remedy: "set spec.thumbprint to it", health: v1alpha1.HealthUntrusted,
 			broken: func(t *v1alpha1.DeploymentTarget) { t.Spec.Thumbprint = "" },
 			mends: func(t *testing.T, w *world, m *fakeMachine) {
 				c := w.reasonOf(&v1alpha1.DeploymentTarget{}, m.name, v1alpha1.ConditionTrusted, v1alpha1.ReasonThumbprintMissing)
@@ -63,16 +63,16 @@ func reaches() []reach {
 				}
 				edit(w, m.name, &v1alpha1.DeploymentTarget{}, func(t *v1alpha1.DeploymentTarget) { t.Spec.Thumbprint = pin })
 			}},
-		{name: "imposter", reason: v1alpha1.ReasonThumbprintMismatch, remedy: "correct spec.thumbprint if the machine was set up anew", health: v1alpha1.HealthUntrusted,
+		{name: "imposter", reason: v1alpha1.ReasonThumbprintMismatch, remedy: "change spec.thumbprint if the machine was reinstalled", health: v1alpha1.HealthUntrusted,
 			breaks: behaves(tentacletest.WrongCertificate), mends: works},
-		{name: "web", reason: v1alpha1.ReasonThumbprintMismatch, remedy: "not the certificate that spec.thumbprint pins", health: v1alpha1.HealthUntrusted,
+		{name: "web", reason: v1alpha1.ReasonThumbprintMismatch, remedy: "not the certificate in spec.thumbprint", health: v1alpha1.HealthUntrusted,
 			breaks: behaves(tentacletest.OtherTLSServer), mends: works},
 		{name: "untrusted", reason: v1alpha1.ReasonOperatorNotTrusted, remedy: "tentacle trust add sha256:", health: v1alpha1.HealthUntrusted,
 			breaks: func(_ *testing.T, m *fakeMachine) { m.Trust() },
 			mends:  func(_ *testing.T, w *world, m *fakeMachine) { m.Trust(w.operator()) }},
 		{name: "hanging", reason: v1alpha1.ReasonNoAnswer, remedy: "restart the Tentacle there", health: v1alpha1.HealthUnavailable,
 			breaks: behaves(tentacletest.SilentAfterTLS), mends: works},
-		{name: "http", reason: v1alpha1.ReasonProtocolError, remedy: "does not speak Halibut; is it a Tentacle?", health: v1alpha1.HealthUnavailable,
+		{name: "http", reason: v1alpha1.ReasonProtocolError, remedy: "does not speak Halibut; check that a Tentacle listens there", health: v1alpha1.HealthUnavailable,
 			breaks: behaves(tentacletest.NotHalibut), mends: works},
 	}
 }

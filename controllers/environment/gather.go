@@ -39,7 +39,7 @@ func (r *Reconciler) gather(ctx context.Context, e *v1alpha1.Environment) (facts
 	}
 	// The identity is made at first need.
 	if _, f.Lost = r.Identities.For(ctx, e.Namespace); f.Lost != nil && !errors.Is(f.Lost, identity.ErrLost) {
-		return f, fmt.Errorf("finding the operator's identity: %w", f.Lost)
+		return f, fmt.Errorf("reading the operator's identity: %w", f.Lost)
 	}
 	return f, nil
 }

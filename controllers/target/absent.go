@@ -13,7 +13,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-// absentEnvironment tells of the first of spec.environments that is not there; empty where all are.
+// absentEnvironment returns a message about the first of spec.environments that does not exist; empty if all exist.
 func (r *Reconciler) absentEnvironment(ctx context.Context, t *v1alpha1.DeploymentTarget) (string, error) {
 	for i, name := range t.Spec.Environments {
 		e, err := optional.Get(ctx, r.Client, t.Namespace, string(name), &v1alpha1.Environment{})
@@ -21,14 +21,14 @@ func (r *Reconciler) absentEnvironment(ctx context.Context, t *v1alpha1.Deployme
 			return "", fmt.Errorf("reading environment: %w", err)
 		}
 		if e == nil {
-			return fmt.Sprintf("spec.environments[%d]: there is no Environment %s in this namespace, so nothing is deployed there; create it, or take it out of the list", i, name), nil
+			return fmt.Sprintf("spec.environments[%d]: there is no Environment %s in this namespace, so nothing is deployed to it; create it, or remove it from the list", i, name), nil
 		}
 	}
 	return "", nil
 }
 
-// forgetAbsent takes back that an earlier pass waited for an environment.
-func forgetAbsent(c status.Conditions) {
+// clearAbsent removes the conditions of an earlier pass that waited for an environment.
+func clearAbsent(c status.Conditions) {
 	for _, kind := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
 		if is := meta.FindStatusCondition(*c.List, kind); is != nil && is.Reason == v1alpha1.ReasonEnvironmentNotFound {
 			c.Remove(kind)
@@ -36,13 +36,13 @@ func forgetAbsent(c status.Conditions) {
 	}
 }
 
-// describeEnvironments tells of an environment that is not there. It is waited for, and a person is needed after a minute.
-// The machine stays as healthy as it is, as it belongs to other environments, too, and what else is wrong goes first. It
-// returns when to look again; what else is waited for brings the next pass by its end.
+// describeEnvironments sets the condition EnvironmentsFound. If an environment does not exist, the target is Reconciling, and
+// after a minute Stalled, unless it is so for another reason. This does not change the target's health, as the machine may
+// belong to other environments as well. It returns when to reconcile again; 0 if another event triggers that.
 func describeEnvironments(f facts, c status.Conditions, before []metav1.Condition) time.Duration {
 	const reason = v1alpha1.ReasonEnvironmentNotFound
 	if f.Absent == "" {
-		c.Set(v1alpha1.ConditionEnvironmentsFound, metav1.ConditionTrue, v1alpha1.ReasonEnvironmentsFound, "every environment in spec.environments is there")
+		c.Set(v1alpha1.ConditionEnvironmentsFound, metav1.ConditionTrue, v1alpha1.ReasonEnvironmentsFound, "every environment in spec.environments exists")
 		return 0
 	}
 	stalled, again := status.Absence(before, reason, f.Target.Generation, f.Now)
@@ -55,7 +55,7 @@ func describeEnvironments(f facts, c status.Conditions, before []metav1.Conditio
 		kind = v1alpha1.ConditionStalled
 	}
 	if was := meta.FindStatusCondition(before, kind); was != nil && was.Reason == reason && was.ObservedGeneration == c.Generation {
-		c.Now = was.LastTransitionTime.Time // forgetAbsent took it away
+		c.Now = was.LastTransitionTime.Time // clearAbsent removed it
 	}
 	c.Set(kind, metav1.ConditionTrue, reason, f.Absent)
 	return again

@@ -19,38 +19,39 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
-// refreshAfter is how old status.lastHealthCheck may get while nothing changes.
+// refreshAfter is the largest age of status.lastHealthCheck while nothing else changes.
 const refreshAfter = 30 * time.Minute
 
-// firstLook is how long after a target was made its first look may take before its status says that it is in progress: most
-// looks are over by then, and thousands of new targets cost one write each.
-const firstLook = 30 * time.Second
+// firstCheck is how long after its creation a target's status stays empty while the first health check is in progress. Most
+// checks end earlier, so a new target costs one write instead of two.
+const firstCheck = 30 * time.Second
 
-// unseen is how long nothing is written of a new target, of which nothing is known yet but that it is looked at.
-func (f facts) unseen() time.Duration {
+// firstWriteIn returns how long to wait before the first write of a new target whose first health check is in progress; 0 for
+// all others.
+func (f facts) firstWriteIn() time.Duration {
 	age := f.Now.Sub(f.Target.CreationTimestamp.Time)
 	if len(f.Target.Status.Conditions) > 0 || f.Blocked != nil || f.Found != nil || f.Absent != "" || len(f.Rows) > 0 ||
 		f.Policy.HealthInterval() == 0 || age < 0 {
 		return 0
 	}
-	return max(firstLook-age, 0)
+	return max(firstCheck-age, 0)
 }
 
-// describe writes what is known into the target's status; it is pure but for that. It returns when to look again for an
-// environment that is not there; 0 means never.
+// describe sets the target's status from the facts. It returns when to reconcile again because an environment does not exist;
+// 0 means never.
 func describe(f facts) time.Duration {
 	s, before := &f.Target.Status, f.Target.Status.DeepCopy()
 	c := status.Conditions{List: &s.Conditions, Generation: f.Target.Generation, Now: f.Now}
 	s.ObservedGeneration = f.Target.Generation
-	s.Environments, s.Roles = inLine(f.Target.Spec.Environments), inLine(f.Target.Spec.Roles)
-	forgetAbsent(c)
+	s.Environments, s.Roles = joined(f.Target.Spec.Environments), joined(f.Target.Spec.Roles)
+	clearAbsent(c)
 	switch {
 	case f.Blocked != nil:
 		describeBlocked(s, c, f.Blocked)
 	case f.Found != nil:
-		describeFinding(f, s, c)
+		describeResult(f, s, c)
 	default:
-		describeUnseen(f, s, c, before)
+		describeUnchecked(f, s, c, before)
 	}
 	again := describeEnvironments(f, c, before.Conditions)
 	describeCordon(f.Target, s, f.Found == nil && f.Blocked == nil)
@@ -60,8 +61,8 @@ func describe(f facts) time.Duration {
 	return again
 }
 
-// describeCordon shows a cordon beside the health, as kubectl does of nodes. written says that the message is that of an
-// earlier pass.
+// describeCordon adds a cordon to the summary and to the message of Ready, as kubectl does for nodes. written means that an
+// earlier pass wrote the message, which may have the suffix already.
 func describeCordon(t *v1alpha1.DeploymentTarget, s *v1alpha1.DeploymentTargetStatus, written bool) {
 	s.Summary = string(s.Health)
 	ready := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady)
@@ -82,10 +83,11 @@ func describeCordon(t *v1alpha1.DeploymentTarget, s *v1alpha1.DeploymentTargetSt
 	}
 }
 
-// cordoned begins what a message says of a cordon.
+// cordoned starts the part of a message about a cordon.
 const cordoned = "; cordoned"
 
-// describeRequest notes the newest request of a person that a look was made for, or that cannot be met.
+// describeRequest stores the newest check request (annotation) that was handled, or that is ignored because the policy
+// disables health checks.
 func describeRequest(f facts, s *v1alpha1.DeploymentTargetStatus) {
 	if f.Found != nil && f.Found.Asked != "" {
 		s.LastHandledCheck = f.Found.Asked
@@ -95,8 +97,8 @@ func describeRequest(f facts, s *v1alpha1.DeploymentTargetStatus) {
 	}
 }
 
-// inLine is a list for a column: the API server's own would print its JSON.
-func inLine[S ~string](list []S) string {
+// joined returns a list as one string for a printed column, in which the API server would print JSON.
+func joined[S ~string](list []S) string {
 	words := make([]string, len(list))
 	for i, word := range list {
 		words[i] = string(word)
@@ -104,22 +106,23 @@ func inLine[S ~string](list []S) string {
 	return strings.Join(words, ",")
 }
 
-// describeUnseen says that nobody has looked yet. What an earlier process found holds while the spec is the same.
-func describeUnseen(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Conditions, before *v1alpha1.DeploymentTargetStatus) {
+// describeUnchecked sets the status of a target that this process has not checked. The result of an earlier process stays
+// valid while the spec is the same.
+func describeUnchecked(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Conditions, before *v1alpha1.DeploymentTargetStatus) {
 	switch {
 	case f.Policy.HealthInterval() == 0:
 		s.Health = v1alpha1.HealthUnknown
-		c.Ready(v1alpha1.ReasonHealthy, "its health is not known: its policy has it never checked, also where the annotation "+v1alpha1.AnnotationCheck+" asks for that")
+		c.Ready(v1alpha1.ReasonHealthy, "the health is unknown: the TargetPolicy disables health checks, and the annotation "+v1alpha1.AnnotationCheck+" is ignored")
 	case s.Health == "":
 		s.Health = v1alpha1.HealthUnknown
 		c.Reconciling(v1alpha1.ReasonProgressing, "the first health check is in progress")
 	case before.ObservedGeneration != f.Target.Generation || wasBlocked(before):
 		s.Health = v1alpha1.HealthUnknown
-		c.Reconciling(v1alpha1.ReasonProgressing, "is being looked at, as its spec or its policy has changed")
+		c.Reconciling(v1alpha1.ReasonProgressing, "a health check is in progress, as the spec or the policy has changed")
 	}
 }
 
-// wasBlocked tells whether nobody looked until now.
+// wasBlocked reports whether the target could not be checked until now.
 func wasBlocked(s *v1alpha1.DeploymentTargetStatus) bool {
 	ready := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady)
 	if ready == nil {
@@ -146,8 +149,8 @@ func describeBlocked(s *v1alpha1.DeploymentTargetStatus, c status.Conditions, b 
 	c.Reconciling(b.reason, b.message)
 }
 
-// describeLast keeps lastHealthCheck, and the head of the machine's audit log, which is another one at every look, from
-// costing a write for every look: both are written together with what has changed, and once in a while.
+// describeLast sets lastHealthCheck. This time and the head of the machine's audit log change with every check. To avoid a
+// write for every check, they are written only with other changes, or after refreshAfter.
 func describeLast(f facts, s, before *v1alpha1.DeploymentTargetStatus) {
 	if f.Found == nil {
 		return
@@ -161,14 +164,14 @@ func describeLast(f facts, s, before *v1alpha1.DeploymentTargetStatus) {
 	s.LastHealthCheck = &at
 }
 
-// jitter keeps targets from being written all at once.
+// jitter spreads the writes of targets over time.
 func jitter(uid types.UID) time.Duration {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(uid))
 	return time.Duration(h.Sum32()) * time.Millisecond % (refreshAfter / 3)
 }
 
-func describeFinding(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Conditions) {
+func describeResult(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Conditions) {
 	describeCertificate(f, s)
 	if f.Found.Err != nil {
 		describeFailure(f, s, c)
@@ -181,11 +184,11 @@ func describeFinding(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condi
 		s.JournalRead = &v1alpha1.JournalRead{Time: at, Certificate: s.Certificate.SHA256}
 	}
 	c.Set(v1alpha1.ConditionReachable, metav1.ConditionTrue, v1alpha1.ReasonHealthy, "the Tentacle answers at "+f.Want.machine.Address)
-	c.Set(v1alpha1.ConditionTrusted, metav1.ConditionTrue, v1alpha1.ReasonHealthy, "each side knows the other's certificate")
+	c.Set(v1alpha1.ConditionTrusted, metav1.ConditionTrue, v1alpha1.ReasonHealthy, "the machine and the operator trust each other's certificates")
 	describeHealth(f, s, c)
 }
 
-// describeHealth judges the machine that was reached.
+// describeHealth sets the health of a machine that was reached.
 func describeHealth(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Conditions) {
 	unhealthy := func(reason, message string) {
 		s.Health = v1alpha1.HealthUnhealthy
@@ -198,9 +201,9 @@ func describeHealth(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condit
 	case errors.As(found.Probe.Fits(), &unfit):
 		unhealthy(unfit.Reason, unfit.Message)
 	case found.Probe.Facts.LowDisk != nil:
-		unhealthy(v1alpha1.ReasonLowDisk, fmt.Sprintf("low disk space: %d MiB are free at the Tentacle's home, too few to start a script; make room there", *found.Probe.Facts.LowDisk))
+		unhealthy(v1alpha1.ReasonLowDisk, fmt.Sprintf("low disk space: %d MiB are free in the Tentacle's home directory, which is too little to start a script; free some space there", *found.Probe.Facts.LowDisk))
 	case found.Probe.Fits() != nil:
-		unhealthy(v1alpha1.ReasonHealthCheckError, "the engine could not be brought to the machine: "+found.Probe.Fits().Error())
+		unhealthy(v1alpha1.ReasonHealthCheckError, "the engine could not be uploaded to the machine: "+found.Probe.Fits().Error())
 	case found.InventoryErr != nil:
 		unhealthy(v1alpha1.ReasonHealthCheckError, "the machine's journal could not be read: "+found.InventoryErr.Error())
 	case found.HealthErr != nil:
@@ -209,7 +212,7 @@ func describeHealth(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Condit
 		unhealthy(healthReason(found.Health), healthMessage(found.Health))
 	case found.NoScript != "":
 		s.Health = v1alpha1.HealthHasWarnings
-		message := fmt.Sprintf("no health script ran: %s of TargetPolicy %s is missing, and this machine's system is %s; add the script", found.NoScript, f.Target.Spec.Policy, s.Tentacle.OS)
+		message := fmt.Sprintf("no health script ran: the machine's operating system is %s, and TargetPolicy %s has no %s; add it", s.Tentacle.OS, f.Target.Spec.Policy, found.NoScript)
 		c.Set(v1alpha1.ConditionHealthCheckPassed, metav1.ConditionUnknown, v1alpha1.ReasonHealthScriptMissing, message)
 		c.Ready(v1alpha1.ReasonHealthScriptMissing, "reachable and trusted; "+message)
 	default:
@@ -227,7 +230,7 @@ func healthReason(d *session.StepResult) string {
 }
 
 func healthMessage(d *session.StepResult) string {
-	text := "the health script did not run to its end"
+	text := "the health script did not finish"
 	if d.ExitCode != nil {
 		text = fmt.Sprintf("the health script ended with exit code %d", *d.ExitCode)
 	}
@@ -237,8 +240,8 @@ func healthMessage(d *session.StepResult) string {
 	return text
 }
 
-// describeCertificate shows what was presented. The SHA-256 is written only where the pin matched, and from then on it
-// is a part of the pin: another certificate does not replace it, also where its SHA-1 is the same.
+// describeCertificate sets the certificate that the machine presented. The SHA-256 is set only if the certificate matches
+// spec.thumbprint. From then on it is part of the pin: another certificate with the same SHA-1 does not match.
 func describeCertificate(f facts, s *v1alpha1.DeploymentTargetStatus) {
 	presented := f.Found.presented()
 	if presented == nil {
@@ -256,34 +259,34 @@ func describeCertificate(f facts, s *v1alpha1.DeploymentTargetStatus) {
 	s.Certificate = shown
 }
 
-// describeFailure says which of name, route, port, TLS, trust or protocol failed, and what to do about it.
+// describeFailure sets the status of a machine that could not be reached or trusted.
 func describeFailure(f facts, s *v1alpha1.DeploymentTargetStatus, c status.Conditions) {
 	reason, message := explain(f)
 	c.Remove(v1alpha1.ConditionHealthCheckPassed)
 	switch reason {
 	case v1alpha1.ReasonThumbprintMissing, v1alpha1.ReasonThumbprintMismatch, v1alpha1.ReasonOperatorNotTrusted:
 		s.Health = v1alpha1.HealthUntrusted
-		c.Set(v1alpha1.ConditionReachable, metav1.ConditionTrue, reason, "something answers at "+f.Want.machine.Address)
+		c.Set(v1alpha1.ConditionReachable, metav1.ConditionTrue, reason, "a server answers at "+f.Want.machine.Address)
 		c.Set(v1alpha1.ConditionTrusted, metav1.ConditionFalse, reason, message)
 		c.Stalled(reason, message)
 	case v1alpha1.ReasonAddressRefused:
 		s.Health = v1alpha1.HealthUnavailable
 		c.Set(v1alpha1.ConditionReachable, metav1.ConditionFalse, reason, message)
-		c.Set(v1alpha1.ConditionTrusted, metav1.ConditionUnknown, reason, "the machine was not tried")
+		c.Set(v1alpha1.ConditionTrusted, metav1.ConditionUnknown, reason, "no connection was attempted")
 		c.Stalled(reason, message)
 	default:
 		s.Health = v1alpha1.HealthUnavailable
 		c.Set(v1alpha1.ConditionReachable, metav1.ConditionFalse, reason, message)
-		c.Set(v1alpha1.ConditionTrusted, metav1.ConditionUnknown, reason, "the machine was not reached")
+		c.Set(v1alpha1.ConditionTrusted, metav1.ConditionUnknown, reason, "the machine could not be reached")
 		c.NotReady(reason, message)
 	}
 }
 
-// explain gives the reason and a message that names the remedy.
+// explain returns the reason of a failure, and a message with the remedy.
 func explain(f facts) (reason, message string) {
 	var connect *halibut.ConnectError
 	if !errors.As(f.Found.Err, &connect) {
-		return v1alpha1.ReasonProtocolError, f.Found.Err.Error() + "; is it a Tentacle that listens there?"
+		return v1alpha1.ReasonProtocolError, f.Found.Err.Error() + "; check that a Tentacle listens there"
 	}
 	reason = string(connect.Stage)
 	at := f.Want.machine.Address
@@ -293,17 +296,17 @@ func explain(f facts) (reason, message string) {
 	}
 	remedies := map[string]string{
 		v1alpha1.ReasonAddressRefused:     "the operator does not connect to " + at + "; ask the administrator of the operator to allow it with --target-allow-cidr (chart value targetAllowCIDRs), or correct spec.address",
-		v1alpha1.ReasonNameNotResolved:    "the host of " + at + " has no address; correct spec.address, or add the name to DNS",
-		v1alpha1.ReasonNoRoute:            "there is no route to " + at + "; correct spec.address, or ask for a route",
+		v1alpha1.ReasonNameNotResolved:    "the host name of " + at + " cannot be resolved; correct spec.address, or add the name to DNS",
+		v1alpha1.ReasonNoRoute:            "there is no route to " + at + "; correct spec.address, or the routing between the cluster and the machine",
 		v1alpha1.ReasonConnectionRefused:  "nothing listens on " + at + "; start the Tentacle there (tentacle run), or correct the port",
-		v1alpha1.ReasonConnectTimedOut:    at + " did not answer in time; ask for a firewall rule that lets the operator connect to this port, or correct spec.address",
-		v1alpha1.ReasonTLSTimedOut:        at + " accepted the connection and then said nothing; is it a Tentacle that listens there, and not a proxy?",
-		v1alpha1.ReasonTLSFailed:          "what listens on " + at + " does not speak TLS as a Tentacle does; correct the port, or take the TLS-terminating proxy out of the way",
-		v1alpha1.ReasonThumbprintMissing:  "spec.thumbprint is missing. The machine presents " + presented + "; compare it with what `tentacle show` prints there, and write it into spec.thumbprint",
-		v1alpha1.ReasonThumbprintMismatch: "the machine presents " + presented + ", not the certificate that spec.thumbprint pins; compare it with what `tentacle show` prints there, and correct spec.thumbprint if the machine was set up anew",
-		v1alpha1.ReasonOperatorNotTrusted: "the machine closes the connection, as its owner does not trust this operator; run there: tentacle trust add " + string(f.Want.machine.Identity.Thumbprint),
-		v1alpha1.ReasonNoAnswer:           at + " is silent after TLS; restart the Tentacle there, or look what stands in between",
-		v1alpha1.ReasonProtocolError:      "what listens on " + at + " does not speak Halibut; is it a Tentacle?",
+		v1alpha1.ReasonConnectTimedOut:    at + " did not answer in time; allow the operator to connect to this port in the firewall, or correct spec.address",
+		v1alpha1.ReasonTLSTimedOut:        at + " accepted the connection but did not start TLS; check that a Tentacle listens there, not a proxy",
+		v1alpha1.ReasonTLSFailed:          "the TLS handshake with " + at + " failed; correct the port, or remove the proxy that terminates TLS",
+		v1alpha1.ReasonThumbprintMissing:  "spec.thumbprint is missing. The machine presents " + presented + "; compare it with the output of `tentacle show` on the machine, and set spec.thumbprint to it",
+		v1alpha1.ReasonThumbprintMismatch: "the machine presents " + presented + ", which is not the certificate in spec.thumbprint; compare it with the output of `tentacle show` on the machine, and change spec.thumbprint if the machine was reinstalled",
+		v1alpha1.ReasonOperatorNotTrusted: "the machine closed the connection because it does not trust this operator; run on the machine: tentacle trust add " + string(f.Want.machine.Identity.Thumbprint),
+		v1alpha1.ReasonNoAnswer:           at + " did not answer after the TLS handshake; restart the Tentacle there, or check for a proxy in between",
+		v1alpha1.ReasonProtocolError:      "the server at " + at + " does not speak Halibut; check that a Tentacle listens there",
 	}
 	message = remedies[reason]
 	if message == "" {

@@ -38,8 +38,8 @@ func certificate(t *testing.T) *x509.Certificate {
 	return c
 }
 
-func seen(t *v1alpha1.DeploymentTarget, found *finding) facts {
-	return facts{Now: noon, Target: t, Found: found, Want: wanted{machine: session.Machine{Address: "10.0.0.1:10933", Identity: &session.Identity{Thumbprint: "sha256:ab"}}}}
+func seen(t *v1alpha1.DeploymentTarget, found *result) facts {
+	return facts{Now: noon, Target: t, Found: found, Want: checkSpec{machine: session.Machine{Address: "10.0.0.1:10933", Identity: &session.Identity{Thumbprint: "sha256:ab"}}}}
 }
 
 func ready(t *testing.T, dt *v1alpha1.DeploymentTarget) metav1.Condition {
@@ -56,13 +56,13 @@ func TestAnImposterDoesNotBecomeTheMachine(t *testing.T) {
 	mine, other := certificate(t), certificate(t)
 	dt := aTarget()
 	dt.Spec.Thumbprint = string(halibut.SHA1Thumbprint(mine))
-	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Certificate: mine, Facts: able()}}))
+	describe(seen(dt, &result{At: noon, Probe: session.Probe{Certificate: mine, Facts: able()}}))
 	want := string(halibut.SHA256Thumbprint(mine))
 	if dt.Status.Certificate.SHA256 != want {
 		t.Fatalf("the SHA-256 was not noted: %+v", dt.Status.Certificate)
 	}
 	for _, presented := range []*x509.Certificate{other, mine} { // the second as one whose SHA-1 collides would be refused
-		describe(seen(dt, &finding{At: noon, Err: &halibut.ConnectError{Stage: halibut.ThumbprintMismatch, Presented: presented, Err: errors.New("another")}}))
+		describe(seen(dt, &result{At: noon, Err: &halibut.ConnectError{Stage: halibut.ThumbprintMismatch, Presented: presented, Err: errors.New("another")}}))
 		if dt.Status.Certificate.SHA256 != want || dt.Status.Health != v1alpha1.HealthUntrusted {
 			t.Errorf("health %s, certificate %+v", dt.Status.Health, dt.Status.Certificate)
 		}
@@ -71,7 +71,7 @@ func TestAnImposterDoesNotBecomeTheMachine(t *testing.T) {
 		}
 	}
 	dt.Spec.Thumbprint = string(halibut.SHA1Thumbprint(other)) // a person says that the machine was set up anew
-	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Certificate: other, Facts: able()}}))
+	describe(seen(dt, &result{At: noon, Probe: session.Probe{Certificate: other, Facts: able()}}))
 	if dt.Status.Certificate.SHA256 != string(halibut.SHA256Thumbprint(other)) {
 		t.Errorf("the new pin is not taken: %+v", dt.Status.Certificate)
 	}
@@ -83,16 +83,16 @@ func TestACollidingCertificateIsNotTaken(t *testing.T) {
 	dt := aTarget()
 	dt.Spec.Thumbprint = string(halibut.SHA1Thumbprint(mine))
 	dt.Status.Certificate = &v1alpha1.TargetCertificate{SHA1: dt.Spec.Thumbprint, SHA256: "sha256:" + strings.Repeat("0", 64)}
-	describe(seen(dt, &finding{At: noon, Err: &halibut.ConnectError{Stage: halibut.ThumbprintMismatch, Presented: mine, Err: errors.New("another")}}))
+	describe(seen(dt, &result{At: noon, Err: &halibut.ConnectError{Stage: halibut.ThumbprintMismatch, Presented: mine, Err: errors.New("another")}}))
 	dt.Spec.Address = "10.0.0.1"
-	if w, err := want(dt, nil, &session.Identity{}); err != nil || string(w.machine.SHA256) != "sha256:"+strings.Repeat("0", 64) {
+	if w, err := specOf(dt, nil, &session.Identity{}); err != nil || string(w.machine.SHA256) != "sha256:"+strings.Repeat("0", 64) {
 		t.Errorf("required from now on: %q, %v", w.machine.SHA256, err)
 	}
 }
 
 func TestAChangedSpecIsNotCalledHealthyUnseen(t *testing.T) {
 	dt := aTarget()
-	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Facts: able()}}))
+	describe(seen(dt, &result{At: noon, Probe: session.Probe{Facts: able()}}))
 	if c := ready(t, dt); c.Status != metav1.ConditionTrue {
 		t.Fatalf("not ready: %+v", c)
 	}
@@ -111,12 +111,12 @@ func TestAChangedSpecIsNotCalledHealthyUnseen(t *testing.T) {
 func TestAnEnvironmentThatIsNotThereIsToldOfAHealthyMachine(t *testing.T) {
 	dt, clock := aTarget(), noon
 	const absent = "spec.environments[1]: there is no Environment staging"
-	pass := func(absent string, found *finding) {
+	pass := func(absent string, found *result) {
 		f := seen(dt, found)
 		f.Now, f.Absent = clock, absent
 		describe(f)
 	}
-	healthy := &finding{At: noon, Probe: session.Probe{Facts: able()}}
+	healthy := &result{At: noon, Probe: session.Probe{Facts: able()}}
 	told := func(kind string) *metav1.Condition { return meta.FindStatusCondition(dt.Status.Conditions, kind) }
 	for range 3 { // a second operator has not looked yet
 		pass(absent, healthy)
@@ -155,7 +155,7 @@ func TestOnlyWhoWaitsForAnEnvironmentComesAgainForIt(t *testing.T) {
 		"healthy":       {nil, status.AbsentFor},
 		"wrong address": {&blocked{reason: v1alpha1.ReasonInvalidAddress, stalled: true}, 0},
 	} {
-		f := seen(aTarget(), &finding{At: noon, Probe: session.Probe{Facts: able()}})
+		f := seen(aTarget(), &result{At: noon, Probe: session.Probe{Facts: able()}})
 		f.Blocked, f.Absent = tt.blocked, absent
 		if again := describe(f); again != tt.want {
 			t.Errorf("%s: comes again after %s, wanted %s", name, again, tt.want)
@@ -166,7 +166,7 @@ func TestOnlyWhoWaitsForAnEnvironmentComesAgainForIt(t *testing.T) {
 func TestAnEnvironmentIsWaitedForAnewAfterAChangeOfTheSpec(t *testing.T) {
 	dt, clock := aTarget(), noon
 	pass := func() {
-		f := seen(dt, &finding{At: noon, Probe: session.Probe{Facts: able()}})
+		f := seen(dt, &result{At: noon, Probe: session.Probe{Facts: able()}})
 		f.Now, f.Absent = clock, "spec.environments[0]: there is no Environment staging"
 		describe(f)
 	}
@@ -192,7 +192,7 @@ func TestATentacleThatCannotCarryOutStepsIsUnhealthy(t *testing.T) {
 	lacking := &session.UnfitError{Reason: v1alpha1.ReasonTentacleUnsupported, Message: "no engine"}
 	for name, facts := range map[string]session.Probe{"no engine": {Facts: old, Engine: lacking}, "no script service": {Facts: none}} {
 		dt := aTarget()
-		describe(seen(dt, &finding{At: noon, Probe: facts}))
+		describe(seen(dt, &result{At: noon, Probe: facts}))
 		if c := ready(t, dt); c.Reason != v1alpha1.ReasonTentacleUnsupported || dt.Status.Health != v1alpha1.HealthUnhealthy {
 			t.Errorf("%s: health %s, %+v", name, dt.Status.Health, c)
 		}
@@ -203,11 +203,11 @@ func TestAMachineWithoutDiskSpaceIsUnhealthyUntilItHasRoom(t *testing.T) {
 	dt, full := aTarget(), able()
 	free := int64(120)
 	full.LowDisk = &free
-	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Facts: full}}))
+	describe(seen(dt, &result{At: noon, Probe: session.Probe{Facts: full}}))
 	if c := ready(t, dt); c.Reason != v1alpha1.ReasonLowDisk || !strings.Contains(c.Message, "120 MiB") || dt.Status.Health != v1alpha1.HealthUnhealthy {
 		t.Errorf("health %s, %+v", dt.Status.Health, c)
 	}
-	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Facts: able()}}))
+	describe(seen(dt, &result{At: noon, Probe: session.Probe{Facts: able()}}))
 	if c := ready(t, dt); c.Status != metav1.ConditionTrue || dt.Status.Health != v1alpha1.HealthHealthy {
 		t.Errorf("with room again: health %s, %+v", dt.Status.Health, c)
 	}
@@ -217,7 +217,7 @@ func TestAClockThatIsAheadDoesNotHideRuns(t *testing.T) {
 	dt := aTarget()
 	ahead := &step.Inventory{Installed: []step.Installed{{Namespace: "shop", Environment: "production", Project: "shop", Release: "1.0.0",
 		RunUID: "old", Phase: "Succeeded", Time: noon.Add(5 * time.Hour)}, {Namespace: "bank", Project: "bank", Environment: "production", Time: noon}}}
-	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Certificate: certificate(t), Facts: able()}, Inventory: ahead}))
+	describe(seen(dt, &result{At: noon, Probe: session.Probe{Certificate: certificate(t), Facts: able()}, Inventory: ahead}))
 	if len(dt.Status.Installed) != 1 {
 		t.Fatalf("installed is %+v", dt.Status.Installed)
 	}
@@ -292,17 +292,17 @@ func TestAMissingPolicyIsWaitedForAMinute(t *testing.T) {
 
 func TestAnIdleTargetIsWrittenTwiceAnHourAtMost(t *testing.T) {
 	dt := aTarget()
-	look := func(after time.Duration) *metav1.Time {
-		describe(seen(dt, &finding{At: noon.Add(after), Probe: session.Probe{Facts: able()}}))
+	check := func(after time.Duration) *metav1.Time {
+		describe(seen(dt, &result{At: noon.Add(after), Probe: session.Probe{Facts: able()}}))
 		return dt.Status.LastHealthCheck
 	}
-	first := look(0)
+	first := check(0)
 	for minute := 5; minute < 30; minute += 5 {
-		if got := look(time.Duration(minute) * time.Minute); !got.Equal(first) {
+		if got := check(time.Duration(minute) * time.Minute); !got.Equal(first) {
 			t.Errorf("written after %d minutes", minute)
 		}
 	}
-	if got := look(time.Hour); got.Equal(first) {
+	if got := check(time.Hour); got.Equal(first) {
 		t.Error("not refreshed after an hour")
 	}
 }
@@ -313,7 +313,7 @@ func TestTheStatusTellsWhetherTheOwnerHasAPolicy(t *testing.T) {
 	} {
 		dt, facts := aTarget(), able()
 		facts.Policy = said
-		describe(seen(dt, &finding{At: noon, Probe: session.Probe{Facts: facts}}))
+		describe(seen(dt, &result{At: noon, Probe: session.Probe{Facts: facts}}))
 		if got := dt.Status.Tentacle.Policy; got != want {
 			t.Errorf("%q is shown as %q, want %q", said, got, want)
 		}
@@ -322,7 +322,7 @@ func TestTheStatusTellsWhetherTheOwnerHasAPolicy(t *testing.T) {
 
 func TestAHealthScriptThatThePolicyForbidsIsSaidToBe(t *testing.T) {
 	dt := aTarget()
-	describe(seen(dt, &finding{At: noon, Probe: session.Probe{Facts: able()},
+	describe(seen(dt, &result{At: noon, Probe: session.Probe{Facts: able()},
 		Health: &session.StepResult{Reason: v1alpha1.ReasonRefusedByPolicy, Message: "rule hours: not now"}}))
 	c := meta.FindStatusCondition(dt.Status.Conditions, v1alpha1.ConditionHealthCheckPassed)
 	if dt.Status.Health != v1alpha1.HealthUnhealthy || c == nil || c.Reason != "RefusedByPolicy" || !strings.Contains(c.Message, "rule hours") {
@@ -330,14 +330,14 @@ func TestAHealthScriptThatThePolicyForbidsIsSaidToBe(t *testing.T) {
 	}
 }
 
-// The head of the audit log is another one at every look. It must not make the operator write every machine's status
-// at every look, and must be written when something else is, and once in a while.
+// The head of the audit log changes with every check. It must not make the operator write every machine's status
+// at every check, and must be written when something else is, and once in a while.
 func TestAnEverChangingAuditHeadCostsNoWrite(t *testing.T) {
 	mine := certificate(t)
 	dt := aTarget()
-	look := func(after time.Duration, count int, more ...string) string {
+	check := func(after time.Duration, count int, more ...string) string {
 		head := fmt.Sprintf("mantle.audit=%d:%064d", count, count)
-		found := &finding{At: noon.Add(after), Probe: session.Probe{Certificate: mine, Facts: able(), Capabilities: append(append([]string{"IScriptServiceV2"}, more...), head)}}
+		found := &result{At: noon.Add(after), Probe: session.Probe{Certificate: mine, Facts: able(), Capabilities: append(append([]string{"IScriptServiceV2"}, more...), head)}}
 		before := dt.Status.DeepCopy()
 		describe(seen(dt, found))
 		wrote := "nothing"
@@ -360,7 +360,7 @@ func TestAnEverChangingAuditHeadCostsNoWrite(t *testing.T) {
 		{22 * time.Minute, 10, []string{"mantle.policy=enforced"}, "nothing"},
 		{3 * time.Hour, 11, []string{"mantle.policy=enforced"}, "11"},
 	} {
-		if got := look(step.after, step.count, step.more...); got != step.want {
+		if got := check(step.after, step.count, step.more...); got != step.want {
 			t.Errorf("after %s, of head %d: wrote %s, want %s", step.after, step.count, got, step.want)
 		}
 	}

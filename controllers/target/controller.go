@@ -30,41 +30,41 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/watch"
 )
 
-// Identities tells who the operator is in a namespace.
+// Identities has the operator's identity for each namespace.
 type Identities interface {
-	// For makes the identity at first need.
+	// For returns the identity. It creates it on the first call for a namespace.
 	For(ctx context.Context, namespace string) (*session.Identity, error)
 }
 
 // Reconciler carries out DeploymentTargets.
 type Reconciler struct {
-	Client     client.Client // reads through the cache
-	Reader     client.Reader // reads past the cache
+	Client     client.Client // reads from the cache
+	Reader     client.Reader // reads from the API server
 	Recorder   events.EventRecorder
 	Identities Identities
-	// Looked enqueues targets whose machine was looked at, and Unreached those that somebody could not reach.
-	Looked, Unreached *notify.Notifier
-	Now               func() time.Time
-	// Workers is how many targets are worked on at once; 0 is fair.Many.
+	// Checked enqueues targets whose health check has ended, and Unreached those that an action could not reach.
+	Checked, Unreached *notify.Notifier
+	Now                func() time.Time
+	// Workers is how many targets are reconciled at once; 0 means fair.Many.
 	Workers int
 
-	looks  *looks
-	once   sync.Once
-	frozen *snapshot.Reader
+	checker *checker
+	once    sync.Once
+	frozen  *snapshot.Reader
 }
 
-// New makes a Reconciler for the manager. Who works with machines tells unreached of those that could not be reached.
+// New returns a Reconciler that uses the manager's clients. Callers report machines that they could not reach to unreached.
 func New(mgr ctrl.Manager, machines Machines, identities Identities, unreached *notify.Notifier) *Reconciler {
-	looked := notify.New()
+	checked := notify.New()
 	r := &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("mantle"), Identities: identities,
-		Looked: looked, Unreached: unreached, Now: time.Now}
-	r.looks = newLooks(machines, looked.Notify, func() time.Time { return r.Now() })
-	unreached.Before = r.looks.poke
+		Checked: checked, Unreached: unreached, Now: time.Now}
+	r.checker = newChecker(machines, checked.Notify, func() time.Time { return r.Now() })
+	unreached.Before = r.checker.checkSoon
 	return r
 }
 
-// Reached says that a machine has answered somebody. It does not block.
-func (r *Reconciler) Reached(target types.NamespacedName) { r.looks.reached(target) }
+// Reached reports that a target's machine answered a request. It does not block.
+func (r *Reconciler) Reached(target types.NamespacedName) { r.checker.reached(target) }
 
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymenttargets,verbs=get;list;watch
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymenttargets/status,verbs=patch
@@ -77,11 +77,11 @@ func (r *Reconciler) Reached(target types.NamespacedName) { r.looks.reached(targ
 // +kubebuilder:rbac:groups="",namespace=mantle-system,resources=secrets,verbs=get;create;update
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reconcile gathers what the last look and the runs say, sees that a look is under way when one is due, and writes down
-// what is now true.
+// Reconcile reads the results of the last health check and of runs, starts a health check if one is due, and patches the
+// status.
 func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget) (ctrl.Result, error) {
 	if !t.DeletionTimestamp.IsZero() {
-		r.looks.forget(client.ObjectKeyFromObject(t))
+		r.checker.forget(client.ObjectKeyFromObject(t))
 		return ctrl.Result{}, nil
 	}
 	t = t.DeepCopy()
@@ -93,11 +93,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 	var again time.Duration
 	switch f.Blocked {
 	case nil:
-		f.Found, again = r.looks.see(t, f.Fingerprint, f.Policy.HealthInterval(), f.Want) //nolint:contextcheck // a look outlives the pass
+		f.Found, again = r.checker.latest(t, f.Fingerprint, f.Policy.HealthInterval(), f.Want) //nolint:contextcheck // a check outlives the pass
 	default:
 		again = f.Blocked.Again
 	}
-	if left := f.unseen(); left > 0 {
+	if left := f.firstWriteIn(); left > 0 {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
 	before := t.DeepCopy()
@@ -109,17 +109,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 	} else if err != nil {
 		return ctrl.Result{}, err
 	}
-	r.tell(before, t)
+	r.announce(before, t)
 	return ctrl.Result{RequeueAfter: again}, nil
 }
 
-// retryConflict is the pause before a target is looked at again that changed meanwhile, or was made again.
+// retryConflict is the pause before a target is reconciled again after a conflict.
 const retryConflict = 100 * time.Millisecond
 
 // sliceTargets indexes slices by the targets in them.
 const sliceTargets = "spec.targets.name"
 
-// SetupWithManager watches all that a target's status speaks of.
+// SetupWithManager watches everything that a target's status depends on.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.DeploymentRunSlice{}, sliceTargets, func(o client.Object) []string {
 		slice, ok := o.(*v1alpha1.DeploymentRunSlice)
@@ -135,20 +135,20 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err != nil {
 		return fmt.Errorf("indexing slices: %w", err)
 	}
-	for _, runnable := range []manager.Runnable{r.metrics(), r.looks} {
+	for _, runnable := range []manager.Runnable{r.metrics(), r.checker} {
 		if err := mgr.Add(runnable); err != nil {
-			return fmt.Errorf("adding what the target controller runs: %w", err)
+			return fmt.Errorf("adding the health checks and metrics of targets to the manager: %w", err)
 		}
 	}
 	err = ctrl.NewControllerManagedBy(mgr).
 		WithOptions(fair.Options(r.Workers)).
 		For(&v1alpha1.DeploymentTarget{}).
 		Watches(&v1alpha1.TargetPolicy{}, fair.Mapped(r.targetsOf)).
-		// Environments come and go; what is counted in their status is no news.
+		// Environments are created and deleted. Changes of their status do not matter here.
 		Watches(&v1alpha1.Environment{}, fair.Mapped(r.targetsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.DeploymentRunSlice{}, inSlice()).
 		Watches(&v1alpha1.DeploymentRun{}, fair.Mapped(r.inRun), builder.WithPredicates(watch.RunEnds())).
-		WatchesRawSource(r.Looked.Source()).
+		WatchesRawSource(r.Checked.Source()).
 		WatchesRawSource(r.Unreached.Source()).
 		Complete(reconcile.Func(r.pass))
 	if err != nil {
@@ -157,20 +157,20 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// pass reconciles the target of a name, and forgets one that is gone: it has no finalizer.
+// pass reconciles the target of that name. If it does not exist, pass forgets it, as targets have no finalizer.
 func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
 	t, err := optional.Get(ctx, r.Client, request.Namespace, request.Name, &v1alpha1.DeploymentTarget{})
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("reading the target: %w", err)
 	}
 	if t == nil {
-		r.looks.forget(request.NamespacedName)
+		r.checker.forget(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	return r.Reconcile(ctx, t)
 }
 
-// targetsOf are the targets that name the policy or the environment.
+// targetsOf returns requests for the targets that name the policy or the environment.
 func (r *Reconciler) targetsOf(ctx context.Context, o client.Object) []reconcile.Request {
 	var targets v1alpha1.DeploymentTargetList
 	if err := r.Client.List(ctx, &targets, client.InNamespace(o.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
@@ -189,7 +189,7 @@ func (r *Reconciler) targetsOf(ctx context.Context, o client.Object) []reconcile
 	return requests
 }
 
-// inSlice enqueues the targets whose rows have ended with a change of a slice.
+// inSlice enqueues the targets whose rows ended with a change of a slice.
 func inSlice() handler.EventHandler {
 	enqueue := func(queue workqueue.TypedRateLimitingInterface[reconcile.Request], before, after client.Object) {
 		new, ok := after.(*v1alpha1.DeploymentRunSlice)
@@ -211,8 +211,8 @@ func inSlice() handler.EventHandler {
 	}
 }
 
-// inRun are the targets of a run that has ended: rows that did not end by themselves count from then on, and targets that
-// had nothing to do.
+// inRun returns requests for all targets of a run that has ended. Only then do rows count that did not end before, and targets
+// on which no step ran.
 func (r *Reconciler) inRun(ctx context.Context, o client.Object) []reconcile.Request {
 	run, ok := o.(*v1alpha1.DeploymentRun)
 	if !ok || !run.Status.Phase.IsTerminal() {
@@ -220,7 +220,7 @@ func (r *Reconciler) inRun(ctx context.Context, o client.Object) []reconcile.Req
 	}
 	parts, err := ledger.Slices(ctx, r.Client, run)
 	if err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "finding the targets of a run")
+		ctrl.LoggerFrom(ctx).Error(err, "cannot list the targets of a run")
 		return nil
 	}
 	var requests []reconcile.Request

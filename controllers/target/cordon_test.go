@@ -12,12 +12,12 @@ import (
 // What kubectl shows of a cordoned target says so, and why, whatever its health.
 func TestACordonIsShown(t *testing.T) {
 	dt := aTarget()
-	healthy := &finding{At: noon, Probe: session.Probe{Facts: able()}}
-	away := &finding{At: noon, Err: &halibut.ConnectError{Stage: halibut.ConnectionRefused, Err: errors.New("refused")}}
+	healthy := &result{At: noon, Probe: session.Probe{Facts: able()}}
+	away := &result{At: noon, Err: &halibut.ConnectError{Stage: halibut.ConnectionRefused, Err: errors.New("refused")}}
 	for _, c := range []struct {
 		cordoned        bool
 		reason          string
-		found           *finding
+		found           *result
 		summary, suffix string
 	}{
 		{false, "", healthy, "Healthy", ""},

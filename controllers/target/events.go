@@ -7,8 +7,8 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// tell says when a target's state changed, not that it is as it was.
-func (r *Reconciler) tell(before, after *v1alpha1.DeploymentTarget) {
+// announce sends an event if the reason of the target's condition Ready changed.
+func (r *Reconciler) announce(before, after *v1alpha1.DeploymentTarget) {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
 	if stalled := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil && stalled.Reason == v1alpha1.ReasonEnvironmentNotFound &&

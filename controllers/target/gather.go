@@ -14,26 +14,26 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-// facts is what a target's status is made of.
+// facts is everything that a target's status depends on.
 type facts struct {
 	Now    time.Time
 	Target *v1alpha1.DeploymentTarget
-	// Policy that spec.policy names; nil where it names none: its methods then give the defaults.
+	// Policy that spec.policy names; nil if the field is empty. The methods of a nil policy return the defaults.
 	Policy *v1alpha1.TargetPolicy
-	// Blocked says why nobody looks at all.
+	// Blocked is why the target cannot be checked; nil if it can.
 	Blocked *blocked
-	// Fingerprint tells one way of looking from another; a finding of another fingerprint does not count.
+	// Fingerprint identifies the inputs of a health check. A result with another fingerprint is ignored.
 	Fingerprint string
-	Want        wanted
-	// Found is the newest finding; nil where nobody has looked yet.
-	Found *finding
-	// Rows are what runs did to this machine.
+	Want        checkSpec
+	// Found is the newest result; nil if there is none yet.
+	Found *result
+	// Rows are the results of runs on this machine.
 	Rows []v1alpha1.InstalledRelease
-	// Absent tells of an environment that is not there; empty where all are.
+	// Absent is a message about an environment that does not exist; empty if all exist.
 	Absent string
 }
 
-// blocked keeps a target from being looked at.
+// blocked is why a target cannot be checked.
 type blocked struct {
 	reason, message string
 	stalled         bool
@@ -55,7 +55,7 @@ func (r *Reconciler) gather(ctx context.Context, t *v1alpha1.DeploymentTarget) (
 		return f, nil
 	}
 	if err != nil {
-		return f, fmt.Errorf("finding the operator's identity: %w", err)
+		return f, fmt.Errorf("reading the operator's identity: %w", err)
 	}
 	if t.Spec.Policy != "" {
 		f.Policy = &v1alpha1.TargetPolicy{}
@@ -66,15 +66,15 @@ func (r *Reconciler) gather(ctx context.Context, t *v1alpha1.DeploymentTarget) (
 		if err != nil {
 			stalled, again := status.Absence(t.Status.Conditions, v1alpha1.ReasonTargetPolicyNotFound, t.Generation, f.Now)
 			f.Blocked = &blocked{reason: v1alpha1.ReasonTargetPolicyNotFound, stalled: stalled, Again: again,
-				message: "spec.policy: there is no TargetPolicy " + string(t.Spec.Policy) + " in this namespace; create it, or leave the field out"}
+				message: "spec.policy: there is no TargetPolicy " + string(t.Spec.Policy) + " in this namespace; create it, or remove the field"}
 			f.Policy = nil
 			return f, nil //nolint:nilerr // waiting for a policy is not an error
 		}
 	}
-	f.Want, err = want(t, f.Policy, identity)
+	f.Want, err = specOf(t, f.Policy, identity)
 	if err != nil {
 		f.Blocked = &blocked{reason: v1alpha1.ReasonInvalidAddress, message: err.Error(), stalled: true}
-		return f, nil //nolint:nilerr // a wrong address is told in the status
+		return f, nil //nolint:nilerr // a wrong address is reported in the status
 	}
 	f.Fingerprint = fmt.Sprintf("%s/%s/%s", t.Spec.Address, strings.ToLower(t.Spec.Thumbprint), identity.Thumbprint)
 	if f.Policy != nil {
@@ -83,13 +83,13 @@ func (r *Reconciler) gather(ctx context.Context, t *v1alpha1.DeploymentTarget) (
 	return f, nil
 }
 
-// want says what a look at the target is to do.
-func want(t *v1alpha1.DeploymentTarget, policy *v1alpha1.TargetPolicy, identity *session.Identity) (wanted, error) {
+// specOf returns what a health check of the target does.
+func specOf(t *v1alpha1.DeploymentTarget, policy *v1alpha1.TargetPolicy, identity *session.Identity) (checkSpec, error) {
 	m, err := session.MachineOf(t, policy, identity)
 	if err != nil {
-		return wanted{}, err
+		return checkSpec{}, err
 	}
-	w := wanted{machine: m}
+	w := checkSpec{machine: m}
 	if m.SHA256 != "" && t.Status.JournalRead != nil {
 		w.journalOf = t.Status.JournalRead.Certificate
 	}

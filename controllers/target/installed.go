@@ -17,7 +17,7 @@ import (
 // maxInstalled bounds status.installed.
 const maxInstalled = desired.MaxInstalled
 
-// merge takes the rows of runs into what is written; the newest of each project and environment wins.
+// merge adds the rows of runs to the present status. The newest row of each project and environment wins.
 func merge(written, rows []v1alpha1.InstalledRelease) []v1alpha1.InstalledRelease {
 	merged := slices.Clone(written)
 	for _, row := range rows {
@@ -29,7 +29,7 @@ func merge(written, rows []v1alpha1.InstalledRelease) []v1alpha1.InstalledReleas
 			merged = append(merged, row)
 		case i >= 0 && (merged[i].RunUID == row.RunUID || !row.Time.Before(merged[i].Time)):
 			if len(row.Steps) == 0 && merged[i].RunUID == row.RunUID {
-				row.Steps = merged[i].Steps // they are known from before the run's process went
+				row.Steps = merged[i].Steps // the run's process, from which they came, may be deleted
 			}
 			merged[i] = row
 		}
@@ -40,9 +40,9 @@ func merge(written, rows []v1alpha1.InstalledRelease) []v1alpha1.InstalledReleas
 	return merged
 }
 
-// fromInventory reads the machine's own journal: only what was deployed from this namespace. A machine whose clock is
-// ahead must not make its rows newer than those of runs to come. The journal does not tell which steps addressed the
-// machine, so these rows count as those of all steps.
+// fromInventory returns the rows of the machine's own journal that belong to this namespace. If the machine's clock is
+// ahead, its times are limited to the time of reading, as its rows must not be newer than those of later runs. The journal
+// does not have the steps that ran on the machine, so these rows count as rows of all steps.
 func fromInventory(t *v1alpha1.DeploymentTarget, inventory *step.Inventory, read time.Time) []v1alpha1.InstalledRelease {
 	var rows []v1alpha1.InstalledRelease
 	for _, row := range inventory.Installed {
@@ -56,7 +56,7 @@ func fromInventory(t *v1alpha1.DeploymentTarget, inventory *step.Inventory, read
 	return merge(nil, rows)
 }
 
-// within is a machine's time between two others; its clock may say anything.
+// within returns t, limited to the time between first and last, as a machine's clock may be wrong.
 func within(t, first, last time.Time) time.Time {
 	switch {
 	case t.Before(first):

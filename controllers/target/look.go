@@ -13,23 +13,23 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
-// lookTimeout bounds a look without a health script: a probe, with an engine that is brought, and reading the machine's
-// journal. Each part has a bound of its own.
-const lookTimeout = 13 * time.Minute
+// checkTimeout limits a check without its health script: the probe, which may upload an engine, and reading the machine's
+// journal. Each part has its own limit.
+const checkTimeout = 13 * time.Minute
 
-// The distances between looks at a machine that is not healthy: firstRetry, then retryFrom to twice that. Where many are not
-// healthy, there is eachRetry for each of them. pokePause is the least distance between two looks, where a person asked for
-// one, or somebody else found the machine unreachable, or reached it.
+// The intervals between checks of a machine that is not healthy: firstRetry, then retryFrom to twice that. If many are not
+// healthy, the interval is at least eachRetry for each of them. soonPause is the least interval if an annotation requests a
+// check, or if an action could not reach the machine, or reached a machine that was unreachable.
 const (
 	firstRetry = 10 * time.Second
 	retryFrom  = 15 * time.Second
 	eachRetry  = 20 * time.Millisecond
-	pokePause  = 2 * time.Second
+	soonPause  = 2 * time.Second
 )
 
-// Machines is what a look needs of the sessions; session.Pool is one.
+// Machines is how a check calls machines. session.Pool implements it.
 type Machines interface {
-	// Reachable connects, and asks nothing.
+	// Reachable connects, and sends no request.
 	Reachable(ctx context.Context, m session.Machine) error
 	// Probe connects and asks for capabilities.
 	Probe(ctx context.Context, m session.Machine) (session.Probe, error)
@@ -39,25 +39,26 @@ type Machines interface {
 	Inventory(ctx context.Context, m session.Machine) (step.Inventory, error)
 }
 
-// finding is what one look found. Err is nil where the machine was reached and trust holds.
-type finding struct {
+// result is the result of one check. Err is nil if the machine was reached, and both sides trust each other.
+type result struct {
 	At time.Time
-	// Asked is the request of a person that the look was made for, if any.
+	// Asked is the value of the annotation that requested the check, if any.
 	Asked     string
 	Err       error
 	Probe     session.Probe
 	Inventory *step.Inventory
-	// InventoryErr says why the journal could not be read.
+	// InventoryErr is why the journal could not be read.
 	InventoryErr error
-	// Health is how the health script ended; nil where there is none for this machine.
+	// Health is the result of the health script; nil if there is none for this machine.
 	Health    *session.StepResult
 	HealthErr error
-	// NoScript is the field of the policy that has no script for this machine, where it has one for others.
+	// NoScript is the field of the policy that has no script for this machine's operating system, if the policy has one for
+	// another.
 	NoScript string
 }
 
-// presented is the certificate that the machine showed, also where it was not the pinned one.
-func (f *finding) presented() *x509.Certificate {
+// presented returns the certificate that the machine presented, even if it does not match the pin.
+func (f *result) presented() *x509.Certificate {
 	var connect *halibut.ConnectError
 	if errors.As(f.Err, &connect) {
 		return connect.Presented
@@ -65,9 +66,9 @@ func (f *finding) presented() *x509.Certificate {
 	return f.Probe.Certificate
 }
 
-// pinHeld tells whether the presented certificate is the one that the target's pin, and the SHA-256 that is known,
-// name; whatever else went wrong after that.
-func (f *finding) pinHeld() bool {
+// pinHeld reports whether the presented certificate matches the target's pin, and the SHA-256 if that is known. It does not
+// depend on later errors.
+func (f *result) pinHeld() bool {
 	var connect *halibut.ConnectError
 	if !errors.As(f.Err, &connect) {
 		return true
@@ -75,21 +76,22 @@ func (f *finding) pinHeld() bool {
 	return connect.Presented != nil && connect.Stage != halibut.ThumbprintMissing && connect.Stage != halibut.ThumbprintMismatch
 }
 
-// wanted is what a look is to do.
-type wanted struct {
+// checkSpec is what a check does.
+type checkSpec struct {
 	machine session.Machine
-	// journalOf is the certificate of which the journal was read; another one means reading it again.
+	// journalOf is the certificate for which the journal was read. If the machine presents another one, it is read again.
 	journalOf string
-	// health is the script to run, nil for connectivity alone.
+	// health is the script to run; nil if only the connection is checked.
 	health  *step.Health
 	timeout time.Duration
-	// asked is the request of a person that the look is made for, and away says that the last look did not reach the machine.
+	// asked is the value of the annotation that requested the check, if any. away means that the last check did not reach the
+	// machine.
 	asked string
 	away  bool
 }
 
-// away tells whether the machine could not be connected to.
-func (f *finding) away() bool {
+// away reports whether the operator could not connect to the machine.
+func (f *result) away() bool {
 	var connect *halibut.ConnectError
 	if !errors.As(f.Err, &connect) {
 		return false
@@ -102,65 +104,66 @@ func (f *finding) away() bool {
 	}
 }
 
-// cheap tells whether to look again costs the machine next to nothing: no script of a person ran, and no engine is brought.
-func (f *finding) cheap() bool {
+// cheap reports whether another check costs the machine little: no health script runs, and no engine is uploaded.
+func (f *result) cheap() bool {
 	return f.Err != nil || f.InventoryErr != nil || f.Probe.Facts.LowDisk != nil
 }
 
-// note keeps a finding and says when to look again.
-func (ls *looks) note(at *watched, found *finding, interval time.Duration) {
+// store stores a result, and the time of the next check.
+func (c *checker) store(at *entry, found *result, interval time.Duration) {
 	switch {
-	case errors.Is(found.Err, session.ErrBusy): // the machine was not even tried: what is known of it still holds
+	case errors.Is(found.Err, session.ErrBusy): // no connection was attempted, so the last result stays valid
 		at.next = found.At.Add(firstRetry)
 		return
 	case found.healthy():
-		ls.fails(at, 0)
-		at.next = found.At.Add(interval - rand.N(interval/10+1)) //nolint:gosec // looks are spread, not hidden
+		c.setFailures(at, 0)
+		at.next = found.At.Add(interval - rand.N(interval/10+1)) //nolint:gosec // checks are spread over time, which needs no security
 	default:
-		at.next = found.At.Add(min(ls.pause(at, found), max(interval, firstRetry)))
-		ls.fails(at, at.failures+1)
+		at.next = found.At.Add(min(c.pause(at, found), max(interval, firstRetry)))
+		c.setFailures(at, at.failures+1)
 	}
 	at.last = found
 }
 
-// pause is how long to wait before looking again at a machine that is not healthy.
-func (ls *looks) pause(at *watched, found *finding) time.Duration {
+// pause returns how long to wait before the next check of a machine that is not healthy.
+func (c *checker) pause(at *entry, found *result) time.Duration {
 	switch {
 	case at.failures == 0 || !found.cheap():
 		return firstRetry << min(at.failures, 10)
 	default:
-		pause := max(retryFrom, time.Duration(ls.failing)*eachRetry)
-		return pause + rand.N(pause) //nolint:gosec // looks are spread, not hidden
+		pause := max(retryFrom, time.Duration(c.failing)*eachRetry)
+		return pause + rand.N(pause) //nolint:gosec // checks are spread over time, which needs no security
 	}
 }
 
-// fails counts the failures in a row of a machine, and how many machines have any.
-func (ls *looks) fails(at *watched, failures int) {
+// setFailures sets the number of consecutive failures of a machine, and updates the number of failing machines.
+func (c *checker) setFailures(at *entry, failures int) {
 	if at.failures > 0 {
-		ls.failing--
+		c.failing--
 	}
 	if at.failures = failures; failures > 0 {
-		ls.failing++
+		c.failing++
 	}
 }
 
-func (ls *looks) find(ctx context.Context, w wanted) *finding {
-	found := &finding{}
-	if found.Probe, found.Err = ls.machines.Probe(ctx, w.machine); found.Err != nil {
+// run does one check.
+func (c *checker) run(ctx context.Context, w checkSpec) *result {
+	found := &result{}
+	if found.Probe, found.Err = c.machines.Probe(ctx, w.machine); found.Err != nil {
 		return found
 	}
-	if found.Probe.Fits() != nil || found.Probe.Facts.LowDisk != nil { // it starts nothing
+	if found.Probe.Fits() != nil || found.Probe.Facts.LowDisk != nil { // no script can run
 		return found
 	}
 	if found.Probe.Certificate != nil && string(halibut.SHA256Thumbprint(found.Probe.Certificate)) != w.journalOf {
-		inventory, err := ls.machines.Inventory(ctx, w.machine)
+		inventory, err := c.machines.Inventory(ctx, w.machine)
 		found.InventoryErr = err
 		if err == nil {
 			found.Inventory = &inventory
 		}
 	}
 	if found.NoScript = noScript(w.health, found.Probe.Facts.OS); w.health != nil && found.NoScript == "" {
-		done, err := ls.machines.RunStep(ctx, w.machine, step.Plan{Kind: step.KindHealth, Namespace: w.machine.Namespace,
+		done, err := c.machines.RunStep(ctx, w.machine, step.Plan{Kind: step.KindHealth, Namespace: w.machine.Namespace,
 			Target: w.machine.Name, TimeoutSeconds: int64(w.timeout.Seconds()), Health: w.health})
 		found.HealthErr = err
 		if err == nil {
@@ -170,7 +173,7 @@ func (ls *looks) find(ctx context.Context, w wanted) *finding {
 	return found
 }
 
-// noScript is the field that would have the script for the system; empty where it has.
+// noScript returns the field of the policy that has no script for the operating system; empty if it has one.
 func noScript(health *step.Health, system string) string {
 	switch {
 	case health == nil:
@@ -184,9 +187,9 @@ func noScript(health *step.Health, system string) string {
 	}
 }
 
-func (f *finding) healthy() bool {
+func (f *result) healthy() bool {
 	return f.Err == nil && f.Probe.Fits() == nil && f.Probe.Facts.LowDisk == nil && f.InventoryErr == nil && f.HealthErr == nil && (f.Health == nil || f.Health.Succeeded)
 }
 
-// lostIdentity is a finding of its own: without an identity nobody is called.
+// lostIdentity reports whether the operator's identity is lost. Without it, no machine can be called.
 func lostIdentity(err error) bool { return errors.Is(err, identity.ErrLost) }

@@ -20,7 +20,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
-// machines answers every look with err, and counts.
+// machines answers every check with err, and counts.
 type machines struct {
 	mu      sync.Mutex
 	err     error
@@ -63,10 +63,10 @@ func able() wire.Facts {
 	return wire.Facts{Services: []string{wire.ScriptServiceV2Name}, Version: "1", Engine: step.Version}
 }
 
-// schedule is looks with a clock of its own.
+// schedule is a checker with a clock of its own.
 type schedule struct {
 	t *testing.T
-	*looks
+	*checker
 	clock time.Time
 	told  chan types.NamespacedName
 	*machines
@@ -74,7 +74,7 @@ type schedule struct {
 
 func newSchedule(t *testing.T) *schedule {
 	s := &schedule{t: t, clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), told: make(chan types.NamespacedName, 1), machines: &machines{}}
-	s.looks = newLooks(s.machines, func(n types.NamespacedName) { s.told <- n }, func() time.Time { return s.clock })
+	s.checker = newChecker(s.machines, func(n types.NamespacedName) { s.told <- n }, func() time.Time { return s.clock })
 	return s
 }
 
@@ -82,18 +82,18 @@ func aTarget() *v1alpha1.DeploymentTarget {
 	return &v1alpha1.DeploymentTarget{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1", UID: "uid", Generation: 1}}
 }
 
-// look expects one to be due, waits for it, and says when the next is.
-func (s *schedule) look(interval time.Duration) (found *finding, next time.Duration) {
+// checkNow expects a check to be due, waits for it, and returns its result and when the next is due.
+func (s *schedule) checkNow(interval time.Duration) (found *result, next time.Duration) {
 	s.t.Helper()
-	if _, again := s.see(aTarget(), "f", interval, wanted{}); again != 0 {
+	if _, again := s.latest(aTarget(), "f", interval, checkSpec{}); again != 0 {
 		s.t.Fatalf("none is due before %s", again)
 	}
 	select {
 	case <-s.told:
 	case <-time.After(10 * time.Second):
-		s.t.Fatal("nobody looked")
+		s.t.Fatal("no check ended")
 	}
-	return s.see(aTarget(), "f", interval, wanted{})
+	return s.latest(aTarget(), "f", interval, checkSpec{})
 }
 
 // A machine that is away is tried often, as that costs one connection; nothing more is asked of it.
@@ -101,20 +101,20 @@ func TestAMachineThatIsAwayIsCheckedOften(t *testing.T) {
 	s := newSchedule(t)
 	s.err = &halibut.ConnectError{Stage: halibut.ConnectionRefused, Err: errors.New("refused")}
 	s.away = s.err
-	_, next := s.look(5 * time.Minute)
+	_, next := s.checkNow(5 * time.Minute)
 	for range 20 {
 		if next < firstRetry || next > 30*time.Second {
 			t.Errorf("checked again after %s", next)
 		}
 		s.clock = s.clock.Add(next)
-		_, next = s.look(5 * time.Minute)
+		_, next = s.checkNow(5 * time.Minute)
 	}
 	if next < 15*time.Second || s.probes != 1 || s.tries != 20 {
 		t.Errorf("%d probes and %d connections, next after %s", s.probes, s.tries, next)
 	}
 	s.clock = s.clock.Add(next)
 	s.err, s.away = nil, nil
-	if _, next := s.look(100 * time.Second); next < 90*time.Second || next > 100*time.Second {
+	if _, next := s.checkNow(100 * time.Second); next < 90*time.Second || next > 100*time.Second {
 		t.Errorf("healthy again, and checked after %s", next)
 	}
 	if s.failing != 0 {
@@ -128,13 +128,13 @@ func TestManyMachinesThatAreAwayAreCheckedLessOften(t *testing.T) {
 	s.err = &halibut.ConnectError{Stage: halibut.ConnectionRefused, Err: errors.New("refused")}
 	s.away = s.err
 	s.failing = 5000
-	_, next := s.look(time.Hour)
+	_, next := s.checkNow(time.Hour)
 	s.clock = s.clock.Add(next)
-	if _, next = s.look(time.Hour); next < 5000*eachRetry || next > 3*5000*eachRetry {
+	if _, next = s.checkNow(time.Hour); next < 5000*eachRetry || next > 3*5000*eachRetry {
 		t.Errorf("checked again after %s", next)
 	}
 	s.clock = s.clock.Add(next)
-	if _, next = s.look(time.Minute); next > time.Minute {
+	if _, next = s.checkNow(time.Minute); next > time.Minute {
 		t.Errorf("later than its policy says: after %s", next)
 	}
 }
@@ -143,13 +143,13 @@ func TestManyMachinesThatAreAwayAreCheckedLessOften(t *testing.T) {
 func TestAFailedHealthScriptRunsAgainAtDoublingDistances(t *testing.T) {
 	s := newSchedule(t)
 	s.failed = true
-	w := wanted{health: &step.Health{Bash: "false"}}
+	w := checkSpec{health: &step.Health{Bash: "false"}}
 	for i, want := range []time.Duration{10, 20, 40, 80, 100, 100} {
-		if _, again := s.see(aTarget(), "f", 100*time.Second, w); again != 0 {
+		if _, again := s.latest(aTarget(), "f", 100*time.Second, w); again != 0 {
 			t.Fatalf("none is due before %s", again)
 		}
 		<-s.told
-		_, next := s.see(aTarget(), "f", 100*time.Second, w)
+		_, next := s.latest(aTarget(), "f", 100*time.Second, w)
 		if next != want*time.Second {
 			t.Errorf("after failure %d: again after %s, wanted %ds", i+1, next, want)
 		}
@@ -161,17 +161,17 @@ func TestAFailedHealthScriptRunsAgainAtDoublingDistances(t *testing.T) {
 func TestAnExchangeWithAMachineThatWasAwayMeansACheckAtOnce(t *testing.T) {
 	s := newSchedule(t)
 	name := client.ObjectKeyFromObject(aTarget())
-	s.look(time.Hour)
+	s.checkNow(time.Hour)
 	s.reached(name)
-	if _, next := s.see(aTarget(), "f", time.Hour, wanted{}); next < time.Minute || len(s.told) != 0 {
+	if _, next := s.latest(aTarget(), "f", time.Hour, checkSpec{}); next < time.Minute || len(s.told) != 0 {
 		t.Errorf("a healthy machine is checked again after %s", next)
 	}
 	s.clock = s.clock.Add(time.Hour)
 	s.err = &halibut.ConnectError{Stage: halibut.ConnectionRefused, Err: errors.New("refused")}
-	s.look(time.Hour)
+	s.checkNow(time.Hour)
 	s.reached(name)
 	s.reached(name)
-	if _, next := s.see(aTarget(), "f", time.Hour, wanted{}); next > pokePause || len(s.told) != 1 {
+	if _, next := s.latest(aTarget(), "f", time.Hour, checkSpec{}); next > soonPause || len(s.told) != 1 {
 		t.Errorf("checked only after %s, told %d times", next, len(s.told))
 	}
 }
@@ -179,17 +179,17 @@ func TestAnExchangeWithAMachineThatWasAwayMeansACheckAtOnce(t *testing.T) {
 func TestAPersonAsksForACheckOnce(t *testing.T) {
 	s := newSchedule(t)
 	dt := aTarget()
-	s.look(time.Hour)
+	s.checkNow(time.Hour)
 	dt.Annotations = map[string]string{v1alpha1.AnnotationCheck: "now"}
-	if _, next := s.see(dt, "f", time.Hour, wanted{}); next > pokePause {
+	if _, next := s.latest(dt, "f", time.Hour, checkSpec{}); next > soonPause {
 		t.Fatalf("checked only after %s", next)
 	}
-	s.clock = s.clock.Add(pokePause)
-	if _, next := s.see(dt, "f", time.Hour, wanted{}); next != 0 {
+	s.clock = s.clock.Add(soonPause)
+	if _, next := s.latest(dt, "f", time.Hour, checkSpec{}); next != 0 {
 		t.Fatalf("not checked for %s", next)
 	}
 	<-s.told
-	found, next := s.see(dt, "f", time.Hour, wanted{})
+	found, next := s.latest(dt, "f", time.Hour, checkSpec{})
 	if found.Asked != "now" || next < time.Minute {
 		t.Errorf("found for %q, and checked again after %s", found.Asked, next)
 	}
@@ -198,8 +198,8 @@ func TestAPersonAsksForACheckOnce(t *testing.T) {
 		t.Errorf("handled is %q", dt.Status.LastHandledCheck)
 	}
 	other := newSchedule(t) // the next operator
-	other.look(time.Hour)
-	if _, next := other.see(dt, "f", time.Hour, wanted{}); next < time.Minute {
+	other.checkNow(time.Hour)
+	if _, next := other.latest(dt, "f", time.Hour, checkSpec{}); next < time.Minute {
 		t.Errorf("a request that was handled is handled again after %s", next)
 	}
 }
@@ -218,36 +218,36 @@ func TestACheckThatThePolicyForbidsIsAnswered(t *testing.T) {
 
 func TestAFailureElsewhereMeansALookAtOnce(t *testing.T) {
 	s := newSchedule(t)
-	s.look(time.Hour)
-	s.poke(client.ObjectKeyFromObject(aTarget()))
-	if _, next := s.see(aTarget(), "f", time.Hour, wanted{}); next > pokePause {
+	s.checkNow(time.Hour)
+	s.checkSoon(client.ObjectKeyFromObject(aTarget()))
+	if _, next := s.latest(aTarget(), "f", time.Hour, checkSpec{}); next > soonPause {
 		t.Errorf("looked at only after %s", next)
 	}
 }
 
 func TestAMachineThatWasNotTriedStaysAsItIs(t *testing.T) {
 	s := newSchedule(t)
-	before, next := s.look(time.Hour)
+	before, next := s.checkNow(time.Hour)
 	s.clock = s.clock.Add(next)
 	s.err = fmt.Errorf("connecting: %w", &halibut.ConnectError{Stage: halibut.ConnectTimedOut, Err: session.ErrBusy})
-	if after, next := s.look(time.Hour); after != before || next != firstRetry {
+	if after, next := s.checkNow(time.Hour); after != before || next != firstRetry {
 		t.Errorf("found %+v, again after %s", after, next)
 	}
 }
 
 func TestNeverMeansNever(t *testing.T) {
 	s := newSchedule(t)
-	s.see(aTarget(), "f", 0, wanted{})
-	s.poke(client.ObjectKeyFromObject(aTarget()))
-	if found, again := s.see(aTarget(), "f", 0, wanted{}); found != nil || again != 0 || s.probes != 0 {
+	s.latest(aTarget(), "f", 0, checkSpec{})
+	s.checkSoon(client.ObjectKeyFromObject(aTarget()))
+	if found, again := s.latest(aTarget(), "f", 0, checkSpec{}); found != nil || again != 0 || s.probes != 0 {
 		t.Errorf("found %+v, again after %s, %d probes", found, again, s.probes)
 	}
 }
 
 func TestAnotherSpecIsAnotherLook(t *testing.T) {
 	s := newSchedule(t)
-	s.look(time.Hour)
-	if found, again := s.see(aTarget(), "another pin", time.Hour, wanted{}); found != nil || again != 0 {
+	s.checkNow(time.Hour)
+	if found, again := s.latest(aTarget(), "another pin", time.Hour, checkSpec{}); found != nil || again != 0 {
 		t.Errorf("what was found with the earlier pin still counts: %+v, again after %s", found, again)
 	}
 	<-s.told

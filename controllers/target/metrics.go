@@ -15,34 +15,34 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/metrics"
 )
 
-// countTimeout bounds counting the targets for one scrape.
+// countTimeout limits the time to count the targets for one scrape.
 const countTimeout = 5 * time.Second
 
-// counts are the looks so far, by what they found. It is safe for concurrent use.
+// counts has the number of health checks by result. It is safe for concurrent use.
 type counts struct {
-	mu    sync.Mutex
-	looks map[string]float64
+	mu       sync.Mutex
+	byResult map[string]float64
 }
 
-func (c *counts) add(f *finding) {
+func (c *counts) add(f *result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.looks == nil {
-		c.looks = map[string]float64{}
+	if c.byResult == nil {
+		c.byResult = map[string]float64{}
 	}
-	c.looks[f.result()]++
+	c.byResult[f.reason()]++
 }
 
 func (c *counts) each(f func(result string, n float64)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for result, n := range c.looks {
+	for result, n := range c.byResult {
 		f(result, n)
 	}
 }
 
-// result is one of the reasons of a target's conditions; there are few.
-func (f *finding) result() string {
+// reason returns the label of the metric: one of a few reasons of a target's conditions.
+func (f *result) reason() string {
 	var connect *halibut.ConnectError
 	switch {
 	case f.healthy():
@@ -56,31 +56,31 @@ func (f *finding) result() string {
 	}
 }
 
-// collector counts when it is asked, so that metrics cost nothing in between.
+// collector counts during a scrape, so that metrics cost nothing in between.
 type collector struct {
-	reader         client.Reader
-	counts         *counts
-	targets, looks *prometheus.Desc
+	reader          client.Reader
+	counts          *counts
+	targets, checks *prometheus.Desc
 }
 
 // metrics exports, while this process leads:
 //
-//	mantle_targets{namespace, health}            how many targets are of which health
-//	mantle_target_health_checks_total{result}    how many health checks found what
+//	mantle_targets{namespace, health}            DeploymentTargets by health
+//	mantle_target_health_checks_total{result}    health checks by result
 func (r *Reconciler) metrics() manager.Runnable {
-	c := &collector{reader: r.Client, counts: &r.looks.counts,
+	c := &collector{reader: r.Client, counts: &r.checker.counts,
 		targets: prometheus.NewDesc("mantle_targets", "DeploymentTargets by health.", []string{"namespace", "health"}, nil),
-		looks:   prometheus.NewDesc("mantle_target_health_checks_total", "Health checks of machines by what they found.", []string{"result"}, nil)}
+		checks:  prometheus.NewDesc("mantle_target_health_checks_total", "Health checks of machines by result.", []string{"result"}, nil)}
 	return manager.RunnableFunc(func(ctx context.Context) error { return metrics.Export(ctx, c) })
 }
 
-// Describe tells which metrics there are.
+// Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.targets
-	out <- c.looks
+	out <- c.checks
 }
 
-// known is a health that there is: whoever may write a status could write any.
+// known returns the health, or Unknown if it is not a known value: anyone who may write a status could set any string.
 func known(health v1alpha1.TargetHealth) v1alpha1.TargetHealth {
 	switch health {
 	case v1alpha1.HealthHealthy, v1alpha1.HealthHasWarnings, v1alpha1.HealthUnhealthy, v1alpha1.HealthUnavailable, v1alpha1.HealthUntrusted:
@@ -90,7 +90,7 @@ func known(health v1alpha1.TargetHealth) v1alpha1.TargetHealth {
 	}
 }
 
-// Collect counts. A list that cannot be had leaves its metric out of this scrape.
+// Collect implements prometheus.Collector. If the targets cannot be listed, this scrape lacks their metric.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
 	defer cancel()
@@ -105,6 +105,6 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	c.counts.each(func(result string, n float64) {
-		out <- prometheus.MustNewConstMetric(c.looks, prometheus.CounterValue, n, result)
+		out <- prometheus.MustNewConstMetric(c.checks, prometheus.CounterValue, n, result)
 	})
 }

@@ -16,10 +16,10 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
 
-// rows are what the runs that are still there did to this very machine, the row of the older run first: times have seconds,
-// and of two runs that ended within one the newer one holds.
+// rows returns the results of the existing runs on this machine, those of older runs first: times are in whole seconds, and
+// of two runs that ended in the same second the newer one counts.
 func (r *Reconciler) rows(ctx context.Context, t *v1alpha1.DeploymentTarget) ([]v1alpha1.InstalledRelease, error) {
-	// Each slice in the list is a copy of its own, but what is in it belongs to the cache.
+	// The slices in the list are shallow copies; their contents are shared with the cache.
 	var filled v1alpha1.DeploymentRunSliceList
 	if err := r.Client.List(ctx, &filled, client.InNamespace(t.Namespace), client.MatchingFields{sliceTargets: t.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing slices: %w", err)
@@ -49,7 +49,7 @@ func (r *Reconciler) rows(ctx context.Context, t *v1alpha1.DeploymentTarget) ([]
 	return rows, nil
 }
 
-// runOf is the run of a slice; nil if it is gone.
+// runOf returns the run of a slice; nil if it was deleted.
 func (r *Reconciler) runOf(ctx context.Context, slice *v1alpha1.DeploymentRunSlice) (*v1alpha1.DeploymentRun, error) {
 	owner := metav1.GetControllerOf(slice)
 	if owner == nil {
@@ -65,13 +65,13 @@ func (r *Reconciler) runOf(ctx context.Context, slice *v1alpha1.DeploymentRunSli
 	return run, nil
 }
 
-// row is what a slice says of this machine, or nil.
+// row returns the result for this machine in a slice, or nil.
 func (r *Reconciler) row(ctx context.Context, t *v1alpha1.DeploymentTarget, slice *v1alpha1.DeploymentRunSlice, run *v1alpha1.DeploymentRun) (*v1alpha1.InstalledRelease, error) {
 	place := placeOf(slice, t)
 	if place == nil {
 		return nil, nil
 	}
-	slice, err := r.lastWord(ctx, t, slice, run)
+	slice, err := r.latestSlice(ctx, t, slice, run)
 	if err != nil {
 		return nil, err
 	}
@@ -84,22 +84,22 @@ func (r *Reconciler) row(ctx context.Context, t *v1alpha1.DeploymentTarget, slic
 	if client.IgnoreNotFound(err) != nil && !errors.Is(err, snapshot.ErrUnreadable) {
 		return nil, fmt.Errorf("reading the process of run %s: %w", run.Name, err)
 	}
-	if err == nil { // it goes with its release, or is one of a later operator; what was written of it stays
+	if err == nil { // otherwise it was deleted, or a newer operator wrote it; merge then keeps the known steps
 		row.Steps = desired.StepNames(process.Steps, place.Steps)
 	}
 	return row, nil
 }
 
-// lastWord reads a slice past the cache where its run has ended and the target's row has not: the rows of a run are written
-// before its end, so the cache lags behind, and what is only in part on the machine by its word may be there whole. A
-// target without a row, of which the run speaks all the same, is asked for until it shows the run. What the cache shows is
-// shared.
-func (r *Reconciler) lastWord(ctx context.Context, t *v1alpha1.DeploymentTarget, slice *v1alpha1.DeploymentRunSlice, run *v1alpha1.DeploymentRun) (*v1alpha1.DeploymentRunSlice, error) {
+// latestSlice reads a slice from the API server if its run has ended but the target's row has not. The rows of a run are
+// written before its end, so the cached slice is then old: a target that is Incomplete in it may have succeeded. The same
+// applies to a target without a row, until its status has a row of the run or of a newer one. Otherwise it returns the
+// cached slice, which must not be modified.
+func (r *Reconciler) latestSlice(ctx context.Context, t *v1alpha1.DeploymentTarget, slice *v1alpha1.DeploymentRunSlice, run *v1alpha1.DeploymentRun) (*v1alpha1.DeploymentRunSlice, error) {
 	result := resultOf(slice, t.Name)
 	switch {
 	case !run.Status.Phase.IsTerminal(), result != nil && result.Phase.IsTerminal():
 		return slice, nil
-	case result == nil && (!desired.WentThrough(run.Status.Phase) || shown(t, run)):
+	case result == nil && (!desired.WentThrough(run.Status.Phase) || recorded(t, run)):
 		return slice, nil
 	}
 	last, err := optional.Get(ctx, r.Reader, slice.Namespace, slice.Name, &v1alpha1.DeploymentRunSlice{})
@@ -112,13 +112,13 @@ func (r *Reconciler) lastWord(ctx context.Context, t *v1alpha1.DeploymentTarget,
 	return last, nil
 }
 
-// shown tells whether the target's status speaks of the run or, beyond doubt, of a newer one.
-func shown(t *v1alpha1.DeploymentTarget, run *v1alpha1.DeploymentRun) bool {
+// recorded reports whether status.installed of the target has the row of the run, or one that is certainly newer.
+func recorded(t *v1alpha1.DeploymentTarget, run *v1alpha1.DeploymentRun) bool {
 	row := desired.Installed(t, run.Spec.Project, run.Spec.Environment)
 	return row != nil && (row.RunUID == run.UID || run.Status.FinishTime != nil && row.Time != nil && run.Status.FinishTime.Before(row.Time))
 }
 
-// placeOf is the target's place in the slice, if the slice speaks of this machine and not of an earlier one of its name.
+// placeOf returns the target's entry in the slice, or nil if there is none, or only one of an earlier machine of that name.
 func placeOf(slice *v1alpha1.DeploymentRunSlice, t *v1alpha1.DeploymentTarget) *v1alpha1.SliceTarget {
 	for i := range slice.Spec.Targets {
 		if s := &slice.Spec.Targets[i]; s.Name == t.Name && s.UID == t.UID && s.Thumbprint == t.Spec.Thumbprint {
@@ -137,7 +137,7 @@ func resultOf(slice *v1alpha1.DeploymentRunSlice, target string) *v1alpha1.Targe
 	return nil
 }
 
-// installed is what the run did to the target; nil where it says nothing of it.
+// installed returns the row of the run for the target; nil if there is none.
 func installed(run *v1alpha1.DeploymentRun, place v1alpha1.SliceTarget, result *v1alpha1.TargetResult) *v1alpha1.InstalledRelease {
 	phase := desired.Outcome(run, place, result)
 	if phase == "" {

@@ -113,7 +113,7 @@ func TestTheLastRowsAreNotMixedWithThoseOfTheCache(t *testing.T) {
 	run := &v1alpha1.DeploymentRun{Status: v1alpha1.DeploymentRunStatus{Phase: v1alpha1.RunSucceeded}}
 	r := &Reconciler{Reader: merging}
 	target := &v1alpha1.DeploymentTarget{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1"}}
-	last, err := r.lastWord(t.Context(), target, slice, run)
+	last, err := r.latestSlice(t.Context(), target, slice, run)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func TestWhatAMachineSaysCanBeShown(t *testing.T) {
 	dt := aTarget()
 	probe := session.Probe{Capabilities: []string{"IScriptServiceV2", hostile}, Facts: able(), Octopus: true, Certificate: certificate(t)}
 	probe.Facts.Version, probe.Facts.OS, probe.Facts.Arch = hostile, hostile, hostile
-	describe(seen(dt, &finding{At: noon, Probe: probe, Inventory: &step.Inventory{Installed: []step.Installed{
+	describe(seen(dt, &result{At: noon, Probe: probe, Inventory: &step.Inventory{Installed: []step.Installed{
 		{Namespace: dt.Namespace, Environment: "prod", Project: "shop", Release: hostile, Snapshot: hostile, Run: hostile, RunUID: hostile, Phase: step.Succeeded},
 		{Namespace: dt.Namespace, Environment: "test", Project: "shop", Phase: step.Succeeded, Time: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)},
 	}}, Health: &session.StepResult{Message: hostile}}))

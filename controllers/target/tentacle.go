@@ -8,10 +8,10 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
-// describeTentacle shows what the daemon says of itself.
+// describeTentacle sets what the Tentacle reports about itself.
 func describeTentacle(f facts, s *v1alpha1.DeploymentTargetStatus) {
 	said := f.Found.Probe
-	info := &v1alpha1.TentacleInfo{Version: text.Cut(text.Line(said.Facts.Version), 64), OS: text.Cut(text.Line(said.Facts.OS), 32), Arch: text.Cut(text.Line(said.Facts.Arch), 32), Flavor: v1alpha1.FlavorMantle, Policy: standing(said.Facts.Policy)}
+	info := &v1alpha1.TentacleInfo{Version: text.Cut(text.Line(said.Facts.Version), 64), OS: text.Cut(text.Line(said.Facts.OS), 32), Arch: text.Cut(text.Line(said.Facts.Arch), 32), Flavor: v1alpha1.FlavorMantle, Policy: policyOf(said.Facts.Policy)}
 	if said.Octopus {
 		info.Flavor, info.Policy = v1alpha1.FlavorOctopus, ""
 	}
@@ -21,14 +21,14 @@ func describeTentacle(f facts, s *v1alpha1.DeploymentTargetStatus) {
 	s.Tentacle = info
 }
 
-// standing is how binding the machine says that its owner's policy is; empty where it says nothing that is known.
-func standing(said wire.Policy) v1alpha1.MachinePolicy {
+// policyOf returns the API value of the policy that a machine announces; empty if it is unknown.
+func policyOf(said wire.Policy) v1alpha1.MachinePolicy {
 	return map[wire.Policy]v1alpha1.MachinePolicy{
 		wire.PolicyNone: v1alpha1.MachinePolicyNone, wire.PolicyAdvisory: v1alpha1.MachinePolicyAdvisory, wire.PolicyEnforced: v1alpha1.MachinePolicyEnforced,
 	}[said]
 }
 
-// withoutHead is a status without the head of the audit log.
+// withoutHead returns the status without the head of the machine's audit log.
 func withoutHead(s *v1alpha1.DeploymentTargetStatus) *v1alpha1.DeploymentTargetStatus {
 	if s.Tentacle == nil || !slices.ContainsFunc(s.Tentacle.Capabilities, wire.IsAuditHead) {
 		return s

@@ -9,7 +9,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// Thousands of targets are made at once, and most first looks are over in a moment: what they find is the first that is
+// Thousands of targets are made at once, and most first checks end in a moment: their results are the first that is
 // written. One that takes longer is told of.
 func TestANewTargetIsWrittenWhenItWasLookedAt(t *testing.T) {
 	new := func(age time.Duration, change func(*facts)) facts {
@@ -24,8 +24,8 @@ func TestANewTargetIsWrittenWhenItWasLookedAt(t *testing.T) {
 		waits bool
 	}{
 		"new":              {new(time.Second, func(*facts) {}), true},
-		"looked at":        {new(time.Second, func(f *facts) { f.Found = &finding{At: noon} }), false},
-		"a long look":      {new(time.Minute, func(*facts) {}), false},
+		"looked at":        {new(time.Second, func(f *facts) { f.Found = &result{At: noon} }), false},
+		"a long check":      {new(time.Minute, func(*facts) {}), false},
 		"a clock ahead":    {new(-time.Minute, func(*facts) {}), false},
 		"not looked at":    {new(time.Second, func(f *facts) { f.Blocked = &blocked{} }), false},
 		"no environment":   {new(time.Second, func(f *facts) { f.Absent = "spec.environments[0]" }), false},
@@ -33,7 +33,7 @@ func TestANewTargetIsWrittenWhenItWasLookedAt(t *testing.T) {
 		"never looked at":  {new(time.Second, func(f *facts) { f.Policy = never() }), false},
 		"known from a run": {new(time.Second, func(f *facts) { f.Rows = make([]v1alpha1.InstalledRelease, 1) }), false},
 	} {
-		if left := tt.unseen(); left > firstLook || left > 0 != tt.waits {
+		if left := tt.firstWriteIn(); left > firstCheck || left > 0 != tt.waits {
 			t.Errorf("%s: waits for %s", name, left)
 		}
 	}

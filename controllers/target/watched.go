@@ -13,32 +13,33 @@ import (
 )
 
 const (
-	// maxLooks is how many machines are looked at at once; those of one namespace are at most half of them.
-	maxLooks = 256
-	// drain is how long Start waits for looks when it ends.
+	// maxChecks is how many machines are checked at once, at most half of them in one namespace.
+	maxChecks = 256
+	// drain is how long Start waits for running checks when it ends.
 	drain = 5 * time.Second
-	// maxRequest bounds what is kept of a request of a person, in bytes.
+	// maxRequest limits the stored value of the annotation that requests a check, in bytes.
 	maxRequest = 256
 )
 
-// watched is what is known of a target's machine. Only one look at it is under way at a time.
-type watched struct {
+// entry is the state of the health checks of one target. At most one check of it runs at a time.
+type entry struct {
 	uid         types.UID
 	fingerprint string
-	poked       bool
-	// asked is the request of a person that the newest look was begun for.
+	// soon requests the next check after soonPause.
+	soon bool
+	// asked is the value of the annotation that requested the newest check.
 	asked    string
-	last     *finding
+	last     *result
 	next     time.Time
 	failures int
-	// stop ends the look that is under way; nil if none is. The entry outlives its target until that look has ended.
+	// stop cancels the running check; nil if none is running. The entry of a deleted target stays until that check has ended.
 	stop context.CancelFunc
 	gone bool
 }
 
-// looks schedules them. It is safe for concurrent use. In memory is one entry for each target, by name; it goes with its
-// target, and what its loss costs is one look.
-type looks struct {
+// checker schedules and runs health checks. It is safe for concurrent use. It has one entry in memory for each target, which
+// is removed with the target. If it is lost, each target is checked once more.
+type checker struct {
 	machines Machines
 	notify   func(types.NamespacedName)
 	slots    *turns.Gate
@@ -50,25 +51,25 @@ type looks struct {
 	running sync.WaitGroup
 
 	mu      sync.Mutex
-	targets map[types.NamespacedName]*watched
-	failing int // how many of them have failures
+	targets map[types.NamespacedName]*entry
+	failing int // the number of targets with failures
 }
 
-func newLooks(machines Machines, notify func(types.NamespacedName), now func() time.Time) *looks {
+func newChecker(machines Machines, notify func(types.NamespacedName), now func() time.Time) *checker {
 	ctx, end := context.WithCancel(context.Background())
-	return &looks{machines: machines, notify: notify, slots: turns.NewGate(maxLooks, maxLooks/2), now: now, ctx: ctx, end: end,
-		targets: map[types.NamespacedName]*watched{}}
+	return &checker{machines: machines, notify: notify, slots: turns.NewGate(maxChecks, maxChecks/2), now: now, ctx: ctx, end: end,
+		targets: map[types.NamespacedName]*entry{}}
 }
 
-// Start ends the looks when the context ends. It is a manager's Runnable.
-func (ls *looks) Start(ctx context.Context) error {
+// Start cancels the checks when ctx ends. It implements manager.Runnable.
+func (c *checker) Start(ctx context.Context) error {
 	<-ctx.Done()
-	ls.mu.Lock()
-	ls.end() // no look begins from here on
-	ls.mu.Unlock()
+	c.mu.Lock()
+	c.end() // no check starts from here on
+	c.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
-		ls.running.Wait()
+		c.running.Wait()
 		close(done)
 	}()
 	select {
@@ -78,72 +79,72 @@ func (ls *looks) Start(ctx context.Context) error {
 	return nil
 }
 
-// poke says that somebody could not reach the machine: look soon.
-func (ls *looks) poke(name types.NamespacedName) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	if at := ls.targets[name]; at != nil {
-		at.poked = true
+// checkSoon reports that an action could not reach the machine, and requests a check soon.
+func (c *checker) checkSoon(name types.NamespacedName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at := c.targets[name]; at != nil {
+		at.soon = true
 	}
 }
 
-// reached says that somebody had an answer of the machine: where it is said to be away, look soon.
-func (ls *looks) reached(name types.NamespacedName) {
-	ls.mu.Lock()
-	at := ls.targets[name]
-	news := at != nil && !at.poked && at.last != nil && at.last.Err != nil
-	if news {
-		at.poked = true
+// reached reports that the machine answered a request. If it was unreachable at the last check, it is checked soon.
+func (c *checker) reached(name types.NamespacedName) {
+	c.mu.Lock()
+	at := c.targets[name]
+	changed := at != nil && !at.soon && at.last != nil && at.last.Err != nil
+	if changed {
+		at.soon = true
 	}
-	ls.mu.Unlock()
-	if news {
-		ls.notify(name)
+	c.mu.Unlock()
+	if changed {
+		c.notify(name)
 	}
 }
 
-// forget drops a target, and ends the look at it.
-func (ls *looks) forget(name types.NamespacedName) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	at := ls.targets[name]
+// forget removes a target, and cancels its running check.
+func (c *checker) forget(name types.NamespacedName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.targets[name]
 	switch {
 	case at == nil:
 	case at.stop == nil:
-		ls.fails(at, 0)
-		delete(ls.targets, name)
+		c.setFailures(at, 0)
+		delete(c.targets, name)
 	default:
 		at.stop()
 		at.gone = true
 	}
 }
 
-// see gives the newest finding for the fingerprint, nil where nobody has looked yet, and starts a look where one is due.
-// again is when to ask next; zero means only when notified.
-func (ls *looks) see(t *v1alpha1.DeploymentTarget, fingerprint string, interval time.Duration, w wanted) (newest *finding, again time.Duration) {
+// latest returns the newest result for the fingerprint, nil if there is none yet, and starts a check if one is due. again is
+// when to call latest the next time; 0 means when notified.
+func (c *checker) latest(t *v1alpha1.DeploymentTarget, fingerprint string, interval time.Duration, w checkSpec) (newest *result, again time.Duration) {
 	name := types.NamespacedName{Namespace: t.Namespace, Name: t.Name}
 	if interval == 0 {
-		ls.forget(name)
+		c.forget(name)
 		return nil, 0
 	}
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	at := ls.entry(name, t.UID, fingerprint)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.entryOf(name, t.UID, fingerprint)
 	if at.stop != nil {
 		return at.last, 0
 	}
 	due, asked := at.next, request(t)
-	if (at.poked || asked != "" && asked != at.asked) && at.last != nil {
-		due = minTime(due, at.last.At.Add(pokePause))
+	if (at.soon || asked != "" && asked != at.asked) && at.last != nil {
+		due = minTime(due, at.last.At.Add(soonPause))
 	}
-	if now := ls.now(); now.Before(due) {
+	if now := c.now(); now.Before(due) {
 		return at.last, due.Sub(now)
 	}
 	w.asked, w.away = asked, at.last != nil && at.last.away()
-	ls.begin(name, at, interval, w)
+	c.start(name, at, interval, w)
 	return at.last, 0
 }
 
-// request is what a person asks for with an annotation; empty if it was handled.
+// request returns the value of the annotation that requests a check; empty if it was handled already.
 func request(t *v1alpha1.DeploymentTarget) string {
 	token := text.Cut(t.Annotations[v1alpha1.AnnotationCheck], maxRequest)
 	if token == t.Status.LastHandledCheck {
@@ -152,71 +153,71 @@ func request(t *v1alpha1.DeploymentTarget) string {
 	return token
 }
 
-// entry is that of a target. What was found out of another target of that name, or with another fingerprint, does not
-// count; a look that is still under way for it is ended, and its end enqueues the target.
-func (ls *looks) entry(name types.NamespacedName, uid types.UID, fingerprint string) *watched {
-	at := ls.targets[name]
+// entryOf returns the entry of a target, and creates it if there is none. The state of another target of that name, or of
+// another fingerprint, is removed. If a check of it is still running, it is cancelled, and its end enqueues the target.
+func (c *checker) entryOf(name types.NamespacedName, uid types.UID, fingerprint string) *entry {
+	at := c.targets[name]
 	if at == nil {
-		at = &watched{uid: uid, fingerprint: fingerprint}
-		ls.targets[name] = at
+		at = &entry{uid: uid, fingerprint: fingerprint}
+		c.targets[name] = at
 	}
 	if at.gone || at.uid != uid || at.fingerprint != fingerprint {
 		if at.stop != nil {
 			at.stop()
 		}
-		ls.fails(at, 0)
-		*at = watched{uid: uid, fingerprint: fingerprint, stop: at.stop}
+		c.setFailures(at, 0)
+		*at = entry{uid: uid, fingerprint: fingerprint, stop: at.stop}
 	}
 	return at
 }
 
-// begin starts a look. The lock is held.
-func (ls *looks) begin(name types.NamespacedName, at *watched, interval time.Duration, w wanted) {
-	if ls.ctx.Err() != nil {
+// start starts a check. The caller holds the lock.
+func (c *checker) start(name types.NamespacedName, at *entry, interval time.Duration, w checkSpec) {
+	if c.ctx.Err() != nil {
 		return
 	}
-	ctx, cancel := context.WithCancel(ls.ctx)
-	at.stop, at.poked, at.asked = cancel, false, w.asked
-	ls.running.Go(func() {
+	ctx, cancel := context.WithCancel(c.ctx)
+	at.stop, at.soon, at.asked = cancel, false, w.asked
+	c.running.Go(func() {
 		defer cancel()
-		ls.look(ctx, name, at, interval, w)
+		c.check(ctx, name, at, interval, w)
 	})
 }
 
-// look does one look and stores what it found, unless that does not count any more.
-func (ls *looks) look(ctx context.Context, name types.NamespacedName, at *watched, interval time.Duration, w wanted) {
-	found := ls.tryAway(ctx, w)
-	if found == nil && ls.slots.Enter(ctx, name.Namespace) == nil {
-		bounded, cancel := context.WithTimeout(ctx, lookTimeout+w.timeout)
-		found = ls.find(bounded, w)
+// check does one check and stores the result, unless the check was cancelled.
+func (c *checker) check(ctx context.Context, name types.NamespacedName, at *entry, interval time.Duration, w checkSpec) {
+	found := c.connectFirst(ctx, w)
+	if found == nil && c.slots.Enter(ctx, name.Namespace) == nil {
+		bounded, cancel := context.WithTimeout(ctx, checkTimeout+w.timeout)
+		found = c.run(bounded, w)
 		cancel()
-		ls.slots.Leave(name.Namespace)
+		c.slots.Leave(name.Namespace)
 	}
-	ls.mu.Lock()
+	c.mu.Lock()
 	at.stop = nil
 	if at.gone {
-		ls.fails(at, 0)
-		delete(ls.targets, name)
+		c.setFailures(at, 0)
+		delete(c.targets, name)
 	}
 	if found != nil && ctx.Err() == nil {
-		found.At, found.Asked = ls.now(), w.asked
-		ls.counts.add(found)
-		ls.note(at, found, interval)
+		found.At, found.Asked = c.now(), w.asked
+		c.counts.add(found)
+		c.store(at, found, interval)
 	}
-	ls.mu.Unlock()
-	if ls.ctx.Err() == nil {
-		ls.notify(name)
+	c.mu.Unlock()
+	if c.ctx.Err() == nil {
+		c.notify(name)
 	}
 }
 
-// tryAway connects to a machine that was away, before it takes a place among those that answer. The answer is nil if it can be
-// connected to now.
-func (ls *looks) tryAway(ctx context.Context, w wanted) *finding {
+// connectFirst connects to a machine that was unreachable at the last check, so that it does not take one of maxChecks places
+// while it stays unreachable. It returns nil if the full check can run.
+func (c *checker) connectFirst(ctx context.Context, w checkSpec) *result {
 	if !w.away {
 		return nil
 	}
-	if err := ls.machines.Reachable(ctx, w.machine); err != nil {
-		return &finding{Err: err}
+	if err := c.machines.Reachable(ctx, w.machine); err != nil {
+		return &result{Err: err}
 	}
 	return nil
 }

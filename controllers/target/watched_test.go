@@ -19,11 +19,11 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
-// slowMachines answer when they are let, or when the look is ended.
+// slowMachines answer when they are let, or when the check is cancelled.
 type slowMachines struct {
 	Machines
 	let chan struct{}
-	// hold keeps a look that is ended from being over, where it is set.
+	// hold, if set, keeps a cancelled check from ending.
 	hold chan struct{}
 
 	mu        sync.Mutex
@@ -65,25 +65,25 @@ func (m *slowMachines) probed(namespace string) int {
 	return m.byTenants[namespace]
 }
 
-type slowLooks struct {
+type slowChecker struct {
 	t *testing.T
-	*looks
+	*checker
 	*slowMachines
 	told chan types.NamespacedName
 }
 
-func newSlowLooks(t *testing.T) *slowLooks {
+func newSlowChecker(t *testing.T) *slowChecker {
 	m := &slowMachines{let: make(chan struct{}), busy: map[string]int{}, byTenants: map[string]int{}}
-	s := &slowLooks{t: t, slowMachines: m, told: make(chan types.NamespacedName, 2*maxLooks)}
-	s.looks = newLooks(m, func(n types.NamespacedName) { s.told <- n }, time.Now)
+	s := &slowChecker{t: t, slowMachines: m, told: make(chan types.NamespacedName, 2*maxChecks)}
+	s.checker = newChecker(m, func(n types.NamespacedName) { s.told <- n }, time.Now)
 	return s
 }
 
-func (s *slowLooks) visit(dt *v1alpha1.DeploymentTarget, fingerprint string) (*finding, time.Duration) {
-	return s.see(dt, fingerprint, time.Hour, wanted{machine: session.Machine{Namespace: dt.Namespace, Name: dt.Name}})
+func (s *slowChecker) visit(dt *v1alpha1.DeploymentTarget, fingerprint string) (*result, time.Duration) {
+	return s.latest(dt, fingerprint, time.Hour, checkSpec{machine: session.Machine{Namespace: dt.Namespace, Name: dt.Name}})
 }
 
-func (s *slowLooks) until(what string, check func() bool) {
+func (s *slowChecker) until(what string, check func() bool) {
 	s.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !check(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -92,7 +92,7 @@ func (s *slowLooks) until(what string, check func() bool) {
 	}
 }
 
-func (s *slowLooks) tell() {
+func (s *slowChecker) tell() {
 	s.t.Helper()
 	select {
 	case <-s.told:
@@ -101,60 +101,60 @@ func (s *slowLooks) tell() {
 	}
 }
 
-// A policy that changes while a look runs means another look, but never two at once.
+// A policy that changes while a check runs means another check, but never two at once.
 func TestAMachineIsLookedAtOnceAtATime(t *testing.T) {
-	s := newSlowLooks(t)
+	s := newSlowChecker(t)
 	s.hold = make(chan struct{})
 	dt := aTarget()
 	for i := range 5 {
 		s.visit(dt, fmt.Sprint(i))
-		s.until("a look begins", func() bool { return s.probed("shop") == 1 })
+		s.until("a check starts", func() bool { return s.probed("shop") == 1 })
 	}
 	close(s.hold)
 	s.tell() // the first has been ended
 	if found, _ := s.visit(dt, "4"); found != nil {
-		t.Errorf("what a look with an earlier policy found counts: %+v", found)
+		t.Errorf("the result of a check with an earlier policy counts: %+v", found)
 	}
-	s.until("the second look begins", func() bool { return s.probed("shop") == 2 })
+	s.until("the second check starts", func() bool { return s.probed("shop") == 2 })
 	close(s.let)
 	s.tell()
 	if found, again := s.visit(dt, "4"); found == nil || again == 0 {
 		t.Errorf("found %+v, again after %s", found, again)
 	}
 	if s.most != 1 || s.ended != 1 {
-		t.Errorf("%d looks at once, %d ended", s.most, s.ended)
+		t.Errorf("%d checks at once, %d ended", s.most, s.ended)
 	}
 }
 
 func TestATargetThatIsDeletedIsNotLookedAtAnyMore(t *testing.T) {
-	s := newSlowLooks(t)
+	s := newSlowChecker(t)
 	dt := aTarget()
 	s.visit(dt, "f")
-	s.until("the look begins", func() bool { return s.probed("shop") == 1 })
+	s.until("the check starts", func() bool { return s.probed("shop") == 1 })
 	s.forget(client.ObjectKeyFromObject(dt))
 	s.tell()
 	if s.ended != 1 || len(s.targets) != 0 {
-		t.Errorf("%d looks were ended, %d targets are remembered", s.ended, len(s.targets))
+		t.Errorf("%d checks were cancelled, %d targets are remembered", s.ended, len(s.targets))
 	}
 	close(s.let)
 	s.visit(dt, "f")
 	s.tell()
 	s.forget(client.ObjectKeyFromObject(dt))
 	if len(s.targets) != 0 {
-		t.Errorf("%d targets are remembered at which nobody looks", len(s.targets))
+		t.Errorf("%d targets are remembered that are not checked", len(s.targets))
 	}
 }
 
 // A target has no finalizer: a pass finds that it is gone, or that it goes.
 func TestATargetThatIsGoneIsForgotten(t *testing.T) {
-	s := newSlowLooks(t)
+	s := newSlowChecker(t)
 	close(s.let)
 	dt := aTarget()
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	r := &Reconciler{Client: fake.NewClientBuilder().WithScheme(scheme).Build(), looks: s.looks}
+	r := &Reconciler{Client: fake.NewClientBuilder().WithScheme(scheme).Build(), checker: s.checker}
 	now := metav1.Now()
 	going := dt.DeepCopy()
 	going.DeletionTimestamp = &now
@@ -174,7 +174,7 @@ func TestATargetThatIsGoneIsForgotten(t *testing.T) {
 
 // A name that is given again is another target: nothing of the former one's counts for it.
 func TestATargetOfTheSameNameIsAnother(t *testing.T) {
-	s := newSlowLooks(t)
+	s := newSlowChecker(t)
 	close(s.let)
 	dt := aTarget()
 	s.visit(dt, "f")
@@ -184,43 +184,43 @@ func TestATargetOfTheSameNameIsAnother(t *testing.T) {
 	}
 	dt.UID = "another"
 	if found, _ := s.visit(dt, "f"); found != nil {
-		t.Errorf("the former target's finding counts: %+v", found)
+		t.Errorf("the former target's result counts: %+v", found)
 	}
 	s.tell()
 }
 
 func TestANamespaceWithManyTargetsLeavesRoomForOthers(t *testing.T) {
-	s := newSlowLooks(t)
-	for n := range 2 * maxLooks {
+	s := newSlowChecker(t)
+	for n := range 2 * maxChecks {
 		dt := aTarget()
 		dt.Namespace, dt.Name = "hostile", fmt.Sprint(n)
 		s.visit(dt, "f")
 	}
-	s.until("the hostile namespace has its half", func() bool { return s.probed("hostile") == maxLooks/2 })
+	s.until("the hostile namespace has its half", func() bool { return s.probed("hostile") == maxChecks/2 })
 	s.visit(aTarget(), "f")
 	s.until("the other's machine is looked at", func() bool { return s.probed("shop") == 1 })
-	if n := s.probed("hostile"); n != maxLooks/2 {
+	if n := s.probed("hostile"); n != maxChecks/2 {
 		t.Errorf("%d of the hostile namespace are looked at at once", n)
 	}
 	close(s.let)
 }
 
 func TestLooksEndWithTheOperator(t *testing.T) {
-	s := newSlowLooks(t)
+	s := newSlowChecker(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Start(ctx) }()
 	s.visit(aTarget(), "f")
-	s.until("the look begins", func() bool { return s.probed("shop") == 1 })
+	s.until("the check starts", func() bool { return s.probed("shop") == 1 })
 	cancel()
 	if err := <-done; err != nil || s.ended != 1 {
-		t.Errorf("%v, %d looks were ended", err, s.ended)
+		t.Errorf("%v, %d checks were cancelled", err, s.ended)
 	}
 	other := aTarget()
 	other.Name = "web-2"
 	s.visit(other, "f")
 	if s.probed("shop") != 1 {
-		t.Error("a look begins after the end")
+		t.Error("a check starts after the end")
 	}
 }
 
