@@ -58,7 +58,7 @@ func TestAMisspeltTargetOfABindingIsTold(t *testing.T) {
 	w.create(&v1alpha1.ReleaseBinding{ObjectMeta: metav1.ObjectMeta{Name: "shop-production"}, Spec: v1alpha1.ReleaseBindingSpec{Project: "shop", Environment: "production", Release: "1.0.0",
 		Targets: &v1alpha1.BindingTargets{Names: []v1alpha1.ObjectName{"web-1", "wbe-2"}}}})
 	told := w.reasonOf(&v1alpha1.ReleaseBinding{}, "shop-production", v1alpha1.ConditionReady, v1alpha1.ReasonUpToDate)
-	if want := "1 of 1 targets have the release; spec.targets.names: wbe-2 is no DeploymentTarget of environment production"; told.Message != want {
+	if want := "1 of 1 targets have the release; spec.targets.names: environment production has no DeploymentTarget wbe-2"; told.Message != want {
 		t.Errorf("it says %q", told.Message)
 	}
 }

@@ -77,7 +77,7 @@ func TestACordonedTargetIsCountedApart(t *testing.T) {
 		c := b.Status.Targets
 		for _, condition := range b.Status.Conditions {
 			if condition.Type == v1alpha1.ConditionReady {
-				return c.Cordoned == 1 && c.Unavailable == 1 && strings.HasSuffix(condition.Message, "; 1 cordoned; 1 cannot be reached and converges when it comes back"), condition.Message
+				return c.Cordoned == 1 && c.Unavailable == 1 && strings.HasSuffix(condition.Message, "; 1 cordoned; 1 unreachable, deployed to when reachable again"), condition.Message
 			}
 		}
 		return false, "no condition"

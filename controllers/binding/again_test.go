@@ -89,7 +89,7 @@ func TestABindingSaysWhyItsReleaseIsNotReady(t *testing.T) {
 // A target that was healthy all the time did not come back.
 func TestATargetThatMissedItsTurnDidNotComeBack(t *testing.T) {
 	d := decide(world(ran("r", "", v1alpha1.RunSkipped, v1alpha1.PurposeRollout), skipped("b"), targets(web("b"))))
-	if want := "run r left out b, which could not be deployed to at its turn; the next run begins within 10s"; d.Message != want {
+	if want := "run r skipped b, which could not be deployed to at that time; the next run starts within 10s"; d.Message != want {
 		t.Errorf("it says %q, want %q", d.Message, want)
 	}
 }
@@ -100,20 +100,20 @@ func TestNoTargetsNamesTheRoles(t *testing.T) {
 	for i := range 100 {
 		many = append(many, fmt.Sprintf("role-%02d", i))
 	}
-	const remedy = "; mend one of the two, or set settings.noTargets of the project to Succeed"
+	const remedy = "; change the steps, or the targets, or set settings.noTargets of the project to Succeed"
 	for name, tt := range map[string]struct {
-		missed missed
-		want   string
+		mismatch mismatch
+		want     string
 	}{
-		"none": {missed{}, "environment production has no DeploymentTarget; add one, or set settings.noTargets of the project to Succeed"},
-		"narrowed": {missed{Members: 3},
-			"spec.targets leaves in none of the 3 DeploymentTargets of environment production" + remedy},
-		"misspelt": {missed{Members: 3, LeftIn: 2, Wanted: []string{"wbe"}, There: []string{"db", "web"}},
-			"no step is for a DeploymentTarget of environment production: the steps are for the roles wbe, and the targets have db, web" + remedy},
-		"many": {missed{Members: 100, LeftIn: 100, Wanted: many, There: many}, "no step is for a DeploymentTarget of environment production: the steps are for the roles " +
+		"none": {mismatch{}, "environment production has no DeploymentTarget; add one, or set settings.noTargets of the project to Succeed"},
+		"narrowed": {mismatch{Members: 3},
+			"spec.targets selects none of the 3 DeploymentTargets of environment production; change spec.targets, or the targets, or set settings.noTargets of the project to Succeed"},
+		"misspelt": {mismatch{Members: 3, Selected: 2, StepRoles: []string{"wbe"}, TargetRoles: []string{"db", "web"}},
+			"no DeploymentTarget of environment production has a role of a step: the steps have the roles wbe, and the targets have db, web" + remedy},
+		"many": {mismatch{Members: 100, Selected: 100, StepRoles: many, TargetRoles: many}, "no DeploymentTarget of environment production has a role of a step: the steps have the roles " +
 			"role-00, role-01, role-02, role-03, role-04 and 95 more, and the targets have role-00, role-01, role-02, role-03, role-04 and 95 more" + remedy},
 	} {
-		if d := decide(world(targets(), func(f *facts) { f.Missed = tt.missed })); d.Reason != v1alpha1.ReasonNoTargets || d.Message != tt.want {
+		if d := decide(world(targets(), func(f *facts) { f.Mismatch = tt.mismatch })); d.Reason != v1alpha1.ReasonNoTargets || d.Message != tt.want {
 			t.Errorf("%s: it says\n%s, want\n%s", name, d.Message, tt.want)
 		}
 	}

@@ -11,23 +11,23 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// carryOut makes the run that was decided. The status says of it already, so an operator that crashes in between makes it
-// under the same name.
+// carryOut creates the run of the decision, if any. The status names it already, so an operator that was restarted in between
+// creates it with the same name.
 func (r *Reconciler) carryOut(ctx context.Context, b *v1alpha1.ReleaseBinding, next *newRun) error {
 	if next == nil {
 		return nil
 	}
 	run := runFor(b, next)
 	if err := r.Client.Create(ctx, run); err != nil {
-		// Where somebody was faster, the next pass finds the run: the binding's own in the list, another by its name.
-		return fmt.Errorf("making run %s: %w", run.Name, err)
+		// If a run of this name exists, the next pass finds it: in the list if it is the binding's, otherwise by its name.
+		return fmt.Errorf("creating run %s: %w", run.Name, err)
 	}
-	ctrl.LoggerFrom(ctx).Info("made a run", "run", run.Name, "purpose", run.Spec.Purpose, "release", run.Spec.Release)
+	ctrl.LoggerFrom(ctx).Info("created run", "run", run.Name, "purpose", run.Spec.Purpose, "release", run.Spec.Release)
 	return nil
 }
 
-// runFor builds the run; it is pure. The finalizer is there from the beginning, so that no run vanishes before the binding
-// has taken in how it ended.
+// runFor returns the run to create. It has the finalizer from the start, so that no run is deleted before its result is in the
+// binding's record.
 func runFor(b *v1alpha1.ReleaseBinding, next *newRun) *v1alpha1.DeploymentRun {
 	run := &v1alpha1.DeploymentRun{
 		ObjectMeta: metav1.ObjectMeta{

@@ -11,7 +11,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-// describe writes the decision into the binding's status; it is pure but for that.
+// describe sets the binding's status from the decision.
 func describe(f facts, d decision) {
 	b := f.Binding
 	s := &b.Status
@@ -23,8 +23,8 @@ func describe(f facts, d decision) {
 	if f.Release != nil {
 		s.Snapshot = f.Release.Status.Snapshot
 	}
-	if f.Process != nil { // otherwise it is not known which targets are meant
-		s.Running = runs(f)
+	if f.Process != nil { // otherwise the desired targets are unknown
+		s.Running = runningReleases(f)
 	}
 	describeChain(s, f)
 	c := status.Conditions{List: &s.Conditions, Generation: b.Generation, Now: f.Now}
@@ -45,8 +45,8 @@ func describe(f facts, d decision) {
 	}
 }
 
-// describeChain tells of the newest runs. What the record has taken in before was told then: those runs may be gone, and an
-// older one is not the newest for that.
+// describeChain sets what the status says about the newest runs. Runs that are in the record already are skipped: an earlier
+// pass handled them, and newer ones of them may have been deleted since.
 func describeChain(s *v1alpha1.ReleaseBindingStatus, f facts) {
 	recorded := int64(0)
 	if s.Record != nil {
@@ -74,8 +74,8 @@ func describeChain(s *v1alpha1.ReleaseBindingStatus, f facts) {
 	}
 }
 
-// runs is the release that most desired targets have at the moment, and in brackets what others have.
-func runs(f facts) string {
+// runningReleases returns the release that most desired targets have at present, and in parentheses those of the others.
+func runningReleases(f facts) string {
 	var all desired.Releases
 	for i := range f.Desired {
 		if row := desired.Installed(&f.Desired[i], f.Binding.Spec.Project, f.Binding.Spec.Environment); row != nil {

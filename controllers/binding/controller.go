@@ -24,10 +24,10 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/watch"
 )
 
-// Reconciler carries out ReleaseBindings.
+// Reconciler reconciles ReleaseBindings.
 type Reconciler struct {
-	Client   client.Client // reads through the cache
-	Reader   client.Reader // reads past the cache
+	Client   client.Client // reads from the cache
+	Reader   client.Reader // reads from the API server
 	Recorder events.EventRecorder
 	Now      func() time.Time
 
@@ -35,11 +35,11 @@ type Reconciler struct {
 	frozen *snapshot.Reader
 
 	mu sync.Mutex
-	// resting are the bindings that were judged, by name. They go with their bindings, and what their loss costs is one pass.
-	resting map[types.NamespacedName]rest
+	// pauses has the pause of each binding by name. It is removed with its binding. If it is lost, the binding has one more pass.
+	pauses map[types.NamespacedName]pause
 }
 
-// New makes a Reconciler for the manager.
+// New returns a Reconciler that uses the manager's clients.
 func New(mgr ctrl.Manager) *Reconciler {
 	return &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("mantle"), Now: time.Now}
 }
@@ -53,8 +53,8 @@ func New(mgr ctrl.Manager) *Reconciler {
 // +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reconcile gathers the facts, decides, writes down what is now true, and makes the run that is needed. The status goes
-// first, and only where nobody else changed the binding: the run depends on the record in it.
+// Reconcile reads what the binding depends on, decides, patches the status, and creates a run if one is needed. The status is
+// written first, and only if the binding did not change in the meantime, as the run depends on the record in the status.
 func (r *Reconciler) Reconcile(ctx context.Context, b *v1alpha1.ReleaseBinding) (ctrl.Result, error) {
 	if !b.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
@@ -68,7 +68,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, b *v1alpha1.ReleaseBinding) 
 	d := decide(f)
 	if d.Make != nil {
 		name := d.Make.Name
-		same, err := r.lookAgain(ctx, &f, name)
+		same, err := r.confirm(ctx, &f, name)
 		if err != nil {
 			return ctrl.Result{}, err
 		}
@@ -88,12 +88,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, b *v1alpha1.ReleaseBinding) 
 	} else if err != nil {
 		return ctrl.Result{}, err
 	}
-	r.tell(b, before, d)
-	r.rests(f, d)
+	r.announce(b, before, d)
+	r.startPause(f, d)
 	return ctrl.Result{RequeueAfter: d.Again}, nil
 }
 
-// SetupWithManager watches all that a decision goes by.
+// SetupWithManager watches everything that a decision depends on.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		WithOptions(fair.Options(fair.Few)).
@@ -111,14 +111,14 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// digestChanged passes what a binding tells of its project: that it is another one than the release froze.
+// digestChanged passes changes of a project's process: the binding's messages say if the release was made from another one.
 var digestChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	before, ok := e.ObjectOld.(*v1alpha1.Project)
 	after, is := e.ObjectNew.(*v1alpha1.Project)
 	return !ok || !is || before.UID != after.UID || before.Status.ProcessDigest != after.Status.ProcessDigest
 }}
 
-// bindingsOf are the bindings that an object concerns.
+// bindingsOf returns requests for the bindings that may depend on an object.
 func (r *Reconciler) bindingsOf(ctx context.Context, o client.Object) []reconcile.Request {
 	var bindings v1alpha1.ReleaseBindingList
 	if err := r.Client.List(ctx, &bindings, client.InNamespace(o.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
@@ -137,7 +137,7 @@ func (r *Reconciler) bindingsOf(ctx context.Context, o client.Object) []reconcil
 
 func concerns(o client.Object, b *v1alpha1.ReleaseBinding) bool {
 	switch o := o.(type) {
-	case *v1alpha1.ReleaseBinding: // one that overlapped may be gone or narrowed
+	case *v1alpha1.ReleaseBinding: // an overlapping binding may have been deleted, or may select fewer targets
 		return o.UID != b.UID && o.Spec.Project == b.Spec.Project && o.Spec.Environment == b.Spec.Environment
 	case *v1alpha1.Release:
 		return o.Name == v1alpha1.ReleaseName(b.Spec.Project, b.Spec.Release)
@@ -145,7 +145,7 @@ func concerns(o client.Object, b *v1alpha1.ReleaseBinding) bool {
 		return o.Name == string(b.Spec.Project)
 	case *v1alpha1.Environment:
 		return o.Name == string(b.Spec.Environment)
-	case *v1alpha1.DeploymentTarget: // one that has just left the environment comes as it was before, too
+	case *v1alpha1.DeploymentTarget: // an update maps both versions, so also one that has just left the environment
 		return slices.Contains(o.Spec.Environments, b.Spec.Environment)
 	default:
 		return true

@@ -10,27 +10,27 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
-// state is what a pass found out; one row of the table in semantics.
+// state is the state of a binding, which determines its conditions.
 type state string
 
 const (
 	stateUpToDate    state = "UpToDate"    // Ready
 	stateProgressing state = "Progressing" // Ready False, Reconciling
 	stateHeld        state = "Held"        // Ready False, Stalled, Held
-	stateWaiting     state = "Waiting"     // Ready False, Reconciling, Held: waits for a person
+	stateWaiting     state = "Waiting"     // Ready False, Reconciling, Held: waits for a user
 	stateStalled     state = "Stalled"     // Ready False, Stalled
 )
 
-// decision is what follows from the facts.
+// decision is the result of decide.
 type decision struct {
 	State           state
 	Reason, Message string
 	Counts          v1alpha1.BindingTargetCounts
-	// CurrentRun goes on.
+	// CurrentRun is the name of the unfinished run, if any.
 	CurrentRun string
 	// Make is the run to create, or nil.
 	Make *newRun
-	// Again is when to look again without an event; zero means never.
+	// Again is when to reconcile again without an event; 0 means never.
 	Again time.Duration
 }
 
@@ -43,18 +43,19 @@ type newRun struct {
 	Reason   string
 }
 
-// decide says what a binding needs now. It goes from what makes it impossible, over what is going on, to what is missing.
+// decide returns what to do for a binding. The rules are in this order: first what prevents a deployment, then what is in
+// progress, and last what has to be deployed.
 func decide(f facts) decision {
 	if d, ok := unresolved(f); ok {
 		return d
 	}
-	s := look(f)
+	s := surveyOf(f)
 	d := decision{Counts: s.counts}
 	rules := []rule{overlaps, noTargets, running, recording, held, unread, missing, settled}
 	for _, r := range rules {
 		if r(f, s, &d) {
-			if len(f.Strangers) > 0 {
-				d.Message += fmt.Sprintf("; spec.targets.names: %s is no DeploymentTarget of environment %s", text.Few(f.Strangers), f.Binding.Spec.Environment)
+			if len(f.UnknownNames) > 0 {
+				d.Message += fmt.Sprintf("; spec.targets.names: environment %s has no DeploymentTarget %s", f.Binding.Spec.Environment, text.Few(f.UnknownNames))
 			}
 			return d
 		}
@@ -62,13 +63,13 @@ func decide(f facts) decision {
 	return d
 }
 
-// unresolved answers while a named object is missing or not ready.
+// unresolved returns the decision if an object that the binding names is missing or not ready.
 func unresolved(f facts) (decision, bool) {
 	spec := f.Binding.Spec
 	switch {
 	case f.Release == nil:
 		return f.absent(v1alpha1.ReasonReleaseNotFound, "spec.release: there is no Release "+v1alpha1.ReleaseName(spec.Project, spec.Release)+
-			" in this namespace; create it, or name another version"), true
+			" in this namespace; create it, or change the version"), true
 	case f.Environment == nil:
 		return f.absent(v1alpha1.ReasonEnvironmentNotFound, "spec.environment: there is no Environment "+string(spec.Environment)+
 			" in this namespace; create it"), true
@@ -87,15 +88,15 @@ func (f facts) absent(reason, message string) decision {
 	return d
 }
 
-// survey is what a look at the desired targets found.
+// survey sorts the desired targets by what they need.
 type survey struct {
 	counts v1alpha1.BindingTargetCounts
-	// outdated targets are reachable, read, and need a run, be it as the release is deployed again; unread ones have a journal to be read first; unknown
-	// ones have not been looked at; leftOut ones failed to converge.
-	outdated, unread, unknown, leftOut, reachable []*v1alpha1.DeploymentTarget
+	// outdated targets are reachable and need a run; the journal of unread targets has to be read first; unknown targets were
+	// not checked yet; to excluded targets the deployment failed, and it is not repeated.
+	outdated, unread, unknown, excluded, reachable []*v1alpha1.DeploymentTarget
 }
 
-func look(f facts) survey {
+func surveyOf(f facts) survey {
 	var s survey
 	s.counts.Desired = int32(len(f.Desired))
 	for i := range f.Desired {
@@ -104,14 +105,14 @@ func look(f facts) survey {
 	return s
 }
 
-// add sorts one target into the survey.
+// add adds one target to the survey.
 func (s *survey) add(f facts, t *v1alpha1.DeploymentTarget) {
 	current := f.upToDate(t)
-	leftOut := !current && desired.LeftOut(f.Record, t, f.Binding.Spec.Project, f.Binding.Spec.Environment)
+	excluded := !current && desired.LeftOut(f.Record, t, f.Binding.Spec.Project, f.Binding.Spec.Environment)
 	switch {
 	case current:
 		s.counts.UpToDate++
-	case leftOut || f.failedHere(t):
+	case excluded || f.failedHere(t):
 		s.counts.Failed++
 	}
 	switch desired.ReachOf(t, f.NeverChecked.Has(t.Name)) {
@@ -122,11 +123,11 @@ func (s *survey) add(f facts, t *v1alpha1.DeploymentTarget) {
 	case desired.Unknown:
 		s.unknown = append(s.unknown, t)
 	case desired.Reachable:
-		s.addReachable(f, t, current, leftOut)
+		s.addReachable(f, t, current, excluded)
 	}
 }
 
-func (s *survey) addReachable(f facts, t *v1alpha1.DeploymentTarget, current, leftOut bool) {
+func (s *survey) addReachable(f facts, t *v1alpha1.DeploymentTarget, current, excluded bool) {
 	s.reachable = append(s.reachable, t)
 	if !current {
 		s.counts.Outdated++
@@ -135,14 +136,14 @@ func (s *survey) addReachable(f facts, t *v1alpha1.DeploymentTarget, current, le
 	case !desired.JournalRead(t) && !f.NeverChecked.Has(t.Name):
 		s.unread = append(s.unread, t)
 	case current && !f.Record.Redeploy:
-	case leftOut:
-		s.leftOut = append(s.leftOut, t)
+	case excluded:
+		s.excluded = append(s.excluded, t)
 	default:
 		s.outdated = append(s.outdated, t)
 	}
 }
 
-// failedHere tells whether the desired release failed on the target.
+// failedHere reports whether the desired release failed on the target.
 func (f facts) failedHere(t *v1alpha1.DeploymentTarget) bool {
 	row := desired.Installed(t, f.Binding.Spec.Project, f.Binding.Spec.Environment)
 	return row != nil && row.Phase == v1alpha1.InstalledFailed && row.Snapshot == f.Release.Status.Snapshot

@@ -101,7 +101,7 @@ func begun(names ...string) func(*facts) {
 }
 
 func skipped(name string) func(*facts) {
-	return func(f *facts) { f.Passed = sets.New(types.UID("uid-" + name)) }
+	return func(f *facts) { f.Skipped = sets.New(types.UID("uid-" + name)) }
 }
 
 // full is a target of as many other projects as one may have.
@@ -218,7 +218,7 @@ func TestABindingSaysForWhatItsRunWaits(t *testing.T) {
 			s.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonMachineBusy, Message: "0/1 targets, step s; s waits on web-1"}}
 		})).Message
 	}
-	const waits = "run r deploys release 1.0.0, and waits: 0/1 targets, step s; s waits on web-1"
+	const waits = "run r deploys release 1.0.0 and is waiting: 0/1 targets, step s; s waits on web-1"
 	for phase, want := range map[v1alpha1.RunPhase]string{v1alpha1.RunWaiting: waits, v1alpha1.RunQueued: waits, v1alpha1.RunRunning: "run r deploys release 1.0.0 (0/1)"} {
 		if got := says(phase); got != want {
 			t.Errorf("%s: %s", phase, got)

@@ -7,8 +7,8 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// tell says what has changed since the status was as before: a new reason is an event, the same one is not.
-func (r *Reconciler) tell(b *v1alpha1.ReleaseBinding, before *v1alpha1.ReleaseBindingStatus, d decision) {
+// announce sends an event if the reason or the current run differs from the earlier status.
+func (r *Reconciler) announce(b *v1alpha1.ReleaseBinding, before *v1alpha1.ReleaseBindingStatus, d decision) {
 	was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionReady)
 	if was != nil && was.Reason == d.Reason && before.CurrentRun == d.CurrentRun {
 		return

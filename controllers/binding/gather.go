@@ -18,53 +18,53 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
 
-// facts is all that a decision depends on. A nil pointer means that the object is not there.
+// facts is everything that a decision depends on. A nil pointer means that the object does not exist.
 type facts struct {
 	Now     time.Time
 	Binding *v1alpha1.ReleaseBinding
 	// Release is the one that spec.release names.
 	Release *v1alpha1.Release
-	// Project that spec.project names; nil where it is not there.
+	// Project that spec.project names.
 	Project *v1alpha1.Project
 	// Environment that spec.environment names.
 	Environment *v1alpha1.Environment
-	// Process is what the release froze; nil until the release is ready.
+	// Process is the release's frozen process; nil until the release is ready.
 	Process *v1alpha1.ProjectSpec
 	// Overlapping is the name of an older binding that selects one of the targets.
 	Overlapping string
 	// Desired targets, by name.
 	Desired []v1alpha1.DeploymentTarget
-	// Seen is how many targets the namespace has.
-	Seen int
-	// Missed tells why no target is desired, where none is.
-	Missed missed
-	// Strangers are the names in spec.targets.names that no target of the environment has.
-	Strangers []string
-	// NeverChecked holds the names of targets whose policy never looks at them.
+	// InNamespace is the number of targets in the namespace.
+	InNamespace int
+	// Mismatch explains why no target is desired, if none is.
+	Mismatch mismatch
+	// UnknownNames are the names in spec.targets.names that no target of the environment has.
+	UnknownNames []string
+	// NeverChecked has the names of targets whose policy disables health checks.
 	NeverChecked sets.Set[string]
-	// Chain of this binding's runs that are there.
+	// Chain of this binding's existing runs.
 	Chain desired.Chain
-	// Record is how the runs of what is desired now ended, deleted ones included; nil until the release is ready.
+	// Record has the results of the runs for the present desired state, including deleted runs; nil until the release is ready.
 	Record *v1alpha1.BindingRecord
-	// Expected are the targets whose status will speak of the newest run, and Passed those that it left out.
-	Expected, Passed sets.Set[types.UID]
-	// NameTaken is the name of the next run, where a run has it that is not the binding's.
+	// Expected are the targets whose status.installed will have the newest run, and Skipped those that this run skipped.
+	Expected, Skipped sets.Set[types.UID]
+	// NameTaken is the name of the next run, if a run of that name exists that is not the binding's.
 	NameTaken string
 }
 
-// missed are the targets of the environment of which none is desired: how many there are, how many spec.targets leaves in,
-// the roles that the steps are for, and those that the targets have that are left in.
-type missed struct {
-	Members, LeftIn int
-	Wanted, There   []string
+// mismatch explains why no target is desired: the number of targets in the environment, how many of them spec.targets
+// selects, the roles of the steps, and the roles of the selected targets.
+type mismatch struct {
+	Members, Selected      int
+	StepRoles, TargetRoles []string
 }
 
-// hash is the digest of what is desired.
+// hash returns the hash of the desired state.
 func (f facts) hash() string {
 	return desired.Hash(f.Release.Status.Snapshot, f.Binding.Spec.Targets)
 }
 
-// upToDate tells whether a target has the desired release.
+// upToDate reports whether a target has the desired release.
 func (f facts) upToDate(t *v1alpha1.DeploymentTarget) bool {
 	return desired.UpToDate(t, f.Binding.Spec.Project, f.Binding.Spec.Environment, f.Release.Status.Snapshot, f.Process.Steps)
 }
@@ -128,11 +128,11 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 		}
 	}
 	f.Desired = desired.Desired(f.Binding.Spec, f.Process.Steps, targets.Items)
-	f.Seen = len(targets.Items)
+	f.InNamespace = len(targets.Items)
 	if len(f.Desired) == 0 {
-		f.Missed = missedIn(f.Binding.Spec, f.Process.Steps, targets.Items)
+		f.Mismatch = mismatchOf(f.Binding.Spec, f.Process.Steps, targets.Items)
 	}
-	f.Strangers = strangers(f.Binding.Spec, targets.Items)
+	f.UnknownNames = unknownNames(f.Binding.Spec, targets.Items)
 	f.NeverChecked = sets.New[string]()
 	for i := range f.Desired {
 		if never.Has(f.Desired[i].Spec.Policy) {
@@ -142,12 +142,12 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 	return nil
 }
 
-func missedIn(spec v1alpha1.ReleaseBindingSpec, steps []v1alpha1.Step, targets []v1alpha1.DeploymentTarget) missed {
-	var m missed
-	wanted, there := sets.New[string](), sets.New[string]()
+func mismatchOf(spec v1alpha1.ReleaseBindingSpec, steps []v1alpha1.Step, targets []v1alpha1.DeploymentTarget) mismatch {
+	var m mismatch
+	ofSteps, ofTargets := sets.New[string](), sets.New[string]()
 	for i := range steps {
-		if steps[i].GetCondition() != v1alpha1.ConditionFailure { // which brings nothing in a run that goes well
-			insert(wanted, steps[i].Roles)
+		if steps[i].GetCondition() != v1alpha1.ConditionFailure { // such a step does not run unless another fails
+			insert(ofSteps, steps[i].Roles)
 		}
 	}
 	for i := range targets {
@@ -156,11 +156,11 @@ func missedIn(spec v1alpha1.ReleaseBindingSpec, steps []v1alpha1.Step, targets [
 		}
 		m.Members++
 		if desired.LeavesIn(spec.Targets, &targets[i]) {
-			m.LeftIn++
-			insert(there, targets[i].Spec.Roles)
+			m.Selected++
+			insert(ofTargets, targets[i].Spec.Roles)
 		}
 	}
-	m.Wanted, m.There = sets.List(wanted), sets.List(there)
+	m.StepRoles, m.TargetRoles = sets.List(ofSteps), sets.List(ofTargets)
 	return m
 }
 
@@ -170,20 +170,20 @@ func insert(names sets.Set[string], roles []v1alpha1.Role) {
 	}
 }
 
-// strangers are the names in spec.targets.names that no target of the environment has.
-func strangers(spec v1alpha1.ReleaseBindingSpec, targets []v1alpha1.DeploymentTarget) []string {
+// unknownNames returns the names in spec.targets.names that no target of the environment has.
+func unknownNames(spec v1alpha1.ReleaseBindingSpec, targets []v1alpha1.DeploymentTarget) []string {
 	if spec.Targets == nil {
 		return nil
 	}
-	there := sets.New[string]()
+	known := sets.New[string]()
 	for i := range targets {
 		if slices.Contains(targets[i].Spec.Environments, spec.Environment) {
-			there.Insert(targets[i].Name)
+			known.Insert(targets[i].Name)
 		}
 	}
 	var unknown []string
 	for _, name := range spec.Targets.Names {
-		if !there.Has(string(name)) {
+		if !known.Has(string(name)) {
 			unknown = append(unknown, string(name))
 		}
 	}
@@ -214,7 +214,8 @@ func older(a, b *v1alpha1.ReleaseBinding) bool {
 	return a.Name < b.Name
 }
 
-// gatherRecord takes the runs that have ended since into the binding's record. Each is read past the cache, once.
+// gatherRecord adds the runs that have ended since the last pass to the binding's record. Their slices are read from the API
+// server, once for each run.
 func (r *Reconciler) gatherRecord(ctx context.Context, f *facts) error {
 	f.resume()
 	for _, run := range desired.Unrecorded(f.Record, f.Chain) {
@@ -232,8 +233,8 @@ func (r *Reconciler) gatherRecord(ctx context.Context, f *facts) error {
 	return nil
 }
 
-// resume takes up the record. A retry token that was not there before asks for what failed to be tried again; where nothing
-// has failed, it asks for the release to be deployed again to all targets. So it does while that has not succeeded.
+// resume sets Record from the status. A new value of the retry annotation requests another try of what failed. If nothing
+// failed, it requests that the release is deployed to all targets again, until that has succeeded.
 func (f *facts) resume() {
 	was := f.Binding.Status.Record
 	f.Record = desired.Resume(was, f.Chain, f.hash(), desired.Retry(f.Binding, f.Chain))
@@ -242,16 +243,16 @@ func (f *facts) resume() {
 	}
 }
 
-// deployed tells whether the release was deployed, and nothing failed, by what the record says.
+// deployed reports whether, according to the record, the release was deployed and nothing failed.
 func (f *facts) deployed(record *v1alpha1.BindingRecord) bool {
 	before := *f
 	before.Record = record
-	s := look(before)
-	failed := len(s.leftOut) > 0 || record.Hold != nil && (record.Hold.Reason != v1alpha1.ReasonTargetsFailed || len(s.outdated) > 0)
+	s := surveyOf(before)
+	failed := len(s.excluded) > 0 || record.Hold != nil && (record.Hold.Reason != v1alpha1.ReasonTargetsFailed || len(s.outdated) > 0)
 	return !failed && (record.Deployed || s.counts.UpToDate > 0 && len(s.outdated) == 0 && f.Chain.Unfinished() == nil)
 }
 
-// gatherNewest reads from the newest run's slices whose status will speak of it, and whom it left out.
+// gatherNewest sets Expected and Skipped from the slices of the newest run, if it has ended.
 func (r *Reconciler) gatherNewest(ctx context.Context, from client.Reader, f *facts) error {
 	newest := f.Chain.Newest()
 	if newest == nil || !newest.Status.Phase.IsTerminal() {
@@ -261,13 +262,13 @@ func (r *Reconciler) gatherNewest(ctx context.Context, from client.Reader, f *fa
 	if err != nil {
 		return err
 	}
-	f.Expected, f.Passed = desired.Expected(newest, rows, f.Desired)
+	f.Expected, f.Skipped = desired.Expected(newest, rows, f.Desired)
 	return nil
 }
 
-// lookAgain reads past the cache what a new run depends on, and tells whether the binding is still as it was judged.
-func (r *Reconciler) lookAgain(ctx context.Context, f *facts, name string) (bool, error) {
-	// A run that was just made, or has just ended, may not be in the cache yet, which must not make another.
+// confirm reads what a new run depends on again, from the API server, and reports whether the binding is unchanged.
+func (r *Reconciler) confirm(ctx context.Context, f *facts, name string) (bool, error) {
+	// The cache may not have a run yet that was just created, or its end, which must not lead to another run.
 	var err error
 	if f.Chain, err = chain(ctx, r.Reader, f.Binding); err != nil {
 		return false, err
@@ -283,7 +284,7 @@ func (r *Reconciler) lookAgain(ctx context.Context, f *facts, name string) (bool
 		return false, fmt.Errorf("reading run %s: %w", name, err)
 	}
 	if run != nil && metav1.IsControlledBy(run, f.Binding) {
-		return false, nil // it was made meanwhile
+		return false, nil // it was created in the meantime
 	}
 	if run != nil {
 		f.NameTaken = name

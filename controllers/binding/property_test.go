@@ -56,9 +56,9 @@ func (f *fleet) pass() decision {
 		desired.Add(f.Record, &run, desired.Refused(&run, f.slices[run.UID], f.Desired))
 	}
 	desired.Forget(f.Record, "shop", "production", f.Desired, f.upToDate)
-	f.Expected, f.Passed = nil, nil
+	f.Expected, f.Skipped = nil, nil
 	if newest := f.Chain.Newest(); newest != nil {
-		f.Expected, f.Passed = desired.Expected(newest, f.slices[newest.UID], f.Desired)
+		f.Expected, f.Skipped = desired.Expected(newest, f.slices[newest.UID], f.Desired)
 	}
 	d := decide(f.facts)
 	describe(f.facts, d)
@@ -221,10 +221,10 @@ func TestThoseLeftOutAreToldApart(t *testing.T) {
 	cordoned := func(t *v1alpha1.DeploymentTarget) { t.Spec.Cordoned = true }
 	ok := has(snap, v1alpha1.InstalledSucceeded, "r")
 	for want, f := range map[string]facts{
-		"1 of 2 targets have the release; 1 cordoned":                                                       world(targets(web("a", ok), web("b", cordoned))),
-		"1 of 2 targets have the release; 1 cannot be reached and converges when it comes back":             world(targets(web("a", ok), web("b", health(v1alpha1.HealthUnavailable)))),
-		"none of 1 targets can be deployed to; 1 cordoned":                                                  world(targets(web("b", cordoned))),
-		"1 of 4 targets have the release; 1 cordoned; 2 cannot be reached and converge when they come back": world(targets(web("a", ok), web("b", cordoned), web("c", health(v1alpha1.HealthUntrusted)), web("d", health(v1alpha1.HealthUnavailable)))),
+		"1 of 2 targets have the release; 1 cordoned":                                                  world(targets(web("a", ok), web("b", cordoned))),
+		"1 of 2 targets have the release; 1 unreachable, deployed to when reachable again":             world(targets(web("a", ok), web("b", health(v1alpha1.HealthUnavailable)))),
+		"none of 1 targets can be deployed to; 1 cordoned":                                             world(targets(web("b", cordoned))),
+		"1 of 4 targets have the release; 1 cordoned; 2 unreachable, deployed to when reachable again": world(targets(web("a", ok), web("b", cordoned), web("c", health(v1alpha1.HealthUntrusted)), web("d", health(v1alpha1.HealthUnavailable)))),
 	} {
 		d := decide(f)
 		if d.Message != want {

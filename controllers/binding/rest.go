@@ -14,51 +14,51 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
 )
 
-// A binding rests after a pass, for a time that grows with its targets: each of them tells by itself how it is, and what
-// several tell meanwhile is taken in, and written, together. Those of the namespace that are not its own cost a pass a tenth
-// of that. While its run goes on it rests for longer, as all that changes is how far that is.
+// After a pass, the next one is put off, so that the changes of several targets in the meantime are handled, and written,
+// together. The pause is pauseEach for each target of the binding, and a tenth of that for each other target in the namespace,
+// but at most maxPause. While a run is in progress the pause is longer, as only the progress changes.
 const (
-	restEach, longestRest               = time.Millisecond, time.Second
-	restEachRunning, longestRestRunning = 2 * time.Millisecond, 5 * time.Second
+	pauseEach, maxPause               = time.Millisecond, time.Second
+	pauseEachRunning, maxPauseRunning = 2 * time.Millisecond, 5 * time.Second
 )
 
-// restFor is how long a binding rests after a pass that decided so, having seen so many targets.
-func restFor(d decision, seen int) time.Duration {
-	targets := time.Duration(int(d.Counts.Desired) + seen/10)
+// pauseAfter returns the pause after a pass with this decision, in a namespace with inNamespace targets.
+func pauseAfter(d decision, inNamespace int) time.Duration {
+	targets := time.Duration(int(d.Counts.Desired) + inNamespace/10)
 	if d.CurrentRun != "" || d.Make != nil {
-		return min(targets*restEachRunning, longestRestRunning)
+		return min(targets*pauseEachRunning, maxPauseRunning)
 	}
-	return min(targets*restEach, longestRest)
+	return min(targets*pauseEach, maxPause)
 }
 
-// rest is that of one binding.
-type rest struct {
+// pause is the pause of one binding.
+type pause struct {
 	until time.Time
-	// uid, generation and retry are what the last pass saw, and run is the one that went on then.
+	// uid, generation and retry are those of the binding at the last pass, and run is the run that was in progress.
 	uid        types.UID
 	generation int64
 	retry, run string
 }
 
-// rests notes that the binding rests.
-func (r *Reconciler) rests(f facts, d decision) {
+// startPause stores the pause of a binding after a pass.
+func (r *Reconciler) startPause(f facts, d decision) {
 	b := f.Binding
-	at := rest{until: r.Now().Add(restFor(d, f.Seen)), uid: b.UID, generation: b.Generation, retry: b.Annotations[v1alpha1.AnnotationRetry], run: d.CurrentRun}
+	at := pause{until: r.Now().Add(pauseAfter(d, f.InNamespace)), uid: b.UID, generation: b.Generation, retry: b.Annotations[v1alpha1.AnnotationRetry], run: d.CurrentRun}
 	if d.Make != nil {
 		at.run = d.Make.Name
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.resting == nil {
-		r.resting = map[types.NamespacedName]rest{}
+	if r.pauses == nil {
+		r.pauses = map[types.NamespacedName]pause{}
 	}
-	r.resting[client.ObjectKeyFromObject(b)] = at
+	r.pauses[client.ObjectKeyFromObject(b)] = at
 }
 
-// left is how long the next pass is put off. What a person changed, and the end of the run, is answered at once.
-func (r *Reconciler) left(ctx context.Context, b *v1alpha1.ReleaseBinding) (time.Duration, error) {
+// pauseLeft returns the rest of the pause. It is 0 if the binding was changed, or if the run in progress has ended.
+func (r *Reconciler) pauseLeft(ctx context.Context, b *v1alpha1.ReleaseBinding) (time.Duration, error) {
 	r.mu.Lock()
-	at, known := r.resting[client.ObjectKeyFromObject(b)]
+	at, known := r.pauses[client.ObjectKeyFromObject(b)]
 	r.mu.Unlock()
 	left := at.until.Sub(r.Now())
 	if !known || left <= 0 || at.uid != b.UID || at.generation != b.Generation || at.retry != b.Annotations[v1alpha1.AnnotationRetry] {
@@ -76,7 +76,8 @@ func (r *Reconciler) left(ctx context.Context, b *v1alpha1.ReleaseBinding) (time
 	return left, nil
 }
 
-// pass reconciles the binding of a name unless it rests, and forgets one that is gone: it has no finalizer.
+// pass reconciles the binding of that name unless it is in a pause. If the binding does not exist, pass forgets it, as
+// bindings have no finalizer.
 func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
 	b, err := optional.Get(ctx, r.Client, request.Namespace, request.Name, &v1alpha1.ReleaseBinding{})
 	if err != nil {
@@ -85,10 +86,10 @@ func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.
 	if b == nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		delete(r.resting, request.NamespacedName)
+		delete(r.pauses, request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
-	if left, err := r.left(ctx, b); err != nil || left > 0 {
+	if left, err := r.pauseLeft(ctx, b); err != nil || left > 0 {
 		return ctrl.Result{RequeueAfter: left}, err
 	}
 	return r.Reconcile(ctx, b)

@@ -45,7 +45,7 @@ func TestWhatIsToldWhileARunGoesOnIsWrittenTogether(t *testing.T) {
 		t.Fatalf("wrote %d times, want once", wrote)
 	}
 	s.progress(func(status *v1alpha1.DeploymentRunStatus) { status.Progress = "1/9" })
-	if wrote, again := s.requested(); wrote != 1 || again <= 0 || again > longestRestRunning {
+	if wrote, again := s.requested(); wrote != 1 || again <= 0 || again > maxPauseRunning {
 		t.Errorf("wrote %d times at once, and again after %s", wrote, again)
 	}
 	s.progress(func(status *v1alpha1.DeploymentRunStatus) { status.Phase = v1alpha1.RunCancelled })
@@ -67,7 +67,7 @@ func TestWhatAPersonAsksForIsAnsweredAtOnce(t *testing.T) {
 	} {
 		changed := b.DeepCopy()
 		change(changed)
-		if left, err := s.reconciler.left(t.Context(), changed); err != nil || left != 0 {
+		if left, err := s.reconciler.pauseLeft(t.Context(), changed); err != nil || left != 0 {
 			t.Errorf("%s waits for %s (%v)", what, left, err)
 		}
 	}
@@ -76,14 +76,14 @@ func TestWhatAPersonAsksForIsAnsweredAtOnce(t *testing.T) {
 func TestABindingThatIsGoneIsForgotten(t *testing.T) {
 	s := newStub(t)
 	s.requested()
-	if len(s.reconciler.resting) != 1 {
-		t.Fatalf("%d bindings are remembered, want 1", len(s.reconciler.resting))
+	if len(s.reconciler.pauses) != 1 {
+		t.Fatalf("%d bindings are remembered, want 1", len(s.reconciler.pauses))
 	}
 	if err := s.cluster.DeleteAllOf(t.Context(), &v1alpha1.ReleaseBinding{}, client.InNamespace("shop")); err != nil {
 		t.Fatal(err)
 	}
-	if s.requested(); len(s.reconciler.resting) != 0 {
-		t.Errorf("%d bindings are remembered", len(s.reconciler.resting))
+	if s.requested(); len(s.reconciler.pauses) != 0 {
+		t.Errorf("%d bindings are remembered", len(s.reconciler.pauses))
 	}
 }
 
@@ -91,14 +91,14 @@ func TestABindingThatIsGoneIsForgotten(t *testing.T) {
 func TestABindingOfFewTargetsHardlyRests(t *testing.T) {
 	few, many := decision{CurrentRun: "run"}, decision{CurrentRun: "run"}
 	few.Counts.Desired, many.Counts.Desired = 5, 5000
-	if restFor(few, 5) > 10*time.Millisecond || restFor(many, 5000) != longestRestRunning {
-		t.Errorf("rests for %s and %s", restFor(few, 5), restFor(many, 5000))
+	if pauseAfter(few, 5) > 10*time.Millisecond || pauseAfter(many, 5000) != maxPauseRunning {
+		t.Errorf("pauses for %s and %s", pauseAfter(few, 5), pauseAfter(many, 5000))
 	}
-	if restFor(few, 5000) <= restFor(few, 5) {
-		t.Errorf("rests for %s among many targets of others", restFor(few, 5000))
+	if pauseAfter(few, 5000) <= pauseAfter(few, 5) {
+		t.Errorf("pauses for %s among many targets of others", pauseAfter(few, 5000))
 	}
 	many.CurrentRun = ""
-	if restFor(many, 5000) > time.Second {
-		t.Errorf("rests for %s after the run, so long is Ready late", restFor(many, 5000))
+	if pauseAfter(many, 5000) > time.Second {
+		t.Errorf("pauses for %s after the run, so long is Ready late", pauseAfter(many, 5000))
 	}
 }

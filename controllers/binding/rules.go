@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// skippedPause keeps a target that comes and goes from getting a run after the other.
+	// skippedPause limits the runs for a target that is reachable only from time to time.
 	skippedPause = 10 * time.Second
-	// takenPause is the time between two looks whether the name of the next run is free: nothing tells of it.
+	// takenPause is the pause before the name of the next run is checked again: the controller does not watch for it.
 	takenPause = 30 * time.Second
 )
 
-// A rule fills in the decision and returns true where it has the last word. They are asked in the order of decide.
+// A rule fills in the decision and returns true if it applies. The first rule that applies decides.
 type rule func(facts, survey, *decision) bool
 
 func (f facts) releaseNotReady() decision {
@@ -30,7 +30,8 @@ func (f facts) releaseNotReady() decision {
 	return d
 }
 
-// changed tells whoever tries the release again that its process is not the project's of now; empty where it is.
+// changed returns the end of a message if the project has changed since the release was made, as a retry then deploys the
+// earlier process; otherwise it is empty.
 func (f facts) changed() string {
 	if why := snapshot.Changed(f.Release, f.Project); why != "" {
 		return "; " + why
@@ -48,7 +49,7 @@ func overlaps(f facts, _ survey, d *decision) bool {
 		return false
 	}
 	return d.is(stateStalled, v1alpha1.ReasonOverlaps,
-		"spec.targets: the older ReleaseBinding %s deploys the same project to some of these targets; narrow one of the two, or delete one", f.Overlapping)
+		"spec.targets: the older ReleaseBinding %s deploys the same project to some of these targets; change spec.targets of one of them, or delete one", f.Overlapping)
 }
 
 func noTargets(f facts, _ survey, d *decision) bool {
@@ -56,21 +57,21 @@ func noTargets(f facts, _ survey, d *decision) bool {
 		return false
 	}
 	if f.Process.Settings.NoTargets == v1alpha1.NoTargetsSucceed {
-		return d.is(stateUpToDate, v1alpha1.ReasonNoTargets, "no target of %s is addressed by a step; the project allows that", f.Binding.Spec.Environment)
+		return d.is(stateUpToDate, v1alpha1.ReasonNoTargets, "no step runs on a target of environment %s, which settings.noTargets of the project allows", f.Binding.Spec.Environment)
 	}
-	return d.is(stateStalled, v1alpha1.ReasonNoTargets, "%s, or set settings.noTargets of the project to Succeed", f.Missed.why(f.Binding.Spec.Environment))
+	return d.is(stateStalled, v1alpha1.ReasonNoTargets, "%s, or set settings.noTargets of the project to Succeed", f.Mismatch.why(f.Binding.Spec.Environment))
 }
 
-// why says why no target of the environment is desired, and what to do.
-func (m missed) why(environment v1alpha1.ObjectName) string {
+// why returns why no target of the environment is desired, and the remedy.
+func (m mismatch) why(environment v1alpha1.ObjectName) string {
 	switch {
 	case m.Members == 0:
 		return fmt.Sprintf("environment %s has no DeploymentTarget; add one", environment)
-	case m.LeftIn == 0:
-		return fmt.Sprintf("spec.targets leaves in none of the %d DeploymentTargets of environment %s; mend one of the two", m.Members, environment)
+	case m.Selected == 0:
+		return fmt.Sprintf("spec.targets selects none of the %d DeploymentTargets of environment %s; change spec.targets, or the targets", m.Members, environment)
 	default:
-		return fmt.Sprintf("no step is for a DeploymentTarget of environment %s: the steps are for the roles %s, and the targets have %s; mend one of the two",
-			environment, text.Few(m.Wanted), text.Few(m.There))
+		return fmt.Sprintf("no DeploymentTarget of environment %s has a role of a step: the steps have the roles %s, and the targets have %s; change the steps, or the targets",
+			environment, text.Few(m.StepRoles), text.Few(m.TargetRoles))
 	}
 }
 
@@ -82,7 +83,7 @@ func running(f facts, _ survey, d *decision) bool {
 	d.CurrentRun = run.Name
 	progress := run.Status.Progress
 	if progress == "" {
-		progress = "choosing its targets"
+		progress = "selecting targets"
 	}
 	if run.Annotations[v1alpha1.AnnotationDesiredHash] != f.hash() {
 		return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s of release %s is being superseded (%s)", run.Name, run.Spec.Release, progress)
@@ -91,12 +92,12 @@ func running(f facts, _ survey, d *decision) bool {
 		return d.is(stateWaiting, v1alpha1.ReasonSuspended, "run %s would deploy release %s, but spec.suspend is true", run.Name, run.Spec.Release)
 	}
 	if wait := waitOf(run); wait != "" {
-		return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s deploys release %s, and waits: %s", run.Name, run.Spec.Release, wait)
+		return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s deploys release %s and is waiting: %s", run.Name, run.Spec.Release, wait)
 	}
 	return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s deploys release %s (%s)", run.Name, run.Spec.Release, progress)
 }
 
-// waitOf is what a run says of itself while nothing of it goes on; empty while something does.
+// waitOf returns the message of a run that is waiting; empty if the run is not waiting.
 func waitOf(run *v1alpha1.DeploymentRun) string {
 	ready := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || run.Status.Phase != v1alpha1.RunWaiting && run.Status.Phase != v1alpha1.RunQueued {
@@ -105,7 +106,8 @@ func waitOf(run *v1alpha1.DeploymentRun) string {
 	return ready.Message
 }
 
-// recording waits until the targets show what the newest run did to them; comparing earlier would deploy again.
+// recording waits until status.installed of the targets has the results of the newest run. Without that, targets would be
+// deployed to again.
 func recording(f facts, _ survey, d *decision) bool {
 	newest := f.Chain.Newest()
 	if newest == nil {
@@ -117,22 +119,23 @@ func recording(f facts, _ survey, d *decision) bool {
 			continue
 		}
 		if !desired.Shows(t, newest, f.Chain) {
-			return d.is(stateProgressing, v1alpha1.ReasonRecording, "run %s has ended; target %s does not show its result yet", newest.Name, t.Name)
+			return d.is(stateProgressing, v1alpha1.ReasonRecording, "run %s has ended; waiting for its result in status.installed of target %s", newest.Name, t.Name)
 		}
 	}
 	return false
 }
 
-// held keeps a binding after a run that did not end well, until the desired release or the retry token changes.
+// held applies after a failed run, until the desired release or the retry annotation changes.
 func held(f facts, s survey, d *decision) bool {
 	hold := f.Record.Hold
 	if hold == nil || hold.Reason == v1alpha1.ReasonTargetsFailed && len(s.outdated) == 0 {
 		return false
 	}
-	return d.is(stateHeld, hold.Reason, "%s; name another release, or ask for one more try with the annotation %s%s", hold.Message, v1alpha1.AnnotationRetry, f.changed())
+	return d.is(stateHeld, hold.Reason, "%s; change spec.release, or retry with the annotation %s%s", hold.Message, v1alpha1.AnnotationRetry, f.changed())
 }
 
-// unread waits for the first look at a machine and for its journal: what it already has is not deployed again.
+// unread waits for the first health check of a machine and for its journal, so that nothing is deployed to it that it already
+// has.
 func unread(_ facts, s survey, d *decision) bool {
 	if len(s.unread) > 0 {
 		return d.is(stateProgressing, v1alpha1.ReasonJournalUnread, "%s", unreadMessage(s.unread))
@@ -143,7 +146,7 @@ func unread(_ facts, s survey, d *decision) bool {
 	return false
 }
 
-// unreadMessage says why journals are not read, in the words of the first target that has a reason.
+// unreadMessage returns why journals were not read, with the message of the first target that has a reason.
 func unreadMessage(unread []*v1alpha1.DeploymentTarget) string {
 	for _, t := range unread {
 		ready := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
@@ -154,28 +157,28 @@ func unreadMessage(unread []*v1alpha1.DeploymentTarget) string {
 		if len(unread) > 1 {
 			others = fmt.Sprintf(" (waiting for %s)", names(unread))
 		}
-		return fmt.Sprintf("the journal of %s is not read: %s%s", t.Name, ready.Message, others)
+		return fmt.Sprintf("the journal of %s has not been read: %s%s", t.Name, ready.Message, others)
 	}
 	return fmt.Sprintf("the journal of %s is being read", names(unread))
 }
 
-// missing makes a run for the targets that do not have the desired release.
+// missing creates a run for the targets that do not have the desired release.
 func missing(f facts, s survey, d *decision) bool {
 	if len(s.outdated) == 0 {
 		return false
 	}
 	if f.Binding.Spec.Suspend {
-		return d.is(stateWaiting, v1alpha1.ReasonSuspended, "%s would be deployed to, but spec.suspend is true", names(s.outdated))
+		return d.is(stateWaiting, v1alpha1.ReasonSuspended, "waiting to deploy to %s, as spec.suspend is true", names(s.outdated))
 	}
 	if pause := f.pause(s.outdated); pause > 0 {
 		d.Again = pause
-		return d.is(stateProgressing, v1alpha1.ReasonNoTargetReachable, "run %s left out %s, which could not be deployed to at its turn; the next run begins within %s",
+		return d.is(stateProgressing, v1alpha1.ReasonNoTargetReachable, "run %s skipped %s, which could not be deployed to at that time; the next run starts within %s",
 			f.Chain.Newest().Name, names(s.outdated), skippedPause)
 	}
 	next := f.next(s.outdated)
 	if f.NameTaken == next.Name {
 		d.Again = takenPause
-		return d.is(stateStalled, v1alpha1.ReasonRunNameTaken, "the next run would be DeploymentRun %s, which is there and was not made by this binding; delete it", next.Name)
+		return d.is(stateStalled, v1alpha1.ReasonRunNameTaken, "cannot create DeploymentRun %s, as a run of that name exists that this binding did not create; delete it", next.Name)
 	}
 	d.Make, d.CurrentRun = next, next.Name
 	again, changed := "", ""
@@ -188,22 +191,22 @@ func missing(f facts, s survey, d *decision) bool {
 	return d.is(stateProgressing, v1alpha1.ReasonRunning, "run %s deploys release %s%s to %s%s", next.Name, f.Binding.Spec.Release, again, names(s.outdated), changed)
 }
 
-// next is the run that follows in the chain.
+// next returns the next run of the binding.
 func (f facts) next(outdated []*v1alpha1.DeploymentTarget) *newRun {
 	next := &newRun{Hash: f.hash(), Retry: f.Record.Retry, Purpose: v1alpha1.PurposeRollout, Sequence: newestNumber(f) + 1,
 		Reason: "ReleaseBinding requests release " + string(f.Binding.Spec.Release)}
 	switch {
 	case f.Record.Redeploy:
-		next.Reason = "the annotation " + v1alpha1.AnnotationRetry + " asks for release " + string(f.Binding.Spec.Release) + " to be deployed again"
+		next.Reason = "the annotation " + v1alpha1.AnnotationRetry + " requests release " + string(f.Binding.Spec.Release) + " again"
 	case f.Record.Deployed:
 		next.Purpose = v1alpha1.PurposeConvergence
-		next.Reason = "targets joined, changed, came back or were rebuilt: " + names(outdated)
+		next.Reason = "targets were added, changed, rebuilt or became reachable again: " + names(outdated)
 	}
 	next.Name = desired.RunName(f.Binding, next.Hash, next.Retry, next.Sequence)
 	return next
 }
 
-// newestNumber is the number of the newest run that the binding has made, deleted ones included.
+// newestNumber returns the sequence number of the newest run of the binding, including deleted runs.
 func newestNumber(f facts) int64 {
 	number := desired.Stored(f.Binding.Status.Sequence)
 	if newest := f.Chain.Newest(); newest != nil {
@@ -212,51 +215,48 @@ func newestNumber(f facts) int64 {
 	return number
 }
 
-// pause is how long targets that the newest run left out, as they were away, wait for the next one.
+// pause returns how long to wait for the next run if the newest run skipped all outdated targets.
 func (f facts) pause(outdated []*v1alpha1.DeploymentTarget) time.Duration {
 	newest := f.Chain.Newest()
 	if newest == nil || newest.Status.FinishTime == nil {
 		return 0
 	}
 	for _, t := range outdated {
-		if !f.Passed.Has(t.UID) {
+		if !f.Skipped.Has(t.UID) {
 			return 0
 		}
 	}
 	return skippedPause - f.Now.Sub(newest.Status.FinishTime.Time)
 }
 
-// settled says how a binding without anything left to do stands.
+// settled applies if there is nothing to do at present.
 func settled(f facts, s survey, d *decision) bool {
 	switch {
-	case len(s.leftOut) > 0:
+	case len(s.excluded) > 0:
 		return d.is(stateHeld, v1alpha1.ReasonTargetsFailed,
-			"%s failed to converge and is left out; change the release, or ask for one more try with the annotation %s%s", names(s.leftOut), v1alpha1.AnnotationRetry, f.changed())
+			"the deployment to %s failed and is not repeated; change spec.release, or retry with the annotation %s%s", names(s.excluded), v1alpha1.AnnotationRetry, f.changed())
 	case s.counts.Desired > 0 && s.counts.Cordoned == s.counts.Desired:
-		return d.is(stateProgressing, v1alpha1.ReasonCordoned, "none of %d targets can be deployed to%s", s.counts.Desired, absentees(s.counts))
+		return d.is(stateProgressing, v1alpha1.ReasonCordoned, "none of %d targets can be deployed to%s", s.counts.Desired, notDeployable(s.counts))
 	case len(s.reachable) == 0:
-		return d.is(stateProgressing, v1alpha1.ReasonNoTargetReachable, "none of %d targets can be deployed to%s", s.counts.Desired, absentees(s.counts))
+		return d.is(stateProgressing, v1alpha1.ReasonNoTargetReachable, "none of %d targets can be deployed to%s", s.counts.Desired, notDeployable(s.counts))
 	default:
-		return d.is(stateUpToDate, v1alpha1.ReasonUpToDate, "%d of %d targets have the release%s", s.counts.UpToDate, s.counts.Desired, absentees(s.counts))
+		return d.is(stateUpToDate, v1alpha1.ReasonUpToDate, "%d of %d targets have the release%s", s.counts.UpToDate, s.counts.Desired, notDeployable(s.counts))
 	}
 }
 
-// absentees tells how many targets are left out, and why.
-func absentees(counts v1alpha1.BindingTargetCounts) string {
-	away := ""
+// notDeployable returns the end of a message about targets that cannot be deployed to; empty if there are none.
+func notDeployable(counts v1alpha1.BindingTargetCounts) string {
+	message := ""
 	if counts.Cordoned > 0 {
-		away = fmt.Sprintf("; %d cordoned", counts.Cordoned)
+		message = fmt.Sprintf("; %d cordoned", counts.Cordoned)
 	}
-	switch {
-	case counts.Unavailable == 1:
-		away += "; 1 cannot be reached and converges when it comes back"
-	case counts.Unavailable > 1:
-		away += fmt.Sprintf("; %d cannot be reached and converge when they come back", counts.Unavailable)
+	if counts.Unavailable > 0 {
+		message += fmt.Sprintf("; %d unreachable, deployed to when reachable again", counts.Unavailable)
 	}
-	return away
+	return message
 }
 
-// names lists a few targets for people.
+// names returns the names of the first few targets for a message.
 func names(targets []*v1alpha1.DeploymentTarget) string {
 	list := make([]string, len(targets))
 	for i, t := range targets {

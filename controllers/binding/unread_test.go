@@ -18,8 +18,8 @@ func TestABindingSaysWhyAJournalIsNotRead(t *testing.T) {
 	}
 	refused := unread(metav1.ConditionFalse, v1alpha1.ReasonHealthCheckError, "the machine's journal could not be read: refused by policy")
 	for want, f := range map[string]facts{
-		"the journal of b is not read: the machine's journal could not be read: refused by policy":                    world(targets(web("b", refused))),
-		"the journal of b is not read: the machine's journal could not be read: refused by policy (waiting for a, b)": world(targets(web("a", unread(metav1.ConditionTrue, v1alpha1.ReasonHealthy, "healthy")), web("b", refused))),
+		"the journal of b has not been read: the machine's journal could not be read: refused by policy":                    world(targets(web("b", refused))),
+		"the journal of b has not been read: the machine's journal could not be read: refused by policy (waiting for a, b)": world(targets(web("a", unread(metav1.ConditionTrue, v1alpha1.ReasonHealthy, "healthy")), web("b", refused))),
 		"the journal of a is being read": world(targets(web("a", unread(metav1.ConditionFalse, v1alpha1.ReasonProgressing, "the first health check is in progress")))),
 	} {
 		if d := decide(f); d.Message != want || d.Reason != v1alpha1.ReasonJournalUnread {

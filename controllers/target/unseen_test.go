@@ -25,7 +25,7 @@ func TestANewTargetIsWrittenWhenItWasLookedAt(t *testing.T) {
 	}{
 		"new":              {new(time.Second, func(*facts) {}), true},
 		"looked at":        {new(time.Second, func(f *facts) { f.Found = &result{At: noon} }), false},
-		"a long check":      {new(time.Minute, func(*facts) {}), false},
+		"a long check":     {new(time.Minute, func(*facts) {}), false},
 		"a clock ahead":    {new(-time.Minute, func(*facts) {}), false},
 		"not looked at":    {new(time.Second, func(f *facts) { f.Blocked = &blocked{} }), false},
 		"no environment":   {new(time.Second, func(f *facts) { f.Absent = "spec.environments[0]" }), false},
