@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// maxCurrent bounds status.current.
+	// maxCurrent limits the length of status.current.
 	maxCurrent = 100
-	// maxRunning bounds status.running, which has to stay readable as a column.
+	// maxRunning limits the length of status.running, which is a printed column.
 	maxRunning = 120
 )
 
-// describe writes the counts into the environment's status; it is pure but for that.
+// describe sets the environment's status from the facts.
 func describe(f facts) {
 	e, s := f.Environment, &f.Environment.Status
 	s.ObservedGeneration = e.Generation
@@ -27,8 +27,8 @@ func describe(f facts) {
 	for i := range f.Targets {
 		count(&s.Targets, f.Targets[i].Status.Health)
 	}
-	s.Current = current(e.Name, f.Targets, f.LeftOut)
-	s.Running = inLine(s.Current)
+	s.Current = current(e.Name, f.Targets, f.Excluded)
+	s.Running = joined(s.Current)
 	c := status.Conditions{List: &s.Conditions, Generation: e.Generation}
 	if f.Lost != nil {
 		c.Stalled(v1alpha1.ReasonIdentityLost, f.Lost.Error())
@@ -53,13 +53,13 @@ func count(counts *v1alpha1.EnvironmentTargets, health v1alpha1.TargetHealth) {
 	}
 }
 
-// current tells for each project which release most of its targets have.
-func current(environment string, targets []v1alpha1.DeploymentTarget, left sets.Set[string]) []v1alpha1.CurrentRelease {
+// current returns for each project the release that most of its targets have.
+func current(environment string, targets []v1alpha1.DeploymentTarget, excluded sets.Set[string]) []v1alpha1.CurrentRelease {
 	all := map[string]*desired.Releases{}
 	for i := range targets {
 		for j := range targets[i].Status.Installed {
 			row := &targets[i].Status.Installed[j]
-			if row.Environment != environment || left.Has(row.Project) {
+			if row.Environment != environment || excluded.Has(row.Project) {
 				continue
 			}
 			if all[row.Project] == nil {
@@ -80,8 +80,8 @@ func current(environment string, targets []v1alpha1.DeploymentTarget, left sets.
 	return list
 }
 
-// inLine is the list for a column: the API server's own would print the first project only.
-func inLine(list []v1alpha1.CurrentRelease) string {
+// joined returns the list as one string for a printed column, in which the API server would print only the first project.
+func joined(list []v1alpha1.CurrentRelease) string {
 	line := ""
 	for n, c := range list {
 		words := c.Project + " " + c.Targets

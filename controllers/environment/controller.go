@@ -26,45 +26,46 @@ import (
 const (
 	// joinFor is the least time between two writes of one environment.
 	joinFor = 10 * time.Second
-	// settleFor is how long what happens together, such as the first look at new targets, is waited for.
+	// settleFor is the pause after a change, so that changes that happen together, such as those of new targets, are written
+	// together.
 	settleFor = time.Second
-	// lostFor is the time between two looks whether a lost identity is there again: nothing tells of it.
+	// lostFor is the pause before a lost identity is read again: the controller does not watch for it.
 	lostFor = 10 * time.Second
 )
 
-// Identities tells who the operator is in a namespace.
+// Identities has the operator's identity for each namespace.
 type Identities interface {
-	// For makes the identity at first need: a namespace gets it with its first environment.
+	// For returns the identity. It creates it on the first call for a namespace, so at the latest with its first environment.
 	For(ctx context.Context, namespace string) (*session.Identity, error)
 }
 
-// Reconciler carries out Environments.
+// Reconciler reconciles Environments.
 type Reconciler struct {
-	Client     client.Client // reads through the cache
+	Client     client.Client // reads from the cache
 	Identities Identities
 	Now        func() time.Time
 
-	mu    sync.Mutex
-	times map[types.NamespacedName]times
+	mu        sync.Mutex
+	throttles map[types.NamespacedName]throttle
 }
 
-// times of one environment: when its counts were written, and since when they may be old; zero when they are not. They
-// go with it, and what their loss costs is one write.
-type times struct {
-	uid               types.UID
-	written, oldSince time.Time
+// throttle has the time of the last write of an environment, and of the first change since then; zero if there is none. It is
+// removed with the environment. If it is lost, the status is written once more.
+type throttle struct {
+	uid              types.UID
+	written, changed time.Time
 }
 
-// New makes a Reconciler for the manager.
+// New returns a Reconciler that uses the manager's clients.
 func New(mgr ctrl.Manager, identities Identities) *Reconciler {
-	return &Reconciler{Client: mgr.GetClient(), Identities: identities, Now: time.Now, times: map[types.NamespacedName]times{}}
+	return &Reconciler{Client: mgr.GetClient(), Identities: identities, Now: time.Now, throttles: map[types.NamespacedName]throttle{}}
 }
 
 // +kubebuilder:rbac:groups=mantle.dev,resources=environments,verbs=get;list;watch
 // +kubebuilder:rbac:groups=mantle.dev,resources=environments/status,verbs=patch
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymenttargets;projects;releasebindings,verbs=get;list;watch
 
-// Reconcile counts the targets and writes that down, unless it just did.
+// Reconcile counts the targets and patches the status, at most every joinFor.
 func (r *Reconciler) Reconcile(ctx context.Context, e *v1alpha1.Environment) (ctrl.Result, error) {
 	if !e.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
@@ -79,7 +80,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, e *v1alpha1.Environment) (ct
 		return ctrl.Result{}, err
 	}
 	describe(f)
-	if e.Status.Targets.Total > 0 { // nothing to count is nothing to wait for
+	if e.Status.Targets.Total > 0 { // an empty environment does not delay the next write
 		r.wrote(e)
 	}
 	again := time.Duration(0)
@@ -89,7 +90,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, e *v1alpha1.Environment) (ct
 	return ctrl.Result{RequeueAfter: again}, patcher.Patch(ctx, e)
 }
 
-// wait is how long the next write is put off. A changed spec is answered at once.
+// wait returns how long to wait before the next write; 0 if the spec has changed.
 func (r *Reconciler) wait(e *v1alpha1.Environment) time.Duration {
 	if e.Status.ObservedGeneration != e.Generation {
 		return 0
@@ -97,30 +98,30 @@ func (r *Reconciler) wait(e *v1alpha1.Environment) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	name, now := client.ObjectKeyFromObject(e), r.Now()
-	at := r.times[name]
+	at := r.throttles[name]
 	if at.uid != e.UID {
-		at = times{uid: e.UID}
+		at = throttle{uid: e.UID}
 	}
-	if at.oldSince.IsZero() {
-		at.oldSince = now
-		r.times[name] = at
+	if at.changed.IsZero() {
+		at.changed = now
+		r.throttles[name] = at
 	}
-	return max(settleFor-now.Sub(at.oldSince), joinFor-now.Sub(at.written))
+	return max(settleFor-now.Sub(at.changed), joinFor-now.Sub(at.written))
 }
 
 func (r *Reconciler) wrote(e *v1alpha1.Environment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.times[client.ObjectKeyFromObject(e)] = times{uid: e.UID, written: r.Now()}
+	r.throttles[client.ObjectKeyFromObject(e)] = throttle{uid: e.UID, written: r.Now()}
 }
 
 func (r *Reconciler) forget(name types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.times, name)
+	delete(r.throttles, name)
 }
 
-// SetupWithManager watches environments and the targets that belong to them.
+// SetupWithManager watches environments and what their status depends on.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		WithOptions(fair.Options(fair.Few)).
@@ -135,7 +136,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// pass reconciles the environment of a name, and forgets one that is gone: it has no finalizer.
+// pass reconciles the environment of that name. If it does not exist, pass forgets it, as environments have no finalizer.
 func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
 	e, err := optional.Get(ctx, r.Client, request.Namespace, request.Name, &v1alpha1.Environment{})
 	if err != nil {
@@ -148,7 +149,7 @@ func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.
 	return r.Reconcile(ctx, e)
 }
 
-// all are the environments of a project's namespace.
+// all returns requests for all environments in a project's namespace.
 func (r *Reconciler) all(ctx context.Context, o client.Object) []reconcile.Request {
 	var environments v1alpha1.EnvironmentList
 	if err := r.Client.List(ctx, &environments, client.InNamespace(o.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
@@ -176,7 +177,7 @@ func environmentsOf(_ context.Context, o client.Object) []reconcile.Request {
 		return nil
 	}
 	names := slices.Clone(t.Spec.Environments)
-	for _, row := range t.Status.Installed { // a target that left still counts until it is looked at again
+	for _, row := range t.Status.Installed { // an environment that the target has left must drop it
 		names = append(names, v1alpha1.ObjectName(row.Environment))
 	}
 	slices.Sort(names)

@@ -55,7 +55,7 @@ func newFixture(t *testing.T, targets ...client.Object) *fixture {
 			f.writes++
 			return c.SubResource(sub).Patch(ctx, o, p, opts...)
 		}}).Build()
-	f.Reconciler = &Reconciler{Client: f.Client, Identities: f.identities, Now: func() time.Time { return f.clock }, times: map[types.NamespacedName]times{}}
+	f.Reconciler = &Reconciler{Client: f.Client, Identities: f.identities, Now: func() time.Time { return f.clock }, throttles: map[types.NamespacedName]throttle{}}
 	return f
 }
 
@@ -198,13 +198,13 @@ func TestOnlyALostIdentityIsCalledLost(t *testing.T) {
 func TestAnEnvironmentThatIsGoneIsForgotten(t *testing.T) {
 	f := newFixture(t, aTarget("web-1", v1alpha1.HealthHealthy))
 	e, _, err := f.pass()
-	if err != nil || len(f.times) != 1 {
-		t.Fatalf("%d are remembered, %v", len(f.times), err)
+	if err != nil || len(f.throttles) != 1 {
+		t.Fatalf("%d are remembered, %v", len(f.throttles), err)
 	}
 	if err := f.Delete(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Reconciler.pass(t.Context(), reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e)}); err != nil || len(f.times) != 0 {
-		t.Errorf("%d are remembered, %v", len(f.times), err)
+	if _, err := f.Reconciler.pass(t.Context(), reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e)}); err != nil || len(f.throttles) != 0 {
+		t.Errorf("%d are remembered, %v", len(f.throttles), err)
 	}
 }

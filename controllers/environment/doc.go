@@ -1,5 +1,6 @@
-// Package environment counts an Environment's targets by health and tells which release of each project runs there.
+// Package environment reconciles Environments. Their status has the number of targets by health, and the release that runs
+// there for each project.
 //
 // Duty: status only. Watches: Environments, DeploymentTargets, Projects and ReleaseBindings. Writes: the status of
-// Environments, joined to at most one write every ten seconds. Never: decides anything that others go by.
+// Environments, at most every ten seconds. Never: writes anything that other controllers depend on.
 package environment

@@ -13,14 +13,14 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/identity"
 )
 
-// facts is what an environment's status is made of.
+// facts is everything that an environment's status depends on.
 type facts struct {
 	Environment *v1alpha1.Environment
 	// Targets that belong to it.
 	Targets []v1alpha1.DeploymentTarget
-	// LeftOut are the projects of which nothing is current: those without packages that no binding deploys here.
-	LeftOut sets.Set[string]
-	// Lost says why the namespace's identity is lost; nil where it is not.
+	// Excluded are the projects that status.current does not list: those without packages that have no binding here.
+	Excluded sets.Set[string]
+	// Lost is why the namespace's identity is lost; nil if it is not.
 	Lost error
 }
 
@@ -34,18 +34,19 @@ func (r *Reconciler) gather(ctx context.Context, e *v1alpha1.Environment) (facts
 		return !slices.Contains(t.Spec.Environments, v1alpha1.ObjectName(e.Name))
 	})
 	var err error
-	if f.LeftOut, err = r.leftOut(ctx, e); err != nil {
+	if f.Excluded, err = r.excluded(ctx, e); err != nil {
 		return f, err
 	}
-	// The identity is made at first need.
+	// For creates the identity if there is none.
 	if _, f.Lost = r.Identities.For(ctx, e.Namespace); f.Lost != nil && !errors.Is(f.Lost, identity.ErrLost) {
 		return f, fmt.Errorf("reading the operator's identity: %w", f.Lost)
 	}
 	return f, nil
 }
 
-// leftOut are the projects without packages that no binding deploys to the environment: people run them when they need them.
-func (r *Reconciler) leftOut(ctx context.Context, e *v1alpha1.Environment) (sets.Set[string], error) {
+// excluded returns the projects without packages that have no binding for the environment. Users run these, for example
+// maintenance scripts, on demand.
+func (r *Reconciler) excluded(ctx context.Context, e *v1alpha1.Environment) (sets.Set[string], error) {
 	var projects v1alpha1.ProjectList
 	if err := r.Client.List(ctx, &projects, client.InNamespace(e.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing projects: %w", err)
@@ -54,16 +55,16 @@ func (r *Reconciler) leftOut(ctx context.Context, e *v1alpha1.Environment) (sets
 	if err := r.Client.List(ctx, &bindings, client.InNamespace(e.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing bindings: %w", err)
 	}
-	left := sets.New[string]()
+	excluded := sets.New[string]()
 	for i := range projects.Items {
 		if len(projects.Items[i].Spec.Packages) == 0 {
-			left.Insert(projects.Items[i].Name)
+			excluded.Insert(projects.Items[i].Name)
 		}
 	}
 	for i := range bindings.Items {
 		if spec := &bindings.Items[i].Spec; string(spec.Environment) == e.Name {
-			left.Delete(string(spec.Project))
+			excluded.Delete(string(spec.Project))
 		}
 	}
-	return left, nil
+	return excluded, nil
 }

@@ -23,10 +23,10 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
 )
 
-// defaultRuns is how many finished runs are kept where there is no project to say.
+// defaultRuns is how many finished runs are kept if the project does not exist or does not set spec.history.runs.
 const defaultRuns = 20
 
-// Place is a project in an environment, whose runs make one history.
+// Place identifies a project in an environment. Its runs are one history.
 type Place struct {
 	// Namespace of both.
 	Namespace string
@@ -34,12 +34,12 @@ type Place struct {
 	Project, Environment v1alpha1.ObjectName
 }
 
-// placeOf is the history that a run belongs to.
+// placeOf returns the place of a run.
 func placeOf(run *v1alpha1.DeploymentRun) Place {
 	return Place{Namespace: run.Namespace, Project: run.Spec.Project, Environment: run.Spec.Environment}
 }
 
-// request is how the place stands in a queue that is fair by namespace. No name has a slash.
+// request returns the request of the place for the work queue. Names of objects cannot contain a slash.
 func (p Place) request() reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: p.Namespace, Name: string(p.Project) + "/" + string(p.Environment)}}
 }
@@ -51,17 +51,16 @@ func placeIn(request reconcile.Request) Place {
 
 // Reconciler prunes histories.
 type Reconciler struct {
-	// Client reads through the cache and deletes.
-	Client client.Client
+	Client client.Client // reads from the cache
 }
 
-// New makes a Reconciler for the manager.
+// New returns a Reconciler that uses the manager's client.
 func New(mgr ctrl.Manager) *Reconciler { return &Reconciler{Client: mgr.GetClient()} }
 
 // +kubebuilder:rbac:groups=mantle.dev,resources=deploymentruns,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups=mantle.dev,resources=projects,verbs=get;list;watch
 
-// Reconcile deletes what is beyond the history of one project in one environment.
+// Reconcile deletes the runs of a project in an environment that exceed its history.
 func (r *Reconciler) Reconcile(ctx context.Context, at Place) (ctrl.Result, error) {
 	keep := defaultRuns
 	project, err := optional.Get(ctx, r.Client, at.Namespace, string(at.Project), &v1alpha1.Project{})
@@ -84,7 +83,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, at Place) (ctrl.Result, erro
 	return ctrl.Result{}, nil
 }
 
-// expendable are the finished runs beyond the newest keep ones; it is pure.
+// expendable returns the finished runs to delete: all but the newest keep runs, and those that a binding needs.
 func expendable(runs []v1alpha1.DeploymentRun, at Place, keep int) []v1alpha1.DeploymentRun {
 	var finished []v1alpha1.DeploymentRun
 	for _, run := range runs {
@@ -112,7 +111,7 @@ func expendable(runs []v1alpha1.DeploymentRun, at Place, keep int) []v1alpha1.De
 	return old
 }
 
-// ended lets those runs through that have just ended, and those that had ended when the operator started.
+// ended passes runs that have just ended, and those that had ended already when the operator started.
 func ended() predicate.Predicate {
 	over := func(o client.Object) bool {
 		run, ok := o.(*v1alpha1.DeploymentRun)

@@ -1,11 +1,11 @@
-// Package history prunes the runs of a project in an environment: the newest finished ones are kept, as many as
-// spec.history.runs of the project says.
+// Package history deletes old runs of a project in an environment. It keeps the newest finished runs; the project's
+// spec.history.runs is their number.
 //
-// Duty: it deletes the oldest finished runs beyond that, but never a binding's newest nor its last successful Rollout.
+// Duty: it deletes older finished runs, but never a binding's newest run or its last successful Rollout.
 //
-// Watches: DeploymentRuns that have ended; every run that is there when the operator starts, and each once when it ends.
+// Watches: DeploymentRuns, when they end; at the start of the operator, all that have ended.
 // Writes: deletes DeploymentRuns, each by its UID.
-// Never: touches a run that has not ended, or anything else that people made.
+// Never: deletes a run that has not ended, or any other object.
 //
-// What is deleted here is lost for people only: whether a binding is held, and what is installed, does not depend on it.
+// Deleted runs are only a loss of information for users: whether a binding is held, and what is installed, is stored elsewhere.
 package history

@@ -4,7 +4,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-// describe writes the verdict into the project's status; it is pure but for that.
+// describe sets the project's status from the verdict.
 func describe(f facts, v verdict) {
 	s := &f.Project.Status
 	s.ObservedGeneration = f.Project.Generation

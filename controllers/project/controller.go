@@ -17,15 +17,15 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-// Reconciler judges Projects.
+// Reconciler reconciles Projects.
 type Reconciler struct {
-	Client   client.Client // reads through the cache
-	Reader   client.Reader // reads past the cache
+	Client   client.Client // reads from the cache
+	Reader   client.Reader // reads from the API server
 	Recorder events.EventRecorder
 	Now      func() time.Time
 }
 
-// New makes a Reconciler for the manager.
+// New returns a Reconciler that uses the manager's clients.
 func New(mgr ctrl.Manager) *Reconciler {
 	return &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("mantle"), Now: time.Now}
 }
@@ -35,14 +35,14 @@ func New(mgr ctrl.Manager) *Reconciler {
 // +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reconcile judges the spec, looks for what it names, and writes down what is now true.
+// Reconcile validates the spec, checks that the objects it names exist, and patches the status.
 func (r *Reconciler) Reconcile(ctx context.Context, project *v1alpha1.Project) (ctrl.Result, error) {
 	if !project.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
 	before := project
 	project = project.DeepCopy()
-	// What a status leaves unsaid is what it said before: a view that lags would leave the digest of another spec there.
+	// A patch without the lock, computed from an outdated object, could leave the digest of another spec in the status.
 	patcher := status.NewPatcher(r.Client, project).WithLock()
 	f, err := r.gather(ctx, project)
 	if err != nil {
@@ -57,7 +57,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, project *v1alpha1.Project) (
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	r.tell(before, v)
+	r.announce(before, v)
 	return ctrl.Result{RequeueAfter: v.Again}, nil
 }
 

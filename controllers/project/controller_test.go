@@ -115,7 +115,7 @@ func TestWrongSpecIsStalledUntilItIsMended(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.pass()
-	b.want("in order", "Ready=True/Valid")
+	b.want("the process is valid", "Ready=True/Valid")
 	if len(b.project.Status.Problems) != 0 {
 		t.Errorf("problems are left: %+v", b.project.Status.Problems)
 	}
@@ -146,7 +146,7 @@ func TestTheDigestIsOfTheLastOfTwoEdits(t *testing.T) {
 			b.pass()
 		}
 	}
-	b.want("in order", "Ready=True/Valid")
+	b.want("the process is valid", "Ready=True/Valid")
 	if got, want := b.project.Status.ProcessDigest, scope.Digest(b.project.Spec); got != want {
 		t.Errorf("the digest is %s, and the spec's %s", got, want)
 	}
@@ -157,7 +157,7 @@ func TestMissingSecretIsWaitedForThenStalledThenRecovers(t *testing.T) {
 	if again := b.pass(); again <= 0 || again > 10*time.Second {
 		t.Errorf("it looks again after %s", again)
 	}
-	const gone = "spec.variables[0].values[0].valueFrom.secretKeyRef: there is no Secret shop-db in this namespace: create it, with the key password"
+	const gone = "spec.variables[0].values[0].valueFrom.secretKeyRef: there is no Secret shop-db in this namespace; create it with the key password"
 	b.want(gone, "Ready=False/SecretNotFound", "Reconciling=True/SecretNotFound")
 	b.now = b.now.Add(50 * time.Second)
 	b.pass()
@@ -185,7 +185,7 @@ func TestMissingSecretIsWaitedForThenStalledThenRecovers(t *testing.T) {
 	if again := b.pass(); again != 0 {
 		t.Errorf("all is there, but it looks again after %s", again)
 	}
-	b.want("in order", "Ready=True/Valid")
+	b.want("the process is valid", "Ready=True/Valid")
 }
 
 func TestNewSpecWaitsAnewForItsConfigMap(t *testing.T) {
@@ -208,5 +208,5 @@ func TestNewSpecWaitsAnewForItsConfigMap(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.pass()
-	b.want("in order", "Ready=True/Valid")
+	b.want("the process is valid", "Ready=True/Valid")
 }

@@ -13,23 +13,22 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/scope"
 )
 
-// maxMissing bounds how many missing objects and keys one pass looks for; the rest is looked for when these are there.
+// maxMissing limits the missing objects and keys that one pass reports. Others are reported when these exist.
 const maxMissing = 5
 
-// facts are all that a project is judged by.
+// facts is everything that a project's status depends on.
 type facts struct {
 	Now      time.Time
 	Project  *v1alpha1.Project
 	Problems []v1alpha1.Problem
-	// Missing are the Secrets, ConfigMaps and keys that are not there, at most maxMissing; not looked for in a spec with
-	// problems.
+	// Missing are the missing Secrets, ConfigMaps and keys, at most maxMissing. It is empty if there are problems.
 	Missing []missing
 }
 
-// missing is a reference to something that is not there.
+// missing is a reference to an object or key that does not exist.
 type missing struct {
 	scope.Reference
-	// NoKey is true when the object is there and lacks the key.
+	// NoKey is true if the object exists and lacks the key.
 	NoKey bool
 }
 
@@ -38,7 +37,7 @@ func (r *Reconciler) gather(ctx context.Context, project *v1alpha1.Project) (fac
 	if len(f.Problems) > 0 {
 		return f, nil
 	}
-	found := map[scope.Reference]map[string]bool{} // the keys of each object, nil where it is not there
+	found := map[scope.Reference]map[string]bool{} // the keys of each object; nil if it does not exist
 	for _, ref := range scope.References(project.Spec) {
 		object := scope.Reference{Kind: ref.Kind, Name: ref.Name}
 		if _, known := found[object]; !known {
@@ -58,7 +57,7 @@ func (r *Reconciler) gather(ctx context.Context, project *v1alpha1.Project) (fac
 	return f, nil
 }
 
-// keys gives the keys of a Secret or a ConfigMap, and nil where it is not there.
+// keys returns the keys of a Secret or a ConfigMap, and nil if it does not exist.
 func (r *Reconciler) keys(ctx context.Context, namespace, kind, name string) (map[string]bool, error) {
 	keys := map[string]bool{}
 	at := types.NamespacedName{Namespace: namespace, Name: name}

@@ -9,21 +9,21 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-// soon and later are when what is missing is looked for again, before and after the project is Stalled: nothing tells of a
-// Secret or a ConfigMap.
+// soon and later are the pauses before missing objects are read again, before and after the project is Stalled. Secrets and
+// ConfigMaps are not watched.
 const soon, later = 3 * time.Second, 15 * time.Second
 
-// verdict is what is true of a project.
+// verdict is the result of judge.
 type verdict struct {
 	Ready, Stalled  bool
 	Reason, Message string
 	// Digest of the process; empty for a spec with problems.
 	Digest string
-	// Again is when to look again; 0 is only when the spec changes.
+	// Again is when to reconcile again; 0 means when the spec changes.
 	Again time.Duration
 }
 
-// judge decides by facts alone.
+// judge decides without I/O.
 func judge(f facts) verdict {
 	if n := len(f.Problems); n > 0 {
 		first := f.Problems[0]
@@ -36,7 +36,7 @@ func judge(f facts) verdict {
 	v := verdict{Digest: scope.Digest(f.Project.Spec)}
 	if len(f.Missing) == 0 {
 		v.Ready, v.Reason = true, v1alpha1.ReasonValid
-		v.Message = fmt.Sprintf("the process is in order: %s", count(len(v1alpha1.Leaves(f.Project.Spec.Steps)), "script or package", "scripts and packages"))
+		v.Message = fmt.Sprintf("the process is valid: %s", count(len(v1alpha1.Leaves(f.Project.Spec.Steps)), "script or package", "scripts and packages"))
 		return v
 	}
 	v.Reason, v.Message = waitFor(f.Missing)
@@ -47,7 +47,7 @@ func judge(f facts) verdict {
 	return v
 }
 
-// waitFor names what is missing, with the remedy for the first.
+// waitFor returns the reason and message for missing objects, with the remedy for the first.
 func waitFor(all []missing) (reason, message string) {
 	first := all[0]
 	reason = v1alpha1.ReasonSecretNotFound
@@ -55,12 +55,12 @@ func waitFor(all []missing) (reason, message string) {
 		reason = v1alpha1.ReasonConfigMapNotFound
 	}
 	if first.NoKey {
-		message = fmt.Sprintf("%s: %s %s has no key %s: add it", first.Path, first.Kind, first.Name, first.Key)
+		message = fmt.Sprintf("%s: %s %s has no key %s; add it", first.Path, first.Kind, first.Name, first.Key)
 	} else {
-		message = fmt.Sprintf("%s: there is no %s %s in this namespace: create it, with the key %s", first.Path, first.Kind, first.Name, first.Key)
+		message = fmt.Sprintf("%s: there is no %s %s in this namespace; create it with the key %s", first.Path, first.Kind, first.Name, first.Key)
 	}
 	for _, m := range all[1:] {
-		message += fmt.Sprintf("; missing too: %s %s, key %s", m.Kind, m.Name, m.Key)
+		message += fmt.Sprintf("; also missing: %s %s, key %s", m.Kind, m.Name, m.Key)
 	}
 	return reason, message
 }

@@ -18,10 +18,11 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
 
-// heldAgain is how often a snapshot that is in the way is looked at: nothing tells when it goes.
+// heldAgain is the pause before a snapshot that blocks this release is read again: the controller does not watch for its
+// deletion.
 const heldAgain = 5 * time.Second
 
-// carryOut freezes the process where that is due, and finds the packages.
+// carryOut freezes the process if it is not frozen yet, and resolves the packages.
 func (r *Reconciler) carryOut(ctx context.Context, f facts, v verdict) (verdict, error) {
 	if v.Freeze != nil {
 		var err error
@@ -35,7 +36,7 @@ func (r *Reconciler) carryOut(ctx context.Context, f facts, v verdict) (verdict,
 	return v, nil
 }
 
-// freeze writes the process down. One that is there already was written by an earlier pass.
+// freeze creates the snapshot of the process. If it exists already, an earlier pass may have created it.
 func (r *Reconciler) freeze(ctx context.Context, f facts, v verdict) (verdict, error) {
 	revision, err := snapshot.Freeze(f.Release, *v.Freeze, v.Digest)
 	if errors.Is(err, snapshot.ErrTooLarge) {
@@ -50,7 +51,7 @@ func (r *Reconciler) freeze(ctx context.Context, f facts, v verdict) (verdict, e
 	}
 	if errors.Is(err, errHeld) {
 		return verdict{Reason: v1alpha1.ReasonSnapshotInUse, Again: heldAgain, Message: "ControllerRevision " + revision.Name +
-			" of an earlier Release of this name is still there; it goes with the runs that use it, and can be deleted where there are none"}, nil
+			" of an earlier Release of this name still exists; it is deleted with the last run that uses it; if no run uses it, delete it"}, nil
 	}
 	if err != nil {
 		return v, fmt.Errorf("writing snapshot %s: %w", revision.Name, err)
@@ -59,11 +60,11 @@ func (r *Reconciler) freeze(ctx context.Context, f facts, v verdict) (verdict, e
 	return v, nil
 }
 
-// errHeld says that the snapshot of an earlier release of this name is still there and is no use to this one.
-var errHeld = errors.New("an earlier one of this name is still there")
+// errHeld means that the snapshot of an earlier release of this name still exists and has another content.
+var errHeld = errors.New("a snapshot of an earlier release of this name still exists")
 
-// adopt takes over what an earlier pass wrote, or what an earlier release of this name left, which a run may still need:
-// the process is the same, and from now on the snapshot lives as long as this release.
+// adopt uses the existing snapshot if it has the same process. An earlier pass created it, or it belongs to an earlier release
+// of this name and a run still uses it. This release becomes its owner.
 func (r *Reconciler) adopt(ctx context.Context, wanted *appsv1.ControllerRevision) error {
 	var there appsv1.ControllerRevision
 	if err := r.Reader.Get(ctx, client.ObjectKeyFromObject(wanted), &there); err != nil {
@@ -83,7 +84,7 @@ func (r *Reconciler) adopt(ctx context.Context, wanted *appsv1.ControllerRevisio
 	return r.Client.Patch(ctx, &there, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 }
 
-// resolve asks the package cache for every package that has no digest in the status yet.
+// resolve requests every package from the cache that has no digest in the status yet.
 func (r *Reconciler) resolve(release *v1alpha1.Release, v verdict) verdict {
 	owner := packages.Owner{Kind: OwnerKind, NamespacedName: client.ObjectKeyFromObject(release), UID: release.UID}
 	v.Ready, v.Reason, v.Message = true, v1alpha1.ReasonResolved, "the process is frozen and every package was found"
@@ -99,10 +100,10 @@ func (r *Reconciler) resolve(release *v1alpha1.Release, v verdict) verdict {
 			v.Packages = append(v.Packages, v1alpha1.ResolvedPackage{Name: string(wanted.Name), Version: wanted.Version, ID: ref.ID,
 				Digest: p.Digest, ContentDigest: p.ContentDigest, Format: p.Format, Size: p.Size})
 		case packages.Pending:
-			v = v.unless(v1alpha1.ReasonPackagePending, fmt.Sprintf("package %s %s is being fetched", wanted.Name, wanted.Version), false)
+			v = v.worse(v1alpha1.ReasonPackagePending, fmt.Sprintf("package %s %s is being fetched", wanted.Name, wanted.Version), false)
 		case packages.Failed:
 			reason, stalled := classify(err)
-			v = v.unless(reason, fmt.Sprintf("spec.packages[%d] (%s %s): %v", i, wanted.Name, wanted.Version, err), stalled)
+			v = v.worse(reason, fmt.Sprintf("spec.packages[%d] (%s %s): %v", i, wanted.Name, wanted.Version, err), stalled)
 			if at := r.Packages.RetryAt(ref); !at.IsZero() {
 				v.Again = max(at.Sub(r.Now()), 0) + 1
 			}
@@ -111,8 +112,8 @@ func (r *Reconciler) resolve(release *v1alpha1.Release, v verdict) verdict {
 	return v
 }
 
-// unless keeps the worst of what was found.
-func (v verdict) unless(reason, message string, stalled bool) verdict {
+// worse returns v with the reason and message, unless v has a worse one already.
+func (v verdict) worse(reason, message string, stalled bool) verdict {
 	if v.Ready || stalled && !v.Stalled {
 		v.Reason, v.Message = reason, message
 	}
@@ -120,7 +121,7 @@ func (v verdict) unless(reason, message string, stalled bool) verdict {
 	return v
 }
 
-// classify names the reason, and says whether a person is needed.
+// classify returns the reason for an error of the package cache, and whether a user has to act.
 func classify(err error) (reason string, stalled bool) {
 	var refused *feed.RefusedError
 	var large *feed.TooLargeError
@@ -137,7 +138,7 @@ func classify(err error) (reason string, stalled bool) {
 	}
 }
 
-// resolved is what the status already tells of a package.
+// resolved returns the package in the status; nil if it has none.
 func resolved(release *v1alpha1.Release, wanted v1alpha1.ReleasePackage) *v1alpha1.ResolvedPackage {
 	for i := range release.Status.Packages {
 		p := &release.Status.Packages[i]
@@ -148,7 +149,7 @@ func resolved(release *v1alpha1.Release, wanted v1alpha1.ReleasePackage) *v1alph
 	return nil
 }
 
-// packageID is the id of a package in the feed that the project names.
+// packageID returns the ID of a package in the feed that the project names.
 func packageID(process *v1alpha1.ProjectSpec, name v1alpha1.StepName) string {
 	for _, p := range process.Packages {
 		if p.Name == name {

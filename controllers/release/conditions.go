@@ -11,10 +11,10 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-// maxDeployments bounds status.deployments.
+// maxDeployments limits the length of status.deployments.
 const maxDeployments = 32
 
-// describe writes the verdict into the release's status; it is pure but for that.
+// describe sets the release's status from the verdict.
 func describe(f facts, v verdict) {
 	s := &f.Release.Status
 	s.ObservedGeneration = f.Release.Generation
@@ -43,7 +43,8 @@ func describe(f facts, v verdict) {
 	}
 }
 
-// deployments are the newest run in each environment, newest first where there are too many.
+// deployments returns the newest run in each environment. If there are too many environments, it has those with the newest
+// runs.
 func deployments(runs []v1alpha1.DeploymentRun) []v1alpha1.ReleaseDeployment {
 	runs = slices.Clone(runs)
 	slices.SortFunc(runs, func(a, b v1alpha1.DeploymentRun) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })

@@ -25,32 +25,32 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
-// OwnerKind is how releases ask the package cache.
+// OwnerKind is the kind of owner that releases are in the package cache.
 const OwnerKind = "Release"
 
-// Packages is what a release asks the package cache.
+// Packages is the package cache, as releases use it.
 type Packages interface {
-	// Ensure answers what is known of an archive and sees that it is fetched.
+	// Ensure returns the state of a package, and fetches it if necessary.
 	Ensure(owner packages.Owner, ref packages.Ref) (packages.Package, packages.State, error)
-	// RetryAt is when a failed archive is tried again.
+	// RetryAt returns when a failed package is fetched again.
 	RetryAt(ref packages.Ref) time.Time
-	// Release ends what the cache does for a release.
+	// Release removes a release as an owner of packages.
 	Release(owner types.UID)
 }
 
-// Reconciler carries out Releases.
+// Reconciler reconciles Releases.
 type Reconciler struct {
-	Client    client.Client // reads through the cache
-	Reader    client.Reader // reads past the cache
+	Client    client.Client // reads from the cache
+	Reader    client.Reader // reads from the API server
 	Snapshots *snapshot.Reader
 	Recorder  events.EventRecorder
 	Packages  Packages
-	// Fetched enqueues releases whose packages have news.
+	// Fetched enqueues releases whose packages were fetched or failed.
 	Fetched source.Source
 	Now     func() time.Time
 }
 
-// New makes a Reconciler for the manager.
+// New returns a Reconciler that uses the manager's clients.
 func New(mgr ctrl.Manager, cache Packages, fetched source.Source) *Reconciler {
 	return &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Snapshots: snapshot.NewReader(mgr.GetClient()),
 		Recorder: mgr.GetEventRecorder("mantle"), Packages: cache, Fetched: fetched, Now: time.Now}
@@ -63,7 +63,7 @@ func New(mgr ctrl.Manager, cache Packages, fetched source.Source) *Reconciler {
 // +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reconcile freezes the process, finds the packages, and writes down what is now true.
+// Reconcile freezes the process, resolves the packages, and patches the status.
 func (r *Reconciler) Reconcile(ctx context.Context, release *v1alpha1.Release) (ctrl.Result, error) {
 	if !release.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
@@ -87,8 +87,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, release *v1alpha1.Release) (
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	r.tell(before, v)
-	if v.Ready { // the digests are stored: runs ask for themselves
+	r.announce(before, v)
+	if v.Ready { // the digests are stored; runs request the packages themselves
 		r.Packages.Release(release.UID)
 	}
 	return ctrl.Result{RequeueAfter: v.Again}, nil
@@ -105,7 +105,7 @@ func indexRun(o client.Object) []string {
 	return []string{v1alpha1.ReleaseName(run.Spec.Project, run.Spec.Release)}
 }
 
-// SetupWithManager watches all that a release waits for.
+// SetupWithManager watches everything that a release can wait for.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.DeploymentRun{}, runsByRelease, indexRun); err != nil {
 		return fmt.Errorf("indexing runs by release: %w", err)
@@ -124,12 +124,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return nil
 }
 
-// deleted lets the package cache forget a release.
+// deleted removes a deleted release as an owner of packages.
 func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	r.Packages.Release(e.Object.GetUID())
 }
 
-// shownOfRuns lets pass what status.deployments shows of runs; their counts change all the time.
+// shownOfRuns passes changes of the fields of runs that status.deployments has. Other fields change often.
 var shownOfRuns = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	before, ok := e.ObjectOld.(*v1alpha1.DeploymentRun)
 	after, is := e.ObjectNew.(*v1alpha1.DeploymentRun)
@@ -137,8 +137,8 @@ var shownOfRuns = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		!before.Status.StartTime.Equal(after.Status.StartTime) || !before.Status.FinishTime.Equal(after.Status.FinishTime)
 }}
 
-// releasesOf are the releases of a project that are not frozen yet, and the frozen ones that do not say rightly whether the
-// project has changed since.
+// releasesOf returns requests for the releases of a project that are not frozen yet, or whose condition ProjectChanged is out
+// of date.
 func (r *Reconciler) releasesOf(ctx context.Context, o client.Object) []reconcile.Request {
 	project, ok := o.(*v1alpha1.Project)
 	if !ok {

@@ -1,14 +1,15 @@
-// Package release carries out Releases: it freezes the project's process and finds the packages.
+// Package release reconciles Releases: it freezes the project's process and resolves the packages.
 //
 // Duty: when the Project is Ready at its current generation, the process, the variable definitions and the settings
-// are frozen in a ControllerRevision; each package is fetched once, and its digest holds from then on.
+// are frozen in a ControllerRevision. Each package is fetched once, and its digest is fixed from then on.
 //
 // Watches: Releases, Projects (a release waits for one) and DeploymentRuns (for status.deployments; only their phase and
 // times).
-// Writes: ControllerRevisions (made, or adopted with the same content) and the status of Releases.
+// Writes: ControllerRevisions (created, or adopted if the content is the same) and the status of Releases.
 // Never: reads a Secret, changes a Project, or deletes a Release.
 //
-// A pass gathers, judges, carries out and patches the status once, and then tells what changed. What is to be frozen is read
-// past the cache, and so is a snapshot whose name is not known. Fetching happens in the package cache, which enqueues the
-// release when there is news, and forgets it once its digests are stored or it is deleted.
+// A pass reads the facts, decides, freezes and resolves, patches the status once, and then sends events. The project is read
+// from the API server before it is frozen, and so is a snapshot whose name is not in the status. The package cache fetches
+// the packages and enqueues the release when their state changes. It forgets the release once the digests are stored or the
+// release is deleted.
 package release

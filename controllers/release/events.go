@@ -7,8 +7,8 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// tell says what changed since the status was as before: a new reason is an event, the same one is not.
-func (r *Reconciler) tell(before *v1alpha1.Release, v verdict) {
+// announce sends an event if the reason differs from that of the earlier status.
+func (r *Reconciler) announce(before *v1alpha1.Release, v verdict) {
 	ready := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	if ready != nil && ready.Reason == v.Reason {
 		return

@@ -14,18 +14,18 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
 
-// facts is all that a release is judged by.
+// facts is everything that a release's status depends on.
 type facts struct {
 	Now     time.Time
 	Release *v1alpha1.Release
-	// Project as it is now, read past the cache; nil where it is not there, or where the process is frozen.
+	// Project as read from the API server; nil if it does not exist, or if the process is frozen already.
 	Project *v1alpha1.Project
-	// Current is the project as the cache shows it, which is not frozen; nil where it is not there.
+	// Current is the project as read from the cache, for comparison only; nil if it does not exist.
 	Current *v1alpha1.Project
-	// Frozen is the process of this release and the name of its object; nil until it is frozen. It is shared.
+	// Frozen is the frozen process, which is shared, and FrozenName the name of its ControllerRevision; nil until it is frozen.
 	Frozen     *v1alpha1.ProjectSpec
 	FrozenName string
-	// Unreadable is why the frozen process cannot be read.
+	// Unreadable is why the frozen process cannot be decoded.
 	Unreadable string
 	// Runs of this release. They are shared.
 	Runs []v1alpha1.DeploymentRun
@@ -51,8 +51,8 @@ func (r *Reconciler) gather(ctx context.Context, release *v1alpha1.Release) (fac
 	return f, nil
 }
 
-// gatherFrozen finds the frozen process: by its name, and where that is not known or not there yet, past the cache and by its
-// label, so that a lost status is no loss.
+// gatherFrozen reads the frozen process. If its name is not in the status, or the cache does not have it yet, gatherFrozen
+// finds it by its label in the API server, so that a lost status does no harm.
 func (r *Reconciler) gatherFrozen(ctx context.Context, f *facts) error {
 	release := f.Release
 	if name := release.Status.Snapshot; name != "" {
