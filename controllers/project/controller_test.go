@@ -177,7 +177,7 @@ func TestMissingSecretIsWaitedForThenStalledThenRecovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.pass()
-	b.want("Secret shop-db has no key password: add it", "Ready=False/SecretNotFound", "Stalled=True/SecretNotFound")
+	b.want("Secret shop-db has no key password; add it", "Ready=False/SecretNotFound", "Stalled=True/SecretNotFound")
 	object.StringData = map[string]string{"password": "geheim"}
 	if err := b.Update(t.Context(), object); err != nil {
 		t.Fatal(err)
