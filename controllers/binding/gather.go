@@ -262,7 +262,38 @@ func (r *Reconciler) gatherNewest(ctx context.Context, from client.Reader, f *fa
 		return err
 	}
 	f.Expected, f.Passed = desired.Expected(newest, rows, f.Desired)
+	f.addResults(newest, rows)
 	return nil
+}
+
+// addResults counts the targets that the newest run has deployed the release to as those that have it before their own
+// statuses say so: at the end of a large run those are thousands of writes. What the run did otherwise is read from the
+// targets, as more follows from it than that nothing is left to do.
+func (f *facts) addResults(newest *v1alpha1.DeploymentRun, rows []v1alpha1.DeploymentRunSlice) {
+	if newest.Status.Snapshot != f.Release.Status.Snapshot {
+		return
+	}
+	have := map[types.UID]*v1alpha1.InstalledRelease{}
+	desired.Each(rows, f.Desired, func(t v1alpha1.SliceTarget, result *v1alpha1.TargetResult) {
+		if result == nil || result.Phase != v1alpha1.StepSucceeded { // a cache may not show the result yet
+			return
+		}
+		if row := desired.Row(newest, t, result); row != nil && row.Phase == v1alpha1.InstalledSucceeded {
+			row.Steps = desired.StepNames(f.Process.Steps, t.Steps)
+			have[t.UID] = row
+		}
+	})
+	for i := range f.Desired {
+		t := &f.Desired[i]
+		row := have[t.UID]
+		if row == nil || desired.Shows(t, newest, f.Chain) {
+			continue
+		}
+		t.Status.Installed = slices.DeleteFunc(slices.Clone(t.Status.Installed), func(other v1alpha1.InstalledRelease) bool {
+			return other.Project == row.Project && other.Environment == row.Environment
+		})
+		t.Status.Installed = append(t.Status.Installed, *row)
+	}
 }
 
 // lookAgain reads past the cache what a new run depends on, and tells whether the binding is still as it was judged.
