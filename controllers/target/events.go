@@ -7,7 +7,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// tell says when a target's state changed, not that it is as it was.
+// tell says when a target's state changed, not that it is as it was, nor that a new one is healthy, as it should be.
 func (r *Reconciler) tell(before, after *v1alpha1.DeploymentTarget) {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
@@ -16,6 +16,9 @@ func (r *Reconciler) tell(before, after *v1alpha1.DeploymentTarget) {
 		r.Recorder.Eventf(after, nil, corev1.EventTypeWarning, stalled.Reason, "CheckHealth", "%s", stalled.Message)
 	}
 	if is == nil || is.Reason == v1alpha1.ReasonProgressing || was != nil && was.Reason == is.Reason {
+		return
+	}
+	if is.Reason == v1alpha1.ReasonHealthy && (was == nil || was.Reason == v1alpha1.ReasonProgressing) {
 		return
 	}
 	kind := corev1.EventTypeWarning
