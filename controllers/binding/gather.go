@@ -263,7 +263,38 @@ func (r *Reconciler) gatherNewest(ctx context.Context, from client.Reader, f *fa
 		return err
 	}
 	f.Expected, f.Skipped = desired.Expected(newest, rows, f.Desired)
+	f.addResults(newest, rows)
 	return nil
+}
+
+// addResults adds the successful results of the newest run to the desired targets whose status.installed does not have them
+// yet, as the end of a large run causes thousands of such writes. Other results are read only from the targets: they can lead
+// to another run.
+func (f *facts) addResults(newest *v1alpha1.DeploymentRun, rows []v1alpha1.DeploymentRunSlice) {
+	if newest.Status.Snapshot != f.Release.Status.Snapshot {
+		return
+	}
+	have := map[types.UID]*v1alpha1.InstalledRelease{}
+	desired.Each(rows, f.Desired, func(t v1alpha1.SliceTarget, result *v1alpha1.TargetResult) {
+		if result == nil || result.Phase != v1alpha1.StepSucceeded { // the cached slice may not have the result yet
+			return
+		}
+		if row := desired.Row(newest, t, result); row != nil && row.Phase == v1alpha1.InstalledSucceeded {
+			row.Steps = desired.StepNames(f.Process.Steps, t.Steps)
+			have[t.UID] = row
+		}
+	})
+	for i := range f.Desired {
+		t := &f.Desired[i]
+		row := have[t.UID]
+		if row == nil || desired.Shows(t, newest, f.Chain) {
+			continue
+		}
+		t.Status.Installed = slices.DeleteFunc(slices.Clone(t.Status.Installed), func(other v1alpha1.InstalledRelease) bool {
+			return other.Project == row.Project && other.Environment == row.Environment
+		})
+		t.Status.Installed = append(t.Status.Installed, *row)
+	}
 }
 
 // confirm reads what a new run depends on again, from the API server, and reports whether the binding is unchanged.

@@ -18,6 +18,7 @@ import (
 	"github.com/mantledeploy/mantle/api/step"
 	wire "github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
@@ -266,7 +267,7 @@ func TestWhatARunSaysOfItsTarget(t *testing.T) {
 		"cancelled by a person": {v1alpha1.RunCancelled, v1alpha1.TargetResult{Phase: v1alpha1.StepSkipped, Steps: begun}, v1alpha1.InstalledIncomplete},
 	} {
 		got := v1alpha1.InstalledPhase("")
-		if row := installed(&v1alpha1.DeploymentRun{Status: v1alpha1.DeploymentRunStatus{Phase: tt.run, FinishTime: &at}}, v1alpha1.SliceTarget{}, &tt.result); row != nil {
+		if row := desired.Row(&v1alpha1.DeploymentRun{Status: v1alpha1.DeploymentRunStatus{Phase: tt.run, FinishTime: &at}}, v1alpha1.SliceTarget{}, &tt.result); row != nil {
 			got = row.Phase
 		}
 		if got != tt.want {

@@ -7,7 +7,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// announce sends an event if the reason of the target's condition Ready changed.
+// announce sends an event if the reason of the target's condition Ready changed, except when a new target becomes healthy.
 func (r *Reconciler) announce(before, after *v1alpha1.DeploymentTarget) {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
@@ -16,6 +16,9 @@ func (r *Reconciler) announce(before, after *v1alpha1.DeploymentTarget) {
 		r.Recorder.Eventf(after, nil, corev1.EventTypeWarning, stalled.Reason, "CheckHealth", "%s", stalled.Message)
 	}
 	if is == nil || is.Reason == v1alpha1.ReasonProgressing || was != nil && was.Reason == is.Reason {
+		return
+	}
+	if is.Reason == v1alpha1.ReasonHealthy && (was == nil || was.Reason == v1alpha1.ReasonProgressing) {
 		return
 	}
 	kind := corev1.EventTypeWarning

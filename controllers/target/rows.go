@@ -75,7 +75,7 @@ func (r *Reconciler) row(ctx context.Context, t *v1alpha1.DeploymentTarget, slic
 	if err != nil {
 		return nil, err
 	}
-	row := installed(run, *place, resultOf(slice, t.Name))
+	row := desired.Row(run, *place, resultOf(slice, t.Name))
 	if row == nil || len(place.Steps) == 0 {
 		return row, nil
 	}
@@ -135,18 +135,4 @@ func resultOf(slice *v1alpha1.DeploymentRunSlice, target string) *v1alpha1.Targe
 		}
 	}
 	return nil
-}
-
-// installed returns the row of the run for the target; nil if there is none.
-func installed(run *v1alpha1.DeploymentRun, place v1alpha1.SliceTarget, result *v1alpha1.TargetResult) *v1alpha1.InstalledRelease {
-	phase := desired.Outcome(run, place, result)
-	if phase == "" {
-		return nil
-	}
-	row := &v1alpha1.InstalledRelease{Project: string(run.Spec.Project), Environment: string(run.Spec.Environment),
-		Release: string(run.Spec.Release), Snapshot: run.Status.Snapshot, Run: run.Name, RunUID: run.UID, Phase: phase, Time: run.Status.FinishTime}
-	if result != nil && result.FinishTime != nil {
-		row.Time = result.FinishTime
-	}
-	return row
 }

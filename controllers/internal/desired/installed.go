@@ -67,6 +67,21 @@ func Outcome(run *v1alpha1.DeploymentRun, target v1alpha1.SliceTarget, result *v
 	}
 }
 
+// Row is the row of status.installed that the run leaves on a target of its fixed set, without its steps; nil if the run
+// says nothing of the target (see Outcome).
+func Row(run *v1alpha1.DeploymentRun, target v1alpha1.SliceTarget, result *v1alpha1.TargetResult) *v1alpha1.InstalledRelease {
+	phase := Outcome(run, target, result)
+	if phase == "" {
+		return nil
+	}
+	row := &v1alpha1.InstalledRelease{Project: string(run.Spec.Project), Environment: string(run.Spec.Environment),
+		Release: string(run.Spec.Release), Snapshot: run.Status.Snapshot, Run: run.Name, RunUID: run.UID, Phase: phase, Time: run.Status.FinishTime}
+	if result != nil && result.FinishTime != nil {
+		row.Time = result.FinishTime
+	}
+	return row
+}
+
 // WentThrough tells whether a run that ended in this phase came to its last step without a failure.
 func WentThrough(phase v1alpha1.RunPhase) bool {
 	return phase == v1alpha1.RunSucceeded || phase == v1alpha1.RunSkipped

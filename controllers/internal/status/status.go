@@ -55,17 +55,36 @@ func (p *Patcher) Patch(ctx context.Context, o client.Object) error {
 	if p.lock {
 		patch = client.MergeFromWithOptions(statusOf(p.before), client.MergeFromWithOptimisticLock{})
 	}
-	if err := p.client.Status().Patch(ctx, o, statusPatch{patch}); client.IgnoreNotFound(err) != nil {
+	data, err := patch.Data(statusOf(o))
+	if err != nil {
+		return fmt.Errorf("comparing the status of %s: %w", o.GetName(), err)
+	}
+	answer, err := p.metadata(o)
+	if err != nil {
+		return err
+	}
+	err = p.client.Status().Patch(ctx, answer, client.RawPatch(patch.Type(), data))
+	if err == nil {
+		o.SetResourceVersion(answer.ResourceVersion)
+	}
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("patching the status of %s: %w", o.GetName(), err)
 	}
 	return nil
 }
 
-// statusPatch is a patch of which only the status is compared. The API server leaves out the rest of the object anyway.
-type statusPatch struct{ client.Patch }
-
-// Data implements client.Patch.
-func (p statusPatch) Data(o client.Object) ([]byte, error) { return p.Patch.Data(statusOf(o)) }
+// metadata asks the API server to answer with the metadata only: what was written is known here.
+func (p *Patcher) metadata(o client.Object) (*metav1.PartialObjectMetadata, error) {
+	kind, err := p.client.GroupVersionKindFor(o)
+	if err != nil {
+		return nil, fmt.Errorf("finding the kind of %T: %w", o, err)
+	}
+	answer := &metav1.PartialObjectMetadata{}
+	answer.SetGroupVersionKind(kind)
+	answer.SetNamespace(o.GetNamespace())
+	answer.SetName(o.GetName())
+	return answer, nil
+}
 
 // statusOf is the object without anything but its status, its name and its version. It shares the status.
 func statusOf(o client.Object) client.Object {
