@@ -24,7 +24,7 @@ func (r *Reconciler) action(f facts, k ledger.Key, now plan.Evaluation) dispatch
 	leaf, target, ticket, number := l.Leaves[k.Leaf], l.Targets[k.Target], l.Ticket(k), l.At(k).Number
 	return dispatch.Action{
 		Ticket: ticket, Owner: dispatch.Owner{NamespacedName: nameOf(f.Run), UID: l.UID}, Target: target.Name, Step: leaf.Path,
-		Resume: l.At(k).Resumed(), Away: now.Away(k), Timeout: leaf.GetTimeout(), Log: r.Logs.Sink(l.Namespace, l.UID, target.Name, leaf.Path, number),
+		Resume: l.At(k).Resumed(), Away: l.At(k).Away(), Timeout: leaf.GetTimeout(), Log: r.Logs.Sink(l.Namespace, l.UID, target.Name, leaf.Path, number),
 		Locate: func(ctx context.Context) (session.Machine, error) { return inputs.Locate(ctx, target) },
 		Prepare: func(ctx context.Context) (dispatch.Prepared, error) {
 			return inputs.Prepare(ctx, compose.Action{Ticket: ticket, Leaf: leaf, Target: target, Final: completes})
@@ -46,6 +46,11 @@ func (r *Reconciler) apply(f facts, report dispatch.Report) error {
 		return nil
 	}
 	target := l.Targets[k.Target]
+	if report.Reachable {
+		r.Dispatcher.Drop(report.Ticket)
+		l.Withdraw(k)
+		return nil
+	}
 	if !report.Ended() {
 		l.Update(k, running(f.Now, report))
 		return nil

@@ -98,7 +98,11 @@ func (r *Reconciler) record(f facts, d plan.Decision) error {
 		}
 	}
 	for _, start := range d.Start {
-		l.Begin(start.Key, start.Attempt, f.Now, f.target(l.Targets[start.Target]).Host)
+		begin := l.Begin
+		if start.Away {
+			begin = l.Try
+		}
+		begin(start.Key, start.Attempt, f.Now, f.target(l.Targets[start.Target]).Host)
 	}
 	return nil
 }
@@ -112,6 +116,9 @@ func (r *Reconciler) dispatch(ctx context.Context, f facts, now plan.Evaluation)
 			return
 		}
 		switch a.State() {
+		case ledger.Planned: // no slice tells of it, as its machine is only connected to
+			r.Dispatcher.Dispatch(r.action(f, k, now))
+			err = l.Trying(k)
 		case ledger.Recorded:
 			if !a.Running() {
 				return // a newer operator wrote this row
@@ -181,6 +188,9 @@ func view(f facts) plan.View {
 	v.Targets = make([]plan.Target, len(l.Targets))
 	for i, was := range l.Targets {
 		v.Targets[i] = f.target(was)
+		if t := &v.Targets[i]; t.Availability == plan.Unavailable && l.Reached(i) {
+			t.Availability, t.Reason, t.Message = plan.Available, "", ""
+		}
 	}
 	return v
 }

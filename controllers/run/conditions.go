@@ -91,9 +91,12 @@ func finish(ctx context.Context, f facts, o plan.Outcome) {
 	s := &f.Run.Status
 	s.Phase, s.CurrentStep, s.Waiting, s.FinishTime = o.Phase, "", 0, &metav1.Time{Time: f.Now}
 	c := conditionsOf(f)
-	if o.Phase == v1alpha1.RunSucceeded {
+	switch o.Phase {
+	case v1alpha1.RunSucceeded:
 		c.Ready(o.Reason, o.Message)
-	} else {
+	case v1alpha1.RunSkipped:
+		c.NotReady(o.Reason, o.Message)
+	default:
 		c.Stalled(o.Reason, o.Message)
 	}
 	ctrl.LoggerFrom(ctx).Info("run finished", "phase", o.Phase, "reason", o.Reason, "message", o.Message)

@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
@@ -21,6 +23,29 @@ func TestARunThatHasEndedLeavesNothing(t *testing.T) {
 	}
 	if m := s.memory; len(m.runs)+len(m.turns)+len(m.deleted)+len(s.actions) != 0 {
 		t.Errorf("kept are %v %v %v, and %d actions", m.runs, m.turns, m.deleted, len(s.actions))
+	}
+}
+
+// A run that was skipped is no success to wait for, and no failure that needs a person: its targets are deployed to when
+// they are back.
+func TestARunThatIsSkippedNeedsNobody(t *testing.T) {
+	s := newStage(t, process(deploy("install")), []string{"web-1"})
+	target := &v1alpha1.DeploymentTarget{}
+	if err := s.client.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "web-1"}, target); err != nil {
+		t.Fatal(err)
+	}
+	target.Spec.Cordoned = true
+	if err := s.client.Update(t.Context(), target); err != nil {
+		t.Fatal(err)
+	}
+	run := s.passes()
+	if run.Status.Phase != v1alpha1.RunSkipped || !meta.IsStatusConditionFalse(run.Status.Conditions, v1alpha1.ConditionReady) {
+		t.Fatalf("the run is %s: %+v", run.Status.Phase, run.Status.Conditions)
+	}
+	for _, kind := range []string{v1alpha1.ConditionStalled, v1alpha1.ConditionReconciling} {
+		if c := meta.FindStatusCondition(run.Status.Conditions, kind); c != nil {
+			t.Errorf("a run that was skipped is %s: %s", kind, c.Message)
+		}
 	}
 }
 

@@ -306,6 +306,12 @@ func (s *stage) news() []dispatch.Report {
 }
 
 func (s *stage) report(a *staged) dispatch.Report {
+	if a.Away {
+		if r, said := s.reports[a.Ticket]; said {
+			return r
+		}
+		return dispatch.Report{Ticket: a.Ticket, Target: a.Target, Step: a.Step, Phase: v1alpha1.StepRunning, Reason: v1alpha1.ReasonPreparing}
+	}
 	if r, said := s.reports[a.Ticket]; said && s.started[a.Ticket] {
 		return r
 	}

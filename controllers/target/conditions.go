@@ -67,7 +67,7 @@ func describeCordon(t *v1alpha1.DeploymentTarget, s *v1alpha1.DeploymentTargetSt
 	s.Summary = string(s.Health)
 	ready := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady)
 	if ready != nil && written {
-		if at := strings.LastIndex(ready.Message, cordoned); at >= 0 {
+		if at := strings.Index(ready.Message, cordoned); at >= 0 { // the first: a reason can have it, too
 			ready.Message = ready.Message[:at]
 		}
 	}

@@ -23,6 +23,8 @@ func TestACordonIsShown(t *testing.T) {
 		{false, "", healthy, "Healthy", ""},
 		{true, "new disk\nin web-1", healthy, "Healthy,Cordoned", "; cordoned: new disk in web-1"},
 		{true, "new disk\nin web-1", nil, "Healthy,Cordoned", "; cordoned: new disk in web-1"}, // the operator was restarted
+		{true, "noisy; cordoned by anna", nil, "Healthy,Cordoned", "; cordoned: noisy; cordoned by anna"},
+		{true, "noisy; cordoned by anna", nil, "Healthy,Cordoned", "; cordoned: noisy; cordoned by anna"},
 		{true, "", healthy, "Healthy,Cordoned", "; cordoned"},
 		{true, "moves", away, "Unavailable,Cordoned", "; cordoned: moves"},
 		{false, "", away, "Unavailable", ""},

@@ -124,13 +124,14 @@ func Add(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, refused []v1alp
 	if run.Annotations[v1alpha1.AnnotationHandledRetry] != r.Retry {
 		return
 	}
+	if run.Status.Phase == v1alpha1.RunSucceeded {
+		r.Redeploy = false
+	}
 	if SomeFailed(r, run) {
 		leaveOut(r, run, refused)
 		return
 	}
 	switch run.Status.Phase {
-	case v1alpha1.RunSucceeded:
-		r.Redeploy = false
 	case v1alpha1.RunCancelled:
 		hold(r, run, v1alpha1.ReasonRunCancelled, "run %s was %s", run.Name, cancelled(run))
 	case v1alpha1.RunAbandoned:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -168,5 +169,14 @@ func TestANumberThatCannotBeIsNotBelieved(t *testing.T) {
 	}
 	if Stored(5) != 5 || Stored(maxStored) != maxStored {
 		t.Error("a number that can be is not believed")
+	}
+}
+
+// A release that was deployed again is not deployed again and again, as some of its targets failed in that.
+func TestAReleaseThatIsDeployedAgainIsSoOnce(t *testing.T) {
+	again := run("r", "w1", "2", v1alpha1.RunSucceeded, v1alpha1.PurposeRollout)
+	again.Status.StartTime, again.Status.Targets.Failed = &metav1.Time{Time: time.Now()}, 1
+	if r := take(&v1alpha1.BindingRecord{Hash: "w1", Sequence: 1, Deployed: true, Redeploy: true}, Chain{again}); r.Redeploy || len(r.FailedRuns) != 1 {
+		t.Errorf("after it the record is %+v", r)
 	}
 }

@@ -95,7 +95,7 @@ func (a *action) held(ctx context.Context, cancelToo bool) (context.Context, con
 
 // differs tells whether the owner is to be told of a change.
 func (r *Report) differs(before Report) bool {
-	return r.Phase != before.Phase || r.Sent != before.Sent || r.Reason != before.Reason || r.Message != before.Message || !r.Begun.Equal(before.Begun)
+	return r.Phase != before.Phase || r.Reachable != before.Reachable || r.Sent != before.Sent || r.Reason != before.Reason || r.Message != before.Message || !r.Begun.Equal(before.Begun)
 }
 
 // occupant names another action of ours whose script runs on the machine; empty if none is known.

@@ -20,7 +20,7 @@ func (r *runner) tryAway(ctx context.Context) stage {
 	defer stop()
 	m, err := r.Locate(undecided)
 	if err != nil || m.Identity == nil {
-		return preparing // who sends says what is missing
+		return r.reachable() // who sends says what is missing
 	}
 	r.tell(r.action, func(report *Report) { report.Host = m.Address })
 	err = r.config.Sessions.Reachable(undecided, m)
@@ -34,6 +34,12 @@ func (r *runner) tryAway(ctx context.Context) stage {
 	case err != nil:
 		return r.unreached(err, true)
 	default:
-		return preparing
+		return r.reachable()
 	}
+}
+
+// reachable reports that the action can begin. It does when a row tells of it.
+func (r *runner) reachable() stage {
+	r.tell(r.action, func(report *Report) { report.Reachable, report.Reason, report.Message = true, "", "" })
+	return over
 }

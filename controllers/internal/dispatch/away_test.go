@@ -31,6 +31,13 @@ func TestAMachineThatIsBelievedToBeAwayIsTriedOnce(t *testing.T) {
 		r.Reason != v1alpha1.ReasonConnectionRefused || !strings.Contains(r.Message, "refused") {
 		t.Errorf("away: %+v", r)
 	}
+	if r := await(t, p, "there", func(r dispatch.Report) bool { return r.Reachable }); r.Ended() || r.Sent || steps(there) != 0 {
+		t.Errorf("there: %+v, ran %d times", r, steps(there))
+	}
+	p.Drop("there")
+	a := runAction(there, "there")
+	a.Machine.Name = "there"
+	p.Dispatch(a)
 	if r := await(t, p, "there", ended); r.Phase != v1alpha1.StepSucceeded || steps(there) != 1 {
 		t.Errorf("there: %+v, ran %d times", r, steps(there))
 	}

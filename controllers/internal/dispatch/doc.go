@@ -8,8 +8,8 @@
 //	    │         ▲  └─ NotReady: waits     │
 //	    └─ Resume: find (asks the machine) ─┘
 //
-// To a machine that is believed to be away (Action.Away) one connection is tried first, and nothing is prepared where that
-// fails: the action ends as Unreached. These connections take turns of their own (session.Pool.Reachable).
+// To a machine that is believed to be away (Action.Away) one connection is tried, and nothing is prepared: the action ends
+// as Unreached, or is Reachable and dispatched again when a row tells of it. These connections take turns of their own (session.Pool.Reachable).
 //
 // It prepares what is sent, in turn by namespace and at most so many at once; sends the content that the machine lacks
 // and then StartScript with the action's ticket; and follows the script to its end. Before every question it asks where

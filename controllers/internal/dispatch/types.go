@@ -41,7 +41,7 @@ type Action struct {
 	Prepare func(ctx context.Context) (Prepared, error)
 	// Resume says that an earlier process may have started it: the machine is asked before anything is prepared.
 	Resume bool
-	// Away says that the machine is believed to be away: before anything is prepared, one connection is tried.
+	// Away says that the machine is believed to be away: one connection is tried, and nothing is prepared or sent.
 	Away bool
 	// Timeout of the step, from its start.
 	Timeout time.Duration
@@ -83,6 +83,9 @@ type Report struct {
 	Unreached bool
 	// Once says that it was tried only once, as the machine was believed to be away.
 	Once bool
+	// Reachable is true if nothing was found against beginning the action, whose machine was believed to be away. This action
+	// goes no further.
+	Reachable bool
 	// Reason and Message say what a running action waits for, or why one did not succeed.
 	Reason, Message string
 	// ExitCode of the script; nil if it is not known.

@@ -24,17 +24,20 @@ const (
 	Stored
 	// Acknowledged attempts are over: their machine was told that the result is written, or cannot be told.
 	Acknowledged
+	// Trying attempts were handed to the dispatcher to connect to their machine, and no slice tells of them.
+	Trying
 )
 
 // String is the state in one word.
 func (s State) String() string {
-	return [...]string{"Planned", "Recorded", "Dispatched", "Ended", "Stored", "Acknowledged"}[s]
+	return [...]string{"Planned", "Recorded", "Dispatched", "Ended", "Stored", "Acknowledged", "Trying"}[s]
 }
 
 // next are the states that an attempt may move to. An attempt that was never dispatched can end too: its target may be
 // deleted, or its inputs may never come.
 var next = map[State][]State{ //nolint:gochecknoglobals // a constant table
-	Planned:    {Recorded, Ended},
+	Planned:    {Recorded, Trying, Ended},
+	Trying:     {Ended},
 	Recorded:   {Dispatched, Ended},
 	Dispatched: {Ended},
 	Ended:      {Stored},
@@ -77,6 +80,23 @@ type Attempt struct {
 
 	state   State
 	resumed bool
+	// away says that the attempt only connects to its machine, and before is the attempt that its row tells of.
+	away   bool
+	before *Attempt
+}
+
+// Away tells whether the attempt only connects to its machine, which is believed to be away.
+func (a *Attempt) Away() bool { return a.away }
+
+// row is the attempt that a slice tells of; nil if there is none.
+func (a *Attempt) row() *Attempt {
+	if a != nil && a.away && a.Running() {
+		a = a.before
+	}
+	if a == nil || a.Phase == "" {
+		return nil
+	}
+	return a
 }
 
 // Resumed tells whether the attempt was recorded before this process held the run, so that its machine may have the script.

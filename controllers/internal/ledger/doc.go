@@ -6,7 +6,11 @@
 //
 //	Planned ─► Recorded ─► Dispatched ─► Ended ─► Stored ─► Acknowledged
 //	   │           └──────────────────────►▲
-//	   └──────────────────────────────────►┘
+//	   ├──────────────────────────────────►┤
+//	   └─► Trying ────────────────────────►┘
+//
+// An attempt that is Trying only connects to a machine that is believed to be away. Nothing is sent, and no row tells of it.
+// If the machine can be reached the attempt is withdrawn, and the action begins with one of its own.
 //
 // No machine is told of an attempt before a slice says the same: only Recorded attempts are dispatched, and only Stored
 // results are acknowledged. Load makes an attempt that is Running in its slice Recorded, and one that has ended Stored,

@@ -44,6 +44,7 @@ type Ledger struct {
 	names   map[string]int // of the targets
 	tickets map[string]Key
 	dirty   map[int]bool
+	reached map[int]bool // by target
 	written time.Time
 }
 
@@ -111,8 +112,36 @@ func (l *Ledger) Begin(k Key, number int32, now time.Time, host string) {
 	}
 	l.Attempts[k.Target][k.Leaf] = &Attempt{Number: number, Phase: v1alpha1.StepRunning, StartTime: now, Host: host}
 	l.tickets[l.Ticket(k)] = k
+	delete(l.reached, k.Target)
 	l.touch(k)
 }
+
+// Try plans to connect to a machine that is believed to be away. Nothing is sent, so no row tells of it: a leader that
+// takes over would follow what may have been sent to a machine that does not answer.
+func (l *Ledger) Try(k Key, number int32, now time.Time, host string) {
+	before := l.At(k)
+	if before != nil {
+		delete(l.tickets, l.Ticket(k))
+	}
+	l.Attempts[k.Target][k.Leaf] = &Attempt{Number: number, Phase: v1alpha1.StepRunning, StartTime: now, Host: host, away: true, before: before}
+	l.tickets[l.Ticket(k)] = k
+}
+
+// Withdraw takes back an attempt of which nothing was sent, as its machine can be reached: the action has not begun.
+func (l *Ledger) Withdraw(k Key) {
+	a := l.At(k)
+	delete(l.tickets, l.Ticket(k))
+	if l.Attempts[k.Target][k.Leaf] = a.before; a.before != nil {
+		l.tickets[l.Ticket(k)] = k
+	}
+	l.reached[k.Target] = true
+	if !a.away {
+		l.touch(k)
+	}
+}
+
+// Reached tells whether the target could be connected to, and no action was begun on it since.
+func (l *Ledger) Reached(target int) bool { return l.reached[target] }
 
 // Update changes what is known of an attempt that has not ended. What is stored of it is written with the next Store.
 func (l *Ledger) Update(k Key, change func(*Attempt)) {
@@ -120,6 +149,9 @@ func (l *Ledger) Update(k Key, change func(*Attempt)) {
 	before := *a
 	change(a)
 	a.Reason = word(a.Reason)
+	if a.row() == nil {
+		return
+	}
 	if before.Sent != a.Sent || before.Reason != a.Reason || before.Message != a.Message {
 		l.touch(k)
 	}
@@ -142,6 +174,9 @@ func (l *Ledger) End(k Key, now time.Time, change func(*Attempt)) error {
 	return nil
 }
 
+// Trying notes that the attempt was handed to the dispatcher to connect to its machine.
+func (l *Ledger) Trying(k Key) error { return l.At(k).move(Trying) }
+
 // Dispatched notes that the attempt was handed to the dispatcher.
 func (l *Ledger) Dispatched(k Key) error { return l.At(k).move(Dispatched) }
 
@@ -160,7 +195,7 @@ func (l *Ledger) touch(k Key) { l.dirty[l.sliceOf[k.Target]] = true }
 // ignored, as are all but the first of one target.
 func New(run *v1alpha1.DeploymentRun, process *v1alpha1.ProjectSpec, parts []*v1alpha1.DeploymentRunSlice) *Ledger {
 	l := &Ledger{Namespace: run.Namespace, Name: run.Name, UID: run.UID, Process: process, Leaves: v1alpha1.Leaves(process.Steps),
-		Status: *run.Status.DeepCopy(), slices: parts, Outputs: newOutputs(), names: map[string]int{}, tickets: map[string]Key{}, dirty: map[int]bool{}}
+		Status: *run.Status.DeepCopy(), slices: parts, Outputs: newOutputs(), names: map[string]int{}, tickets: map[string]Key{}, dirty: map[int]bool{}, reached: map[int]bool{}}
 	for i, part := range parts {
 		l.room = append(l.room, outputsRoom(part, l.Leaves))
 		for _, t := range part.Spec.Targets {

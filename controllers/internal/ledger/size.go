@@ -66,7 +66,7 @@ func (l *Ledger) results(part int, standings []Standing) []v1alpha1.TargetResult
 		name := l.Targets[t].Name
 		result := v1alpha1.TargetResult{Target: name}
 		for i, a := range l.Attempts[t] {
-			if a != nil && a.Phase != "" {
+			if a = a.row(); a != nil {
 				result.Steps = append(result.Steps, toRow(l.Leaves[i].Path, a))
 				messages = append(messages, a.Message)
 			}

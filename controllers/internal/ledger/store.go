@@ -44,7 +44,7 @@ func (l *Ledger) Pace() time.Duration {
 // Begins tells whether an attempt waits to be written before it can be dispatched.
 func (l *Ledger) Begins() bool {
 	begins := false
-	l.All(func(_ Key, a *Attempt) { begins = begins || a.state == Planned })
+	l.All(func(_ Key, a *Attempt) { begins = begins || a.state == Planned && !a.away })
 	return begins
 }
 
@@ -145,7 +145,7 @@ func (l *Ledger) stored(part int) {
 			return
 		}
 		switch {
-		case a.state == Planned:
+		case a.state == Planned && !a.away:
 			a.state = Recorded
 		case a.state == Ended && a.Number == 0:
 			a.state = Acknowledged // no machine knows of it

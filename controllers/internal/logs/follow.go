@@ -91,7 +91,7 @@ func (f *follower) run(ctx context.Context, ended bool) {
 		switch {
 		case err != nil || ended && !wrote:
 			return
-		case wrote:
+		case wrote && ctx.Err() == nil:
 			news = time.Now()
 			continue
 		case time.Since(news) > followIdle:

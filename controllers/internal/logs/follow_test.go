@@ -274,6 +274,32 @@ func TestFollowersAreBounded(t *testing.T) {
 	})
 }
 
+// A bound ends a follower that reads a long output slowly, too.
+func TestAFollowerThatLagsBehindEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		const total = 20_000
+		lines := make([]string, total)
+		for i := range lines {
+			lines[i] = fmt.Sprintf("line %5d of a long output", i)
+		}
+		if err := s.Sink("shop", "of-shop", "web-1", "web/install", 1).Append(1, entries(lines...)); err != nil {
+			t.Fatal(err)
+		}
+		s.rows(row("web/install", v1alpha1.StepRunning, 0))
+		out := s.stream(t.Context(), "/logs/shop/run/web-1/web/install?follow=true")
+		<-out
+		s.Close()
+		n, last := 1, ""
+		for line := range out {
+			n, last = n+1, line
+		}
+		if n > total/2 || !strings.HasPrefix(last, "[this operator ends it here") {
+			t.Errorf("it read %d lines, the last of them %q", n, last)
+		}
+	})
+}
+
 // The output of a run is not served of a run or namespace that has the name later.
 func TestANamespaceThatIsMadeAgainHasNothingOfTheFormer(t *testing.T) {
 	s := newServer(t)

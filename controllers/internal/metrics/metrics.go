@@ -61,7 +61,7 @@ func New(load Load) *Metrics {
 
 // finished are the phases in which a run ends.
 func finished() []v1alpha1.RunPhase {
-	return []v1alpha1.RunPhase{v1alpha1.RunSucceeded, v1alpha1.RunFailed, v1alpha1.RunCancelled, v1alpha1.RunAbandoned, v1alpha1.RunSuperseded}
+	return []v1alpha1.RunPhase{v1alpha1.RunSucceeded, v1alpha1.RunSkipped, v1alpha1.RunFailed, v1alpha1.RunCancelled, v1alpha1.RunAbandoned, v1alpha1.RunSuperseded}
 }
 
 func histogram(name, help string, buckets []float64) prometheus.Histogram {

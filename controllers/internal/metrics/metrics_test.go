@@ -60,9 +60,10 @@ func TestLabelsAreBoundedByWhatThereIs(t *testing.T) {
 		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue}}}}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(objects, failed, held,
 		&v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Namespace: "bank", Name: "new"}},
+		&v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Namespace: "bank", Name: "skipped"}, Status: v1alpha1.DeploymentRunStatus{Phase: v1alpha1.RunSkipped}},
 		&v1alpha1.ReleaseBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "bank", Name: "new"}})...).Build()
 	o := NewObjects(c)
-	want := []string{"mantle_bindings[bank Reconciling] 1", "mantle_bindings[bank Stalled] 1", "mantle_runs[bank Failed] 1", "mantle_runs[bank Pending] 1", "mantle_runs[shop Unknown] 10"}
+	want := []string{"mantle_bindings[bank Reconciling] 1", "mantle_bindings[bank Stalled] 1", "mantle_runs[bank Failed] 1", "mantle_runs[bank Pending] 1", "mantle_runs[bank Skipped] 1", "mantle_runs[shop Unknown] 10"}
 	if got := gathered(t, o); !slices.Equal(got, want) {
 		t.Errorf("there are %q, want %q", got, want)
 	}
@@ -71,7 +72,7 @@ func TestLabelsAreBoundedByWhatThereIs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want = []string{"mantle_bindings[bank Reconciling] 1", "mantle_runs[bank Pending] 1", "mantle_runs[shop Unknown] 10"}
+	want = []string{"mantle_bindings[bank Reconciling] 1", "mantle_runs[bank Pending] 1", "mantle_runs[bank Skipped] 1", "mantle_runs[shop Unknown] 10"}
 	if got := gathered(t, o); !slices.Equal(got, want) {
 		t.Errorf("after they were deleted, there are %q, want %q", got, want)
 	}
@@ -98,7 +99,7 @@ func TestWhatIsDoneIsCounted(t *testing.T) {
 		"mantle_dials_limit[] 6", "mantle_followers[] 7", "mantle_followers_limit[] 8", "mantle_slice_write_duration_seconds[success] 1",
 		"mantle_slice_write_duration_seconds[error] 1", "mantle_slice_write_bytes_total[] 111", "mantle_package_fetch_duration_seconds[success] 1",
 		"mantle_package_fetch_duration_seconds[error] 1", "mantle_package_fetch_bytes_total[] 1000", "mantle_run_queue_duration_seconds[] 1",
-		"mantle_runs_finished_total[Abandoned] 1", "mantle_runs_finished_total[Succeeded] 0", "mantle_action_queue_duration_seconds[] 1", "mantle_takeover_duration_seconds[] 2"} {
+		"mantle_runs_finished_total[Abandoned] 1", "mantle_runs_finished_total[Succeeded] 0", "mantle_runs_finished_total[Skipped] 0", "mantle_action_queue_duration_seconds[] 1", "mantle_takeover_duration_seconds[] 2"} {
 		if !slices.Contains(got, want) {
 			t.Errorf("%s is not among %q", want, got)
 		}

@@ -1,10 +1,6 @@
 package plan
 
-import (
-	"slices"
-
-	"github.com/mantledeploy/mantle/api/v1alpha1"
-)
+import "github.com/mantledeploy/mantle/api/v1alpha1"
 
 // Evaluate decides what happens now and tells how far the run is. It is a function of the view alone and changes nothing
 // of it. With the decision written into the attempts it decides nothing further on the same view, but for what it names
@@ -29,18 +25,6 @@ func (e Evaluation) Completes(k Key) bool {
 		return false
 	}
 	return p.completes(&p.machines[k.Target], p.leaves[k.Leaf])
-}
-
-// Away tells of an action that starts whether its target is believed to be away, as Start.Away does.
-func (e Evaluation) Away(k Key) bool {
-	p := e.pass
-	if p == nil || k.Target < 0 || k.Target >= len(p.machines) {
-		return false
-	}
-	m := &p.machines[k.Target]
-	return slices.ContainsFunc(m.steps, func(s *step) bool {
-		return slices.ContainsFunc(s.leaves, func(l leaf) bool { return l.index == k.Leaf }) && s.awayAtTurn(m)
-	})
 }
 
 func (p *pass) completes(m *machine, of leaf) bool {

@@ -122,8 +122,8 @@ type Start struct {
 	Attempt int32
 	// Final is what Evaluation.Completes says of the action.
 	Final bool
-	// Away says that the target is believed to be away at its turn: it is tried to be reached once. What comes of that
-	// is told by Unsent.
+	// Away says that the target is believed to be away at its turn: it is tried to be reached once, and nothing is
+	// sent. Unsent says what comes of that, or else the target is Available and the action starts anew.
 	Away bool
 }
 
