@@ -89,7 +89,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := mgr.AddMetricsServerExtraHandler(logs.Prefix, logStore.Handler(mgr.GetClient())); err != nil {
+	if err := mgr.AddMetricsServerExtraHandler(logs.Prefix, logStore.Handler(mgr.GetClient(), mgr.GetAPIReader())); err != nil {
 		return fmt.Errorf("serving logs: %w", err)
 	}
 	logger := slog.New(logr.ToSlogHandler(o.Logger))

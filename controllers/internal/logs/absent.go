@@ -19,11 +19,25 @@ func (h *handler) open(ctx context.Context, of asked) (*os.File, *failure) {
 	if file := h.file(of); file != nil {
 		return file, nil
 	}
-	row, err := h.row(ctx, of)
+	row, err := h.liveRow(ctx, &of)
 	if err != nil {
 		return nil, err
 	}
 	return nil, absent(of, row)
+}
+
+// liveRow is row past the cache, with all that the row says. The run is read again for its steps.
+func (h *handler) liveRow(ctx context.Context, of *asked) (*v1alpha1.ActionStatus, *failure) {
+	run := &v1alpha1.DeploymentRun{}
+	err := h.live.Get(ctx, types.NamespacedName{Namespace: of.namespace, Name: of.name}, run)
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return nil, fail(http.StatusServiceUnavailable, "the API server could not be asked for the run; try again")
+	case err != nil || run.UID != of.run.UID:
+		return nil, fail(http.StatusNotFound, "RunNotFound: DeploymentRun %s in namespace %s was deleted", of.name, of.namespace)
+	}
+	of.run = run
+	return h.row(ctx, h.live, *of)
 }
 
 // file gives the file of an output; nil if it is not here.
@@ -86,8 +100,8 @@ func because(row *v1alpha1.ActionStatus) string {
 }
 
 // row finds what the run says of an action, nil if it has not come to it. A target or step that the run does not have is a
-// failure.
-func (h *handler) row(ctx context.Context, of asked) (*v1alpha1.ActionStatus, *failure) {
+// failure. A large run has many slices, so only the one with the target is read from anywhere but the cache.
+func (h *handler) row(ctx context.Context, from client.Reader, of asked) (*v1alpha1.ActionStatus, *failure) {
 	run := of.run.Status
 	if !of.valid() {
 		return nil, fail(http.StatusNotFound, "TargetNotFound: what is asked for is no name of a target and a step")
@@ -96,13 +110,17 @@ func (h *handler) row(ctx context.Context, of asked) (*v1alpha1.ActionStatus, *f
 		return nil, fail(http.StatusNotFound, "StepNotFound: run %s has no step %s; ask for GET %s%s/%s, which lists what there is", of.name, of.step, Prefix, of.namespace, of.name)
 	}
 	for n := range run.Slices {
-		slice, err := h.slice(ctx, of, n)
+		slice, err := h.slice(ctx, h.client, of, n)
 		if err != nil {
 			return nil, err
 		}
-		if slice != nil && slices.ContainsFunc(slice.Spec.Targets, func(t v1alpha1.SliceTarget) bool { return t.Name == of.target }) {
-			return action(slice, of.target, of.step), nil
+		if slice == nil || !slices.ContainsFunc(slice.Spec.Targets, func(t v1alpha1.SliceTarget) bool { return t.Name == of.target }) {
+			continue
 		}
+		if slice, err = h.slice(ctx, from, of, n); err != nil || slice == nil {
+			return nil, err
+		}
+		return action(slice, of.target, of.step), nil
 	}
 	if run.Slices == 0 && !run.Phase.IsTerminal() {
 		return nil, nil // its targets are not known yet
@@ -131,10 +149,10 @@ func action(slice *v1alpha1.DeploymentRunSlice, target, step string) *v1alpha1.A
 	return nil
 }
 
-// slice reads one of the run; nil if it is not there. It belongs to the cache.
-func (h *handler) slice(ctx context.Context, of asked, n int32) (*v1alpha1.DeploymentRunSlice, *failure) {
+// slice reads one of the run; nil if it is not there. It may belong to the cache.
+func (h *handler) slice(ctx context.Context, from client.Reader, of asked, n int32) (*v1alpha1.DeploymentRunSlice, *failure) {
 	slice, shared := &v1alpha1.DeploymentRunSlice{}, true
-	err := h.client.Get(ctx, types.NamespacedName{Namespace: of.namespace, Name: ledger.SliceName(of.name, int(n))}, slice, &client.GetOptions{UnsafeDisableDeepCopy: &shared})
+	err := from.Get(ctx, types.NamespacedName{Namespace: of.namespace, Name: ledger.SliceName(of.name, int(n))}, slice, &client.GetOptions{UnsafeDisableDeepCopy: &shared})
 	switch {
 	case client.IgnoreNotFound(err) != nil:
 		return nil, fail(http.StatusServiceUnavailable, "the API server could not be asked for the run; try again")

@@ -41,13 +41,17 @@ func (h *handler) follow(ctx context.Context, w http.ResponseWriter, of asked) *
 	defer cancel()
 	defer context.AfterFunc(h.store.ctx, cancel)()
 
-	// A second request is told at once what will never come, as it is without follow.
-	row, err := h.row(ctx, of)
+	// What will never come is told at once, as it is without follow.
+	row, err := h.row(ctx, h.client, of)
+	here := func() bool { return h.store.newest(of.namespace, of.run.UID, of.target, of.step, of.attempt) != "" }
+	if err == nil && !here() {
+		row, err = h.liveRow(ctx, &of)
+	}
 	if err != nil {
 		return err
 	}
 	ended := over(of, row)
-	if h.store.newest(of.namespace, of.run.UID, of.target, of.step, of.attempt) == "" && ended {
+	if ended && !here() {
 		return absent(of, row)
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -126,7 +130,7 @@ func (f *follower) ended(ctx context.Context) bool {
 		return true
 	}
 	f.of.run = now
-	row, failed := f.row(ctx, f.of)
+	row, failed := f.row(ctx, f.client, f.of)
 	return failed != nil && failed.status == http.StatusNotFound || failed == nil && over(f.of, row)
 }
 

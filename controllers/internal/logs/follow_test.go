@@ -16,9 +16,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/watch"
 )
 
 // server is a Store that is asked by anna, and the API server with run "run" of namespace "shop" on web-1 and web-2.
@@ -36,7 +38,14 @@ func newServer(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	c := apiServer(false)
-	sv := &server{t: t, Store: s, client: c, handler: s.Handler(c)}
+	cached := interceptor.NewClient(c, interceptor.Funcs{Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+		if err := c.Get(ctx, key, o, opts...); err != nil {
+			return err
+		}
+		_, err := watch.Slim(o) // as the operator's cache does
+		return err
+	}})
+	sv := &server{t: t, Store: s, client: c, handler: s.Handler(cached, c)}
 	t.Cleanup(s.Close)
 	sv.run(func(r *v1alpha1.DeploymentRun) {
 		r.Status.Phase, r.Status.Slices = v1alpha1.RunRunning, 1

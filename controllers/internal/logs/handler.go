@@ -28,8 +28,10 @@ import (
 // Of an output, ?attempt=<n> names an attempt other than the newest, ?timestamps=true puts the time before each line, and
 // ?follow=true goes on until the step has ended. What is not there is told apart: 404 if there is no such run, target or
 // step, 409 if the step has not run there (yet), 410 if the output was removed or another replica has it.
-func (s *Store) Handler(c client.Client) http.Handler {
-	h := &handler{store: s, client: c, asking: access.NewGate(),
+//
+// The client reads through a cache, which keeps neither the steps of runs nor what rows say in words; live reads past it.
+func (s *Store) Handler(c client.Client, live client.Reader) http.Handler {
+	h := &handler{store: s, client: c, live: live, asking: access.NewGate(),
 		following: turns.NewGate(maxFollowers, maxFollowersOfNamespace), fromOne: turns.NewGate(maxFollowers, maxFollowersOfAddress)}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -43,6 +45,7 @@ func (s *Store) Handler(c client.Client) http.Handler {
 type handler struct {
 	store  *Store
 	client client.Client
+	live   client.Reader
 	// asking are those of whom the API server is asked.
 	asking access.Gate
 	// following and fromOne hold the followers, by namespace and address.

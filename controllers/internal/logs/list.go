@@ -45,7 +45,7 @@ type List struct {
 func (h *handler) list(ctx context.Context, w http.ResponseWriter, of asked) *failure {
 	all := h.store.files(of)
 	for n := range of.run.Status.Slices {
-		slice, err := h.slice(ctx, of, n)
+		slice, err := h.slice(ctx, h.client, of, n)
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func TestARunThatIsMadeAgainHasNothingOfTheFormer(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://operator/logs/shop/run/web-1/web/install", nil)
 		r.Header.Set("Authorization", "Bearer anna")
 		w := httptest.NewRecorder()
-		s.Handler(c).ServeHTTP(w, r)
+		s.Handler(c, c).ServeHTTP(w, r)
 		return w.Code, w.Body.String()
 	}
 	write(t, s, "shop", "of-shop", "of the former")

@@ -28,7 +28,7 @@ import (
 
 // apiServer knows the token "anna", whose user may read the logs of run "run" in namespace "shop", and nothing else;
 // "anna-scoped" is a token of hers that is worth nothing here.
-func apiServer(down bool) client.Client {
+func apiServer(down bool) client.WithWatch {
 	scheme := runtime.NewScheme()
 	_ = v1alpha1.AddToScheme(scheme)
 	runs := []client.Object{
@@ -69,7 +69,7 @@ func TestStrangersAskInTurn(t *testing.T) {
 			<-answer
 			return nil
 		}}).Build()
-		h := s.Handler(c)
+		h := s.Handler(c, c)
 		ask := func(from string) int {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://operator/logs/shop/run/web-1/web/install", nil)
 			r.Header.Set("Authorization", "Bearer nonsense")
@@ -137,7 +137,8 @@ func TestWhoMayReadALog(t *testing.T) {
 			r.URL.Path, r.URL.RawQuery, _ = strings.Cut(tt.path, "?")
 			r.Header.Set("Authorization", tt.token)
 			w := httptest.NewRecorder()
-			s.Handler(apiServer(tt.down)).ServeHTTP(w, r)
+			c := apiServer(tt.down)
+			s.Handler(c, c).ServeHTTP(w, r)
 			if w.Code != tt.want {
 				t.Errorf("status %d: %s", w.Code, w.Body)
 			}
