@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap/zapcore"
@@ -24,6 +25,10 @@ import (
 // version is set by the build: -ldflags "-X main.version=1.2.3".
 var version = "unknown"
 
+// garbage is the Go runtime's GOGC unless that is set: what the operator holds goes up and down with the machines that it
+// works on, and memory is scarcer where it runs than processors are.
+const garbage = 70
+
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "mantle:", err)
@@ -39,6 +44,9 @@ func run(args []string, out io.Writer) error {
 	if f.Version {
 		_, err := fmt.Fprintln(out, version)
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
 	}
 	level := zapcore.InfoLevel
 	if f.Verbose {
