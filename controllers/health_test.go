@@ -41,7 +41,7 @@ func TestAPolicyWithoutAScriptForTheMachineIsNoCheck(t *testing.T) {
 	w.target("web-1", w.looksBy("windows", v1alpha1.HealthCheck{Type: v1alpha1.HealthCheckScript, PowerShell: "exit 1"}))
 	target := &v1alpha1.DeploymentTarget{}
 	told := w.reasonOf(target, "web-1", v1alpha1.ConditionHealthCheckPassed, v1alpha1.ReasonHealthScriptMissing)
-	if told.Status != metav1.ConditionUnknown || !strings.Contains(told.Message, "spec.healthCheck.bash of TargetPolicy windows") {
+	if told.Status != metav1.ConditionUnknown || !strings.Contains(told.Message, "TargetPolicy windows has no spec.healthCheck.bash") {
 		t.Errorf("%+v", told)
 	}
 	if target.Status.Health != v1alpha1.HealthHasWarnings || !meta.IsStatusConditionTrue(target.Status.Conditions, v1alpha1.ConditionReady) {
