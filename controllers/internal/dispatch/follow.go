@@ -90,7 +90,7 @@ func (r *runner) follow(ctx context.Context) stage {
 		r.session.Answered()
 		r.observe()
 		if !r.script.Ended() {
-			r.pause(ctx, min(r.script.Rest(), r.untilCancel()))
+			r.pause(ctx, min(r.script.Delay(), r.untilCancel()))
 		}
 	}
 	if !r.confirm(ctx) {

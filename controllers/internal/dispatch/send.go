@@ -68,7 +68,7 @@ func (r *runner) try(ctx context.Context) error {
 		return &session.UnfitError{Reason: v1alpha1.ReasonEngineFailed, Message: "preparing the step: " + err.Error()}
 	}
 	if content := r.prepared.Content; content != nil {
-		if err := s.Bring(undecided, content); err != nil {
+		if err := s.EnsureContent(undecided, content); err != nil {
 			return err
 		}
 	}
