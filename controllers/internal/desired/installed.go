@@ -77,7 +77,7 @@ func touched(phase v1alpha1.StepPhase) v1alpha1.InstalledPhase {
 	switch {
 	case phase == v1alpha1.StepSucceeded:
 		return v1alpha1.InstalledSucceeded
-	case phase.Bad():
+	case phase.IsFailure():
 		return v1alpha1.InstalledFailed
 	default:
 		return v1alpha1.InstalledIncomplete
@@ -92,13 +92,13 @@ func untouched(result *v1alpha1.TargetResult) v1alpha1.InstalledPhase {
 	}
 	for _, s := range result.Steps {
 		switch {
-		case s.Phase.Bad():
+		case s.Phase.IsFailure():
 			return v1alpha1.InstalledFailed
 		case s.Phase != v1alpha1.StepSkipped && s.Phase != v1alpha1.StepSucceeded, missed.Has(s.Reason):
 			outcome = ""
 		}
 	}
-	if result.Phase.Bad() {
+	if result.Phase.IsFailure() {
 		return v1alpha1.InstalledFailed
 	}
 	if missed.Has(result.Reason) {

@@ -107,7 +107,7 @@ func SomeFailed(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun) bool {
 func Refused(run *v1alpha1.DeploymentRun, filled []v1alpha1.DeploymentRunSlice, targets []v1alpha1.DeploymentTarget) []v1alpha1.RefusedTarget {
 	var refused []v1alpha1.RefusedTarget
 	Each(filled, targets, func(t v1alpha1.SliceTarget, result *v1alpha1.TargetResult) {
-		if result != nil && result.Phase.Bad() && Outcome(run, t, result) == "" {
+		if result != nil && result.Phase.IsFailure() && Outcome(run, t, result) == "" {
 			refused = append(refused, v1alpha1.RefusedTarget{Name: t.Name, UID: t.UID, Thumbprint: t.Thumbprint})
 		}
 	})
