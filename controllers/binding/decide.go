@@ -107,7 +107,7 @@ func look(f facts) survey {
 // add sorts one target into the survey.
 func (s *survey) add(f facts, t *v1alpha1.DeploymentTarget) {
 	current := f.upToDate(t)
-	leftOut := !current && desired.LeftOut(f.Record, t, f.Binding.Spec.Project, f.Binding.Spec.Environment)
+	leftOut := !current && desired.Excluded(f.Record, t, f.Binding.Spec.Project, f.Binding.Spec.Environment)
 	switch {
 	case current:
 		s.counts.UpToDate++

@@ -155,7 +155,7 @@ func missedIn(spec v1alpha1.ReleaseBindingSpec, steps []v1alpha1.Step, targets [
 			continue
 		}
 		m.Members++
-		if desired.LeavesIn(spec.Targets, &targets[i]) {
+		if desired.Selects(spec.Targets, &targets[i]) {
 			m.LeftIn++
 			insert(there, targets[i].Spec.Roles)
 		}

@@ -255,7 +255,7 @@ func TestFollowersAreBounded(t *testing.T) {
 		}
 		begun := time.Now()
 		for _, lines := range all {
-			if got := <-lines; !strings.HasPrefix(got, "[nothing was written for ") {
+			if got := <-lines; !strings.HasPrefix(got, "[no output for ") {
 				t.Errorf("read %q", got)
 			}
 			if _, more := <-lines; more {
@@ -268,7 +268,7 @@ func TestFollowersAreBounded(t *testing.T) {
 		next := s.stream(ctx, path)
 		synctest.Wait()
 		s.Close()
-		if got := <-next; !strings.HasPrefix(got, "[this operator ends it here") {
+		if got := <-next; !strings.HasPrefix(got, "[the operator closes this request") {
 			t.Errorf("when the operator ends: %q", got)
 		}
 	})
