@@ -47,5 +47,5 @@ func (r TargetResult) Begun() bool {
 	return slices.ContainsFunc(r.Steps, func(s ActionStatus) bool { return s.Sent })
 }
 
-// Bad tells whether an action that ended in this phase counts as a failure.
-func (p StepPhase) Bad() bool { return p == StepFailed || p == StepLost || p == StepAbandoned }
+// IsFailure reports whether an action that ended in this phase counts as a failure.
+func (p StepPhase) IsFailure() bool { return p == StepFailed || p == StepLost || p == StepAbandoned }

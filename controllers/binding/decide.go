@@ -108,7 +108,7 @@ func surveyOf(f facts) survey {
 // add adds one target to the survey.
 func (s *survey) add(f facts, t *v1alpha1.DeploymentTarget) {
 	current := f.upToDate(t)
-	excluded := !current && desired.LeftOut(f.Record, t, f.Binding.Spec.Project, f.Binding.Spec.Environment)
+	excluded := !current && desired.Excluded(f.Record, t, f.Binding.Spec.Project, f.Binding.Spec.Environment)
 	switch {
 	case current:
 		s.counts.UpToDate++

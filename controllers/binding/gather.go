@@ -154,7 +154,7 @@ func mismatchOf(spec v1alpha1.ReleaseBindingSpec, steps []v1alpha1.Step, targets
 			continue
 		}
 		m.Members++
-		if desired.LeavesIn(spec.Targets, &targets[i]) {
+		if desired.Selects(spec.Targets, &targets[i]) {
 			m.Selected++
 			insert(ofTargets, targets[i].Spec.Roles)
 		}

@@ -66,7 +66,7 @@ func (r *Reconciler) apply(f facts, report dispatch.Report) error {
 		report.Message += ": " + plan.Where(target.Name, cmp.Or(report.Host, l.At(k).Host), report.Pids)
 	}
 	if report.Phase == v1alpha1.StepSucceeded {
-		l.Give(k, outputs(l.Leaves[k.Leaf], report.Outputs))
+		l.AddOutputs(k, outputs(l.Leaves[k.Leaf], report.Outputs))
 	}
 	return l.End(k, f.Now, finished(report))
 }

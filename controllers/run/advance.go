@@ -38,7 +38,7 @@ func (r *Reconciler) advance(ctx context.Context, f facts) (time.Duration, error
 		l.Close(now.Results)
 	}
 	again, due := l.Due(f.Now)
-	if due || l.Begins() || now.Outcome != nil {
+	if due || l.HasPlanned() || now.Outcome != nil {
 		again = 0
 		if err := l.Store(ctx, r.Client, f.Now, now.Results, !f.Run.DeletionTimestamp.IsZero()); err != nil {
 			return 0, err

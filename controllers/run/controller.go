@@ -220,7 +220,7 @@ func (r *Reconciler) write(ctx context.Context, before, run *v1alpha1.Deployment
 	if equality.Semantic.DeepEqual(before.Status, run.Status) {
 		return 0, nil
 	}
-	if wait := l.ledger.Pace() - r.Now().Sub(l.saved); wait > 0 && sameState(before, run) {
+	if wait := l.ledger.WriteInterval() - r.Now().Sub(l.saved); wait > 0 && sameState(before, run) {
 		return wait, nil
 	}
 	if err := patcher.Patch(ctx, run); err != nil {

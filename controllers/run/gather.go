@@ -126,7 +126,7 @@ func (r *Reconciler) markMissingLogs(l *ledger.Ledger) {
 			return
 		}
 		if !r.Logs.Kept(l.Namespace, l.UID, l.Targets[k.Target].Name, l.Leaves[k.Leaf].Path, a.Number) {
-			l.LoseLog(k)
+			l.SetLogLost(k)
 		}
 	})
 }

@@ -34,7 +34,7 @@ func TestATargetFailsWithTheReasonThatItGives(t *testing.T) {
 			t.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonThumbprintMismatch, Message: "it presents another"}}
 		}},
 		{v1alpha1.ReasonUntrusted, "the target is not trusted", func(t *v1alpha1.DeploymentTarget) { t.Status.Health = v1alpha1.HealthUntrusted }},
-		{v1alpha1.ReasonTooManyProjects, "the target takes no further project: it has 32 pairs of project and environment already", func(t *v1alpha1.DeploymentTarget) {
+		{v1alpha1.ReasonTooManyProjects, "the target has reached its limit of projects: it already has 32 pairs of project and environment", func(t *v1alpha1.DeploymentTarget) {
 			for i := range desired.MaxInstalled {
 				t.Status.Installed = append(t.Status.Installed, v1alpha1.InstalledRelease{Project: fmt.Sprint(i), Environment: "production"})
 			}

@@ -10,15 +10,15 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// Chain are the runs of one binding, oldest first.
+// Chain is the list of a binding's runs, oldest first.
 type Chain []v1alpha1.DeploymentRun
 
-// ChainOf orders those of the runs that the binding made. A run that only carries the binding's label is not one.
+// ChainOf returns the runs that the binding created, in order. A run that only has the binding's label is not included.
 func ChainOf(b *v1alpha1.ReleaseBinding, runs []v1alpha1.DeploymentRun) Chain {
 	return NewChain(slices.DeleteFunc(slices.Clone(runs), func(r v1alpha1.DeploymentRun) bool { return !metav1.IsControlledBy(&r, b) }))
 }
 
-// NewChain orders the runs by their place in the chain; creation times are too coarse for that.
+// NewChain sorts the runs by their place in the chain; creation times are not precise enough for that.
 func NewChain(runs []v1alpha1.DeploymentRun) Chain {
 	c := slices.Clone(runs)
 	slices.SortFunc(c, func(a, b v1alpha1.DeploymentRun) int {
@@ -30,8 +30,7 @@ func NewChain(runs []v1alpha1.DeploymentRun) Chain {
 	return c
 }
 
-// Compare orders runs by age, of whatever chain: by when they were made, and within one second by their place in their
-// chain.
+// Compare orders runs of any chains by age: by creation time, and within one second by their place in their chain.
 func Compare(a, b *v1alpha1.DeploymentRun) int {
 	if d := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); d != 0 {
 		return d
@@ -42,8 +41,8 @@ func Compare(a, b *v1alpha1.DeploymentRun) int {
 	return cmp.Compare(a.Name, b.Name)
 }
 
-// Sequence is the run's place in its binding's chain, from 1; 0 where nobody wrote it down. It has 32 bits, so that what
-// is written by a stranger leaves room for the next one.
+// Sequence returns the run's place in its binding's chain, from 1; 0 if it has none. It is limited to 32 bits, so that no
+// user can set a number without a successor.
 func Sequence(r *v1alpha1.DeploymentRun) int64 {
 	n, err := strconv.ParseInt(r.Annotations[v1alpha1.AnnotationSequence], 10, 32)
 	if err != nil || n < 0 {
@@ -52,10 +51,10 @@ func Sequence(r *v1alpha1.DeploymentRun) int64 {
 	return n
 }
 
-// maxStored bounds the numbers of runs that are read back from a status: whoever may write it may write any.
+// maxStored bounds the numbers of runs that are read from a status, which a user may have changed.
 const maxStored = 1 << 30
 
-// Stored is a number of a run that was read back from a status; 0 where it cannot be one.
+// Stored returns a run's number that was read from a status; 0 if it is out of range.
 func Stored(number int64) int64 {
 	if number < 0 || number > maxStored {
 		return 0
@@ -63,7 +62,7 @@ func Stored(number int64) int64 {
 	return number
 }
 
-// Newest is the youngest run, or nil.
+// Newest returns the newest run, or nil.
 func (c Chain) Newest() *v1alpha1.DeploymentRun {
 	if len(c) == 0 {
 		return nil
@@ -71,7 +70,7 @@ func (c Chain) Newest() *v1alpha1.DeploymentRun {
 	return &c[len(c)-1]
 }
 
-// Unfinished is the youngest run that has not ended, or nil.
+// Unfinished returns the newest run that has not ended, or nil.
 func (c Chain) Unfinished() *v1alpha1.DeploymentRun {
 	for i := len(c) - 1; i >= 0; i-- {
 		if !c[i].Status.Phase.IsTerminal() {

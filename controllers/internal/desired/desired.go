@@ -13,8 +13,8 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// Hash is the digest of what a binding desires: of the snapshot's name and of the binding's narrowing of targets, whose
-// order does not matter.
+// Hash returns the digest of what a binding desires: the snapshot's name and the binding's spec.targets, whose order
+// does not matter.
 func Hash(snapshot string, targets *v1alpha1.BindingTargets) string {
 	var narrowed v1alpha1.BindingTargets
 	if targets != nil {
@@ -31,9 +31,9 @@ func Hash(snapshot string, targets *v1alpha1.BindingTargets) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// RunName is the name of the run with this number in the binding's chain. It is derived, so that an operator that crashed
-// after it made the run finds it instead of making a second, and begins with the binding and the number, so that the names
-// of a binding's runs are in the order of time.
+// RunName returns the name of the run with this number in the binding's chain. It is deterministic, so that an operator
+// that crashed after it created the run finds the run and does not create a second one. It begins with the binding and
+// the number, so that the runs of a binding sort by age.
 func RunName(binding *v1alpha1.ReleaseBinding, hash, retry string, sequence int64) string {
 	number := strconv.FormatInt(sequence, 10)
 	sum := sha256.Sum256([]byte(strings.Join([]string{string(binding.UID), hash, retry, number}, "\x00")))
@@ -41,12 +41,12 @@ func RunName(binding *v1alpha1.ReleaseBinding, hash, retry string, sequence int6
 	return fmt.Sprintf("%s-%05d-%s", binding.Name, sequence, suffix[:10])
 }
 
-// Desired are the targets of the environment that the binding leaves in and at least one step addresses, by name.
+// Desired returns the targets of the environment that the binding selects and at least one step addresses, by name.
 func Desired(spec v1alpha1.ReleaseBindingSpec, steps []v1alpha1.Step, targets []v1alpha1.DeploymentTarget) []v1alpha1.DeploymentTarget {
 	var desired []v1alpha1.DeploymentTarget
 	for i := range targets {
 		t := &targets[i]
-		if slices.Contains(t.Spec.Environments, spec.Environment) && LeavesIn(spec.Targets, t) && Addressed(steps, t) {
+		if slices.Contains(t.Spec.Environments, spec.Environment) && Selects(spec.Targets, t) && Addressed(steps, t) {
 			desired = append(desired, *t)
 		}
 	}
@@ -54,18 +54,18 @@ func Desired(spec v1alpha1.ReleaseBindingSpec, steps []v1alpha1.Step, targets []
 	return desired
 }
 
-// Addressed tells whether at least one step is for the target in a run that goes well: steps that only run after a
-// failure bring it nothing.
+// Addressed reports whether at least one step addresses the target in a run without failures: steps that only run after a
+// failure do not count.
 func Addressed(steps []v1alpha1.Step, target *v1alpha1.DeploymentTarget) bool {
 	return slices.ContainsFunc(steps, func(s v1alpha1.Step) bool { return addresses(s, target) })
 }
 
-// addresses tells whether the step brings something to the target.
+// addresses reports whether the step addresses the target in a run without failures.
 func addresses(s v1alpha1.Step, target *v1alpha1.DeploymentTarget) bool {
 	return s.Addresses(target.Spec.Roles) && s.GetCondition() != v1alpha1.ConditionFailure
 }
 
-// StepNames are the names of the steps with these indexes.
+// StepNames returns the names of the steps with these indexes.
 func StepNames(steps []v1alpha1.Step, indexes []int32) []string {
 	var names []string
 	for _, i := range indexes {
@@ -76,8 +76,8 @@ func StepNames(steps []v1alpha1.Step, indexes []int32) []string {
 	return names
 }
 
-// LeavesIn tells whether a narrowing leaves the target in; nil narrows nothing.
-func LeavesIn(narrow *v1alpha1.BindingTargets, t *v1alpha1.DeploymentTarget) bool {
+// Selects reports whether a binding's spec.targets selects the target; nil selects all.
+func Selects(narrow *v1alpha1.BindingTargets, t *v1alpha1.DeploymentTarget) bool {
 	if narrow == nil {
 		return true
 	}
@@ -89,23 +89,23 @@ func LeavesIn(narrow *v1alpha1.BindingTargets, t *v1alpha1.DeploymentTarget) boo
 	})
 }
 
-// Reach is what a binding may expect of a target now.
+// Reach says whether a binding can deploy to a target now.
 type Reach string
 
-// The answers.
+// The values of Reach.
 const (
 	// Reachable targets can be deployed to.
 	Reachable Reach = "Reachable"
-	// Away targets are offline or untrusted; they converge when they come back.
+	// Away targets are unavailable or untrusted; they converge when they are reachable and trusted again.
 	Away Reach = "Away"
-	// Cordoned targets are left out as long as a person wants it.
+	// Cordoned targets are excluded by their spec.cordoned.
 	Cordoned Reach = "Cordoned"
-	// Unknown targets have not been looked at yet.
+	// Unknown targets have had no health check yet.
 	Unknown Reach = "Unknown"
 )
 
-// ReachOf tells what to expect of a target. With neverChecked (its policy's interval is 0) an unknown health
-// counts as reachable.
+// ReachOf returns the Reach of a target. With neverChecked (its policy's interval is 0) an unknown health counts as
+// reachable.
 func ReachOf(t *v1alpha1.DeploymentTarget, neverChecked bool) Reach {
 	if t.Spec.Cordoned {
 		return Cordoned
@@ -123,7 +123,7 @@ func ReachOf(t *v1alpha1.DeploymentTarget, neverChecked bool) Reach {
 	}
 }
 
-// JournalRead tells whether the machine's own journal was read, and from the machine that answers now.
+// JournalRead reports whether the machine's own journal was read, from a machine with the present certificate.
 func JournalRead(t *v1alpha1.DeploymentTarget) bool {
 	read := t.Status.JournalRead
 	if read == nil {

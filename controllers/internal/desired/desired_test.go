@@ -117,10 +117,10 @@ func TestChain(t *testing.T) {
 	}
 	web := target("web-1", "web")
 	web.Status.Installed = []v1alpha1.InstalledRelease{{Project: "shop", Environment: "production", Phase: v1alpha1.InstalledFailed, RunUID: "c"}}
-	if !LeftOut(record, &web, "shop", "production") {
+	if !Excluded(record, &web, "shop", "production") {
 		t.Error("a target that failed in a Convergence is left out")
 	}
-	if LeftOut(Resume(record, c, "w1", "again"), &web, "shop", "production") {
+	if Excluded(Resume(record, c, "w1", "again"), &web, "shop", "production") {
 		t.Error("a new retry token lets them in again")
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// MaxInstalled is how many pairs of project and environment a target's status holds.
+// MaxInstalled is how many pairs of project and environment a target's status can contain.
 const MaxInstalled = 32
 
-// Installed is the target's row for the project in the environment, or nil.
+// Installed returns the target's row for the project in the environment, or nil.
 func Installed(t *v1alpha1.DeploymentTarget, project, environment v1alpha1.ObjectName) *v1alpha1.InstalledRelease {
 	for i := range t.Status.Installed {
 		row := &t.Status.Installed[i]
@@ -23,9 +23,9 @@ func Installed(t *v1alpha1.DeploymentTarget, project, environment v1alpha1.Objec
 	return nil
 }
 
-// UpToDate tells whether the target has the snapshot: only a deployment that succeeded counts, and only if every step that
-// addresses the target now was a part of it. A row that does not tell its steps, as one that was read from the machine's
-// own journal, counts as one of all steps.
+// UpToDate reports whether the target has the snapshot. Only a deployment that succeeded counts, and only if it
+// included every step that addresses the target now. A row without steps, for example one that was read from the
+// machine's own journal, counts as one with all steps.
 func UpToDate(t *v1alpha1.DeploymentTarget, project, environment v1alpha1.ObjectName, snapshot string, steps []v1alpha1.Step) bool {
 	row := Installed(t, project, environment)
 	if row == nil || row.Phase != v1alpha1.InstalledSucceeded || row.Snapshot != snapshot {
@@ -39,16 +39,17 @@ func UpToDate(t *v1alpha1.DeploymentTarget, project, environment v1alpha1.Object
 	})
 }
 
-// Full tells whether the target takes no further pair of project and environment, and does not have this one.
+// Full reports whether the target has reached MaxInstalled and does not have this pair of project and environment.
 func Full(t *v1alpha1.DeploymentTarget, project, environment v1alpha1.ObjectName) bool {
 	return len(t.Status.Installed) >= MaxInstalled && Installed(t, project, environment) == nil
 }
 
-// Outcome is what status.installed of a target of the run's fixed set says of the run; empty where it says nothing, and
-// what was there before stays. The result is nil where the slice has no row for the target.
+// Outcome returns what status.installed of a target of the run's fixed set must show for the run; empty if the row must
+// not change. The result is nil if the slice has no row for the target.
 //
-// A run speaks of every target that something was sent to. A run in which nothing failed speaks of the others, too:
-// whatever it has judged is not outdated after it. Any other run says nothing of a machine that was not touched.
+// A run changes the row of every target to which something was sent. A run without failures changes the rows of the other
+// targets too, if none of their steps was missed. Any other run does not change the row of a target to which nothing was
+// sent.
 func Outcome(run *v1alpha1.DeploymentRun, target v1alpha1.SliceTarget, result *v1alpha1.TargetResult) v1alpha1.InstalledPhase {
 	switch {
 	case result != nil && result.Begun():
@@ -61,13 +62,13 @@ func Outcome(run *v1alpha1.DeploymentRun, target v1alpha1.SliceTarget, result *v
 	case result != nil:
 		return untouched(result)
 	case len(target.Steps) > 0:
-		return v1alpha1.InstalledSucceeded // none of its steps had anything to do
+		return v1alpha1.InstalledSucceeded // none of its steps had to run
 	default:
 		return ""
 	}
 }
 
-// Row is the row of status.installed that the run leaves on a target of its fixed set, without its steps; nil if the run
+// Row is the row of status.installed that the run writes to a target of its fixed set, without its steps; nil if the run
 // says nothing of the target (see Outcome).
 func Row(run *v1alpha1.DeploymentRun, target v1alpha1.SliceTarget, result *v1alpha1.TargetResult) *v1alpha1.InstalledRelease {
 	phase := Outcome(run, target, result)
@@ -82,38 +83,38 @@ func Row(run *v1alpha1.DeploymentRun, target v1alpha1.SliceTarget, result *v1alp
 	return row
 }
 
-// WentThrough tells whether a run that ended in this phase came to its last step without a failure.
+// WentThrough reports whether a run that ended in this phase reached its last step without a failure.
 func WentThrough(phase v1alpha1.RunPhase) bool {
 	return phase == v1alpha1.RunSucceeded || phase == v1alpha1.RunSkipped
 }
 
-// touched is the outcome on a target that something was sent to.
+// touched returns the outcome on a target to which something was sent.
 func touched(phase v1alpha1.StepPhase) v1alpha1.InstalledPhase {
 	switch {
 	case phase == v1alpha1.StepSucceeded:
 		return v1alpha1.InstalledSucceeded
-	case phase.Bad():
+	case phase.IsFailure():
 		return v1alpha1.InstalledFailed
 	default:
 		return v1alpha1.InstalledIncomplete
 	}
 }
 
-// untouched is the outcome, in a run in which nothing failed, on a target that nothing was sent to.
+// untouched returns the outcome on a target to which nothing was sent, in a run without failures.
 func untouched(result *v1alpha1.TargetResult) v1alpha1.InstalledPhase {
-	var outcome v1alpha1.InstalledPhase // without a step, only a success says something
+	var outcome v1alpha1.InstalledPhase // without steps, only a success has an outcome
 	if len(result.Steps) > 0 || result.Phase == v1alpha1.StepSucceeded {
 		outcome = v1alpha1.InstalledSucceeded
 	}
 	for _, s := range result.Steps {
 		switch {
-		case s.Phase.Bad():
+		case s.Phase.IsFailure():
 			return v1alpha1.InstalledFailed
 		case s.Phase != v1alpha1.StepSkipped && s.Phase != v1alpha1.StepSucceeded, missed.Has(s.Reason):
 			outcome = ""
 		}
 	}
-	if result.Phase.Bad() {
+	if result.Phase.IsFailure() {
 		return v1alpha1.InstalledFailed
 	}
 	if missed.Has(result.Reason) {
@@ -122,12 +123,12 @@ func untouched(result *v1alpha1.TargetResult) v1alpha1.InstalledPhase {
 	return outcome
 }
 
-// missed are the reasons of a skipped action that was due all the same.
+// missed are the reasons of a skipped action that should have run.
 var missed = sets.New(v1alpha1.ReasonUnavailable, v1alpha1.ReasonCordoned, v1alpha1.ReasonTargetDeleted, //nolint:gochecknoglobals // a constant set
 	v1alpha1.ReasonTargetChanged, v1alpha1.ReasonStopped)
 
-// Expected are the targets, by UID, whose status will speak of the run (Expected), and those in its slices of which it
-// will not, although they have a row (passed).
+// Expected returns the targets, by UID, whose status.installed will show the run (expected), and those that have a row
+// in its slices but will not show it (passed).
 func Expected(run *v1alpha1.DeploymentRun, filled []v1alpha1.DeploymentRunSlice, targets []v1alpha1.DeploymentTarget) (expected, passed sets.Set[types.UID]) {
 	expected, passed = sets.New[types.UID](), sets.New[types.UID]()
 	Each(filled, targets, func(t v1alpha1.SliceTarget, result *v1alpha1.TargetResult) {
@@ -141,8 +142,8 @@ func Expected(run *v1alpha1.DeploymentRun, filled []v1alpha1.DeploymentRunSlice,
 	return expected, passed
 }
 
-// Each sees the targets in the slices with their results, nil where there is none. A target that is another machine by now
-// is left out: the run says nothing of it.
+// Each calls see for the targets in the slices, with their results or nil. It skips a target whose thumbprint has
+// changed: the run does not apply to the new machine.
 func Each(filled []v1alpha1.DeploymentRunSlice, targets []v1alpha1.DeploymentTarget, see func(v1alpha1.SliceTarget, *v1alpha1.TargetResult)) {
 	pins := make(map[types.UID]string, len(targets))
 	for i := range targets {
@@ -161,8 +162,9 @@ func Each(filled []v1alpha1.DeploymentRunSlice, targets []v1alpha1.DeploymentTar
 	}
 }
 
-// Shows tells whether a target's row speaks of the run or of a newer one. Other runs that are older help where times,
-// which have seconds, do not tell. A full target will never have a row, so there is nothing to wait for.
+// Shows reports whether a target's row is of the run or of a newer one. older are runs that are known to be older,
+// because times in seconds do not always decide. For a full target it returns true, because such a target never gets a
+// row.
 func Shows(t *v1alpha1.DeploymentTarget, run *v1alpha1.DeploymentRun, older []v1alpha1.DeploymentRun) bool {
 	row := Installed(t, run.Spec.Project, run.Spec.Environment)
 	if row == nil {

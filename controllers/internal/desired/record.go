@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	// MaxLeftOut bounds the lists of a record. With more, no target is deployed to.
-	MaxLeftOut = 100
-	// maxToken bounds a retry token; a longer one counts by its digest.
+	// MaxExcluded bounds the lists of a record. If a list gets longer, the binding is held.
+	MaxExcluded = 100
+	// maxToken bounds a retry token; of a longer one the digest is used.
 	maxToken = 256
 	// maxHoldMessage bounds the message of a hold, in bytes.
 	maxHoldMessage = 1024
 )
 
-// Retry is the token of the try that is asked for. Without the annotation, as where GitOps takes it away again, nothing
-// new is asked for.
+// Retry returns the requested retry token. If the annotation is missing, for example because a GitOps tool removed it, it
+// returns the last one, so that nothing new is requested.
 func Retry(b *v1alpha1.ReleaseBinding, chain Chain) string {
 	token := b.Annotations[v1alpha1.AnnotationRetry]
 	switch newest := chain.Newest(); {
@@ -43,13 +43,14 @@ func Retry(b *v1alpha1.ReleaseBinding, chain Chain) string {
 	}
 }
 
-// Recorded tells whether the binding's record has taken in how the run ended, so that the run may go.
+// Recorded reports whether the binding's record contains how the run ended, so that the run can be deleted.
 func Recorded(b *v1alpha1.ReleaseBinding, run *v1alpha1.DeploymentRun) bool {
 	return b.Status.Record != nil && b.Status.Record.Sequence >= Sequence(run)
 }
 
-// Resume is the record for what is desired now: the one that was, or a new one where another release, other targets or one
-// more try are desired. A new one does not speak of runs that an earlier one took in, so going back makes a new run.
+// Resume returns the record for what is desired now: the existing one, or a new one if another release, other targets
+// or a retry are desired. A new record does not contain the runs of an earlier one, so that going back to an earlier
+// release creates a new run.
 func Resume(was *v1alpha1.BindingRecord, chain Chain, hash, retry string) *v1alpha1.BindingRecord {
 	switch {
 	case was == nil || was.Sequence != Stored(was.Sequence):
@@ -63,7 +64,7 @@ func Resume(was *v1alpha1.BindingRecord, chain Chain, hash, retry string) *v1alp
 	}
 }
 
-// before is the number of the newest run that ended before the youngest runs that were all made for this hash.
+// before returns the number of the newest ended run that precedes the last consecutive runs with this hash.
 func before(chain Chain, hash string) int64 {
 	i := len(chain)
 	for i > 0 && chain[i-1].Annotations[v1alpha1.AnnotationDesiredHash] == hash {
@@ -78,7 +79,7 @@ func before(chain Chain, hash string) int64 {
 	return number
 }
 
-// Unrecorded are the runs that have ended and that the record has not taken in, oldest first.
+// Unrecorded returns the runs that have ended and are not in the record, oldest first.
 func Unrecorded(r *v1alpha1.BindingRecord, chain Chain) Chain {
 	var runs Chain
 	for i := range chain {
@@ -93,8 +94,8 @@ func Unrecorded(r *v1alpha1.BindingRecord, chain Chain) Chain {
 	return runs
 }
 
-// SomeFailed tells whether the record for this run's release has to know which targets failed in it: those are left out,
-// and others go on.
+// SomeFailed reports whether the record must contain which targets failed in the run: these are excluded from later
+// runs, and the others still converge.
 func SomeFailed(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun) bool {
 	if run.Annotations[v1alpha1.AnnotationDesiredHash] != r.Hash || run.Annotations[v1alpha1.AnnotationHandledRetry] != r.Retry || run.Status.StartTime == nil {
 		return false
@@ -103,18 +104,18 @@ func SomeFailed(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun) bool {
 		run.Status.Phase == v1alpha1.RunSucceeded && run.Status.Targets.Failed > 0
 }
 
-// Refused are the targets on which the run failed before anything was sent, and whose status does not tell.
+// Refused returns the targets on which the run failed before anything was sent, so that their status does not show it.
 func Refused(run *v1alpha1.DeploymentRun, filled []v1alpha1.DeploymentRunSlice, targets []v1alpha1.DeploymentTarget) []v1alpha1.RefusedTarget {
 	var refused []v1alpha1.RefusedTarget
 	Each(filled, targets, func(t v1alpha1.SliceTarget, result *v1alpha1.TargetResult) {
-		if result != nil && result.Phase.Bad() && Outcome(run, t, result) == "" {
+		if result != nil && result.Phase.IsFailure() && Outcome(run, t, result) == "" {
 			refused = append(refused, v1alpha1.RefusedTarget{Name: t.Name, UID: t.UID, Thumbprint: t.Thumbprint})
 		}
 	})
 	return refused
 }
 
-// Add takes in how a run ended. Refused is needed where SomeFailed says so.
+// Add records how a run ended. refused is needed if SomeFailed is true.
 func Add(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, refused []v1alpha1.RefusedTarget) {
 	r.Sequence = Sequence(run)
 	if run.Annotations[v1alpha1.AnnotationDesiredHash] != r.Hash {
@@ -128,24 +129,24 @@ func Add(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, refused []v1alp
 		r.Redeploy = false
 	}
 	if SomeFailed(r, run) {
-		leaveOut(r, run, refused)
+		exclude(r, run, refused)
 		return
 	}
 	switch run.Status.Phase {
 	case v1alpha1.RunCancelled:
 		hold(r, run, v1alpha1.ReasonRunCancelled, "run %s was %s", run.Name, cancelled(run))
 	case v1alpha1.RunAbandoned:
-		hold(r, run, v1alpha1.ReasonRunAbandoned, "run %s was abandoned: look at the machines that it names", run.Name)
+		hold(r, run, v1alpha1.ReasonRunAbandoned, "run %s was abandoned: check the machines that it names", run.Name)
 	case v1alpha1.RunFailed:
 		reason := v1alpha1.ReasonRunFailed
 		if run.Spec.Purpose == v1alpha1.PurposeConvergence {
-			reason = v1alpha1.ReasonTargetsFailed // it chose no targets: none can be left out, and the next would fail alike
+			reason = v1alpha1.ReasonTargetsFailed // it failed before it chose targets: none can be excluded, and the next run would fail too
 		}
-		hold(r, run, reason, "run %s failed: %s", run.Name, why(run))
+		hold(r, run, reason, "run %s failed: %s", run.Name, endMessage(run))
 	}
 }
 
-// cancelled says how a run was cancelled. One that had been, and that somebody deleted then, was not cancelled by that.
+// cancelled says how a run was cancelled. A run that was deleted after it had ended was not cancelled by that.
 func cancelled(run *v1alpha1.DeploymentRun) string {
 	if deleted, ended := run.DeletionTimestamp, run.Status.FinishTime; deleted != nil && ended != nil && !ended.Before(deleted) {
 		return "deleted before it had ended, which cancelled it"
@@ -153,18 +154,18 @@ func cancelled(run *v1alpha1.DeploymentRun) string {
 	return "cancelled"
 }
 
-func leaveOut(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, refused []v1alpha1.RefusedTarget) {
+func exclude(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, refused []v1alpha1.RefusedTarget) {
 	r.FailedRuns = append(r.FailedRuns, run.UID)
 	for _, t := range refused {
 		r.Refused = slices.DeleteFunc(r.Refused, func(old v1alpha1.RefusedTarget) bool { return old.UID == t.UID })
 		r.Refused = append(r.Refused, t)
 	}
 	slices.SortFunc(r.Refused, func(a, b v1alpha1.RefusedTarget) int { return cmp.Compare(a.Name, b.Name) })
-	if len(r.FailedRuns) <= MaxLeftOut && len(r.Refused) <= MaxLeftOut {
+	if len(r.FailedRuns) <= MaxExcluded && len(r.Refused) <= MaxExcluded {
 		return
 	}
-	r.FailedRuns, r.Refused = r.FailedRuns[:min(len(r.FailedRuns), MaxLeftOut)], r.Refused[:min(len(r.Refused), MaxLeftOut)]
-	hold(r, run, v1alpha1.ReasonTargetsFailed, "run %s failed on so many targets that none is deployed to: %s", run.Name, why(run))
+	r.FailedRuns, r.Refused = r.FailedRuns[:min(len(r.FailedRuns), MaxExcluded)], r.Refused[:min(len(r.Refused), MaxExcluded)]
+	hold(r, run, v1alpha1.ReasonTargetsFailed, "run %s failed on too many targets, so the release is deployed to no target: %s", run.Name, endMessage(run))
 }
 
 func hold(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, reason, format string, args ...any) {
@@ -175,8 +176,8 @@ func hold(r *v1alpha1.BindingRecord, run *v1alpha1.DeploymentRun, reason, format
 	r.Hold = &v1alpha1.BindingHold{Reason: reason, Run: run.Name, Message: message}
 }
 
-// why is what the run says of its end.
-func why(run *v1alpha1.DeploymentRun) string {
+// endMessage returns the run's message about its end.
+func endMessage(run *v1alpha1.DeploymentRun) string {
 	ready := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Message == "" {
 		return "see its status.failures"
@@ -184,8 +185,9 @@ func why(run *v1alpha1.DeploymentRun) string {
 	return strings.TrimSuffix(ready.Message, ".")
 }
 
-// Forget drops from the record what it no longer needs: refused targets that are gone, are another machine now, or are up
-// to date, and runs that no target says that it failed in. The newest of these stays, as targets may not show it yet.
+// Forget removes from the record what is no longer needed: refused targets that do not exist, have another thumbprint
+// or are up to date, and failed runs that no target shows. It keeps the newest failed run, because targets may not show
+// it yet.
 func Forget(r *v1alpha1.BindingRecord, project, environment v1alpha1.ObjectName, targets []v1alpha1.DeploymentTarget, upToDate func(*v1alpha1.DeploymentTarget) bool) {
 	pins, failedIn := map[types.UID]string{}, sets.New[types.UID]()
 	for i := range targets {
@@ -207,8 +209,8 @@ func Forget(r *v1alpha1.BindingRecord, project, environment v1alpha1.ObjectName,
 	}
 }
 
-// LeftOut tells whether the target failed before, for what is desired now, and is not tried again by itself.
-func LeftOut(r *v1alpha1.BindingRecord, t *v1alpha1.DeploymentTarget, project, environment v1alpha1.ObjectName) bool {
+// Excluded reports whether the target has failed for what is desired now. Such a target is retried only on request.
+func Excluded(r *v1alpha1.BindingRecord, t *v1alpha1.DeploymentTarget, project, environment v1alpha1.ObjectName) bool {
 	if r == nil {
 		return false
 	}
@@ -221,15 +223,16 @@ func LeftOut(r *v1alpha1.BindingRecord, t *v1alpha1.DeploymentTarget, project, e
 	})
 }
 
-// Outdated are the desired targets that a run of the binding has to bring up to date, by name: those that are not, and are
-// not left out; where the release is deployed again, also those that are. The binding has to be read past the cache, as its record may have just been written.
+// Outdated returns the desired targets that a run of the binding must deploy to, by name: those that are not up to date
+// and not excluded; if the release is redeployed, also those that are up to date. Read the binding from the API server,
+// not from the cache, because its record may have just been written.
 func Outdated(b *v1alpha1.ReleaseBinding, run *v1alpha1.DeploymentRun, snapshot string, steps []v1alpha1.Step, targets []v1alpha1.DeploymentTarget) []v1alpha1.DeploymentTarget {
 	record := b.Status.Record
 	if record != nil && (record.Hash != run.Annotations[v1alpha1.AnnotationDesiredHash] || record.Retry != run.Annotations[v1alpha1.AnnotationHandledRetry]) {
-		record = nil // it speaks of another try
+		record = nil // it is for another release or retry
 	}
 	return slices.DeleteFunc(Desired(b.Spec, steps, targets), func(t v1alpha1.DeploymentTarget) bool {
 		current := UpToDate(&t, b.Spec.Project, b.Spec.Environment, snapshot, steps)
-		return current && (record == nil || !record.Redeploy) || LeftOut(record, &t, b.Spec.Project, b.Spec.Environment)
+		return current && (record == nil || !record.Redeploy) || Excluded(record, &t, b.Spec.Project, b.Spec.Environment)
 	})
 }

@@ -78,20 +78,20 @@ func TestTheRecordIsBounded(t *testing.T) {
 	if r := take(&v1alpha1.BindingRecord{Hash: "w1"}, Chain{long}); len(r.Hold.Message) > maxHoldMessage || strings.ToValidUTF8(r.Hold.Message, "?") != r.Hold.Message {
 		t.Errorf("the message has %d bytes", len(r.Hold.Message))
 	}
-	many := make([]v1alpha1.RefusedTarget, MaxLeftOut+1)
+	many := make([]v1alpha1.RefusedTarget, MaxExcluded+1)
 	for i := range many {
 		many[i] = v1alpha1.RefusedTarget{Name: fmt.Sprintf("t-%03d", i), UID: types.UID(fmt.Sprint(i))}
 	}
 	c := Chain{run("r", "w1", "1", v1alpha1.RunFailed, v1alpha1.PurposeConvergence)}
-	if r := take(&v1alpha1.BindingRecord{Hash: "w1"}, c, many[:MaxLeftOut]...); len(r.Refused) != MaxLeftOut || r.Hold != nil {
+	if r := take(&v1alpha1.BindingRecord{Hash: "w1"}, c, many[:MaxExcluded]...); len(r.Refused) != MaxExcluded || r.Hold != nil {
 		t.Errorf("as many as there is room for: %d, %+v", len(r.Refused), r.Hold)
 	}
 	r := take(&v1alpha1.BindingRecord{Hash: "w1"}, c, many...)
-	if len(r.Refused) != MaxLeftOut || r.Hold == nil || r.Hold.Reason != v1alpha1.ReasonTargetsFailed {
+	if len(r.Refused) != MaxExcluded || r.Hold == nil || r.Hold.Reason != v1alpha1.ReasonTargetsFailed {
 		t.Errorf("one more: none is deployed to, or the others are tried for ever: %d, %+v", len(r.Refused), r.Hold)
 	}
 	r = &v1alpha1.BindingRecord{Hash: "w1"}
-	for n := range 3 * MaxLeftOut { // nobody shows that he failed in them any more
+	for n := range 3 * MaxExcluded { // nobody shows that he failed in them any more
 		c = Chain{run(fmt.Sprint("r", n), "w1", fmt.Sprint(n+1), v1alpha1.RunFailed, v1alpha1.PurposeConvergence)}
 		Forget(take(r, c), "shop", "production", nil, nil)
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// maxOthers bounds how many releases beside the first are named.
+// maxOthers bounds how many releases besides the first are named.
 const maxOthers = 3
 
-// Releases counts what targets have of one project in one environment.
+// Releases counts the releases of one project on the targets of one environment.
 type Releases struct {
 	having                    map[string]int
 	total, failed, incomplete int
@@ -34,8 +34,8 @@ func (r *Releases) Add(row *v1alpha1.InstalledRelease) {
 	}
 }
 
-// Most is the release that most targets have, the newer of two, and empty where none has any; how many have it, of how
-// many, as "2/3"; and what the others have, as "1.3.0 1, 1 failed".
+// Most returns the release that most targets have (the newer one of two; empty if there is none), how many of the
+// targets have it ("2/3"), and what the others have ("1.3.0 1, 1 failed").
 func (r *Releases) Most() (release, count, others string) {
 	type having struct {
 		release string

@@ -13,33 +13,34 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// action is one that was dispatched.
+// action is a dispatched Action and its state.
 type action struct {
 	Action
-	// ctx ends when nobody wants the action any more, or this process ends.
+	// ctx ends when the action is removed or this process ends.
 	ctx  context.Context
 	stop context.CancelFunc
-	// cancelled and gaveUp end when the owner decides so; moved has one when it relocates.
+	// cancelled ends with Cancel, gaveUp with GiveUp; moved has an element after Relocate.
 	cancelled, gaveUp context.Context
 	cancel, giveUp    context.CancelFunc
 	moved             chan struct{}
 
 	dispatched time.Time
 
-	holding sync.Mutex
-	// letGo ends the question that the machine holds; nil if it holds none.
-	letGo context.CancelFunc
+	heldMu sync.Mutex
+	// endHeld cancels the pending request that the machine may hold; nil if there is none.
+	endHeld context.CancelFunc
 
-	// What follows is guarded by the Dispatcher's lock.
+	// The Dispatcher's lock guards the fields below.
 
-	// turn is its place among those that wait for one; nil if it does not.
+	// turn is its place in the queue of waiting actions; nil if it is not queued.
 	turn *list.Element
-	// starting says that it counts as one that is on its way to the machine.
+	// starting is true while it counts against MaxStartingNamespace.
 	starting bool
 	report   Report
-	// told is the report that the owner was told of last.
+	// told is the report as it was when the owner was last notified.
 	told Report
-	// known is the ticket by which the machine knows the script, if it does, and last the number of its last entry.
+	// known is the ticket under which the machine has the script, empty if it has none; last is the number of the last log
+	// entry that was received.
 	known tentacle.ScriptTicket
 	last  int64
 }
@@ -54,7 +55,7 @@ func newAction(ctx context.Context, a Action) *action {
 	return act
 }
 
-// machine is the target of the action.
+// machine returns the name of the action's target.
 func (a *action) machine() types.NamespacedName {
 	return types.NamespacedName{Namespace: a.Owner.Namespace, Name: a.Target}
 }
@@ -64,41 +65,42 @@ func (a *action) relocate() {
 	case a.moved <- struct{}{}:
 	default:
 	}
-	a.holding.Lock()
-	defer a.holding.Unlock()
-	if a.letGo != nil {
-		a.letGo()
+	a.heldMu.Lock()
+	defer a.heldMu.Unlock()
+	if a.endHeld != nil {
+		a.endHeld()
 	}
 }
 
-// held is a context for a question that the machine may hold. A relocation ends it, and a cancel if that is asked for.
+// held returns a context for a request that the machine may hold until it has news. Relocate ends it, and so does
+// Cancel if cancelToo is set.
 func (a *action) held(ctx context.Context, cancelToo bool) (context.Context, context.CancelFunc) {
-	ctx, letGo := context.WithCancel(ctx)
-	a.holding.Lock()
-	a.letGo = letGo
+	ctx, endHeld := context.WithCancel(ctx)
+	a.heldMu.Lock()
+	a.endHeld = endHeld
 	if len(a.moved) > 0 {
-		letGo() // it moved since it was located
+		endHeld() // the target moved after Locate
 	}
-	a.holding.Unlock()
+	a.heldMu.Unlock()
 	ignore := func() bool { return true }
 	if cancelToo {
-		ignore = context.AfterFunc(a.cancelled, letGo)
+		ignore = context.AfterFunc(a.cancelled, endHeld)
 	}
 	return ctx, func() {
 		ignore()
-		a.holding.Lock()
-		a.letGo = nil
-		a.holding.Unlock()
-		letGo()
+		a.heldMu.Lock()
+		a.endHeld = nil
+		a.heldMu.Unlock()
+		endHeld()
 	}
 }
 
-// differs tells whether the owner is to be told of a change.
+// differs reports whether the owner must be notified of a change.
 func (r *Report) differs(before Report) bool {
 	return r.Phase != before.Phase || r.Reachable != before.Reachable || r.Sent != before.Sent || r.Reason != before.Reason || r.Message != before.Message || !r.Begun.Equal(before.Begun)
 }
 
-// occupant names another action of ours whose script runs on the machine; empty if none is known.
+// occupant describes another action of this operator whose script runs on the machine; empty if none is known.
 func (d *Dispatcher) occupant(of *action) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -108,19 +110,19 @@ func (d *Dispatcher) occupant(of *action) string {
 			continue
 		}
 		if what := fmt.Sprintf("run %s, step %s", act.Owner.Name, act.Step); first == "" || what < first {
-			first = what // the same each time
+			first = what // the smallest, so that the message is stable
 		}
 	}
 	return first
 }
 
-// maxPids bounds Report.Pids, and maxSeconds how long a step may say that it took.
+// maxPids bounds Report.Pids, and maxSeconds the duration that a step can report.
 const (
 	maxPids    = 20
 	maxSeconds = float64(14 * 24 * time.Hour / time.Second)
 )
 
-// tidy holds a report to what may be shown and stored: much of it is what a machine said.
+// tidy limits a report to what can be shown and stored: much of it comes from the machine.
 func (r *Report) tidy() {
 	r.Reason, r.Message = words(r.Reason), words(r.Message)
 	r.Pids = r.Pids[:min(len(r.Pids), maxPids)]

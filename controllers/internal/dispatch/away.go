@@ -8,19 +8,19 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
-// tryAway connects once to a machine that is believed to be away, before anything is prepared for it.
+// tryAway connects once to a machine that is believed to be unreachable, before anything is prepared for it.
 func (r *runner) tryAway(ctx context.Context) stage {
 	if next := r.decision(ctx, trying); next != trying {
 		return next
 	}
-	r.tellPreparing("connects to the machine, which could not be reached before")
+	r.tellPreparing("connecting to the machine, which could not be reached before")
 	announce := time.AfterFunc(announceAfter, func() { r.announce(r.action) })
 	defer announce.Stop()
 	undecided, stop := r.undecided(ctx)
 	defer stop()
 	m, err := r.Locate(undecided)
 	if err != nil || m.Identity == nil {
-		return r.reachable() // who sends says what is missing
+		return r.reachable() // send reports what is missing
 	}
 	r.tell(r.action, func(report *Report) { report.Host = m.Address })
 	err = r.config.Sessions.Reachable(undecided, m)

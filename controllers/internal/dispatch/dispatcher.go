@@ -16,15 +16,14 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/turns"
 )
 
-// Config of a Dispatcher. The zero value of every number is its default.
+// Config configures a Dispatcher. A number that is zero gets its default.
 type Config struct {
-	// Sessions reach the machines.
 	Sessions *session.Pool
-	// MaxPrepare is how many actions are prepared at once (64), MaxPrepareNamespace how many of one namespace (16).
+	// MaxPrepare is how many actions are prepared at once (64), MaxPrepareNamespace how many in one namespace (16).
 	MaxPrepare, MaxPrepareNamespace int
-	// MaxActionsNamespace is how many actions of one namespace are carried out at once (10,000).
+	// MaxActionsNamespace is how many actions of one namespace are in progress at once (10,000).
 	MaxActionsNamespace int
-	// MaxStartingNamespace is how many of them are on their way to their machines at once (512).
+	// MaxStartingNamespace is how many of those may not have reached their machine yet (512).
 	MaxStartingNamespace int
 	// PreparePause is the first pause before an action that is not ready is prepared again (2 s, doubling to 30 s).
 	PreparePause time.Duration
@@ -33,14 +32,14 @@ type Config struct {
 	// CancelPause is the first pause between two CancelScript (0.5 s, doubling to 15 s).
 	CancelPause time.Duration
 	// CompleteAfter is how long after its result was written a ticket is completed on a machine that keeps no
-	// tombstones (30 s): two lease durations, so that no leader of before can start it again.
+	// tombstones (30 s): two lease durations, so that no earlier leader can start it again.
 	CompleteAfter time.Duration
-	// Fence is asked before anything is prepared, started, cancelled or completed. An error means that this process no
-	// longer leads: the action stops without a report.
+	// Fence is called before anything is prepared, started, cancelled or completed. An error means that this process is no
+	// longer the leader: the action stops without a report.
 	Fence func() error
-	// Notify is told when the report of an action changes; it must not block.
+	// Notify is called when the report of an action changes; it must not block.
 	Notify func(Owner)
-	// Sent is told how long an action waited from its dispatch until its machine took it; it must not block.
+	// Sent is called when a machine accepts an action, with the time since its dispatch; it must not block.
 	Sent   func(waited time.Duration)
 	Logger *slog.Logger
 }
@@ -85,33 +84,33 @@ type Dispatcher struct {
 	mu      sync.Mutex
 	stopped bool
 	actions map[string]*action
-	crowd   crowd
-	// owners has the tickets of each run, and whether their reports changed since the last Drain.
+	limiter limiter
+	// owners contains the tickets of each run, and whether their reports changed since the last Drain.
 	owners map[types.UID]map[string]bool
-	// machines has the actions of each target, by ticket.
+	// machines contains the actions of each target, by ticket.
 	machines map[types.NamespacedName]map[string]*action
 }
 
-// New makes a Dispatcher. Nothing runs until it is asked.
+// New returns a Dispatcher. It starts no goroutine before Dispatch.
 func New(config Config) *Dispatcher {
 	config = config.withDefaults()
-	ctx, stop := context.WithCancel(config.Sessions.Context()) // without sessions nothing can be said of an action
+	ctx, stop := context.WithCancel(config.Sessions.Context()) // no action can go on without sessions
 	return &Dispatcher{config: config, root: ctx, stopAll: stop, prepares: turns.NewGate(config.MaxPrepare, config.MaxPrepareNamespace),
-		actions: map[string]*action{}, crowd: newCrowd(config.MaxActionsNamespace, config.MaxStartingNamespace), owners: map[types.UID]map[string]bool{},
+		actions: map[string]*action{}, limiter: newLimiter(config.MaxActionsNamespace, config.MaxStartingNamespace), owners: map[types.UID]map[string]bool{},
 		machines: map[types.NamespacedName]map[string]*action{}}
 }
 
-// closeTime is how long Close waits for the goroutines of actions; the scripts go on.
+// closeTime is how long Close waits for the goroutines of actions. The scripts keep running.
 const closeTime = 5 * time.Second
 
-// Start waits until the context ends, then lets go of every action without ending a script. It is a manager's Runnable.
+// Start waits until the context ends, and then calls Close. It is a manager's Runnable.
 func (d *Dispatcher) Start(ctx context.Context) error {
 	<-ctx.Done()
 	d.Close()
 	return nil
 }
 
-// Close lets go of every action without ending a script. It says nothing about them: the next process asks the machines.
+// Close stops following every action and ends no script. It reports no result: the next process asks the machines.
 func (d *Dispatcher) Close() {
 	d.mu.Lock()
 	d.stopped = true
@@ -128,15 +127,15 @@ func (d *Dispatcher) Close() {
 	}
 }
 
-// Dispatch begins an action and returns at once. The same ticket twice is one action; its report is drained once more, as
-// who dispatches it again may not know it any more.
+// Dispatch begins an action and returns at once. If the ticket was dispatched before, nothing is started, and Drain
+// returns its report once more, because the caller may have lost it.
 func (d *Dispatcher) Dispatch(a Action) {
 	if d.begin(a) {
 		d.config.Notify(a.Owner)
 	}
 }
 
-// begin tells whether there is something to tell the owner: the action was there already, or it waits.
+// begin reports whether the owner must be notified: the action existed before, or it is queued.
 func (d *Dispatcher) begin(a Action) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -160,7 +159,8 @@ func (d *Dispatcher) begin(a Action) bool {
 	return d.launch(act)
 }
 
-// Cancel asks the machine to end the action's script, and keeps asking until it has. What was not sent is not sent.
+// Cancel asks the machine to end the action's script, again and again until it has ended. An action that was not sent
+// is never sent.
 func (d *Dispatcher) Cancel(ticket string) {
 	if act := d.lookup(ticket); act != nil {
 		act.cancel()
@@ -168,7 +168,7 @@ func (d *Dispatcher) Cancel(ticket string) {
 	}
 }
 
-// GiveUp ends an action as Failed with what it waits for, unless it was sent or may have been.
+// GiveUp ends an action as Failed, with the reason for which it waits, unless it was sent or may have been.
 func (d *Dispatcher) GiveUp(ticket string) {
 	if act := d.lookup(ticket); act != nil {
 		act.giveUp()
@@ -176,7 +176,7 @@ func (d *Dispatcher) GiveUp(ticket string) {
 	}
 }
 
-// Relocate says that the target has another address: a held question is let go, and Locate is asked again.
+// Relocate says that the target has another address: a pending request is cancelled, and Locate is called again.
 func (d *Dispatcher) Relocate(ticket string) {
 	if act := d.lookup(ticket); act != nil {
 		act.relocate()
@@ -189,7 +189,7 @@ func (d *Dispatcher) lookup(ticket string) *action {
 	return d.actions[ticket]
 }
 
-// Drain gives the reports of a run's actions that changed since the last Drain, by ticket.
+// Drain returns the reports of a run's actions that changed since the last Drain, sorted by ticket.
 func (d *Dispatcher) Drain(owner types.UID) []Report {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -204,8 +204,8 @@ func (d *Dispatcher) Drain(owner types.UID) []Report {
 	return reports
 }
 
-// Acknowledge says that the result of an action is written: the Dispatcher forgets it, and the machine is told that it
-// may. That goes on in the background, also for an action that this process does not know.
+// Acknowledge says that the result of an action is written: the Dispatcher forgets the action, and tells the machine in
+// the background that it can forget it too. It also works for an action that this process does not know.
 func (d *Dispatcher) Acknowledge(owner types.UID, m session.Machine, ticket string) {
 	c := session.Completion{Machine: m, Owner: owner, Ticket: tentacle.ScriptTicket{TaskID: ticket}, Due: time.Now().Add(d.config.CompleteAfter), Fence: d.config.Fence}
 	d.mu.Lock()
@@ -222,7 +222,8 @@ func (d *Dispatcher) Acknowledge(owner types.UID, m session.Machine, ticket stri
 	}
 }
 
-// Drop ends an action whose result nobody wants any more: what was not sent is not sent, and the machine is not asked.
+// Drop removes an action whose result is no longer needed. If it was not sent it is never sent, and the machine is no
+// longer asked about it.
 func (d *Dispatcher) Drop(ticket string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -231,8 +232,8 @@ func (d *Dispatcher) Drop(ticket string) {
 	}
 }
 
-// Forget drops all actions of a run that is gone, and what its machines were still to be told. A run that has ended needs
-// no Forget: its actions are gone with Acknowledge and Drop.
+// Forget drops all actions of a deleted run, and the completions that its machines have not received. A run that has
+// ended needs no Forget: Acknowledge and Drop remove its actions.
 func (d *Dispatcher) Forget(owner types.UID) {
 	d.mu.Lock()
 	for ticket := range d.owners[owner] {
@@ -242,10 +243,10 @@ func (d *Dispatcher) Forget(owner types.UID) {
 	d.config.Sessions.DropCompletions(owner)
 }
 
-// remove ends the goroutine of an action and keeps nothing of it. The lock is held.
+// remove ends the goroutine of an action and forgets it. The lock is held.
 func (d *Dispatcher) remove(act *action) {
 	act.stop()
-	d.crowd.take(act)
+	d.limiter.dequeue(act)
 	delete(d.actions, act.Ticket)
 	delete(d.owners[act.Owner.UID], act.Ticket)
 	if len(d.owners[act.Owner.UID]) == 0 {
@@ -257,14 +258,14 @@ func (d *Dispatcher) remove(act *action) {
 	}
 }
 
-// Len tells how many actions there are.
+// Len returns the number of actions.
 func (d *Dispatcher) Len() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.actions)
 }
 
-// tell changes the report of an action, and notifies its owner if that makes a difference to it.
+// tell changes the report of an action, and notifies its owner if it now differs from what the owner knows.
 func (d *Dispatcher) tell(act *action, change func(*Report)) {
 	d.mu.Lock()
 	change(&act.report)
@@ -276,7 +277,7 @@ func (d *Dispatcher) tell(act *action, change func(*Report)) {
 	}
 }
 
-// announce tells the owner of an action that is still being prepared. One that is prepared at once is not announced.
+// announce notifies the owner of an action that is still being prepared. One that is prepared quickly is not announced.
 func (d *Dispatcher) announce(act *action) {
 	d.mu.Lock()
 	news := act.report.Reason == v1alpha1.ReasonPreparing && d.note(act)
@@ -286,7 +287,7 @@ func (d *Dispatcher) announce(act *action) {
 	}
 }
 
-// note marks an action whose report is another than its owner knows. The lock is held.
+// note marks an action as changed if its report differs from what its owner knows. The lock is held.
 func (d *Dispatcher) note(act *action) bool {
 	if d.actions[act.Ticket] != act || !act.report.differs(act.told) {
 		return false

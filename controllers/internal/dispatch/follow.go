@@ -14,7 +14,7 @@ import (
 const (
 	// cancelTime bounds one CancelScript.
 	cancelTime = 30 * time.Second
-	// confirmTries bounds how often the last lines are asked for.
+	// confirmTries bounds how often the last output is requested.
 	confirmTries = 10
 )
 
@@ -30,16 +30,16 @@ func (r *runner) find(ctx context.Context) stage {
 		case err == nil:
 			return r.found(found)
 		case ctx.Err() != nil:
-			return r.lost("the machine did not answer: " + why(err))
+			return r.lost("the machine did not answer: " + rootCause(err))
 		case interrupted:
 			continue
 		}
 		r.unanswered(err, failures)
-		r.rest(ctx, again.Step())
+		r.pause(ctx, again.Step())
 	}
 }
 
-// ask asks once whether the machine knows the script. interrupted says that the question was let go.
+// ask asks once whether the machine knows the script. interrupted is true if Relocate cancelled the request.
 func (r *runner) ask(ctx context.Context) (found session.Found, interrupted bool, err error) {
 	s, err := r.locate(ctx)
 	if err != nil {
@@ -51,7 +51,7 @@ func (r *runner) ask(ctx context.Context) (found session.Found, interrupted bool
 	return found, held.Err() != nil, err
 }
 
-// found goes on with what the machine said of the ticket.
+// found chooses the next stage from the machine's answer about the ticket.
 func (r *runner) found(f session.Found) stage {
 	r.session.Answered()
 	if f.Known {
@@ -67,7 +67,7 @@ func (r *runner) found(f session.Found) stage {
 	return following
 }
 
-// follow asks until the script is complete, across lost connections and to wherever its target is.
+// follow asks until the script is complete. It continues after lost connections and when the target changes its address.
 func (r *runner) follow(ctx context.Context) stage {
 	r.prepared = nil
 	again, failures := session.Doubling(r.config.RetryPause, longestRetry), 0
@@ -83,14 +83,14 @@ func (r *runner) follow(ctx context.Context) stage {
 		case err != nil:
 			failures++
 			r.unanswered(err, failures)
-			r.rest(ctx, again.Step())
+			r.pause(ctx, again.Step())
 			continue
 		}
 		again, failures = session.Doubling(r.config.RetryPause, longestRetry), 0
 		r.session.Answered()
 		r.observe()
 		if !r.script.Ended() {
-			r.rest(ctx, min(r.script.Rest(), r.untilCancel()))
+			r.pause(ctx, min(r.script.Delay(), r.untilCancel()))
 		}
 	}
 	if !r.confirm(ctx) {
@@ -99,8 +99,8 @@ func (r *runner) follow(ctx context.Context) stage {
 	return r.judge()
 }
 
-// question sends the one request that fits now. interrupted says that it was let go because the owner has decided, or
-// the target is somewhere else.
+// question sends one request: CancelScript if one is due, else a request for status. interrupted is true if Cancel or
+// Relocate cancelled it.
 func (r *runner) question(ctx context.Context) (interrupted bool, err error) {
 	s, err := r.locate(ctx)
 	if err != nil {
@@ -123,14 +123,14 @@ func (r *runner) question(ctx context.Context) (interrupted bool, err error) {
 	return held.Err() != nil, err
 }
 
-// farAway is how long it is to what does not come.
-const farAway = time.Duration(1<<63 - 1)
+// forever is the time to an event that does not happen.
+const forever = time.Duration(1<<63 - 1)
 
-// untilCancel is how long it is to the next CancelScript.
+// untilCancel returns the time to the next CancelScript.
 func (r *runner) untilCancel() time.Duration {
 	switch {
 	case r.cancelled.Err() == nil:
-		return farAway
+		return forever
 	case r.cancelAt.IsZero():
 		return 0
 	default:
@@ -138,17 +138,17 @@ func (r *runner) untilCancel() time.Duration {
 	}
 }
 
-// unanswered notes that a question was not answered. A connection that broke off once is no news.
+// unanswered reports that a request failed. A connection that broke once is not reported.
 func (r *runner) unanswered(err error, failures int) {
 	var located *locateError
 	if errors.As(err, &located) {
-		r.misses(notReady(located.error))
+		r.waitsForTarget(notReady(located.error))
 		return
 	}
 	r.session.Failed(err)
 	var connect *halibut.ConnectError
 	if errors.As(err, &connect) || failures > 1 {
-		r.waitsFor(reach(err), every("asked", longestRetry))
+		r.waitsFor(unreachable(err), every("asked", longestRetry))
 	}
 }
 
@@ -170,7 +170,7 @@ func (r *runner) observe() {
 	})
 }
 
-// confirm asks for the last lines. It answers false if this process ends before they are there.
+// confirm requests the last output. It returns false if this process ends before the output has arrived.
 func (r *runner) confirm(ctx context.Context) bool {
 	again := session.Doubling(r.config.RetryPause, longestRetry)
 	for range confirmTries {
@@ -182,7 +182,7 @@ func (r *runner) confirm(ctx context.Context) bool {
 			return true
 		}
 		if _, found := r.script.Result(); found {
-			return true // all that matters is there
+			return true // the engine's result has arrived
 		}
 		if r.abandoned() {
 			return false
@@ -190,7 +190,7 @@ func (r *runner) confirm(ctx context.Context) bool {
 		if r.session != nil {
 			r.session.Failed(err)
 		}
-		r.rest(ctx, again.Step())
+		r.pause(ctx, again.Step())
 	}
 	return true
 }

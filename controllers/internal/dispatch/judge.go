@@ -11,7 +11,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
-// judge reads a complete script: the engine's result if there is one, else what the Tentacle's exit code tells.
+// judge reports how a complete script ended: by the engine's result if there is one, else by the Tentacle's exit code.
 func (r *runner) judge() stage {
 	if result, found := r.script.Result(); found {
 		r.missed(result)
@@ -22,39 +22,40 @@ func (r *runner) judge() stage {
 	}
 	switch {
 	case r.forgets:
-		return r.lost(r.twice())
+		return r.lost(r.ambiguousRestart())
 	case r.cancelled.Err() != nil && r.script.Forgotten() && !r.script.Known():
-		// It never arrived, and a machine with tombstones will refuse it from now on.
+		// StartScript did not arrive, and a machine with tombstones refuses the ticket from now on.
 		return r.unsent(v1alpha1.StepCancelled, cause{v1alpha1.ReasonCancelled, "cancelled before it began"})
 	case r.cancelled.Err() != nil && (r.script.ExitCode() == -1 || r.script.ExitCode() > 0):
-		// Octopus's Tentacles kill the engine, and answer whatever exit code that gives.
+		// Octopus's Tentacles kill the engine and return the exit code of the killed process.
 		return r.ends(v1alpha1.StepCancelled, cause{v1alpha1.ReasonCancelled, "cancelled"})
 	default:
 		return r.end(func(report *Report) { byCode(report, r.script) })
 	}
 }
 
-// missed notes that the machine turned out to lack the content that it was believed to have.
+// missed records that the machine lacks the content that it was believed to have, so that it is uploaded again.
 func (r *runner) missed(result step.Result) {
 	if result.Reason == step.ReasonContentMissing && r.content != "" && r.session != nil {
 		r.session.SetHolds(r.content, false)
 	}
 }
 
-// twice says why nobody knows how a step ended that may have been started twice: its engine would have told.
-func (r *runner) twice() string {
-	message := "the machine forgets what it started, so the step was started again"
+// ambiguousRestart explains why the result of a step that may have been started twice is unknown: the engine reported
+// none.
+func (r *runner) ambiguousRestart() string {
+	message := "the machine keeps no record of what it started, so the step was started again"
 	if r.cancelled.Err() != nil {
 		message += "; the cancel reached the second start, and the first may have run or may still run"
 	} else if line := r.script.Stderr(); line != "" {
 		message += ": " + line
 	} else {
-		message += fmt.Sprintf("; the second start ended with exit code %d and told no result", r.script.ExitCode())
+		message += fmt.Sprintf("; the second start ended with exit code %d and reported no result", r.script.ExitCode())
 	}
 	return message
 }
 
-// byResult reads the engine's result; code is the Tentacle's exit code.
+// byResult fills the report from the engine's result; code is the Tentacle's exit code.
 func byResult(report *Report, code int32, result step.Result) {
 	own := int32(result.ExitCode)
 	report.ExitCode, report.Seconds, report.Outputs, report.Message = &own, result.Seconds, result.Outputs, result.Tail
@@ -73,7 +74,7 @@ func byResult(report *Report, code int32, result step.Result) {
 	}
 }
 
-// byCode reads the exit codes that Tentacles give by themselves (api/tentacle).
+// byCode fills the report from an exit code of the Tentacle itself (see api/tentacle).
 func byCode(report *Report, script *session.Script) { //nolint:cyclop // a table of exit codes
 	code, line := script.ExitCode(), script.Stderr()
 	set := func(phase v1alpha1.StepPhase, reason, message string) {
@@ -89,13 +90,13 @@ func byCode(report *Report, script *session.Script) { //nolint:cyclop // a table
 	case tentacle.ExitTimeout:
 		set(v1alpha1.StepFailed, v1alpha1.ReasonMutexTimedOut, "the machine was busy with other scripts for longer than the step may take")
 	case tentacle.ExitUnknownScript, tentacle.ExitUnknownResult:
-		set(v1alpha1.StepLost, v1alpha1.ReasonLost, "the machine does not know any more how the script ended")
+		set(v1alpha1.StepLost, v1alpha1.ReasonLost, "the machine no longer knows how the script ended")
 	case tentacle.ExitLost:
 		set(v1alpha1.StepLost, v1alpha1.ReasonLost, say("the machine lost the script"))
 	case tentacle.ExitRefused:
 		refused := session.Refusal(line)
 		set(v1alpha1.StepFailed, refused.Reason, refused.Message)
-		report.Sent = false // nothing was begun there
+		report.Sent = false // nothing began on the machine
 	case tentacle.ExitAlreadyCompleted:
 		alreadyCompleted(report, script.LastError())
 	case tentacle.ExitAbandoned:
@@ -104,15 +105,15 @@ func byCode(report *Report, script *session.Script) { //nolint:cyclop // a table
 	case 0:
 		set(v1alpha1.StepLost, v1alpha1.ReasonLost, "the script ended without the engine's result")
 	case step.ExitClaimed:
-		set(v1alpha1.StepLost, v1alpha1.ReasonLost, say("the step was started before, and how it ended is not known"))
+		set(v1alpha1.StepLost, v1alpha1.ReasonLost, say("the step was started before, and its result is unknown"))
 	case step.ExitEngineMissing:
-		set(v1alpha1.StepFailed, v1alpha1.ReasonTransferFailed, say("the engine is not on the machine any more; it is brought again with the next try"))
+		set(v1alpha1.StepFailed, v1alpha1.ReasonTransferFailed, say("the engine is no longer on the machine; the next attempt uploads it again"))
 	default:
 		set(v1alpha1.StepFailed, v1alpha1.ReasonEngineFailed, say(fmt.Sprintf("the engine ended with exit code %d", code)))
 	}
 }
 
-// alreadyCompleted reads the earlier exit code of a ticket that was completed; its output is gone.
+// alreadyCompleted fills the report of a ticket that was completed before: its exit code may be kept, its output is gone.
 func alreadyCompleted(report *Report, line string) {
 	code, known := tentacle.ParseAlreadyCompleted(tentacle.ScriptStatusResponseV2{State: tentacle.Complete, ExitCode: tentacle.ExitAlreadyCompleted,
 		Logs: []tentacle.ProcessOutput{{Source: tentacle.StdErr, Text: line}}})

@@ -38,7 +38,7 @@ func TestNothingIsKeptOfARunWithoutActions(t *testing.T) {
 			t.Errorf("%s: its goroutine goes on", ticket)
 		}
 		d.mu.Lock()
-		if len(d.actions)+len(d.owners)+len(d.machines)+len(d.crowd.waiting) != 0 {
+		if len(d.actions)+len(d.owners)+len(d.machines)+len(d.limiter.waiting) != 0 {
 			t.Errorf("%s: kept are %v, %v and %v", ticket, d.actions, d.owners, d.machines)
 		}
 		d.mu.Unlock()

@@ -13,12 +13,12 @@ import (
 // prepareTime bounds one Prepare.
 const prepareTime = time.Minute
 
-// prepare builds what is sent, and waits while that cannot be done.
+// prepare builds what is sent, and tries again while that is not possible.
 func (r *runner) prepare(ctx context.Context) stage {
 	if next := r.decision(ctx, preparing); next != preparing {
 		return next
 	}
-	r.tellPreparing("what is sent to the machine is being prepared")
+	r.tellPreparing("preparing the step")
 	announce := time.AfterFunc(announceAfter, func() { r.announce(r.action) })
 	defer announce.Stop()
 	again := session.Doubling(r.config.PreparePause, longestPrepare)
@@ -37,18 +37,18 @@ func (r *runner) prepare(ctx context.Context) stage {
 		}
 		not := notReady(err)
 		if not.Final {
-			return r.never(cause{not.Reason, not.Message})
+			return r.endUnsendable(cause{not.Reason, not.Message})
 		}
 		rest, most := again.Step(), longestPrepare
 		if not.RetryAfter > 0 {
 			rest, most = not.RetryAfter, not.RetryAfter
 		}
 		r.waitsFor(cause{not.Reason, not.Message}, every("tried", most))
-		r.rest(ctx, rest)
+		r.pause(ctx, rest)
 	}
 }
 
-// tellPreparing sets the reason without telling the owner: most actions are prepared at once.
+// tellPreparing sets the reason without notifying the owner: most actions are prepared quickly.
 func (r *runner) tellPreparing(message string) {
 	r.cause = cause{v1alpha1.ReasonPreparing, message}
 	r.mu.Lock()
@@ -56,12 +56,12 @@ func (r *runner) tellPreparing(message string) {
 	r.report.Reason, r.report.Message = r.cause.Reason, r.cause.Message
 }
 
-// decided tells whether the owner decided something that ends the way to the machine.
+// decided reports whether the action must not be sent any more: it was cancelled, or given up before it was sent.
 func (r *runner) decided() bool {
 	return r.cancelled.Err() != nil || r.gaveUp.Err() != nil && !r.maybe
 }
 
-// undecided is a context that ends when the owner does.
+// undecided returns a context that ends when decided becomes true.
 func (r *runner) undecided(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	ignoreCancel, ignoreGiveUp := context.AfterFunc(r.cancelled, cancel), func() bool { return true }
@@ -75,7 +75,7 @@ func (r *runner) undecided(ctx context.Context) (context.Context, context.Cancel
 	}
 }
 
-// prepareOnce waits for a turn of the namespace and calls Prepare.
+// prepareOnce waits until the namespace's limit allows it, and calls Prepare.
 func (r *runner) prepareOnce(ctx context.Context) (Prepared, error) {
 	ctx, cancel := r.undecided(ctx)
 	defer cancel()
@@ -91,10 +91,10 @@ func (r *runner) prepareOnce(ctx context.Context) (Prepared, error) {
 	return r.Prepare(ctx)
 }
 
-// ready takes what was prepared, unless it can never be sent.
+// ready stores what was prepared, or ends the action if that can never be sent.
 func (r *runner) ready(p Prepared) stage {
 	if _, err := step.Command(p.Plan, p.Secrets); err != nil {
-		return r.never(cause{v1alpha1.ReasonEngineFailed, "preparing the step: " + err.Error()})
+		return r.endUnsendable(cause{v1alpha1.ReasonEngineFailed, "preparing the step: " + err.Error()})
 	}
 	r.prepared = &p
 	if p.Content != nil {
@@ -103,11 +103,11 @@ func (r *runner) ready(p Prepared) stage {
 	return sending
 }
 
-// never reports the end of an action that can never be sent.
-func (r *runner) never(c cause) stage {
+// endUnsendable reports the end of an action that can never be sent.
+func (r *runner) endUnsendable(c cause) stage {
 	switch {
 	case r.forgets:
-		return r.lost("the machine forgets what it started, and it cannot be started again: " + c.Message)
+		return r.lost("the machine keeps no record of what it started, and the step cannot be started again: " + c.Message)
 	case r.cancelled.Err() != nil:
 		return r.unsent(v1alpha1.StepCancelled, cause{v1alpha1.ReasonCancelled, "cancelled before it began"})
 	default:
@@ -115,12 +115,12 @@ func (r *runner) never(c cause) stage {
 	}
 }
 
-// fencedError says that this process does not lead any more.
+// fencedError says that this process is no longer the leader.
 type fencedError struct{ error }
 
 func (e *fencedError) Unwrap() error { return e.error }
 
-// fence asks whether this process leads.
+// fence returns a *fencedError if this process is no longer the leader.
 func (r *runner) fence() error {
 	if err := r.config.Fence(); err != nil {
 		return &fencedError{err}

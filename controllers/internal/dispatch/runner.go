@@ -17,7 +17,7 @@ type stage int
 
 // The stages of an action.
 const (
-	// over means that it has reported its end, or that there is nobody to report to.
+	// over means that the end was reported, or that no report is needed.
 	over stage = iota
 	trying
 	finding
@@ -30,23 +30,22 @@ const (
 type runner struct {
 	*Dispatcher
 	*action
-	// session is the use of the machine where it was located last; nil before that.
+	// session is the session with the machine at its last known address; nil before the first Locate.
 	session *session.Session
 	script  *session.Script
-	// prepared is what is sent; nil while it is not prepared, and again once it was sent. content is the digest of its
-	// package.
+	// prepared is what is sent; nil before it is prepared and after it was sent. content is the digest of its package.
 	prepared *Prepared
 	content  string
-	// retries is how long the tries to send go on.
+	// retries is how long sending is retried.
 	retries time.Duration
-	// maybe says that a start may have arrived; forgets that the machine cannot be asked about it, so that the next start
-	// may be the second. The engine then waits for the first one and tells how that ended, but a cancel reaches only the
-	// second.
+	// maybe is true if a StartScript may have arrived. forgets is true if the machine cannot be asked about it, so that the
+	// next start may be the second: the engine then waits for the first one and reports its result, but a cancel reaches
+	// only the second.
 	maybe, forgets bool
 	// cancels is the back-off between two CancelScript, and cancelAt when the next is due; zero before the first.
 	cancels  wait.Backoff
 	cancelAt time.Time
-	// cause is what it waits for, without the words on when it is tried again.
+	// cause is what the action waits for, without the note on the next attempt.
 	cause cause
 }
 
@@ -56,19 +55,19 @@ const (
 	longestRetry   = 10 * time.Second
 	longestPrepare = 30 * time.Second
 	longestCancel  = 15 * time.Second
-	// longestStart is how long an action counts as one that is on its way to a machine, which may not answer for minutes.
+	// longestStart bounds how long an action counts against MaxStartingNamespace: a machine may not answer for minutes.
 	longestStart = 30 * time.Second
-	// announceAfter is how long an action is prepared before its owner is told that it is.
+	// announceAfter is how long an action is prepared before its owner is notified.
 	announceAfter = time.Second
-	// waits bounds how long an action waits for what it needs. Its run gives it up earlier.
-	waits = 3 * time.Hour
+	// maxWait bounds how long an action waits before it is sent. Its run gives it up earlier.
+	maxWait = 3 * time.Hour
 )
 
-// lifetime bounds an action: its time-out, as long again for the machine's mutex, and room for waits, tries and the
+// lifetime bounds an action: its timeout, the same again for the machine's mutex, and time for waits, retries and the
 // operator's own cancel. The run gives an action up earlier.
-func lifetime(a Action) time.Duration { return 2*a.Timeout + waits }
+func lifetime(a Action) time.Duration { return 2*a.Timeout + maxWait }
 
-// carryOut takes an action from its dispatch to its report.
+// carryOut runs the stages of an action until its end is reported.
 func (d *Dispatcher) carryOut(act *action) {
 	defer act.stop()
 	ctx, cancel := context.WithTimeout(act.ctx, lifetime(act.Action))
@@ -101,7 +100,7 @@ func (d *Dispatcher) carryOut(act *action) {
 	}
 }
 
-// output is the half of a LogSink that output goes into; nil if there is none.
+// output converts a LogSink, so that a nil one becomes a nil Output.
 func output(sink LogSink) session.Output {
 	if sink == nil {
 		return nil
@@ -109,7 +108,7 @@ func output(sink LogSink) session.Output {
 	return sink
 }
 
-// close lets go of the machine and of the secrets.
+// close releases the session and the secrets.
 func (r *runner) close() {
 	r.prepared = nil
 	switch {
@@ -128,10 +127,10 @@ type locateError struct{ error }
 
 func (e *locateError) Unwrap() error { return e.error }
 
-// locate is the session with the machine where it is now.
+// locate returns a session with the machine at its current address.
 func (r *runner) locate(ctx context.Context) (*session.Session, error) {
 	select {
-	case <-r.moved: // which the answer takes into account
+	case <-r.moved: // Locate returns the new address
 	default:
 	}
 	m, err := r.Locate(ctx)
@@ -153,8 +152,8 @@ func (r *runner) locate(ctx context.Context) (*session.Session, error) {
 	return r.session, nil
 }
 
-// rest waits. It ends early if the owner decides, unless that is known, or the target is somewhere else.
-func (r *runner) rest(ctx context.Context, d time.Duration) {
+// pause waits. It ends early with a Cancel or GiveUp that is new, or with Relocate.
+func (r *runner) pause(ctx context.Context, d time.Duration) {
 	r.arrived()
 	cancelled, gaveUp := r.cancelled.Done(), r.gaveUp.Done()
 	if r.cancelled.Err() != nil {
@@ -174,16 +173,16 @@ func (r *runner) rest(ctx context.Context, d time.Duration) {
 	}
 }
 
-// waitsFor says in the report what the action waits for, and when it is tried again.
+// waitsFor reports what the action waits for; again says when it is retried.
 func (r *runner) waitsFor(c cause, again string) {
 	r.cause = c
 	r.tell(r.action, func(report *Report) { report.Reason, report.Message = c.Reason, c.Message+again })
 }
 
-// goesOn says in the report that the action waits for nothing.
-func (r *runner) goesOn() { r.waitsFor(cause{}, "") }
+// clearWait reports that the action waits for nothing.
+func (r *runner) clearWait() { r.waitsFor(cause{}, "") }
 
-// end reports how the action ended. The report has what is known so far.
+// end reports how the action ended; change sets the result in the report.
 func (r *runner) end(change func(*Report)) stage {
 	size := int64(0)
 	if r.Log != nil {
@@ -199,7 +198,7 @@ func (r *runner) end(change func(*Report)) stage {
 		if report.Seconds == 0 && !report.Begun.IsZero() {
 			report.Seconds = report.Finished.Sub(report.Begun).Seconds()
 		}
-		r.Locate, r.Prepare, r.Log = nil, nil, nil // an action that has ended keeps nothing alive
+		r.Locate, r.Prepare, r.Log = nil, nil, nil // so that an ended action keeps no memory alive
 	})
 	return over
 }
@@ -208,7 +207,7 @@ func (r *runner) ends(phase v1alpha1.StepPhase, c cause) stage {
 	return r.end(func(report *Report) { report.Phase, report.Reason, report.Message = phase, c.Reason, c.Message })
 }
 
-// unsent reports the end of an action of which nothing began.
+// unsent reports the end of an action that did not begin.
 func (r *runner) unsent(phase v1alpha1.StepPhase, c cause) stage {
 	return r.end(func(report *Report) {
 		report.Sent = false
@@ -220,10 +219,10 @@ func (r *runner) lost(message string) stage {
 	return r.ends(v1alpha1.StepLost, cause{v1alpha1.ReasonLost, message})
 }
 
-// abandoned tells whether nobody is to be told of the action any more: it was dropped, or this process ends.
+// abandoned reports whether the action was dropped or this process ends, so that no report is needed.
 func (r *runner) abandoned() bool { return r.ctx.Err() != nil }
 
-// expired reports the end of an action whose own time is over.
+// expired reports the end of an action whose lifetime has passed.
 func (r *runner) expired() stage {
 	if r.maybe || r.script.Known() {
 		message := "the operator stopped asking"
@@ -235,7 +234,7 @@ func (r *runner) expired() stage {
 	return r.unsent(v1alpha1.StepFailed, r.waited())
 }
 
-// waited is what the action waited for when that came to an end.
+// waited returns what the action waited for when it was given up.
 func (r *runner) waited() cause {
 	if r.cause.Reason == "" {
 		return cause{v1alpha1.ReasonNotPrepared, "it was not sent in time"}
@@ -243,13 +242,14 @@ func (r *runner) waited() cause {
 	return r.cause
 }
 
-// decision is what the owner decided of an action that was not sent. The answer is the given stage if it decided nothing.
+// decision returns the next stage of an action that was not sent: undecided, unless it was cancelled, given up, dropped
+// or has expired.
 func (r *runner) decision(ctx context.Context, undecided stage) stage {
 	switch {
 	case r.abandoned():
 		return over
 	case r.cancelled.Err() != nil && r.maybe:
-		return following // where the machine is told
+		return following // which sends CancelScript
 	case r.cancelled.Err() != nil:
 		return r.unsent(v1alpha1.StepCancelled, cause{v1alpha1.ReasonCancelled, "cancelled before it was sent"})
 	case r.gaveUp.Err() != nil && !r.maybe:

@@ -12,18 +12,18 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
-// maxTransfers bounds how often a package is sent again to a machine that can be reached.
+// maxTransfers bounds how often an interrupted upload is repeated without counting against the retry duration.
 const maxTransfers = 3
 
-// tries are those of one action to get its script to the machine.
+// tries counts the attempts to send one action's script to the machine.
 type tries struct {
 	since     time.Time
 	transfers int
 }
 
-// send brings the content and the script to the machine.
+// send uploads the content and starts the script on the machine, with retries.
 func (r *runner) send(ctx context.Context) stage {
-	r.goesOn()
+	r.clearWait()
 	t, again := tries{since: time.Now()}, session.Doubling(r.config.RetryPause, longestRetry)
 	for {
 		if next := r.decision(ctx, sending); next != sending {
@@ -36,7 +36,7 @@ func (r *runner) send(ctx context.Context) stage {
 		case r.abandoned() || isFenced(err):
 			return over
 		}
-		r.doubt(ctx, err)
+		r.noteUncertain(ctx, err)
 		if r.decided() {
 			continue
 		}
@@ -44,11 +44,11 @@ func (r *runner) send(ctx context.Context) stage {
 			return next
 		}
 		left := r.retries - time.Since(t.since)
-		r.rest(ctx, min(again.Step(), max(left, r.config.RetryPause)))
+		r.pause(ctx, min(again.Step(), max(left, r.config.RetryPause)))
 	}
 }
 
-// try sends once. Nothing of the script is sent before the engine and the content are there.
+// try sends once. StartScript is sent only when the engine and the content are on the machine.
 func (r *runner) try(ctx context.Context) error {
 	s, err := r.locate(ctx)
 	if err != nil {
@@ -68,7 +68,7 @@ func (r *runner) try(ctx context.Context) error {
 		return &session.UnfitError{Reason: v1alpha1.ReasonEngineFailed, Message: "preparing the step: " + err.Error()}
 	}
 	if content := r.prepared.Content; content != nil {
-		if err := s.Bring(undecided, content); err != nil {
+		if err := s.EnsureContent(undecided, content); err != nil {
 			return err
 		}
 	}
@@ -85,7 +85,8 @@ func (r *runner) try(ctx context.Context) error {
 	return nil
 }
 
-// accepted reports that the machine has the script. One that has ended already, or was refused, is reported with its end.
+// accepted reports that the machine has accepted the script. If it has already ended, or was refused, only its end is
+// reported.
 func (r *runner) accepted() {
 	r.arrived()
 	r.maybe, r.cause = true, cause{}
@@ -103,8 +104,9 @@ func (r *runner) accepted() {
 	})
 }
 
-// doubt notes that a start may have arrived, and that the next one may be the second if the machine cannot be asked.
-func (r *runner) doubt(ctx context.Context, err error) {
+// noteUncertain records that a StartScript may have arrived, and that the next one may be the second if the machine
+// cannot be asked.
+func (r *runner) noteUncertain(ctx context.Context, err error) {
 	if !session.Uncertain(err) {
 		return
 	}
@@ -115,24 +117,25 @@ func (r *runner) doubt(ctx context.Context, err error) {
 	}
 }
 
-// tryAgain tells what comes after a failed try: another one, unless the error or the time says otherwise.
+// tryAgain returns the stage after a failed try: another try, unless the error is permanent or the retry duration has
+// passed.
 func (r *runner) tryAgain(t *tries, err error) stage {
 	var not *NotReady
 	var located *locateError
 	switch {
 	case errors.As(err, &located):
-		t.since = time.Now() // which says nothing about the machine
+		t.since = time.Now() // no attempt was made to reach the machine
 		return r.unlocated(located)
 	case errors.As(err, &not):
 		r.prepared = nil
-		return preparing // the content is not there any more
+		return preparing // the content is no longer in the cache
 	}
 	r.session.Failed(err)
-	if c, final := hopeless(err); final && !r.maybe {
+	if c, final := permanent(err); final && !r.maybe {
 		return r.unsent(v1alpha1.StepFailed, c)
 	}
-	t.excuse(err)
-	c := reach(err)
+	t.extend(err)
+	c := unreachable(err)
 	if errors.Is(err, session.ErrBusy) && !r.maybe {
 		c.Reason = v1alpha1.ReasonPreparing
 	}
@@ -143,13 +146,13 @@ func (r *runner) tryAgain(t *tries, err error) stage {
 	case !r.maybe:
 		return r.unreached(err, false)
 	case r.forgets:
-		return sending // nobody can be asked; a start that arrives tells how the first one ended
+		return sending // the machine cannot be asked; if a start arrives, the engine reports how the first one ended
 	default:
-		return finding // it may have begun: only the machine knows
+		return finding // it may have begun: ask the machine
 	}
 }
 
-// until says how often the machine is tried, and until when; what it may have is asked for without an end.
+// until says how often sending is retried, and until when. There is no end if the machine may have the script.
 func (r *runner) until(t *tries, c cause) string {
 	again := every("tried", longestRetry)
 	if c.Reason == v1alpha1.ReasonPreparing || r.maybe {
@@ -158,18 +161,18 @@ func (r *runner) until(t *tries, c cause) string {
 	return again + " until " + t.since.Add(r.retries).UTC().Format(time.RFC3339)
 }
 
-// unlocated waits for the target, or ends an action that was not sent if there is no waiting.
+// unlocated waits for the target, or ends an action that was not sent if waiting does not help.
 func (r *runner) unlocated(err *locateError) stage {
 	not := notReady(err.error)
 	if not.Final && !r.maybe {
-		return r.never(cause{not.Reason, not.Message})
+		return r.endUnsendable(cause{not.Reason, not.Message})
 	}
-	r.misses(not)
+	r.waitsForTarget(not)
 	return sending
 }
 
-// misses says in the report that the target is not to be reached as it is.
-func (r *runner) misses(not *NotReady) {
+// waitsForTarget reports that the target cannot be located.
+func (r *runner) waitsForTarget(not *NotReady) {
 	again := every("tried", longestRetry)
 	if not.Final {
 		again = ""
@@ -177,13 +180,13 @@ func (r *runner) misses(not *NotReady) {
 	r.waitsFor(cause{not.Reason, not.Message}, again)
 }
 
-// unreached reports the end of an action that did not get to its machine in time.
+// unreached reports the end of an action whose machine was not reached in time; once is true if it was tried only once.
 func (r *runner) unreached(err error, once bool) stage {
 	var connect *halibut.ConnectError
-	c := reach(err)
+	c := unreachable(err)
 	unreached := errors.As(err, &connect)
 	if unreached {
-		c.Message = why(connect.Err)
+		c.Message = rootCause(connect.Err)
 	}
 	return r.end(func(report *Report) {
 		report.Phase, report.Unreached, report.Once, report.Sent = v1alpha1.StepFailed, unreached, once, false
@@ -191,9 +194,9 @@ func (r *runner) unreached(err error, once bool) stage {
 	})
 }
 
-// excuse leaves out of the time that a machine has what was not spent on reaching it: a transfer that broke off, or the
-// wait for other machines.
-func (t *tries) excuse(err error) {
+// extend moves the start of the retry duration, so that time not spent on connecting does not count: an interrupted
+// upload, or the wait for the limit of connections.
+func (t *tries) extend(err error) {
 	var upload *session.UploadError
 	var connect *halibut.ConnectError
 	switch {
@@ -207,15 +210,15 @@ func (t *tries) excuse(err error) {
 	}
 }
 
-// hopeless tells what ends an action at once, as trying again does not help.
-func hopeless(err error) (cause, bool) {
+// permanent returns the cause of an error that ends an action at once, because trying again does not help.
+func permanent(err error) (cause, bool) {
 	var connect *halibut.ConnectError
 	var server *halibut.ServerError
 	var unfit *session.UnfitError
 	var refused *session.RefusedError
 	switch {
 	case errors.As(err, &connect):
-		return cause{string(connect.Stage), fmt.Sprintf("the target is not trusted: %s: %s", connect.Stage, why(connect.Err))}, untrusted(connect.Stage)
+		return cause{string(connect.Stage), fmt.Sprintf("the target is not trusted: %s: %s", connect.Stage, rootCause(connect.Err))}, untrusted(connect.Stage)
 	case errors.As(err, &refused):
 		return cause{refused.Reason, refused.Message}, true
 	case errors.As(err, &unfit):

@@ -2,8 +2,8 @@ package dispatch
 
 import "time"
 
-// Stats tells how many actions there are: Waiting are those that were not sent, Running those whose machine has the script
-// or may have it, and Ended those whose result is not written yet.
+// Stats counts actions: Waiting were not sent, Running have a script on their machine or may have one, and Ended have a
+// result that is not written yet.
 type Stats struct{ Waiting, Running, Ended int }
 
 // Stats counts the actions.
@@ -24,8 +24,8 @@ func (d *Dispatcher) Stats() Stats {
 	return s
 }
 
-// sent notes that a machine has taken an action that this process dispatched. An action that was sent before, by an earlier
-// process perhaps, did not wait here.
+// sent calls Config.Sent for an action that its machine has accepted. A resumed action is not counted: it waited in an
+// earlier process.
 func (r *runner) sent() {
 	if !r.Resume {
 		r.config.Sent(time.Since(r.dispatched))

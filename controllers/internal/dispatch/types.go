@@ -18,11 +18,11 @@ type Owner struct {
 	UID types.UID
 }
 
-// LogSink takes an action's output. Append may be called again with entries that it holds already: they are
-// ignored. seq is the number of the first entry, from 1.
+// LogSink stores an action's output. Append can be called again with entries that it already has: it must ignore them.
+// seq is the number of the first entry, from 1.
 type LogSink interface {
 	Append(seq int64, out []tentacle.ProcessOutput) error
-	// Size is how much text it has, in bytes. It may read what an earlier process left.
+	// Size returns the size of the text in bytes. It may read what an earlier process stored.
 	Size() int64
 }
 
@@ -30,26 +30,27 @@ type LogSink interface {
 type Action struct {
 	// Ticket is the identity of this attempt; the machine starts it at most once.
 	Ticket string
-	// Owner is the run that is told when the report changes.
+	// Owner is the run that is notified when the report changes.
 	Owner Owner
-	// Target and Step are names, for words and logs.
+	// Target and Step are names, used in messages and logs.
 	Target, Step string
-	// Locate says where the machine is now. It is called before every question to the machine, so it must answer from
-	// memory. A *NotReady that is Final ends an action that was not sent; one that was sent waits with its reason.
+	// Locate returns the machine with its current address. It is called before every request to the machine, so it must
+	// answer from memory. A *NotReady that is Final ends an action that was not sent; one that was sent waits with its
+	// reason.
 	Locate func(ctx context.Context) (session.Machine, error)
 	// Prepare builds what is sent. It runs in the action's goroutine, and only if the machine does not know the ticket.
 	Prepare func(ctx context.Context) (Prepared, error)
 	// Resume says that an earlier process may have started it: the machine is asked before anything is prepared.
 	Resume bool
-	// Away says that the machine is believed to be away: one connection is tried, and nothing is prepared or sent.
+	// Away says that the machine is believed to be unreachable: one connection is tried, and nothing is prepared or sent.
 	Away bool
 	// Timeout of the step, from its start.
 	Timeout time.Duration
-	// Log takes the output; it may be nil.
+	// Log stores the output; it may be nil.
 	Log LogSink
 }
 
-// Prepared is what an action sends.
+// Prepared is what is sent to the machine for an action.
 type Prepared struct {
 	Plan    step.Plan
 	Secrets []string
@@ -57,10 +58,11 @@ type Prepared struct {
 	Content *session.Content
 }
 
-// NotReady is why an action cannot be prepared or its machine cannot be located: yet, or, if it is Final, ever. Any other
-// error of Prepare and Locate waits with reason NotPrepared.
+// NotReady is an error of Prepare and Locate that says why an action cannot be prepared, or its machine cannot be
+// located. The action waits and tries again, unless the error is Final. With any other error it waits with reason
+// NotPrepared.
 type NotReady struct {
-	// Reason is one of v1alpha1's, Message says what is missing and names the remedy.
+	// Reason is a reason of v1alpha1; Message says what is missing and how to remedy it.
 	Reason, Message string
 	// Final says that trying again does not help.
 	Final bool
@@ -68,7 +70,7 @@ type NotReady struct {
 	RetryAfter time.Duration
 }
 
-// Error is the message.
+// Error returns the message.
 func (e *NotReady) Error() string { return e.Message }
 
 // Report is what is known of an action.
@@ -81,7 +83,7 @@ type Report struct {
 	// Unreached is true if the action ended as Failed, unsent, because its machine could not be reached in time. Reason
 	// and Message are then those of the last try.
 	Unreached bool
-	// Once says that it was tried only once, as the machine was believed to be away.
+	// Once is true if only one connection was tried, because the machine was believed to be unreachable.
 	Once bool
 	// Reachable is true if nothing was found against beginning the action, whose machine was believed to be away. This action
 	// goes no further.
@@ -94,15 +96,15 @@ type Report struct {
 	Begun, Finished time.Time
 	// Seconds that the step took.
 	Seconds float64
-	// Outputs are the values that the step gave.
+	// Outputs are the output variables that the step set.
 	Outputs map[string]string
 	// Pids are the processes that the machine could not end, at most 20.
 	Pids []int
 	// Host is the address of the machine when it was last located.
 	Host string
-	// LogSize is how much text the action's LogSink has, in bytes; it is set at the end.
+	// LogSize is the size of the action's log in bytes; it is set at the end.
 	LogSize int64
 }
 
-// Ended tells whether the action is over.
+// Ended reports whether the action has ended.
 func (r Report) Ended() bool { return r.Phase.IsTerminal() }

@@ -7,34 +7,34 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// State is how far an attempt is on its way from a decision to a machine and back. An attempt only moves forward.
+// State is how far an attempt is, from the decision to the acknowledged result. An attempt only moves forward.
 type State int
 
-// The states of an attempt, in order. The arrows of the package's comment are the legal moves.
+// The states of an attempt, in order. The package documentation shows the legal moves.
 const (
-	// Planned attempts were decided on; nobody but this process knows of them.
+	// Planned attempts exist only in this process.
 	Planned State = iota
-	// Recorded attempts are written as Running in a slice, so that any leader asks the machine for them.
+	// Recorded attempts are written as Running in a slice, so that any leader asks the machine about them.
 	Recorded
 	// Dispatched attempts were handed to the dispatcher by this process.
 	Dispatched
 	// Ended attempts have a result that is not written yet.
 	Ended
-	// Stored attempts have a result that a slice says.
+	// Stored attempts have a result that is written in a slice.
 	Stored
-	// Acknowledged attempts are over: their machine was told that the result is written, or cannot be told.
+	// Acknowledged attempts are finished: their machine was told that the result is written, or cannot be told.
 	Acknowledged
 	// Trying attempts were handed to the dispatcher to connect to their machine, and no slice tells of them.
 	Trying
 )
 
-// String is the state in one word.
+// String returns the name of the state.
 func (s State) String() string {
 	return [...]string{"Planned", "Recorded", "Dispatched", "Ended", "Stored", "Acknowledged", "Trying"}[s]
 }
 
-// next are the states that an attempt may move to. An attempt that was never dispatched can end too: its target may be
-// deleted, or its inputs may never come.
+// next are the states that an attempt can move to. An attempt that was never dispatched can end too: its target may be
+// deleted, or it may never be prepared.
 var next = map[State][]State{ //nolint:gochecknoglobals // a constant table
 	Planned:    {Recorded, Trying, Ended},
 	Trying:     {Ended},
@@ -44,10 +44,10 @@ var next = map[State][]State{ //nolint:gochecknoglobals // a constant table
 	Stored:     {Acknowledged},
 }
 
-// Attempt is one attempt of one action: what its row in a slice stores, and what this process learned since. Package plan
-// reads it; only this package's methods move it from state to state.
+// Attempt is one attempt of one action: the content of its row in a slice, and what this process knows in addition.
+// Package plan reads it; only this package's methods change its state.
 type Attempt struct {
-	// Number of the attempt, from 1; 0 where an action ended at its turn without one.
+	// Number of the attempt, from 1; 0 if an action ended at its turn without one.
 	Number int32
 	// Phase is Running, or how the attempt ended.
 	Phase v1alpha1.StepPhase
@@ -65,17 +65,17 @@ type Attempt struct {
 	Seconds string
 	Log     *v1alpha1.ActionLog
 
-	// What follows is not stored.
+	// The fields below are not stored.
 
-	// SentTime is when this process learned that it was sent: by a report, or as it loaded it so. A script that waits for
-	// the machine has from then.
+	// SentTime is when this process learned that it was sent: from a report, or when it loaded it. The time limit of a
+	// script that waits for the machine is counted from then.
 	SentTime time.Time
-	// Begun is when its process started on the machine; zero while that is not known.
+	// Begun is when its process started on the machine; zero if that is not known.
 	Begun time.Time
 	// Host is the address of the machine, Pids the processes that the machine could not end.
 	Host string
 	Pids []int
-	// CancelTime is when the machine was asked to end it; zero where it was not.
+	// CancelTime is when the machine was asked to end it; zero if it was not.
 	CancelTime time.Time
 
 	state   State
@@ -99,17 +99,17 @@ func (a *Attempt) row() *Attempt {
 	return a
 }
 
-// Resumed tells whether the attempt was recorded before this process held the run, so that its machine may have the script.
+// Resumed reports whether the attempt was recorded before this process loaded the run, so that its machine may have the
+// script.
 func (a *Attempt) Resumed() bool { return a.resumed }
 
-// State tells how far the attempt is.
+// State returns the state of the attempt.
 func (a *Attempt) State() State { return a.state }
 
-// Running tells whether the attempt is written, or will be, as Running.
+// Running reports whether the attempt is written, or will be written, as Running.
 func (a *Attempt) Running() bool { return a != nil && a.Phase == v1alpha1.StepRunning }
 
-// move takes the attempt to another state. An illegal move is a mistake in this program: it is an error and changes
-// nothing.
+// move changes the state of the attempt. An illegal move is a bug: it returns an error and changes nothing.
 func (a *Attempt) move(to State) error {
 	for _, legal := range next[a.state] {
 		if legal == to {

@@ -12,12 +12,12 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// MaxTargets is how many targets a run of a process can have.
+// MaxTargets returns how many targets a run of a process can have.
 func MaxTargets(process *v1alpha1.ProjectSpec) int {
 	return MaxSlices * perSlice(len(v1alpha1.Leaves(process.Steps)))
 }
 
-// Cut spreads the targets of a run, by name, over slices that stay under 256 KiB whatever happens, and fixes which steps
+// Cut distributes the targets of a run, by name, over slices that always stay under 256 KiB, and fixes which steps
 // address them.
 func Cut(run *v1alpha1.DeploymentRun, process *v1alpha1.ProjectSpec, targets []v1alpha1.DeploymentTarget) []v1alpha1.DeploymentRunSlice {
 	slices.SortFunc(targets, func(a, b v1alpha1.DeploymentTarget) int { return strings.Compare(a.Name, b.Name) })
@@ -37,7 +37,7 @@ func Cut(run *v1alpha1.DeploymentRun, process *v1alpha1.ProjectSpec, targets []v
 	return cut
 }
 
-// addressing are the indexes of the top-level steps that address a target with these roles.
+// addressing returns the indexes of the top-level steps that address a target with these roles.
 func addressing(process *v1alpha1.ProjectSpec, roles []v1alpha1.Role) []int32 {
 	var steps []int32
 	for i, s := range process.Steps {
@@ -48,8 +48,8 @@ func addressing(process *v1alpha1.ProjectSpec, roles []v1alpha1.Role) []int32 {
 	return steps
 }
 
-// Create makes the slices of a run. Those of an earlier try that did not reach its commit, read past the cache, are
-// deleted first.
+// Create creates the slices of a run. It first deletes those of an earlier attempt that was not committed; they are
+// read from the API server, not from the cache.
 func Create(ctx context.Context, c client.Client, reader client.Reader, run *v1alpha1.DeploymentRun, parts []v1alpha1.DeploymentRunSlice) error {
 	old, err := Slices(ctx, reader, run)
 	if err != nil {
@@ -58,12 +58,12 @@ func Create(ctx context.Context, c client.Client, reader client.Reader, run *v1a
 	for i := range old {
 		uid := old[i].UID
 		if err := c.Delete(ctx, &old[i], client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("deleting slice %s of an earlier try: %w", old[i].Name, err)
+			return fmt.Errorf("deleting slice %s of an earlier attempt: %w", old[i].Name, err)
 		}
 	}
 	for i := range parts {
 		if err := c.Create(ctx, &parts[i]); err != nil {
-			return fmt.Errorf("making slice %s: %w", parts[i].Name, err)
+			return fmt.Errorf("creating slice %s: %w", parts[i].Name, err)
 		}
 	}
 	return nil

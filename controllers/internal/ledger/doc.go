@@ -1,8 +1,10 @@
-// Package ledger holds what a live run knows: the run as last written, its frozen process, its fixed set of targets, and
-// the attempts of every action. It is the only holder: package plan reads it, package dispatch never sees it.
+// Package ledger contains the state of an unfinished run in memory: its status as last written, its frozen process, its
+// fixed set of targets, and the attempts of every action. No other package keeps a copy: package plan reads the ledger,
+// package dispatch does not use it.
 //
-// Load reads run and slices past the cache; Store writes what changed, one patch for each touched slice, each with its
-// resourceVersion. A conflict means that another process writes too: the ledger is dropped and loaded again.
+// Load reads the slices from the API server, not from the cache. Store writes the changes, one patch for each changed
+// slice, with its resourceVersion. A conflict means that another process writes too: the ledger is dropped and loaded
+// again.
 //
 //	Planned ─► Recorded ─► Dispatched ─► Ended ─► Stored ─► Acknowledged
 //	   │           └──────────────────────►▲
@@ -12,7 +14,7 @@
 // An attempt that is Trying only connects to a machine that is believed to be away. Nothing is sent, and no row tells of it.
 // If the machine can be reached the attempt is withdrawn, and the action begins with one of its own.
 //
-// No machine is told of an attempt before a slice says the same: only Recorded attempts are dispatched, and only Stored
+// Nothing is sent to a machine before it is written in a slice: only Recorded attempts are dispatched, and only Stored
 // results are acknowledged. Load makes an attempt that is Running in its slice Recorded, and one that has ended Stored,
-// so a new leader asks every machine again before it starts anything.
+// so a new leader asks every machine before it starts anything.
 package ledger

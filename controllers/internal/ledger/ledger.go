@@ -10,32 +10,32 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// Key is the place of an action: the index of its target in Ledger.Targets and of its step in Ledger.Leaves.
+// Key identifies an action by the index of its target in Ledger.Targets and of its step in Ledger.Leaves.
 type Key struct{ Target, Leaf int }
 
-// Ledger is what is known of a live run. One pass of the run's reconciler at a time may use it; Outputs alone may be read
-// by others meanwhile.
+// Ledger is the state of an unfinished run. It must be used by one reconcile at a time; only Outputs and Has are safe for
+// concurrent use.
 type Ledger struct {
 	// Namespace, Name and UID of the run.
 	Namespace, Name string
 	UID             types.UID
-	// Process is the frozen process, and Leaves its actions in order. Nobody changes them.
+	// Process is the frozen process, and Leaves its actions in order. They must not be changed.
 	Process *v1alpha1.ProjectSpec
 	Leaves  []v1alpha1.Leaf
 	// Targets are the fixed set, by name.
 	Targets []v1alpha1.SliceTarget
-	// Attempts by target and leaf; nil where there is no row. Change them by Begin, Update and End alone.
+	// Attempts by target and leaf; nil if there is no row. Change them only with Begin, Update and End.
 	Attempts [][]*Attempt
 	// Outputs of the steps.
 	Outputs *Outputs
-	// Status of the run as it was last written or read: what the next write is compared with, as a cache may be late.
+	// Status of the run as it was last written or read. The next write is compared with it, because a cache may be old.
 	Status v1alpha1.DeploymentRunStatus
-	// Missing names the slices that the run's status counts and that are not there.
+	// Missing names the slices that the run's status counts and that do not exist.
 	Missing []string
-	// StopSince is when this process first saw that the run shall end early, and Over when it was first found to be over;
-	// zero where neither is so.
+	// StopSince is when this process first saw that the run must end early, and Over when it first found the run to be over;
+	// zero before that.
 	StopSince, Over time.Time
-	// Written is told of each write of a slice; nil is nobody. It is called by several goroutines at once.
+	// Written is called for each write of a slice, by several goroutines at once. It may be nil.
 	Written func(took time.Duration, bytes int, err error)
 
 	slices  []*v1alpha1.DeploymentRunSlice
@@ -48,18 +48,18 @@ type Ledger struct {
 	written time.Time
 }
 
-// Ticket identifies the attempt of an action towards its machine.
+// Ticket returns the ticket of the newest attempt of an action.
 func (l *Ledger) Ticket(k Key) string {
 	return step.Ticket(string(l.UID), l.Leaves[k.Leaf].Path, string(l.Targets[k.Target].UID), int(l.At(k).Number))
 }
 
-// Find gives the place of the attempt with a ticket, as long as it is the newest of its action.
+// Find returns the action with a ticket. The ticket must be that of the action's newest attempt.
 func (l *Ledger) Find(ticket string) (Key, bool) {
 	k, found := l.tickets[ticket]
 	return k, found
 }
 
-// At gives the attempt at a place; nil where there is none.
+// At returns the newest attempt of an action; nil if there is none.
 func (l *Ledger) At(k Key) *Attempt { return l.Attempts[k.Target][k.Leaf] }
 
 // All calls f for every attempt, by target and leaf.
@@ -73,13 +73,13 @@ func (l *Ledger) All(f func(Key, *Attempt)) {
 	}
 }
 
-// Has tells whether a target of this name is in the fixed set. It is safe for concurrent use.
+// Has reports whether a target of this name is in the fixed set. It is safe for concurrent use.
 func (l *Ledger) Has(target string) bool {
 	_, found := l.names[target]
 	return found
 }
 
-// Resume notes when this process took up what was sent: nobody knows any more when that was.
+// Resume sets SentTime of the attempts that an earlier process sent: the real time is not known.
 func (l *Ledger) Resume(now time.Time) {
 	l.All(func(_ Key, a *Attempt) {
 		if a.Running() && a.Sent && a.SentTime.IsZero() {
@@ -88,14 +88,14 @@ func (l *Ledger) Resume(now time.Time) {
 	})
 }
 
-// LoseLog notes that the output of an attempt is gone.
-func (l *Ledger) LoseLog(k Key) {
+// SetLogLost records that the output of an attempt no longer exists.
+func (l *Ledger) SetLogLost(k Key) {
 	a := l.At(k)
 	a.Log = &v1alpha1.ActionLog{Size: a.Log.Size, Reason: v1alpha1.ReasonLogUnavailable}
-	l.touch(k)
+	l.markChanged(k)
 }
 
-// Sent tells whether anything was sent to a target in this run, but for the given action.
+// Sent reports whether any other action than the given one was sent to its target in this run.
 func (l *Ledger) Sent(k Key) bool {
 	for i, a := range l.Attempts[k.Target] {
 		if i != k.Leaf && a != nil && a.Sent {
@@ -105,7 +105,7 @@ func (l *Ledger) Sent(k Key) bool {
 	return false
 }
 
-// Begin plans an attempt: it is written as Running with the next Store, and can be dispatched then.
+// Begin adds an attempt as Planned. The next Store writes it as Running; then it can be dispatched.
 func (l *Ledger) Begin(k Key, number int32, now time.Time, host string) {
 	if l.At(k) != nil {
 		delete(l.tickets, l.Ticket(k))
@@ -113,11 +113,11 @@ func (l *Ledger) Begin(k Key, number int32, now time.Time, host string) {
 	l.Attempts[k.Target][k.Leaf] = &Attempt{Number: number, Phase: v1alpha1.StepRunning, StartTime: now, Host: host}
 	l.tickets[l.Ticket(k)] = k
 	delete(l.reached, k.Target)
-	l.touch(k)
+	l.markChanged(k)
 }
 
-// Try plans to connect to a machine that is believed to be away. Nothing is sent, so no row tells of it: a leader that
-// takes over would follow what may have been sent to a machine that does not answer.
+// Try plans to connect to a machine that is believed to be unreachable. Nothing is sent, so no row is written: a new leader
+// would follow what may have been sent to a machine that does not answer.
 func (l *Ledger) Try(k Key, number int32, now time.Time, host string) {
 	before := l.At(k)
 	if before != nil {
@@ -127,7 +127,7 @@ func (l *Ledger) Try(k Key, number int32, now time.Time, host string) {
 	l.tickets[l.Ticket(k)] = k
 }
 
-// Withdraw takes back an attempt of which nothing was sent, as its machine can be reached: the action has not begun.
+// Withdraw removes an attempt of which nothing was sent, as its machine can be reached: the action has not begun.
 func (l *Ledger) Withdraw(k Key) {
 	a := l.At(k)
 	delete(l.tickets, l.Ticket(k))
@@ -136,28 +136,28 @@ func (l *Ledger) Withdraw(k Key) {
 	}
 	l.reached[k.Target] = true
 	if !a.away {
-		l.touch(k)
+		l.markChanged(k)
 	}
 }
 
-// Reached tells whether the target could be connected to, and no action was begun on it since.
+// Reached reports whether the target could be connected to, and no action was begun on it since.
 func (l *Ledger) Reached(target int) bool { return l.reached[target] }
 
-// Update changes what is known of an attempt that has not ended. What is stored of it is written with the next Store.
+// Update changes an attempt that has not ended. The next Store writes what changed in its row.
 func (l *Ledger) Update(k Key, change func(*Attempt)) {
 	a := l.At(k)
 	before := *a
 	change(a)
-	a.Reason = word(a.Reason)
+	a.Reason = oneWord(a.Reason)
 	if a.row() == nil {
 		return
 	}
 	if before.Sent != a.Sent || before.Reason != a.Reason || before.Message != a.Message {
-		l.touch(k)
+		l.markChanged(k)
 	}
 }
 
-// End notes how an action ended; the attempt may be one that was never begun. An attempt that has ended stays as it is.
+// End records how an action ended, also if it has no attempt. An attempt that has ended cannot be changed.
 func (l *Ledger) End(k Key, now time.Time, change func(*Attempt)) error {
 	a := l.At(k)
 	if a == nil {
@@ -169,18 +169,18 @@ func (l *Ledger) End(k Key, now time.Time, change func(*Attempt)) error {
 	}
 	a.EndTime = now
 	change(a)
-	a.Reason = word(a.Reason)
-	l.touch(k)
+	a.Reason = oneWord(a.Reason)
+	l.markChanged(k)
 	return nil
 }
 
-// Trying notes that the attempt was handed to the dispatcher to connect to its machine.
+// Trying records that the attempt was handed to the dispatcher to connect to its machine.
 func (l *Ledger) Trying(k Key) error { return l.At(k).move(Trying) }
 
-// Dispatched notes that the attempt was handed to the dispatcher.
+// Dispatched records that the attempt was handed to the dispatcher.
 func (l *Ledger) Dispatched(k Key) error { return l.At(k).move(Dispatched) }
 
-// Acknowledged notes that the machine was told of the result, or cannot be told.
+// Acknowledged records that the machine was told that the result is written, or cannot be told.
 func (l *Ledger) Acknowledged(k Key) error {
 	if err := l.At(k).move(Acknowledged); err != nil {
 		return err
@@ -189,10 +189,10 @@ func (l *Ledger) Acknowledged(k Key) error {
 	return nil
 }
 
-func (l *Ledger) touch(k Key) { l.dirty[l.sliceOf[k.Target]] = true }
+func (l *Ledger) markChanged(k Key) { l.dirty[l.sliceOf[k.Target]] = true }
 
-// New makes the ledger of a run over its slices, in order. Rows of targets or steps that the run does not have are
-// ignored, as are all but the first of one target.
+// New returns the ledger of a run with its slices, in order. Rows of targets or steps that the run does not have are
+// ignored, and so are further rows of the same action.
 func New(run *v1alpha1.DeploymentRun, process *v1alpha1.ProjectSpec, parts []*v1alpha1.DeploymentRunSlice) *Ledger {
 	l := &Ledger{Namespace: run.Namespace, Name: run.Name, UID: run.UID, Process: process, Leaves: v1alpha1.Leaves(process.Steps),
 		Status: *run.Status.DeepCopy(), slices: parts, Outputs: newOutputs(), names: map[string]int{}, tickets: map[string]Key{}, dirty: map[int]bool{}, reached: map[int]bool{}}
@@ -217,15 +217,15 @@ func New(run *v1alpha1.DeploymentRun, process *v1alpha1.ProjectSpec, parts []*v1
 	for _, part := range parts {
 		for _, result := range part.Status.Results {
 			if t, known := l.names[result.Target]; known {
-				l.take(t, leaves, result)
+				l.load(t, leaves, result)
 			}
 		}
 	}
 	return l
 }
 
-// take reads the rows of one target.
-func (l *Ledger) take(t int, leaves map[string]int, result v1alpha1.TargetResult) {
+// load reads the rows of one target.
+func (l *Ledger) load(t int, leaves map[string]int, result v1alpha1.TargetResult) {
 	l.Outputs.load(result.Target, result.Outputs, result.OutputsCut)
 	for _, row := range result.Steps {
 		i, known := leaves[row.Name]
@@ -238,5 +238,5 @@ func (l *Ledger) take(t int, leaves map[string]int, result v1alpha1.TargetResult
 	}
 }
 
-// SliceName is the name of the run's n-th slice, from 0.
+// SliceName returns the name of the run's n-th slice, from 0.
 func SliceName(run string, n int) string { return fmt.Sprintf("%s-%03d", run, n) }

@@ -122,11 +122,11 @@ func TestAnAttemptIsRecordedOnceItsSliceIsWritten(t *testing.T) {
 	if err := w.store(l); !errors.Is(err, broken) {
 		t.Fatalf("a write that fails gives %v", err)
 	}
-	if l.At(one).State() != Recorded || l.At(two).State() != Planned || !l.Begins() {
+	if l.At(one).State() != Recorded || l.At(two).State() != Planned || !l.HasPlanned() {
 		t.Errorf("the slice that was written: %s, the other: %s", l.At(one).State(), l.At(two).State())
 	}
 	w.writes = func(string) error { return nil }
-	if err := w.store(l); err != nil || l.At(two).State() != Recorded || l.Begins() {
+	if err := w.store(l); err != nil || l.At(two).State() != Recorded || l.HasPlanned() {
 		t.Errorf("%v, %s", err, l.At(two).State())
 	}
 	next := w.load()
@@ -183,7 +183,7 @@ func TestOutputsAreTheSameForTheNextLeader(t *testing.T) {
 		for n := range 4 {
 			values[fmt.Sprintf("build.o%d", n)] = strings.Repeat("x", 12<<10)
 		}
-		l.Give(k, values)
+		l.AddOutputs(k, values)
 		if err := l.End(k, now, func(a *Attempt) { a.Phase = v1alpha1.StepSucceeded }); err != nil {
 			t.Fatal(err)
 		}

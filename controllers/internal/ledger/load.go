@@ -13,9 +13,9 @@ import (
 // MaxSlices is how many slices a run can have: enough for 50,000 targets of a process with up to six actions.
 const MaxSlices = 500
 
-// Load reads the slices of a run past the cache: what another leader wrote counts. Its status is a number that anybody
-// with the right to write it can set, so what is read is bounded by what is there. Slices that the status counts and that
-// are not there are named in Missing.
+// Load reads the slices of a run from the API server, not from the cache, so that it sees what another leader wrote.
+// The number of slices in the run's status is not trusted: only existing slices are used. Missing names those that the
+// status counts and that do not exist.
 func Load(ctx context.Context, reader client.Reader, run *v1alpha1.DeploymentRun, process *v1alpha1.ProjectSpec) (*Ledger, error) {
 	count := int(min(max(run.Status.Slices, 0), MaxSlices))
 	found, err := Slices(ctx, reader, run)
@@ -42,10 +42,10 @@ func Load(ctx context.Context, reader client.Reader, run *v1alpha1.DeploymentRun
 	return l, nil
 }
 
-// maxMissing bounds how many absent slices are named.
+// maxMissing bounds how many missing slices are named.
 const maxMissing = 5
 
-// Slices are the slices of a run, in the order of the list.
+// Slices returns the slices of a run, in the order of the list.
 func Slices(ctx context.Context, reader client.Reader, run *v1alpha1.DeploymentRun) ([]v1alpha1.DeploymentRunSlice, error) {
 	var list v1alpha1.DeploymentRunSliceList
 	err := reader.List(ctx, &list, client.InNamespace(run.Namespace), client.MatchingLabels{v1alpha1.LabelRunUID: string(run.UID)})

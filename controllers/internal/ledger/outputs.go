@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// Outputs are what the steps of a run gave, by target and `<step>.<name>`. It holds no more than slices store, so that a
-// step finds the same values whichever leader carries it out. It is safe for concurrent use.
+// Outputs contains the output variables of a run's steps, by target and `<step>.<name>`. It contains no more than slices
+// store, so that a step reads the same values under every leader. It is safe for concurrent use.
 type Outputs struct {
 	mu     sync.RWMutex
 	values map[string]map[string]string
@@ -20,7 +20,7 @@ func newOutputs() *Outputs {
 	return &Outputs{values: map[string]map[string]string{}, cut: map[string]bool{}}
 }
 
-// Get gives one output of a target. Names ignore case.
+// Get returns one output of a target. Names are not case-sensitive.
 func (o *Outputs) Get(target, name string) (string, bool) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
@@ -46,14 +46,14 @@ func (o *Outputs) load(target string, values map[string]string, cut bool) {
 	}
 }
 
-// of gives the outputs of a target, and whether some were left out.
+// of returns the outputs of a target, and whether some were dropped.
 func (o *Outputs) of(target string) (values map[string]string, cut bool) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return maps.Clone(o.values[target]), o.cut[target]
 }
 
-// add keeps as many values, by name, as there is room for.
+// add stores as many values, by name, as there is room for.
 func (o *Outputs) add(target string, values map[string]string, room int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -71,7 +71,7 @@ func (o *Outputs) add(target string, values map[string]string, room int) {
 	}
 }
 
-// size is how much the outputs of a target take in its slice, in bytes.
+// size returns the size of a target's outputs in its slice, in bytes.
 func (o *Outputs) size(target string) int {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
@@ -84,7 +84,7 @@ func (o *Outputs) size(target string) int {
 
 func sizeOfPair(name, value string) int { return sizeOf(name) + sizeOf(value) + len(`:,`) }
 
-// sizeOf is how long a value is as JSON.
+// sizeOf returns the size of a value as JSON.
 func sizeOf(v any) int {
 	content, err := json.Marshal(v)
 	if err != nil {
@@ -93,9 +93,9 @@ func sizeOf(v any) int {
 	return len(content)
 }
 
-// Give keeps the outputs that an action gave, as far as its slice has room for them: 64 KiB for all its targets. What is
-// left out is so for every later step too, and the slice says it.
-func (l *Ledger) Give(k Key, values map[string]string) {
+// AddOutputs stores the outputs of an action, if its slice has room for them: 64 KiB for all its targets. Outputs that
+// are dropped are not available to later steps either, and the slice has OutputsCut.
+func (l *Ledger) AddOutputs(k Key, values map[string]string) {
 	if len(values) == 0 {
 		return
 	}
@@ -106,5 +106,5 @@ func (l *Ledger) Give(k Key, values map[string]string) {
 		}
 	}
 	l.Outputs.add(l.Targets[k.Target].Name, values, room)
-	l.touch(k)
+	l.markChanged(k)
 }

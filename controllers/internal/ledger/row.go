@@ -11,13 +11,13 @@ import (
 // maxAttempts bounds the number of an attempt that is read back.
 const maxAttempts = 1000
 
-// toRow is what a slice stores of an attempt, but for its message, for which there may be no room.
+// toRow returns an attempt's row in a slice without its message, for which there may be no room.
 func toRow(name string, a *Attempt) v1alpha1.ActionStatus {
 	return v1alpha1.ActionStatus{Name: name, Phase: a.Phase, Attempt: a.Number, Sent: a.Sent, Answered: a.Answered, StartTime: stamp(a.StartTime),
 		NextTime: stamp(a.NextTime), ExitCode: a.ExitCode, Seconds: a.Seconds, Reason: a.Reason, Log: a.Log}
 }
 
-// fromRow is the attempt that a row tells of. The end of one that has ended is worked out from its start and its seconds.
+// fromRow returns the attempt of a row. The end time is computed from the start and the seconds.
 func fromRow(row v1alpha1.ActionStatus) *Attempt {
 	a := &Attempt{Number: min(max(row.Attempt, 0), maxAttempts), Phase: row.Phase, Sent: row.Sent, Answered: row.Answered, StartTime: timeOf(row.StartTime),
 		NextTime: timeOf(row.NextTime), ExitCode: row.ExitCode, Seconds: row.Seconds, Reason: row.Reason, Message: row.Message, Log: row.Log, state: Recorded, resumed: row.Phase == v1alpha1.StepRunning}
@@ -27,7 +27,7 @@ func fromRow(row v1alpha1.ActionStatus) *Attempt {
 			a.EndTime = a.StartTime.Add(took)
 		}
 		if a.Number == 0 {
-			a.state = Acknowledged // no machine knows of it
+			a.state = Acknowledged // it was never sent to a machine
 		}
 	}
 	return a

@@ -21,11 +21,11 @@ const (
 	maxSlice = 250 << 10
 )
 
-// perSlice is how many targets a slice holds, for a process of so many actions: a slice stays under 256 KiB whatever
-// happens.
+// perSlice returns how many targets a slice contains, for a process with this number of actions, so that it always
+// stays under 256 KiB.
 func perSlice(leaves int) int { return min(max(500/max(leaves, 1), 5), 100) }
 
-// outputsRoom is how much room for outputs a slice has when every action has the largest row, in bytes.
+// outputsRoom returns the room for outputs in a slice if every action has the largest row, in bytes.
 func outputsRoom(part *v1alpha1.DeploymentRunSlice, leaves []v1alpha1.Leaf) int {
 	reason := strings.Repeat("R", maxReason)
 	long := &Attempt{Number: maxAttempts, Phase: v1alpha1.StepSucceeded, Sent: true, Answered: maxAttempts, StartTime: time.Now(), NextTime: time.Now(),
@@ -43,8 +43,8 @@ func outputsRoom(part *v1alpha1.DeploymentRunSlice, leaves []v1alpha1.Leaf) int 
 	return min(max(room, 0), maxOutputs)
 }
 
-// word is a reason in one word of letters and digits. The reason of a failure is what the machine says.
-func word(reason string) string {
+// oneWord reduces a reason to letters and digits. The reason of a failure can come from the machine.
+func oneWord(reason string) string {
 	reason = strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			return r
@@ -54,9 +54,9 @@ func word(reason string) string {
 	return reason[:min(len(reason), maxReason)]
 }
 
-// results are the rows of a slice, target by target, step by step. Rows and outputs always fit; messages are written
-// while there is room.
-func (l *Ledger) results(part int, standings []Standing) []v1alpha1.TargetResult {
+// results returns the rows of a slice, by target and step. Rows and outputs always fit; messages are written while
+// there is room.
+func (l *Ledger) results(part int, summaries []TargetSummary) []v1alpha1.TargetResult {
 	var results []v1alpha1.TargetResult
 	var messages []string
 	for t, in := range l.sliceOf {
@@ -74,8 +74,8 @@ func (l *Ledger) results(part int, standings []Standing) []v1alpha1.TargetResult
 		if len(result.Steps) == 0 {
 			continue
 		}
-		if t < len(standings) {
-			s := standings[t]
+		if t < len(summaries) {
+			s := summaries[t]
 			result.Phase, result.Reason = s.Phase, s.Reason
 			result.StartTime, result.FinishTime = stamp(s.StartTime), stamp(s.FinishTime)
 		}
@@ -86,7 +86,7 @@ func (l *Ledger) results(part int, standings []Standing) []v1alpha1.TargetResult
 	return results
 }
 
-// addMessages gives the rows their messages, in order, while there is room.
+// addMessages sets the messages of the rows, in order, while there is room.
 func (l *Ledger) addMessages(results []v1alpha1.TargetResult, messages []string, room int) {
 	n := 0
 	for i := range results {

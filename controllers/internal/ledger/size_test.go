@@ -68,7 +68,7 @@ func fill(t *testing.T, l *Ledger) (kept int) {
 		for leaf := range l.Leaves {
 			k := Key{target, leaf}
 			l.Begin(k, 20, now, "")
-			l.Give(k, map[string]string{"step.output": strings.Repeat("\x01", 8<<10), "step.other": strings.Repeat("o", 100)})
+			l.AddOutputs(k, map[string]string{"step.output": strings.Repeat("\x01", 8<<10), "step.other": strings.Repeat("o", 100)})
 			err := l.End(k, now, func(a *Attempt) {
 				a.Phase, a.Sent, a.Answered, a.NextTime, a.ExitCode, a.Seconds = v1alpha1.StepSucceeded, true, 32, now, &exit, "1209600.0"
 				a.Reason, a.Message = strings.Repeat("<R", 512), strings.Repeat("\x01", maxMessage)

@@ -16,49 +16,50 @@ import (
 )
 
 const (
-	// joined and joinedLarge are the least times between two writes of progress to the slices of a run, by its size.
-	joined      = time.Second
-	joinedLarge = 5 * time.Second
-	largeRun    = 1000
-	// writers is how many slices of a run are written at once.
+	// writeInterval is the least time between two writes of progress to the slices of a run, writeIntervalLarge that of a
+	// run with more than largeRun targets.
+	writeInterval      = time.Second
+	writeIntervalLarge = 5 * time.Second
+	largeRun           = 1000
+	// writers is how many slices of a run are written at the same time.
 	writers = 8
 )
 
-// Due tells when progress that is not written yet has to be: 0 where there is none.
+// Due returns when unwritten progress must be written, and whether that is now; 0 and false if there is none.
 func (l *Ledger) Due(now time.Time) (wait time.Duration, due bool) {
 	if len(l.dirty) == 0 {
 		return 0, false
 	}
-	wait = l.Pace() - now.Sub(l.written)
+	wait = l.WriteInterval() - now.Sub(l.written)
 	return max(wait, 0), wait <= 0
 }
 
-// Pace is the least time between two writes of progress.
-func (l *Ledger) Pace() time.Duration {
+// WriteInterval returns the least time between two writes of progress.
+func (l *Ledger) WriteInterval() time.Duration {
 	if len(l.Targets) > largeRun {
-		return joinedLarge
+		return writeIntervalLarge
 	}
-	return joined
+	return writeInterval
 }
 
-// Begins tells whether an attempt waits to be written before it can be dispatched.
-func (l *Ledger) Begins() bool {
+// HasPlanned reports whether an attempt must be written before it can be dispatched.
+func (l *Ledger) HasPlanned() bool {
 	begins := false
 	l.All(func(_ Key, a *Attempt) { begins = begins || a.state == Planned && !a.away })
 	return begins
 }
 
-// Close has every slice written that does not say yet how its targets ended: that may change without a change of their
-// rows, as when no step for a failure can come any more.
-func (l *Ledger) Close(standings []Standing) {
+// Close marks every slice as changed whose results are not up to date. A target's result can change without a change of
+// its rows, for example when no Failure step can follow any more.
+func (l *Ledger) Close(summaries []TargetSummary) {
 	for i, s := range l.slices {
-		if !same(s.Status.Results, l.results(i, standings)) {
+		if !same(s.Status.Results, l.results(i, summaries)) {
 			l.dirty[i] = true
 		}
 	}
 }
 
-// same compares results as they are stored, with times in seconds.
+// same compares results in their stored form, with times in seconds.
 func same(a, b []v1alpha1.TargetResult) bool {
 	left, err := json.Marshal(a)
 	if err != nil {
@@ -68,10 +69,10 @@ func same(a, b []v1alpha1.TargetResult) bool {
 	return err == nil && bytes.Equal(left, right)
 }
 
-// Store writes the slices whose rows changed, several at once. What a slice says by then is Recorded or Stored, also
-// where another slice could not be written. An error that is a conflict means that another process writes, too. A slice
-// that is gone is passed over where gone is true: a terminating namespace takes the slices first.
-func (l *Ledger) Store(ctx context.Context, c client.Client, now time.Time, standings []Standing, gone bool) error {
+// Store writes the slices whose rows changed, several at once. The attempts in a written slice are then Recorded or
+// Stored, even if another slice could not be written. An error that is a conflict means that another process writes
+// too. If gone is true a missing slice is ignored: a terminating namespace deletes the slices first.
+func (l *Ledger) Store(ctx context.Context, c client.Client, now time.Time, summaries []TargetSummary, gone bool) error {
 	parts := make([]int, 0, len(l.dirty))
 	for i := range l.dirty {
 		parts = append(parts, i)
@@ -82,7 +83,7 @@ func (l *Ledger) Store(ctx context.Context, c client.Client, now time.Time, stan
 	group.SetLimit(writers)
 	for n, i := range parts {
 		slice := l.slices[i].DeepCopy()
-		slice.Status.Results = l.results(i, standings)
+		slice.Status.Results = l.results(i, summaries)
 		group.Go(func() error {
 			patch := &resultsOf{}
 			begun := time.Now()
@@ -113,8 +114,8 @@ func (l *Ledger) Store(ctx context.Context, c client.Client, now time.Time, stan
 	return err
 }
 
-// resultsOf is the patch that writes the results of a slice, which are one list, where nobody else has written the slice
-// since it was read. Nothing is compared for it, as a slice is a hundred rows long. It knows how large it was.
+// resultsOf is the patch that replaces the results of a slice, if the slice was not changed since it was read. It
+// always has all results, because a comparison of a hundred rows costs more. It records its size.
 type resultsOf struct {
 	bytes int
 }
@@ -126,7 +127,7 @@ func (*resultsOf) Type() types.PatchType { return types.MergePatchType }
 func (p *resultsOf) Data(o client.Object) ([]byte, error) {
 	slice, ok := o.(*v1alpha1.DeploymentRunSlice)
 	if !ok {
-		return nil, fmt.Errorf("writing the results of %T: it is no slice", o)
+		return nil, fmt.Errorf("writing the results of %T: it is not a slice", o)
 	}
 	results := slice.Status.Results
 	if results == nil {
@@ -137,7 +138,7 @@ func (p *resultsOf) Data(o client.Object) ([]byte, error) {
 	return data, err
 }
 
-// stored notes that a slice says what the rows here say.
+// stored records that a slice was written.
 func (l *Ledger) stored(part int) {
 	delete(l.dirty, part)
 	l.All(func(k Key, a *Attempt) {
@@ -148,7 +149,7 @@ func (l *Ledger) stored(part int) {
 		case a.state == Planned && !a.away:
 			a.state = Recorded
 		case a.state == Ended && a.Number == 0:
-			a.state = Acknowledged // no machine knows of it
+			a.state = Acknowledged // it was never sent to a machine
 		case a.state == Ended:
 			a.state = Stored
 		}

@@ -14,34 +14,34 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 )
 
-// open gives the file of an output, nil if the step ended without any, or why there is none.
-func (h *handler) open(ctx context.Context, of asked) (*os.File, *failure) {
+// open returns the file of an output; nil if the step has ended without output; or the reason why there is no file.
+func (h *handler) open(ctx context.Context, of logRequest) (*os.File, *failure) {
 	if file := h.file(of); file != nil {
 		return file, nil
 	}
-	row, err := h.liveRow(ctx, &of)
+	row, err := h.uncachedRow(ctx, &of)
 	if err != nil {
 		return nil, err
 	}
 	return nil, absent(of, row)
 }
 
-// liveRow is row past the cache, with all that the row says. The run is read again for its steps.
-func (h *handler) liveRow(ctx context.Context, of *asked) (*v1alpha1.ActionStatus, *failure) {
+// uncachedRow returns the row of an action as the API server has it, with all its text. The run is read again for its steps.
+func (h *handler) uncachedRow(ctx context.Context, of *logRequest) (*v1alpha1.ActionStatus, *failure) {
 	run := &v1alpha1.DeploymentRun{}
-	err := h.live.Get(ctx, types.NamespacedName{Namespace: of.namespace, Name: of.name}, run)
+	err := h.reader.Get(ctx, types.NamespacedName{Namespace: of.namespace, Name: of.name}, run)
 	switch {
 	case client.IgnoreNotFound(err) != nil:
-		return nil, fail(http.StatusServiceUnavailable, "the API server could not be asked for the run; try again")
+		return nil, fail(http.StatusServiceUnavailable, "the operator could not read the run from the API server; try again")
 	case err != nil || run.UID != of.run.UID:
 		return nil, fail(http.StatusNotFound, "RunNotFound: DeploymentRun %s in namespace %s was deleted", of.name, of.namespace)
 	}
 	of.run = run
-	return h.row(ctx, h.live, *of)
+	return h.row(ctx, h.reader, *of)
 }
 
-// file gives the file of an output; nil if it is not here.
-func (h *handler) file(of asked) *os.File {
+// file returns the file of an output; nil if this operator does not have it.
+func (h *handler) file(of logRequest) *os.File {
 	path := h.store.newest(of.namespace, of.run.UID, of.target, of.step, of.attempt)
 	if path == "" {
 		return nil
@@ -53,11 +53,11 @@ func (h *handler) file(of asked) *os.File {
 	return file
 }
 
-// elsewhere is why an output that was written is not here.
-const elsewhere = "it was removed to make room for newer ones, or another replica of the operator has it, or its pod is gone"
+// elsewhere explains why an output that was written is missing.
+const elsewhere = "it was removed to make room for newer ones, or it is in another replica of the operator, or in a pod that no longer exists"
 
-// absent says why there is no file of an action whose row is given, if any; nil if it wrote nothing.
-func absent(of asked, row *v1alpha1.ActionStatus) *failure {
+// absent returns why there is no file of an action; nil if the action wrote nothing. row is the action's row, or nil.
+func absent(of logRequest, row *v1alpha1.ActionStatus) *failure {
 	switch {
 	case row == nil && of.run.Status.Phase.IsTerminal():
 		return fail(http.StatusConflict, "NotRun: %s did not run on %s: run %s ended as %s before that", of.step, of.target, of.name, of.run.Status.Phase)
@@ -72,8 +72,8 @@ func absent(of asked, row *v1alpha1.ActionStatus) *failure {
 	}
 }
 
-// unwritten says why there is no file of an action that the run came to; nil if it wrote nothing.
-func unwritten(of asked, row *v1alpha1.ActionStatus) *failure {
+// unwritten returns why there is no file of an action that has a row; nil if the action wrote nothing.
+func unwritten(of logRequest, row *v1alpha1.ActionStatus) *failure {
 	written := row.Log != nil && row.Log.Size > 0
 	switch {
 	case !row.Phase.IsTerminal():
@@ -87,7 +87,7 @@ func unwritten(of asked, row *v1alpha1.ActionStatus) *failure {
 	}
 }
 
-// because is why an action is as it is.
+// because returns the reason and message of a row, to append to a message.
 func because(row *v1alpha1.ActionStatus) string {
 	text := ""
 	if row.Reason != "" {
@@ -99,15 +99,15 @@ func because(row *v1alpha1.ActionStatus) string {
 	return text
 }
 
-// row finds what the run says of an action, nil if it has not come to it. A target or step that the run does not have is a
-// failure. A large run has many slices, so only the one with the target is read from anywhere but the cache.
-func (h *handler) row(ctx context.Context, from client.Reader, of asked) (*v1alpha1.ActionStatus, *failure) {
+// row returns the row of an action; nil if the action has not begun. It fails if the run does not have the target or
+// step. A large run has many slices, so only the one with the target is read from anywhere but the cache.
+func (h *handler) row(ctx context.Context, from client.Reader, of logRequest) (*v1alpha1.ActionStatus, *failure) {
 	run := of.run.Status
 	if !of.valid() {
-		return nil, fail(http.StatusNotFound, "TargetNotFound: what is asked for is no name of a target and a step")
+		return nil, fail(http.StatusNotFound, "TargetNotFound: the path does not contain valid names of a target and a step")
 	}
 	if len(run.Steps) > 0 && !slices.ContainsFunc(run.Steps, func(s v1alpha1.RunStepStatus) bool { return s.Name == of.step }) {
-		return nil, fail(http.StatusNotFound, "StepNotFound: run %s has no step %s; ask for GET %s%s/%s, which lists what there is", of.name, of.step, Prefix, of.namespace, of.name)
+		return nil, fail(http.StatusNotFound, "StepNotFound: run %s has no step %s; GET %s%s/%s lists the available outputs", of.name, of.step, Prefix, of.namespace, of.name)
 	}
 	for n := range run.Slices {
 		slice, err := h.slice(ctx, h.client, of, n)
@@ -125,15 +125,15 @@ func (h *handler) row(ctx context.Context, from client.Reader, of asked) (*v1alp
 	if run.Slices == 0 && !run.Phase.IsTerminal() {
 		return nil, nil // its targets are not known yet
 	}
-	return nil, fail(http.StatusNotFound, "TargetNotFound: run %s has no target %s; ask for GET %s%s/%s, which lists what there is", of.name, of.target, Prefix, of.namespace, of.name)
+	return nil, fail(http.StatusNotFound, "TargetNotFound: run %s has no target %s; GET %s%s/%s lists the available outputs", of.name, of.target, Prefix, of.namespace, of.name)
 }
 
-// valid tells whether target and step can be names.
-func (of asked) valid() bool {
+// valid reports whether target and step are valid names.
+func (of logRequest) valid() bool {
 	return segment.MatchString(of.target) && segment.MatchString(strings.ReplaceAll(of.step, "/", "."))
 }
 
-// action is the row of an action in a slice; nil if it has none.
+// action returns the row of an action in a slice; nil if it has none.
 func action(slice *v1alpha1.DeploymentRunSlice, target, step string) *v1alpha1.ActionStatus {
 	for i := range slice.Status.Results {
 		result := &slice.Status.Results[i]
@@ -149,13 +149,13 @@ func action(slice *v1alpha1.DeploymentRunSlice, target, step string) *v1alpha1.A
 	return nil
 }
 
-// slice reads one of the run; nil if it is not there. It may belong to the cache.
-func (h *handler) slice(ctx context.Context, from client.Reader, of asked, n int32) (*v1alpha1.DeploymentRunSlice, *failure) {
+// slice returns the n-th slice of the run; nil if it does not exist. It may belong to the cache and must not be changed.
+func (h *handler) slice(ctx context.Context, from client.Reader, of logRequest, n int32) (*v1alpha1.DeploymentRunSlice, *failure) {
 	slice, shared := &v1alpha1.DeploymentRunSlice{}, true
 	err := from.Get(ctx, types.NamespacedName{Namespace: of.namespace, Name: ledger.SliceName(of.name, int(n))}, slice, &client.GetOptions{UnsafeDisableDeepCopy: &shared})
 	switch {
 	case client.IgnoreNotFound(err) != nil:
-		return nil, fail(http.StatusServiceUnavailable, "the API server could not be asked for the run; try again")
+		return nil, fail(http.StatusServiceUnavailable, "the operator could not read the run from the API server; try again")
 	case err != nil || slice.Labels[v1alpha1.LabelRunUID] != string(of.run.UID):
 		return nil, nil
 	}

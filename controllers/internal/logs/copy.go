@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// newest finds the file of an action: of an attempt, or of the newest one for 0. The path is empty if there is none.
+// newest returns the path of an attempt's file; attempt 0 means the newest one. It is empty if there is none.
 func (s *Store) newest(namespace string, run types.UID, target, step string, attempt int32) (path string) {
 	if attempt > 0 {
 		candidate, err := s.path(namespace, run, target, step, attempt)
@@ -34,10 +34,11 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// copyText writes the text of a log and answers how long it is. It ends early where the reader goes away.
+// copyText writes the text of a log and returns its size. It ends early if writing fails.
 func copyText(w io.Writer, file io.Reader) (size int64) { return copyLines(w, file, false) }
 
-// copyLines writes the text of a log, each line with its time where that is asked for, and answers how long the text is.
+// copyLines writes the text of a log, with the time before each line if timestamps is set, and returns the size of the
+// text.
 func copyLines(w io.Writer, file io.Reader, timestamps bool) (size int64) {
 	lines := bufio.NewReaderSize(io.LimitReader(file, maxFile), maxTail)
 	for {
@@ -49,7 +50,7 @@ func copyLines(w io.Writer, file io.Reader, timestamps bool) (size int64) {
 	}
 }
 
-// copyLine writes the text of one line of a file; what is no such line is left out.
+// copyLine writes the text of one line of a file. A malformed line is skipped.
 func copyLine(w io.Writer, line []byte, timestamps bool) (size int64, err error) {
 	parts := bytes.SplitN(line, []byte("\t"), 4)
 	if len(parts) < 4 {

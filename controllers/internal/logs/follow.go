@@ -15,8 +15,8 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// The bounds of followers: how many at once, how long without output and in all, after which whoever reads asks again, with
-// rights that are judged again; and how often a file, and how often the row of its action, is looked at.
+// The limits of followers: how many at once; how long without output and in all, after which the client must send a new
+// request, which is authorized again; and how often the file and the row of its action are read.
 const (
 	maxFollowers, maxFollowersOfNamespace, maxFollowersOfAddress = 64, 16, 8
 
@@ -28,29 +28,29 @@ const (
 )
 
 // follow serves an output until its step has ended.
-func (h *handler) follow(ctx context.Context, w http.ResponseWriter, of asked) *failure {
+func (h *handler) follow(ctx context.Context, w http.ResponseWriter, of logRequest) *failure {
 	if !h.following.TryEnter(of.namespace) {
-		return fail(http.StatusTooManyRequests, "too many outputs of this namespace are followed; end one of them, or ask without follow")
+		return fail(http.StatusTooManyRequests, "too many outputs of this namespace are being followed; end one of them, or omit follow")
 	}
 	defer h.following.Leave(of.namespace)
 	if !h.fromOne.TryEnter(of.from) {
-		return fail(http.StatusTooManyRequests, "too many outputs are followed from this address; end one of them, or ask without follow")
+		return fail(http.StatusTooManyRequests, "too many outputs are being followed from this address; end one of them, or omit follow")
 	}
 	defer h.fromOne.Leave(of.from)
 	ctx, cancel := context.WithTimeout(ctx, followFor)
 	defer cancel()
 	defer context.AfterFunc(h.store.ctx, cancel)()
 
-	// What will never come is told at once, as it is without follow.
+	// If there will never be any output, this request fails at once, like one without follow.
 	row, err := h.row(ctx, h.client, of)
 	here := func() bool { return h.store.newest(of.namespace, of.run.UID, of.target, of.step, of.attempt) != "" }
 	if err == nil && !here() {
-		row, err = h.liveRow(ctx, &of)
+		row, err = h.uncachedRow(ctx, &of)
 	}
 	if err != nil {
 		return err
 	}
-	ended := over(of, row)
+	ended := finished(of, row)
 	if ended && !here() {
 		return absent(of, row)
 	}
@@ -62,8 +62,8 @@ func (h *handler) follow(ctx context.Context, w http.ResponseWriter, of asked) *
 	return nil
 }
 
-// over tells whether no further output comes of an action.
-func over(of asked, row *v1alpha1.ActionStatus) bool {
+// finished reports whether an action can write no further output.
+func finished(of logRequest, row *v1alpha1.ActionStatus) bool {
 	if row == nil {
 		return of.run.Status.Phase.IsTerminal()
 	}
@@ -75,9 +75,9 @@ type follower struct {
 	*handler
 	w       http.ResponseWriter
 	control *http.ResponseController
-	of      asked
+	of      logRequest
 	file    *os.File
-	rest    []byte // the beginning of a line that is not whole
+	rest    []byte // the beginning of an incomplete line
 }
 
 func (f *follower) close() {
@@ -86,28 +86,29 @@ func (f *follower) close() {
 	}
 }
 
-// run goes on until the action has ended, the reader is gone, or a bound is reached, which the last line says.
+// run continues until the action has ended, the client disconnects, or a limit is reached. The last line then names the
+// limit.
 func (f *follower) run(ctx context.Context, ended bool) {
 	f.flush()
-	news, asked := time.Now(), time.Now()
+	lastOutput, lastCheck := time.Now(), time.Now()
 	for {
 		wrote, err := f.copy()
 		switch {
 		case err != nil || ended && !wrote:
 			return
 		case wrote && ctx.Err() == nil:
-			news = time.Now()
+			lastOutput = time.Now()
 			continue
-		case time.Since(news) > followIdle:
-			f.last("nothing was written for " + followIdle.String())
+		case time.Since(lastOutput) > followIdle:
+			f.last("no output for " + followIdle.String())
 			return
-		case time.Since(asked) > rowPause:
-			asked, ended = time.Now(), f.ended(ctx)
+		case time.Since(lastCheck) > rowPause:
+			lastCheck, ended = time.Now(), f.ended(ctx)
 			continue
 		}
 		select {
 		case <-ctx.Done():
-			f.last("this operator ends it here")
+			f.last("the operator closes this request")
 			return
 		case <-time.After(filePause):
 		}
@@ -115,11 +116,11 @@ func (f *follower) run(ctx context.Context, ended bool) {
 }
 
 func (f *follower) last(why string) {
-	_, _ = fmt.Fprintf(f.w, "[%s; the step may go on: ask again to follow it]\n", why)
+	_, _ = fmt.Fprintf(f.w, "[%s; the step may still be running: repeat the request to follow it]\n", why)
 	f.flush()
 }
 
-// ended asks whether the action has ended. A run that is gone has nothing more to tell, nor has one that was made again.
+// ended reports whether the action has ended. It has if the run was deleted or recreated.
 func (f *follower) ended(ctx context.Context) bool {
 	now := &v1alpha1.DeploymentRun{}
 	err := f.client.Get(ctx, types.NamespacedName{Namespace: f.of.namespace, Name: f.of.name}, now)
@@ -131,10 +132,10 @@ func (f *follower) ended(ctx context.Context) bool {
 	}
 	f.of.run = now
 	row, failed := f.row(ctx, f.client, f.of)
-	return failed != nil && failed.status == http.StatusNotFound || failed == nil && over(f.of, row)
+	return failed != nil && failed.status == http.StatusNotFound || failed == nil && finished(f.of, row)
 }
 
-// copy writes what was added to the file, up to the last whole line, and tells whether that was anything.
+// copy writes the complete lines that were added to the file, and reports whether there were any.
 func (f *follower) copy() (wrote bool, err error) {
 	if f.file == nil {
 		if f.file = f.handler.file(f.of); f.file == nil {
@@ -161,14 +162,14 @@ func (f *follower) copy() (wrote bool, err error) {
 		}
 		f.rest = rest
 	}
-	if len(f.rest) > maxTail { // no line of ours
+	if len(f.rest) > maxTail { // not written by this operator
 		f.rest = nil
 	}
 	f.flush()
 	return true, nil
 }
 
-// flush sends what was written. A deadline that passes between two writes would end the stream.
+// flush sends what was written. It clears the deadline, which would otherwise end the stream between two writes.
 func (f *follower) flush() {
 	_ = f.control.SetWriteDeadline(time.Now().Add(writeTimeout))
 	_ = f.control.Flush()

@@ -264,7 +264,7 @@ func TestFollowersAreBounded(t *testing.T) {
 		}
 		begun := time.Now()
 		for _, lines := range all {
-			if got := <-lines; !strings.HasPrefix(got, "[nothing was written for ") {
+			if got := <-lines; !strings.HasPrefix(got, "[no output for ") {
 				t.Errorf("read %q", got)
 			}
 			if _, more := <-lines; more {
@@ -277,7 +277,7 @@ func TestFollowersAreBounded(t *testing.T) {
 		next := s.stream(ctx, path)
 		synctest.Wait()
 		s.Close()
-		if got := <-next; !strings.HasPrefix(got, "[this operator ends it here") {
+		if got := <-next; !strings.HasPrefix(got, "[the operator closes this request") {
 			t.Errorf("when the operator ends: %q", got)
 		}
 	})
@@ -303,7 +303,7 @@ func TestAFollowerThatLagsBehindEnds(t *testing.T) {
 		for line := range out {
 			n, last = n+1, line
 		}
-		if n > total/2 || !strings.HasPrefix(last, "[this operator ends it here") {
+		if n > total/2 || !strings.HasPrefix(last, "[the operator closes this request") {
 			t.Errorf("it read %d lines, the last of them %q", n, last)
 		}
 	})

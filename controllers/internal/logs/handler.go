@@ -18,20 +18,20 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/turns"
 )
 
-// Handler serves the output of runs, as plain text, to those whose bearer token belongs to somebody who may `get`
-// deploymentruns/log in the namespace. The run is the one that has this name now.
+// Handler serves the output of runs, as plain text, to users who may `get` deploymentruns/log in the namespace. The
+// request must have a bearer token. The run is the one that has this name now.
 //
-//	GET /logs/<namespace>/<run>                   what there is, as text or (?output=json) JSON
-//	GET /logs/<namespace>/<run>/<target>          of one target
+//	GET /logs/<namespace>/<run>                   list of outputs, as text or (?output=json) JSON
+//	GET /logs/<namespace>/<run>/<target>          list of one target
 //	GET /logs/<namespace>/<run>/<target>/<step>   the output; the step may be parent/child
 //
-// Of an output, ?attempt=<n> names an attempt other than the newest, ?timestamps=true puts the time before each line, and
-// ?follow=true goes on until the step has ended. What is not there is told apart: 404 if there is no such run, target or
-// step, 409 if the step has not run there (yet), 410 if the output was removed or another replica has it.
+// For an output, ?attempt=<n> selects another attempt than the newest, ?timestamps=true adds the time before each line,
+// and ?follow=true continues until the step has ended. Errors: 404 if there is no such run, target or step, 409 if the
+// step has not run on the target (yet), 410 if the output was removed or is in another replica.
 //
-// The client reads through a cache, which keeps neither the steps of runs nor what rows say in words; live reads past it.
-func (s *Store) Handler(c client.Client, live client.Reader) http.Handler {
-	h := &handler{store: s, client: c, live: live, asking: access.NewGate(),
+// The client reads through a cache, which keeps neither the steps of runs nor the messages of rows; reader does not.
+func (s *Store) Handler(c client.Client, reader client.Reader) http.Handler {
+	h := &handler{store: s, client: c, reader: reader, asking: access.NewGate(),
 		following: turns.NewGate(maxFollowers, maxFollowersOfNamespace), fromOne: turns.NewGate(maxFollowers, maxFollowersOfAddress)}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -45,14 +45,14 @@ func (s *Store) Handler(c client.Client, live client.Reader) http.Handler {
 type handler struct {
 	store  *Store
 	client client.Client
-	live   client.Reader
-	// asking are those of whom the API server is asked.
+	reader client.Reader
+	// asking limits the requests that wait for authorization.
 	asking access.Gate
-	// following and fromOne hold the followers, by namespace and address.
+	// following and fromOne limit the followers, by namespace and by address.
 	following, fromOne *turns.Gate
 }
 
-// failure is an answer that is no log.
+// failure is an error response.
 type failure struct {
 	status  int
 	message string
@@ -62,13 +62,13 @@ func fail(status int, format string, args ...any) *failure {
 	return &failure{status, fmt.Sprintf(format, args...)}
 }
 
-// asked is what somebody asks for.
-type asked struct {
+// logRequest is a parsed request.
+type logRequest struct {
 	namespace, name, target, step string
-	// attempt is 0 where the newest is asked for.
+	// attempt is 0 for the newest.
 	attempt                  int32
 	follow, timestamps, json bool
-	// from is the address of who asks.
+	// from is the address of the client.
 	from string
 	run  *v1alpha1.DeploymentRun
 }
@@ -88,7 +88,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) *failure {
 	case apierrors.IsNotFound(err):
 		return fail(http.StatusNotFound, "RunNotFound: there is no DeploymentRun %s in namespace %s", of.name, of.namespace)
 	case err != nil:
-		return fail(http.StatusServiceUnavailable, "the API server could not be asked for the run; try again")
+		return fail(http.StatusServiceUnavailable, "the operator could not read the run from the API server; try again")
 	case of.step == "":
 		return h.list(r.Context(), w, of)
 	case of.follow:
@@ -98,20 +98,20 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) *failure {
 	}
 }
 
-// readRequest reads what is asked for; names are judged where they are used.
-func readRequest(r *http.Request) (asked, *failure) {
+// readRequest parses a request. It does not check the names.
+func readRequest(r *http.Request) (logRequest, *failure) {
 	parts := strings.SplitN(strings.Trim(strings.TrimPrefix(r.URL.Path, Prefix), "/"), "/", 4)
 	if r.Method != http.MethodGet || len(parts) < 2 || parts[0] == "" || parts[1] == "" {
-		return asked{}, fail(http.StatusNotFound, "ask for GET /logs/<namespace>/<run>, which lists what there is, or GET /logs/<namespace>/<run>/<target>/<step>")
+		return logRequest{}, fail(http.StatusNotFound, "use GET /logs/<namespace>/<run> for the list of outputs, or GET /logs/<namespace>/<run>/<target>/<step> for one output")
 	}
 	parts = append(parts, "", "")
-	of, query := asked{namespace: parts[0], name: parts[1], target: parts[2], step: parts[3], from: address(r)}, r.URL.Query()
+	of, query := logRequest{namespace: parts[0], name: parts[1], target: parts[2], step: parts[3], from: address(r)}, r.URL.Query()
 	of.json = query.Get("output") == "json" || strings.Contains(r.Header.Get("Accept"), "application/json")
 	return of, of.options(query)
 }
 
-// options reads what is asked for beside the path.
-func (of *asked) options(query url.Values) *failure {
+// options parses the query.
+func (of *logRequest) options(query url.Values) *failure {
 	for name, field := range map[string]*bool{"follow": &of.follow, "timestamps": &of.timestamps} {
 		value := query.Get(name)
 		if value == "" {
@@ -133,7 +133,7 @@ func (of *asked) options(query url.Values) *failure {
 	return nil
 }
 
-// address is from where somebody asks.
+// address returns the address of the client.
 func address(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -142,8 +142,8 @@ func address(r *http.Request) string {
 	return host
 }
 
-// output serves what there is of an output.
-func (h *handler) output(ctx context.Context, w http.ResponseWriter, of asked) *failure {
+// output serves what is stored of an output.
+func (h *handler) output(ctx context.Context, w http.ResponseWriter, of logRequest) *failure {
 	file, err := h.open(ctx, of)
 	if err != nil {
 		return err

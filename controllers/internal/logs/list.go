@@ -26,23 +26,23 @@ type Output struct {
 	Attempt int32  `json:"attempt"`
 	// Phase of the action, if the attempt is the newest one.
 	Phase v1alpha1.StepPhase `json:"phase,omitempty"`
-	// Size in bytes of what is kept: a little more than the text.
+	// Size in bytes of the stored file: a little more than the text.
 	Size int64 `json:"size"`
-	// Kept tells whether this operator has it.
+	// Kept is true if this operator has the output.
 	Kept bool `json:"kept"`
-	// Path to ask for it.
+	// Path of the output.
 	Path string `json:"path"`
 }
 
 // List is the answer to a request for a list.
 type List struct {
 	Items []Output `json:"items"`
-	// More says that there is more; ask for one target.
+	// More is true if the list is incomplete; request the list of one target.
 	More bool `json:"more,omitempty"`
 }
 
-// list serves what there is of a run, or of one of its targets.
-func (h *handler) list(ctx context.Context, w http.ResponseWriter, of asked) *failure {
+// list serves the list of outputs of a run, or of one of its targets.
+func (h *handler) list(ctx context.Context, w http.ResponseWriter, of logRequest) *failure {
 	all := h.store.files(of)
 	for n := range of.run.Status.Slices {
 		slice, err := h.slice(ctx, h.client, of, n)
@@ -71,12 +71,12 @@ func (h *handler) list(ctx context.Context, w http.ResponseWriter, of asked) *fa
 	}
 	_ = t.Flush()
 	if list.More {
-		fmt.Fprintf(w, "There is more; ask for one target: GET %s%s/%s/<target>\n", Prefix, of.namespace, of.name)
+		fmt.Fprintf(w, "The list is incomplete; request one target: GET %s%s/%s/<target>\n", Prefix, of.namespace, of.name)
 	}
 	return nil
 }
 
-// place is where an output belongs.
+// place identifies an output in a run.
 type place struct {
 	target, step string
 	attempt      int32
@@ -85,8 +85,8 @@ type place struct {
 // found are the outputs of a run.
 type found map[place]Output
 
-// rows adds what a slice says.
-func (all found) rows(of asked, slice *v1alpha1.DeploymentRunSlice) {
+// rows adds the actions in a slice.
+func (all found) rows(of logRequest, slice *v1alpha1.DeploymentRunSlice) {
 	for i := range slice.Status.Results {
 		result := &slice.Status.Results[i]
 		if of.target != "" && result.Target != of.target {
@@ -108,13 +108,13 @@ func (all found) rows(of asked, slice *v1alpha1.DeploymentRunSlice) {
 	}
 }
 
-func (of asked) output(at place) Output {
+func (of logRequest) output(at place) Output {
 	return Output{Target: at.target, Step: at.step, Attempt: at.attempt,
 		Path: fmt.Sprintf("%s%s/%s/%s/%s?attempt=%d", Prefix, of.namespace, of.name, at.target, at.step, at.attempt)}
 }
 
-// files are those of a run that are here, of all targets or of one.
-func (s *Store) files(of asked) found {
+// files returns the stored outputs of a run, of all targets or of one.
+func (s *Store) files(of logRequest) found {
 	all := found{}
 	dir := s.pathOf(folder{of.namespace, of.run.UID})
 	targets := []string{of.target}
@@ -139,7 +139,7 @@ func (s *Store) files(of asked) found {
 	return all
 }
 
-// names are what is in a folder, in order; nil if it cannot be read.
+// names returns the names in a folder, in order; nil if it cannot be read.
 func names(dir string) (list []string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -151,7 +151,7 @@ func names(dir string) (list []string) {
 	return list
 }
 
-// placeOf reads the name of a file, <step>.<attempt>.log, in which a dot of the step stands for a slash.
+// placeOf parses the name of a file, <step>.<attempt>.log. A dot in the step is a slash in its path.
 func placeOf(target, name string) (place, bool) {
 	rest, is := strings.CutSuffix(name, ".log")
 	dot := strings.LastIndexByte(rest, '.')

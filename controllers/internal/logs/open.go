@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// open finds out what the file holds, and cuts off a line that a crash tore.
+// open reads the state of an existing file, and removes an incomplete last line that a crash left.
 func (k *sink) open() error {
 	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
-		return fmt.Errorf("making the folder of a log: %w", err)
+		return fmt.Errorf("creating the folder of a log: %w", err)
 	}
 	k.last = 0
 	file, err := os.OpenFile(k.path, os.O_RDWR, 0)
@@ -30,7 +30,7 @@ func (k *sink) open() error {
 	if err != nil {
 		return fmt.Errorf("reading a log: %w", err)
 	}
-	if info.Size() > maxFile { // nothing of ours: it is left as it is, and nothing is added
+	if info.Size() > maxFile { // not written by this operator: do not change it
 		k.size, k.text = maxAction+1, copyText(io.Discard, file)
 		return nil
 	}
@@ -42,7 +42,7 @@ func (k *sink) open() error {
 	whole := bytes.LastIndexByte(end, '\n') + 1
 	k.size = from + int64(whole)
 	if err := file.Truncate(k.size); err != nil {
-		return fmt.Errorf("cutting a torn line off a log: %w", err)
+		return fmt.Errorf("removing an incomplete line from a log: %w", err)
 	}
 	k.text = copyText(io.Discard, io.NewSectionReader(file, 0, k.size))
 	lastLine := end[:whole]

@@ -14,13 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// folder has the logs of one run.
+// folder identifies the folder with the logs of one run.
 type folder struct {
 	namespace string
 	run       types.UID
 }
 
-// usage is how much a folder holds, and when it was last written to.
+// usage is the size of a folder, and when it was last written to.
 type usage struct {
 	size int64
 	last time.Time
@@ -28,7 +28,7 @@ type usage struct {
 
 func (s *Store) pathOf(f folder) string { return filepath.Join(s.dir, f.namespace, string(f.run)) }
 
-// measure reads once what lies on the disk. After that, what is written is counted.
+// measure reads the sizes on the disk, once. After that, writes are counted.
 func (s *Store) measure() error {
 	err := filepath.WalkDir(s.dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -67,7 +67,7 @@ func (s *Store) count(f folder, size int64, at time.Time) {
 	}
 }
 
-// forget takes a folder out of the count.
+// forget removes a folder from the count.
 func (s *Store) forget(f folder) {
 	u := s.runs[f]
 	if u == nil {
@@ -80,23 +80,23 @@ func (s *Store) forget(f folder) {
 	}
 }
 
-// wrote counts what was written, and drops runs while all logs together are too large.
-func (s *Store) wrote(f folder, n int64) error {
+// addUsage counts what was written, and deletes runs if all logs together are too large.
+func (s *Store) addUsage(f folder, n int64) error {
 	s.mu.Lock()
 	s.count(f, n, time.Now())
 	dropped := s.shrink()
 	s.mu.Unlock()
 	for _, f := range dropped {
 		if err := os.RemoveAll(s.pathOf(f)); err != nil {
-			return fmt.Errorf("dropping old logs: %w", err)
+			return fmt.Errorf("deleting old logs: %w", err)
 		}
 	}
 	return nil
 }
 
-// shrink takes runs out of the count where all logs together are too large, a few more than it must, so that this is seldom.
-// They are of the namespace that has the most, and the ones that were written to least lately: no namespace takes another's
-// logs away by much output of its own.
+// shrink removes runs from the count if all logs together are too large, and returns them. It removes a few more than
+// it must, so that it rarely has to. It chooses the oldest runs, by their last write, of the largest namespace: a
+// namespace with much output does not cause the deletion of another's logs.
 func (s *Store) shrink() (dropped []folder) {
 	if s.total <= s.maxBytes {
 		return nil
@@ -114,7 +114,7 @@ func (s *Store) shrink() (dropped []folder) {
 	return dropped
 }
 
-// largest is the namespace that has the most, and how much the next one has.
+// largest returns the namespace with the largest logs, and the size of the second largest.
 func (s *Store) largest() (most string, next int64) {
 	for namespace, size := range s.of {
 		switch {
@@ -129,7 +129,7 @@ func (s *Store) largest() (most string, next int64) {
 	return most, next
 }
 
-// oldest are the runs of a namespace, the one that was written to least lately first.
+// oldest returns the runs of a namespace, sorted by their last write.
 func (s *Store) oldest(namespace string) (runs []folder) {
 	for f := range s.runs {
 		if f.namespace == namespace {
@@ -147,15 +147,15 @@ func (s *Store) remove(f folder) error {
 	if err := os.RemoveAll(s.pathOf(f)); err != nil {
 		return fmt.Errorf("deleting the logs of run %s: %w", f.run, err)
 	}
-	_ = os.Remove(filepath.Join(s.dir, f.namespace)) // where it is empty
+	_ = os.Remove(filepath.Join(s.dir, f.namespace)) // if it is empty
 	return nil
 }
 
-// Sweep drops the logs of runs that are gone, as they may have been deleted while no operator was there. It is called once,
-// at the start; list gives all runs that there are.
+// Sweep deletes the logs of runs that no longer exist; they may have been deleted while no operator was running. Call
+// it once, at the start; list returns all existing runs.
 func (s *Store) Sweep(ctx context.Context, list func(context.Context) (sets.Set[types.UID], error)) error {
 	s.mu.Lock()
-	held := sets.KeySet(s.runs) // before the list, so that a run that begins meanwhile is in the list
+	held := sets.KeySet(s.runs) // before the list, so that a run that begins now is in the list
 	s.mu.Unlock()
 	runs, err := list(ctx)
 	if err != nil {

@@ -19,34 +19,34 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 )
 
-// The bounds of a Store, in bytes.
+// The limits of a Store, in bytes.
 const (
 	DefaultMaxBytes = 5 << 30
 	maxAction       = 64 << 20
 	maxTail         = 128 << 10
-	// maxText bounds one entry, so that a line is always found again in the last maxTail bytes of its file.
+	// maxText bounds one entry, so that the last maxTail bytes of a file always contain its last line.
 	maxText = tentacle.MaxEntry
-	// fileCost is what a file counts beside its bytes: the least that it takes of the disk, with its folder.
+	// fileCost is added to the size of each file: the least space that a file and its folder need on disk.
 	fileCost = 8 << 10
-	// maxFile bounds what is read of a file, whatever lies there.
+	// maxFile bounds what is read of any file.
 	maxFile = maxAction + maxTail
-	// maxNumber bounds the number of an entry: machines give it, and it is read back from the file.
+	// maxNumber bounds the number of an entry, which comes from the machine or from a file.
 	maxNumber = 1 << 53
-	// maxAttempts of an action are looked for.
+	// maxAttempts bounds the attempts of an action that are looked up.
 	maxAttempts = 100
 )
 
-// notice is the last line of a log that is not whole.
-const notice = "the rest of this log was not kept: it is larger than 64 MiB"
+// notice is the last line of a truncated log.
+const notice = "the log was truncated here: it is larger than 64 MiB"
 
 // ErrNotKept is returned for output that this operator does not have.
 var ErrNotKept = errors.New("this operator does not have that output")
 
-// Store keeps logs below a folder: <namespace>/<UID of the run>/<target>/<step>.<attempt>.log.
+// Store stores logs in a folder: <namespace>/<UID of the run>/<target>/<step>.<attempt>.log.
 type Store struct {
 	dir      string
 	maxBytes int64
-	// ctx ends with Close, and the followers with it.
+	// ctx ends with Close, which ends the followers.
 	ctx  context.Context
 	stop context.CancelFunc
 
@@ -56,13 +56,13 @@ type Store struct {
 	total int64
 }
 
-// Open makes the folder. maxBytes bounds all logs; 0 is DefaultMaxBytes.
+// Open returns a Store in a folder, which it creates. maxBytes bounds all logs; 0 means DefaultMaxBytes.
 func Open(dir string, maxBytes int64) (*Store, error) {
 	if maxBytes == 0 {
 		maxBytes = DefaultMaxBytes
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the log store: %w", err)
+		return nil, fmt.Errorf("creating the log store: %w", err)
 	}
 	s := &Store{dir: dir, maxBytes: maxBytes, runs: map[folder]*usage{}, of: map[string]int64{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -72,29 +72,29 @@ func Open(dir string, maxBytes int64) (*Store, error) {
 	return s, nil
 }
 
-// Close ends those who follow an output. What is written is still kept.
+// Close ends the requests that follow an output. Sinks can still write.
 func (s *Store) Close() { s.stop() }
 
 var segment = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$`)
 
-// path is the file of an action. A step's path may have one slash.
+// path returns the file of an action. A step's path may contain one slash.
 func (s *Store) path(namespace string, run types.UID, target, step string, attempt int32) (string, error) {
 	step = strings.ReplaceAll(step, "/", ".")
 	for _, part := range []string{namespace, string(run), target, step} {
 		if !segment.MatchString(part) {
-			return "", fmt.Errorf("%q is no name: %w", part, ErrNotKept)
+			return "", fmt.Errorf("%q is not a valid name: %w", part, ErrNotKept)
 		}
 	}
 	return filepath.Join(s.dir, namespace, string(run), target, fmt.Sprintf("%s.%d.log", step, attempt)), nil
 }
 
-// Sink takes the output of one attempt of an action.
+// Sink returns a LogSink for the output of one attempt of an action.
 func (s *Store) Sink(namespace string, run types.UID, target, step string, attempt int32) dispatch.LogSink {
 	path, err := s.path(namespace, run, target, step, attempt)
 	return &sink{store: s, folder: folder{namespace, run}, path: path, err: err, last: -1}
 }
 
-// Kept tells whether that output is here.
+// Kept reports whether this Store has the output.
 func (s *Store) Kept(namespace string, run types.UID, target, step string, attempt int32) bool {
 	path, err := s.path(namespace, run, target, step, attempt)
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *Store) Kept(namespace string, run types.UID, target, step string, attem
 	return err == nil
 }
 
-// Delete drops the output of a whole run.
+// Delete deletes the output of a run.
 func (s *Store) Delete(namespace string, run types.UID) error {
 	if !segment.MatchString(namespace) || !segment.MatchString(string(run)) {
 		return nil
@@ -112,7 +112,7 @@ func (s *Store) Delete(namespace string, run types.UID) error {
 	return s.remove(folder{namespace, run})
 }
 
-// sink is a LogSink on a file of lines: sequence, stream, time, text, separated by tabs.
+// sink is a LogSink that writes to a file. Each line has sequence, stream, time and text, separated by tabs.
 type sink struct {
 	store  *Store
 	folder folder
@@ -120,9 +120,9 @@ type sink struct {
 	err    error
 
 	mu   sync.Mutex
-	last int64 // -1 until the file was looked at
+	last int64 // -1 before the file was opened
 	size int64
-	text int64 // of size, what is the action's own
+	text int64 // the part of size that is the action's text
 }
 
 // Append writes the entries that the file does not have yet.
@@ -164,11 +164,11 @@ func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
 		return err
 	}
 	k.text += text
-	return k.store.wrote(k.folder, cost)
+	return k.store.addUsage(k.folder, cost)
 }
 
-// Size is how long the text is that the file has, in bytes. It is counted as it is written, and read only where an
-// earlier process wrote it.
+// Size returns the size of the text in bytes. It is counted as it is written; the file is read only if an earlier process
+// wrote it.
 func (k *sink) Size() int64 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -184,7 +184,7 @@ func (k *sink) Size() int64 {
 	return k.text
 }
 
-// oneLine makes an entry what the file needs it to be. A Tentacle of ours sends nothing else.
+// oneLine makes sure that an entry is one line of bounded length. Mantle's Tentacles send nothing else.
 func oneLine(text string) string {
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "")
@@ -192,7 +192,7 @@ func oneLine(text string) string {
 	return strings.ReplaceAll(text, "\n", " ")
 }
 
-// letter names a stream: O and E are the step's own, D is what tells of its launcher.
+// letter returns the letter of a stream: O and E are the step's output and error output, D is output of its launcher.
 func letter(source tentacle.ProcessOutputSource) byte {
 	switch source {
 	case tentacle.StdErr:
@@ -216,7 +216,7 @@ func (k *sink) write(lines []byte) error {
 	return file.Close()
 }
 
-// create opens the file for more. Its folder may have been pruned away meanwhile.
+// create opens the file for appending. Its folder may have been deleted to make room.
 func (k *sink) create() (*os.File, error) {
 	const flags = os.O_CREATE | os.O_WRONLY | os.O_APPEND
 	file, err := os.OpenFile(k.path, flags, 0o600)

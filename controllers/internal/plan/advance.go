@@ -7,7 +7,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 )
 
-// place is where a target is in one top-level step.
+// place is how far a target is in one top-level step.
 type place int
 
 const (
@@ -16,7 +16,7 @@ const (
 	finished
 )
 
-// advanceAll takes the steps forward in the order of the process and tells whether all are over.
+// advanceAll advances the steps in the order of the process and reports whether all are over.
 func (p *pass) advanceAll() bool {
 	for _, s := range p.steps {
 		if !p.advance(s) {
@@ -27,12 +27,12 @@ func (p *pass) advanceAll() bool {
 	return true
 }
 
-// advance takes one top-level step forward and tells whether it is over.
+// advance starts what can start in one top-level step and reports whether the step is over.
 func (p *pass) advance(s *step) bool {
 	s.reached, s.holds = true, conditionHolds(s.condition, p.failed)
 	var waiting []*machine
 	for _, m := range s.members {
-		switch p.goOn(s, m) {
+		switch p.proceed(s, m) {
 		case inFlight:
 			s.inFlight++
 		case notBegun:
@@ -41,7 +41,7 @@ func (p *pass) advance(s *step) bool {
 		}
 	}
 	for _, m := range waiting {
-		if m.left != "" {
+		if m.excludedFor != "" {
 			continue
 		}
 		if !p.mayBegin(s) || s.inFlight >= s.window {
@@ -54,7 +54,7 @@ func (p *pass) advance(s *step) bool {
 	return s.inFlight == 0
 }
 
-// conditionHolds tells whether a step with this condition runs, given whether something has failed before.
+// conditionHolds reports whether a step with this condition runs, given whether an earlier step has failed.
 func conditionHolds(c v1alpha1.StepCondition, failed bool) bool {
 	switch c {
 	case v1alpha1.ConditionAlways:
@@ -66,7 +66,7 @@ func conditionHolds(c v1alpha1.StepCondition, failed bool) bool {
 	}
 }
 
-// mayBegin tells whether a further target may begin this step.
+// mayBegin reports whether another target may begin this step.
 func (p *pass) mayBegin(s *step) bool {
 	if !s.holds || s.condition == v1alpha1.ConditionSuccess && p.failed {
 		return false
@@ -78,38 +78,38 @@ func (p *pass) mayBegin(s *step) bool {
 	return true
 }
 
-// goOn takes a target further in a step that it has begun.
-func (p *pass) goOn(s *step, m *machine) place {
+// proceed advances a target in a step that it has begun; it returns notBegun if it has not.
+func (p *pass) proceed(s *step, m *machine) place {
 	if first := phaseOf(m.attempts[s.leaves[0].index]); first != v1alpha1.StepRunning && !first.IsTerminal() {
 		return notBegun
 	}
 	return p.walk(s, m)
 }
 
-// begin takes a target whose turn it is into a step.
+// begin begins a step on a target whose turn it is, or ends the target's turn if it is not available.
 func (p *pass) begin(s *step, m *machine) place {
 	switch m.Availability {
-	case "", Available, Untrusted, Full, Deleted, Changed: // take treats the last four, as they matter between children too
+	case "", Available, Untrusted, Full, Deleted, Changed: // startLeaf handles the last four, because they matter between children too
 		return p.walk(s, m)
 	case Left:
 		p.end(m, s.leaves[0], v1alpha1.StepSkipped, v1alpha1.ReasonTargetChanged, "the target is no longer in the environment")
 	case Cordoned:
-		p.miss(m, s.leaves[0], v1alpha1.ReasonCordoned, "the target is cordoned"+because(m.Message))
-	default: // whether it is still away, who sends finds out
+		p.endUnavailable(m, s.leaves[0], v1alpha1.ReasonCordoned, "the target is cordoned"+because(m.Message))
+	default: // the dispatcher finds out whether it is still unreachable
 		return p.walk(s, m)
 	}
 	return finished
 }
 
-// miss ends the turn of a target that cannot take it.
-func (p *pass) miss(m *machine, l leaf, reason, message string) {
-	phase, reason, message := missed(p.v.Settings, m.begun, reason, message)
+// endUnavailable ends the turn of a target that is not available.
+func (p *pass) endUnavailable(m *machine, l leaf, reason, message string) {
+	phase, reason, message := unavailableResult(p.v.Settings, m.begun, reason, message)
 	if p.failure(p.end(m, l, phase, reason, message)) {
 		p.failed = true
 	}
 }
 
-// walk goes through a target's leaves in a step that it has begun or now begins: over those that have ended, up to one
+// walk goes through a target's leaves in a step that it has begun or begins now: past those that have ended, up to one
 // that is running or that it starts.
 func (p *pass) walk(s *step, m *machine) place {
 	sentHere, failedHere := false, false
@@ -120,14 +120,14 @@ func (p *pass) walk(s *step, m *machine) place {
 		}
 		if !phaseOf(a).IsTerminal() {
 			var at place
-			if a, at = p.take(s, m, l, failedHere); a == nil {
+			if a, at = p.startLeaf(s, m, l, failedHere); a == nil {
 				return at
 			}
 		}
 		sentHere = sentHere || a.Sent
 		if p.failure(a) {
 			failedHere, p.failed = true, true
-			if !sentHere { // nothing was touched, so there is nothing to clean up after
+			if !sentHere { // nothing was sent, so there is nothing to clean up
 				return finished
 			}
 		}
@@ -135,11 +135,11 @@ func (p *pass) walk(s *step, m *machine) place {
 	return finished
 }
 
-// take gives a leaf its turn on a target. Where that ends it at once it returns how, and the walk goes on with the next
-// leaf; otherwise it returns nil, and where the target is now.
-func (p *pass) take(s *step, m *machine, l leaf, failedHere bool) (ended *ledger.Attempt, at place) {
+// startLeaf starts a leaf on a target, or ends it at once. If it ends it, it returns the attempt, and the walk
+// continues with the next leaf. Otherwise it returns nil and the target's place.
+func (p *pass) startLeaf(s *step, m *machine, l leaf, failedHere bool) (ended *ledger.Attempt, at place) {
 	switch {
-	case m.left != "":
+	case m.excludedFor != "":
 		return nil, finished
 	case s.rolling && !conditionHolds(l.condition, failedHere):
 		return p.end(m, l, v1alpha1.StepSkipped, v1alpha1.ReasonCondition, conditionMessage(l.condition)), inFlight
@@ -159,18 +159,18 @@ func (p *pass) take(s *step, m *machine, l leaf, failedHere bool) (ended *ledger
 	}
 }
 
-// goneReason says why a target is no longer the run's.
+// goneReason returns why a target no longer belongs to the run.
 func (m *machine) goneReason() (reason, message string) {
 	if m.Availability == Deleted {
-		return v1alpha1.ReasonTargetDeleted, "the target was deleted, or made again"
+		return v1alpha1.ReasonTargetDeleted, "the target was deleted or recreated"
 	}
-	return v1alpha1.ReasonTargetChanged, "the target was given another thumbprint"
+	return v1alpha1.ReasonTargetChanged, "the thumbprint of the target was changed"
 }
 
-// refusal says why nothing may be sent to a target, whatever the settings say.
+// refusal returns why nothing may be sent to a target, whatever the settings are.
 func (m *machine) refusal() (reason, message string) {
 	if m.Availability == Full {
-		return v1alpha1.ReasonTooManyProjects, "the target takes no further project" + because(m.Message)
+		return v1alpha1.ReasonTooManyProjects, "the target has reached its limit of projects" + because(m.Message)
 	}
 	return cmp.Or(m.Reason, v1alpha1.ReasonUntrusted), "the target is not trusted" + because(explain(m.Reason, m.Message))
 }

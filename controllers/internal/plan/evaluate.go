@@ -2,9 +2,9 @@ package plan
 
 import "github.com/mantledeploy/mantle/api/v1alpha1"
 
-// Evaluate decides what happens now and tells how far the run is. It is a function of the view alone and changes nothing
-// of it. With the decision written into the attempts it decides nothing further on the same view, but for what it names
-// in Cancel and GiveUp until the attempts show it.
+// Evaluate decides what happens now and summarizes the run. It depends on the view alone and does not change it. With
+// the decision written into the attempts it decides nothing further on the same view; only Cancel and GiveUp are
+// repeated until the attempts show them.
 func Evaluate(v View) Evaluation {
 	p := newPass(v)
 	p.watchAll()
@@ -17,8 +17,8 @@ func Evaluate(v View) Evaluation {
 	return Evaluation{Decision: p.d, Summary: p.summary(), pass: p}
 }
 
-// Completes tells of an action that is running or starts whether it completes the release on its target if it ends well:
-// every step for the target went well so far, and no later one addresses it, but for steps that only run after a failure.
+// Completes reports whether a running or starting action completes the release on its target if it succeeds: every step
+// for the target has succeeded so far, and no later step addresses it, except steps that only run after a failure.
 func (e Evaluation) Completes(k Key) bool {
 	p := e.pass
 	if p == nil || k.Target < 0 || k.Target >= len(p.machines) || k.Leaf < 0 || k.Leaf >= len(p.leaves) {
@@ -37,7 +37,7 @@ func (p *pass) completes(m *machine, of leaf) bool {
 					return false
 				}
 				before, addressed = false, true
-			case before && !wentWell(s, l, m.attempts[l.index]):
+			case before && !countsAsSuccess(s, l, m.attempts[l.index]):
 				return false
 			case !before && s.condition != v1alpha1.ConditionFailure && l.condition != v1alpha1.ConditionFailure:
 				return false

@@ -48,7 +48,7 @@ func TestUnsentGoesBySettingsUnlessTheRunHadBegun(t *testing.T) {
 		{v1alpha1.ProjectSettings{}, false, time.Minute, v1alpha1.StepSkipped, "the target could not be reached within 1m0s: NoRoute: no route to host"},
 		{fail, false, 0, v1alpha1.StepFailed, "the target could not be reached: NoRoute: no route to host"},
 		{v1alpha1.ProjectSettings{}, true, time.Second, v1alpha1.StepFailed,
-			"the target could not be reached within 1s: NoRoute: no route to host (the run had begun on it)"},
+			"the target could not be reached within 1s: NoRoute: no route to host (the run had already started on it)"},
 	} {
 		phase, reason, message := Unsent(c.settings, c.sent, c.tried, v1alpha1.ReasonNoRoute, "no route to host")
 		if phase != c.phase || reason != v1alpha1.ReasonUnavailable || message != c.message {
@@ -96,9 +96,9 @@ func TestAMessageIsOneSentence(t *testing.T) {
 		unavailable, cordoned int32
 		reason, want          string
 	}{
-		{1, 0, v1alpha1.ReasonUnavailable, "1 target could not be reached; it is deployed to when it is back"},
-		{0, 1, v1alpha1.ReasonCordoned, "1 target is cordoned; it is deployed to when it is no longer cordoned"},
-		{3, 1, v1alpha1.ReasonUnavailable, "3 targets could not be reached, 1 target is cordoned; they are deployed to when they are back or no longer cordoned"},
+		{1, 0, v1alpha1.ReasonUnavailable, "1 target could not be reached; the release is deployed to it when it is reachable again"},
+		{0, 1, v1alpha1.ReasonCordoned, "1 target is cordoned; the release is deployed to it when it is no longer cordoned"},
+		{3, 1, v1alpha1.ReasonUnavailable, "3 targets could not be reached, 1 target is cordoned; the release is deployed to them when they are reachable again or no longer cordoned"},
 	} {
 		if reason, message := nothingDeployed(c.unavailable, c.cordoned); reason != c.reason || strings.TrimPrefix(message, "nothing was deployed: ") != c.want {
 			t.Errorf("%s: %s", reason, message)

@@ -9,23 +9,23 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
-// outcome says how a run ended of which nothing is in flight and nothing may begin.
+// outcome returns how a run ended. Nothing is in flight and nothing may begin.
 func (p *pass) outcome() *Outcome {
 	switch {
 	case len(p.machines) == 0:
-		return p.nobody()
+		return p.noTargets()
 	case p.v.Stop == Cancel && (p.stopped || p.tally.interrupted):
 		return p.cancelled()
 	case p.v.Stop == Supersede && p.stopped:
-		return &Outcome{v1alpha1.RunSuperseded, v1alpha1.ReasonSuperseded, "superseded by another release; " + p.howFar()}
+		return &Outcome{v1alpha1.RunSuperseded, v1alpha1.ReasonSuperseded, "superseded by another release; " + p.counts()}
 	case p.failed:
-		return &Outcome{v1alpha1.RunFailed, v1alpha1.ReasonFailed, p.blame() + "; " + p.howFar()}
+		return &Outcome{v1alpha1.RunFailed, v1alpha1.ReasonFailed, p.firstFailure() + "; " + p.counts()}
 	default:
 		return p.succeeded()
 	}
 }
 
-func (p *pass) nobody() *Outcome {
+func (p *pass) noTargets() *Outcome {
 	switch {
 	case p.v.Purpose == v1alpha1.PurposeConvergence:
 		return &Outcome{v1alpha1.RunSucceeded, v1alpha1.ReasonNothingToDo, "every target has the release already"}
@@ -38,71 +38,71 @@ func (p *pass) nobody() *Outcome {
 }
 
 func (p *pass) cancelled() *Outcome {
-	left := p.tally.left
-	if len(left) == 0 {
-		return &Outcome{v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, "the run was cancelled; " + p.howFar()}
+	unresolved := p.tally.unresolved
+	if len(unresolved) == 0 {
+		return &Outcome{v1alpha1.RunCancelled, v1alpha1.ReasonCancelled, "the run was cancelled; " + p.counts()}
 	}
 	var names []string
-	for _, c := range left[:min(len(left), 3)] {
+	for _, c := range unresolved[:min(len(unresolved), 3)] {
 		names = append(names, fmt.Sprintf("%s, %s", c.l.path, c.m.where(c.a)))
 	}
-	if more := len(left) - len(names); more > 0 {
+	if more := len(unresolved) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return &Outcome{v1alpha1.RunAbandoned, v1alpha1.ReasonAbandoned,
-		"the run was cancelled, but something may still be running: " + strings.Join(names, "; ") + "; " + p.howFar()}
+		"the run was cancelled, but something may still be running: " + strings.Join(names, "; ") + "; " + p.counts()}
 }
 
-// succeeded says how a run ended in which nothing failed.
+// succeeded returns how a run ended in which nothing failed.
 func (p *pass) succeeded() *Outcome {
 	n := p.tally.targets
 	o := &Outcome{Phase: v1alpha1.RunSucceeded, Reason: v1alpha1.ReasonSucceeded}
-	unavailable, cordoned := p.leftOut(v1alpha1.ReasonUnavailable), p.leftOut(v1alpha1.ReasonCordoned)
+	unavailable, cordoned := p.countExcluded(v1alpha1.ReasonUnavailable), p.countExcluded(v1alpha1.ReasonCordoned)
 	switch {
 	case n.Succeeded == n.Total:
-		o.Message = fmt.Sprintf("all steps ended well on %s", targets(n.Total))
+		o.Message = fmt.Sprintf("all steps succeeded on %s", targets(n.Total))
 	case n.Succeeded == 0 && unavailable+cordoned > 0:
 		o.Phase = v1alpha1.RunSkipped
 		o.Reason, o.Message = nothingDeployed(unavailable, cordoned)
 	default:
-		o.Message = fmt.Sprintf("all steps ended well on %d of %s%s", n.Succeeded, targets(n.Total), p.others())
+		o.Message = fmt.Sprintf("all steps succeeded on %d of %s%s", n.Succeeded, targets(n.Total), p.notDeployed())
 	}
 	return o
 }
 
-// nothingDeployed says why a run has deployed to nobody.
+// nothingDeployed returns why a run has deployed to no target.
 func nothingDeployed(unavailable, cordoned int32) (reason, message string) {
-	away := targets(unavailable) + " could not be reached"
-	shut := fmt.Sprintf("%s %s cordoned", targets(cordoned), isAre(cordoned))
-	later := "they are deployed to when "
+	unreached := targets(unavailable) + " could not be reached"
+	closed := fmt.Sprintf("%s %s cordoned", targets(cordoned), isAre(cordoned))
+	later := "the release is deployed to them when "
 	if unavailable+cordoned == 1 {
-		later = "it is deployed to when "
+		later = "the release is deployed to it when "
 	}
 	switch {
 	case cordoned == 0:
-		return v1alpha1.ReasonUnavailable, "nothing was deployed: " + away + "; " + later + they(unavailable) + " back"
+		return v1alpha1.ReasonUnavailable, "nothing was deployed: " + unreached + "; " + later + they(unavailable) + " reachable again"
 	case unavailable == 0:
-		return v1alpha1.ReasonCordoned, "nothing was deployed: " + shut + "; " + later + they(cordoned) + " no longer cordoned"
+		return v1alpha1.ReasonCordoned, "nothing was deployed: " + closed + "; " + later + they(cordoned) + " no longer cordoned"
 	default:
-		return v1alpha1.ReasonUnavailable, "nothing was deployed: " + away + ", " + shut + "; " + later + "they are back or no longer cordoned"
+		return v1alpha1.ReasonUnavailable, "nothing was deployed: " + unreached + ", " + closed + "; " + later + "they are reachable again or no longer cordoned"
 	}
 }
 
-// leftOut counts the targets that the run left out for a reason.
-func (p *pass) leftOut(reason string) (n int32) {
+// countExcluded counts the targets that are excluded from the rest of the run for a reason.
+func (p *pass) countExcluded(reason string) (n int32) {
 	for i := range p.machines {
-		if p.machines[i].left == reason {
+		if p.machines[i].excludedFor == reason {
 			n++
 		}
 	}
 	return n
 }
 
-// others says to which targets a run that succeeded did not deploy, and why.
-func (p *pass) others() string {
+// notDeployed names the targets to which a successful run did not deploy, and why.
+func (p *pass) notDeployed() string {
 	by := map[string][]string{}
 	for i := range p.machines {
-		if s := p.machines[i].record.standing; s.Phase != v1alpha1.StepSucceeded {
+		if s := p.machines[i].record.summary; s.Phase != v1alpha1.StepSucceeded {
 			by[s.Reason] = append(by[s.Reason], p.machines[i].Name)
 		}
 	}
@@ -110,10 +110,10 @@ func (p *pass) others() string {
 	for _, kind := range []struct{ reason, words string }{
 		{v1alpha1.ReasonUnavailable, "not reached, deployed to later: "},
 		{v1alpha1.ReasonCordoned, "cordoned, deployed to later: "},
-		{v1alpha1.ReasonTargetDeleted, "deleted meanwhile: "},
-		{v1alpha1.ReasonTargetChanged, "changed, or taken out of the environment, meanwhile: "},
+		{v1alpha1.ReasonTargetDeleted, "deleted during the run: "},
+		{v1alpha1.ReasonTargetChanged, "changed, or removed from the environment, during the run: "},
 		{v1alpha1.ReasonRole, "addressed by no step: "},
-		{v1alpha1.ReasonCondition, "for which no step was due: "},
+		{v1alpha1.ReasonCondition, "no step had to run: "},
 	} {
 		if names := by[kind.reason]; len(names) > 0 {
 			words.WriteString("; " + kind.words + text.Few(names))
@@ -122,26 +122,26 @@ func (p *pass) others() string {
 	return words.String()
 }
 
-// blame names the first failure, and how many there are.
-func (p *pass) blame() string {
+// firstFailure describes the first failure, and says how many more there are.
+func (p *pass) firstFailure() string {
 	all := p.tally.failures
 	if len(all) == 0 {
 		return "a step failed"
 	}
-	words := fmt.Sprintf("%s failed on %s: %s", all[0].l.path, all[0].m.Name, what(all[0].a))
+	words := fmt.Sprintf("%s failed on %s: %s", all[0].l.path, all[0].m.Name, failureText(all[0].a))
 	if more := len(all) - 1; more > 0 {
 		words += fmt.Sprintf(" (and %d more)", more)
 	}
 	return words
 }
 
-// what says in a few words how an action failed.
-func what(a *ledger.Attempt) string {
+// failureText says briefly how an action failed.
+func failureText(a *ledger.Attempt) string {
 	switch {
 	case a.ExitCode != nil && (a.Reason == "" || a.Reason == v1alpha1.ReasonExitCode):
 		return fmt.Sprintf("exit code %d", *a.ExitCode)
 	case a.Reason == "" && a.Phase == v1alpha1.StepCancelled:
-		return "it was cancelled as it took too long"
+		return "it was cancelled because it took too long"
 	case a.Message == "":
 		return a.Reason
 	default:
@@ -150,16 +150,16 @@ func what(a *ledger.Attempt) string {
 	}
 }
 
-// howFar says how far the targets of a run got that did not end well.
-func (p *pass) howFar() string {
+// counts says how many targets of an unsuccessful run succeeded, failed and so on.
+func (p *pass) counts() string {
 	n := p.tally.targets
 	var parts []string
 	for _, c := range []struct {
 		n    int32
 		text string
 	}{
-		{n.Succeeded, "ended well"}, {n.Failed, "failed"}, {p.tally.cordoned, "cordoned"},
-		{n.Skipped - p.tally.cordoned, "left out or not finished"}, {n.Unreached, "not begun or not reached"},
+		{n.Succeeded, "succeeded"}, {n.Failed, "failed"}, {p.tally.cordoned, "cordoned"},
+		{n.Skipped - p.tally.cordoned, "skipped or not finished"}, {n.Unreached, "not started or not reached"},
 	} {
 		if c.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.text))

@@ -31,32 +31,32 @@ type step struct {
 	window    int        // how many targets may be in flight at once
 	inFlight  int
 	reached   bool // the run has come to it
-	holds     bool // its condition holds; meant only when reached
-	over      bool // nothing of it is in flight, and nothing of it will begin
+	holds     bool // its condition holds; valid if reached
+	over      bool // nothing of it is in flight, and nothing more of it will begin
 }
 
-// machine is one target and what the attempts say of it.
+// machine is one target with its attempts.
 type machine struct {
 	*Target
-	index    int
-	steps    []*step           // that address it, in order
-	attempts []*ledger.Attempt // by leaf
-	begun    bool              // something was sent to it in this run
-	left     string            // the reason why the rest of the run leaves it out; empty while it takes part
-	record   record
+	index       int
+	steps       []*step           // that address it, in order
+	attempts    []*ledger.Attempt // by leaf
+	begun       bool              // something was sent to it in this run
+	excludedFor string            // the reason why it is excluded from the rest of the run; empty while it takes part
+	record      record
 }
 
-// pass is one evaluation of a view. What it decides is laid over the attempts at once, so that what it decides next
+// pass is one evaluation of a view. Each decision is applied at once to copies of the attempts, so that the next one
 // takes it into account.
 type pass struct {
 	v        View
 	leaves   []leaf
 	steps    []*step
 	machines []machine
-	flights  [][]*machine // by leaf, what is running in the view
+	flights  [][]*machine // by leaf, the targets on which it is running in the view
 	d        Decision
-	failed   bool // something has failed in the steps looked at so far
-	stopped  bool // something would have begun but for View.Stop
+	failed   bool // something has failed in the steps evaluated so far
+	stopped  bool // something would have begun without View.Stop
 	running  int
 	ended    bool // nothing is in flight and nothing may begin
 	tally    tally
@@ -86,8 +86,8 @@ func newPass(v View) *pass {
 	return p
 }
 
-// addMachines puts every target into the steps that address it, with a copy of its row of attempts: decisions are laid
-// over the copies. All rows share one array, as all lists of steps do, which costs less than one for each target.
+// addMachines adds every target to the steps that address it, with a copy of its row of attempts, to which decisions are
+// applied. All rows share one array, and so do all lists of steps: that costs less than one array for each target.
 func (p *pass) addMachines() {
 	width, addressed := len(p.leaves), 0
 	for i := range p.v.Targets {
@@ -101,7 +101,7 @@ func (p *pass) addMachines() {
 				steps = append(steps, p.steps[s])
 			}
 		}
-		*m = machine{Target: &p.v.Targets[i], index: i, steps: steps[from:], attempts: grid[i*width : (i+1)*width], record: record{well: true}}
+		*m = machine{Target: &p.v.Targets[i], index: i, steps: steps[from:], attempts: grid[i*width : (i+1)*width], record: record{succeeded: true}}
 		if i < len(p.v.Attempts) {
 			copy(m.attempts, p.v.Attempts[i])
 		}
@@ -114,21 +114,21 @@ func (p *pass) addMachines() {
 	}
 }
 
-// read takes into account what an attempt says of its target.
+// read updates a target from one of its attempts.
 func (p *pass) read(m *machine, l leaf) {
 	a := m.attempts[l.index]
 	if a == nil {
 		return
 	}
 	m.begun = m.begun || a.Sent
-	m.leave(a)
+	m.exclude(a)
 	if a.Running() {
 		p.flights[l.index] = append(p.flights[l.index], m)
 		p.running++
 	}
 }
 
-// window is how many of n targets may be in flight at once.
+// window returns how many of n targets may be in flight at once.
 func window(given *intstr.IntOrString, rolling bool, n int) int {
 	size := n
 	if rolling {
@@ -151,7 +151,7 @@ func (p *pass) start(s *step, m *machine, l leaf) {
 	p.running++
 	p.wake(p.giveUpTime(a).Sub(p.v.Now))
 	if s.awayAtTurn(m) {
-		p.note("%s is tried once for %s, as it could not be reached before%s", m.Name, l.path, because(explain(m.Reason, m.Message)))
+		p.note("%s begins %s with one attempt to connect, because it could not be reached before%s", m.Name, l.path, because(explain(m.Reason, m.Message)))
 		return
 	}
 	if s.window < len(s.members) {
@@ -161,8 +161,8 @@ func (p *pass) start(s *step, m *machine, l leaf) {
 	p.note("%s begins %s", m.Name, l.path)
 }
 
-// awayAtTurn tells whether a target is believed to be away before anything of the step was sent to it. Between the children
-// of a rolling step it is tried for longer, as a reboot may be what the children are for.
+// awayAtTurn reports whether a target is believed to be unreachable and nothing of the step was sent to it. Between the
+// children of a rolling step it is tried for longer, because a child may have rebooted it.
 func (s *step) awayAtTurn(m *machine) bool {
 	switch m.Availability {
 	case "", Available, Cordoned, Untrusted, Full, Left, Deleted, Changed:
@@ -183,7 +183,7 @@ func (p *pass) end(m *machine, l leaf, phase v1alpha1.StepPhase, reason, message
 	a.Phase, a.Reason, a.Message, a.EndTime = phase, reason, message, p.v.Now
 	m.attempts[l.index] = &a
 	p.d.End = append(p.d.End, End{Key: Key{Target: m.index, Leaf: l.index}, Phase: phase, Reason: reason, Message: message})
-	m.leave(&a)
+	m.exclude(&a)
 	p.note("%s %s: %s (%s): %s", m.Name, l.path, phase, reason, message)
 	return &a
 }
@@ -200,28 +200,28 @@ func (p *pass) wake(after time.Duration) {
 	}
 }
 
-// failure tells whether an attempt counts as a failure of the run.
+// failure reports whether an attempt counts as a failure of the run.
 func (p *pass) failure(a *ledger.Attempt) bool {
 	if phaseOf(a) == v1alpha1.StepCancelled {
 		return p.v.Stop != Cancel && !gone(a.Reason)
 	}
-	return phaseOf(a).Bad()
+	return phaseOf(a).IsFailure()
 }
 
-// leave remembers that an attempt takes the target out of the rest of the run.
-func (m *machine) leave(a *ledger.Attempt) {
+// exclude excludes the target from the rest of the run if the attempt says so.
+func (m *machine) exclude(a *ledger.Attempt) {
 	skipped := a.Phase == v1alpha1.StepSkipped && (a.Reason == v1alpha1.ReasonUnavailable || a.Reason == v1alpha1.ReasonCordoned)
 	if skipped || a.Phase.IsTerminal() && gone(a.Reason) {
-		m.left = a.Reason
+		m.excludedFor = a.Reason
 	}
 }
 
-// gone tells whether a reason says that the target is no longer the run's.
+// gone reports whether a reason says that the target no longer belongs to the run.
 func gone(reason string) bool {
 	return reason == v1alpha1.ReasonTargetDeleted || reason == v1alpha1.ReasonTargetChanged
 }
 
-// phaseOf is the phase of an attempt, empty where there is none.
+// phaseOf returns the phase of an attempt; empty if there is none.
 func phaseOf(a *ledger.Attempt) v1alpha1.StepPhase {
 	if a == nil {
 		return ""

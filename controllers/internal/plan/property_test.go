@@ -106,7 +106,7 @@ func (s *stage) mayStart(st Start) {
 	failed, sent := false, false
 	for i, l := range s.leaves {
 		if a := s.v.Attempts[st.Target][i]; l.Index == s.leaves[st.Leaf].Index && a != nil {
-			sent, failed = sent || a.Sent, failed || a.Phase.Bad()
+			sent, failed = sent || a.Sent, failed || a.Phase.IsFailure()
 		}
 	}
 	if failed && !sent {
@@ -174,7 +174,7 @@ func (s *stage) counted(e Evaluation) {
 
 // stands checks that a target which counts as deployed missed nothing, and that one to which nothing was sent is skipped
 // or failed.
-func (s *stage) stands(target int, r ledger.Standing) {
+func (s *stage) stands(target int, r ledger.TargetSummary) {
 	s.t.Helper()
 	name := s.v.Targets[target].Name
 	untouched := r.Phase == v1alpha1.StepSkipped

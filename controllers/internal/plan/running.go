@@ -11,15 +11,15 @@ import (
 const (
 	// cancelGrace is how long after a step's timeout the operator waits for the machine to enforce it by itself.
 	cancelGrace = 30 * time.Second
-	// prepareTimeout is how long an action may wait before it is sent: its target may be in the middle of a step, and
-	// keeps the run from ending until then.
+	// prepareTimeout is how long an action may wait before it is sent. The run cannot end while an action waits, and the
+	// target may be in the middle of a rolling step.
 	prepareTimeout = time.Hour
-	// prepareTimeoutSuperseded is that of a run that was superseded, as another one waits for it.
+	// prepareTimeoutSuperseded is the same for a superseded run. It is shorter, because the next run waits for it.
 	prepareTimeoutSuperseded = time.Minute
 )
 
-// watchAll goes through what is running, by step and target: it lets go of targets that are no longer the run's, cancels
-// what takes too long or must not go on, and gives up what does not end.
+// watchAll checks all running actions, by step and target: it ends those of targets that no longer belong to the run,
+// cancels those that take too long or must not continue, and gives up those that do not end.
 func (p *pass) watchAll() {
 	for i, flight := range p.flights {
 		for _, m := range flight {
@@ -32,7 +32,7 @@ func (p *pass) watch(m *machine, l leaf) {
 	a := m.attempts[l.index]
 	if m.Availability == Deleted || m.Availability == Changed {
 		reason, message := m.goneReason()
-		p.end(m, l, v1alpha1.StepCancelled, reason, message+", "+m.meanwhile(l, a))
+		p.end(m, l, v1alpha1.StepCancelled, reason, message+" "+m.meanwhile(l, a))
 		return
 	}
 	if due := p.deadline(l, a); p.v.Now.Before(due) {
@@ -54,15 +54,15 @@ func (p *pass) watch(m *machine, l leaf) {
 	}
 }
 
-// meanwhile says what became of an action whose target is no longer the run's.
+// meanwhile says how far an action was when its target no longer belonged to the run.
 func (m *machine) meanwhile(l leaf, a *ledger.Attempt) string {
 	if !a.Sent {
 		return fmt.Sprintf("before %s was sent to it", l.path)
 	}
-	return fmt.Sprintf("while %s ran; what it does is no longer followed: %s", l.path, m.where(a))
+	return fmt.Sprintf("while %s was running; its result is no longer tracked: %s", l.path, m.where(a))
 }
 
-// abandon gives up an action that does not end though it was cancelled.
+// abandon ends an action that has not ended at the cancel deadline.
 func (p *pass) abandon(m *machine, l leaf, a *ledger.Attempt, why string) {
 	if end := a.CancelTime.Add(p.v.CancelDeadline); p.v.Now.Before(end) {
 		p.wake(end.Sub(p.v.Now))
@@ -77,7 +77,7 @@ func (p *pass) abandon(m *machine, l leaf, a *ledger.Attempt, why string) {
 		fmt.Sprintf("%s, and it did not end within %s of being cancelled: %s", why, p.v.CancelDeadline, m.where(a)))
 }
 
-// deadline is when a running action must be cancelled, or given up where it is not sent.
+// deadline returns when a running action must be cancelled, or given up if it is not sent.
 func (p *pass) deadline(l leaf, a *ledger.Attempt) time.Time {
 	due := p.timeout(l, a)
 	if p.v.Stop == Cancel {
@@ -86,7 +86,7 @@ func (p *pass) deadline(l leaf, a *ledger.Attempt) time.Time {
 	return due
 }
 
-// timeout is the deadline of an action in a run that nobody cancels.
+// timeout returns the deadline of an action in a run that is not cancelled.
 func (p *pass) timeout(l leaf, a *ledger.Attempt) time.Time {
 	switch {
 	case !a.Sent:
@@ -98,7 +98,7 @@ func (p *pass) timeout(l leaf, a *ledger.Attempt) time.Time {
 	}
 }
 
-// overdue says why an action must end whose deadline has passed.
+// overdue says why an action whose deadline has passed must end.
 func (p *pass) overdue(l leaf, a *ledger.Attempt) string {
 	switch {
 	case p.v.Stop == Cancel && p.v.StopSince.Before(p.timeout(l, a)):
@@ -114,7 +114,7 @@ func (p *pass) overdue(l leaf, a *ledger.Attempt) string {
 	}
 }
 
-// giveUpTime is when an action that is not sent has waited for too long.
+// giveUpTime returns when an action that is not sent has waited too long.
 func (p *pass) giveUpTime(a *ledger.Attempt) time.Time {
 	start := p.startTime(a)
 	due := start.Add(prepareTimeout)
@@ -124,7 +124,7 @@ func (p *pass) giveUpTime(a *ledger.Attempt) time.Time {
 	return due
 }
 
-// startTime is when an action was written as Running.
+// startTime returns when an action was written as Running.
 func (p *pass) startTime(a *ledger.Attempt) time.Time {
 	if a.StartTime.IsZero() {
 		return p.v.Now
@@ -132,7 +132,7 @@ func (p *pass) startTime(a *ledger.Attempt) time.Time {
 	return a.StartTime
 }
 
-// where names the machine and the processes of an action.
+// where names the machine and the remaining processes of an action.
 func (m *machine) where(a *ledger.Attempt) string {
 	host := a.Host
 	if host == "" {

@@ -11,12 +11,12 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
-// summary puts what the tally found into the form of a run's status.
+// summary converts the tally to the form of a run's status.
 func (p *pass) summary() Summary {
-	s := Summary{Targets: p.tally.targets, Results: make([]ledger.Standing, len(p.machines)), Waiting: int32(len(p.tally.waits)) - p.tally.preparing}
+	s := Summary{Targets: p.tally.targets, Results: make([]ledger.TargetSummary, len(p.machines)), Waiting: int32(len(p.tally.waits)) - p.tally.preparing}
 	began := 0
 	for i := range p.machines {
-		s.Results[i] = p.machines[i].record.standing
+		s.Results[i] = p.machines[i].record.summary
 		if phase := s.Results[i].Phase; phase.IsTerminal() && phase != v1alpha1.StepSkipped {
 			began++
 		}
@@ -28,16 +28,16 @@ func (p *pass) summary() Summary {
 			s.Steps = append(s.Steps, row)
 		}
 		if s.CurrentStep == "" && !st.over {
-			s.CurrentStep = p.whereIn(st, s.Steps[len(s.Steps)-len(st.leaves):])
+			s.CurrentStep = p.currentStep(st, s.Steps[len(s.Steps)-len(st.leaves):])
 		}
 	}
 	s.Failures, s.Waits = p.failures(), p.waits()
 	return s
 }
 
-// whereIn says where the run is in a step that is not over: at the furthest of its leaves that runs on a target, or else at
-// the first that has not ended everywhere, and on how many targets that is done.
-func (p *pass) whereIn(s *step, rows []v1alpha1.RunStepStatus) string {
+// currentStep returns Summary.CurrentStep for a step that is not over: its last leaf that runs on a target, or else the
+// first leaf that has not ended on all, and on how many targets that leaf has succeeded.
+func (p *pass) currentStep(s *step, rows []v1alpha1.RunStepStatus) string {
 	at := slices.IndexFunc(rows, func(row v1alpha1.RunStepStatus) bool { return !row.Phase.IsTerminal() })
 	for i, l := range s.leaves {
 		if p.tally.leaves[l.index].running > 0 {
@@ -53,7 +53,7 @@ func (p *pass) whereIn(s *step, rows []v1alpha1.RunStepStatus) string {
 func (p *pass) failures() []v1alpha1.RunFailure {
 	var list []v1alpha1.RunFailure
 	for _, c := range p.tally.failures[:min(len(p.tally.failures), maxFailures)] {
-		_, reason := badPhase(c.a)
+		_, reason := failurePhase(c.a)
 		failure := v1alpha1.RunFailure{
 			Target: c.m.Name, Step: c.l.path, Attempt: c.a.Number,
 			Reason: reason, ExitCode: c.a.ExitCode, Message: text.Cut(c.a.Message, maxMessage),
@@ -66,8 +66,8 @@ func (p *pass) failures() []v1alpha1.RunFailure {
 	return list
 }
 
-// waits says for what running actions wait. The run itself waits where nothing goes on meanwhile; that actions are being
-// prepared is going on.
+// waits returns what running actions wait for. The run itself is Waiting if all of them wait; an action that is being
+// prepared does not count as waiting.
 func (p *pass) waits() []Wait {
 	phase := v1alpha1.RunRunning
 	if len(p.tally.waits) == p.running && p.tally.preparing == 0 {
@@ -81,17 +81,17 @@ func (p *pass) waits() []Wait {
 	return list
 }
 
-// standing is what the run did to one target so far, in the order in which the phases outweigh each other.
-func (p *pass) standing(m *machine) ledger.Standing {
+// targetSummary returns the result on one target so far. The order of the cases is the precedence of the phases.
+func (p *pass) targetSummary(m *machine) ledger.TargetSummary {
 	r := &m.record
-	s := ledger.Standing{StartTime: r.start, FinishTime: r.finish}
+	s := ledger.TargetSummary{StartTime: r.start, FinishTime: r.finish}
 	switch {
 	case r.running:
 		s.Phase = v1alpha1.StepRunning
-	case r.bad != nil:
-		s.Phase, s.Reason = badPhase(r.bad)
-	case m.left != "":
-		s.Phase, s.Reason = m.missedSome(), m.left
+	case r.failed != nil:
+		s.Phase, s.Reason = failurePhase(r.failed)
+	case m.excludedFor != "":
+		s.Phase, s.Reason = m.missedSome(), m.excludedFor
 	case r.cancelled != nil:
 		s.Phase, s.Reason = m.missedSome(), cmp.Or(r.cancelled.Reason, v1alpha1.ReasonCancelled)
 	case !r.addressed:
@@ -99,7 +99,7 @@ func (p *pass) standing(m *machine) ledger.Standing {
 		if m.Availability == Deleted || m.Availability == Changed {
 			s.Reason, _ = m.goneReason()
 		}
-	case r.well && m.begun:
+	case r.succeeded && m.begun:
 		s.Phase = v1alpha1.StepSucceeded
 	default:
 		s.Phase, s.Reason = p.unfinished(m)
@@ -110,7 +110,7 @@ func (p *pass) standing(m *machine) ledger.Standing {
 	return s
 }
 
-// missedSome is the phase of a target that missed a step without a failure of its own.
+// missedSome returns the phase of a target that missed a step without a failure.
 func (m *machine) missedSome() v1alpha1.StepPhase {
 	if m.begun {
 		return v1alpha1.StepCancelled
@@ -118,14 +118,14 @@ func (m *machine) missedSome() v1alpha1.StepPhase {
 	return v1alpha1.StepSkipped
 }
 
-// unfinished is the phase of a target without a failure that has leaves left, or none that was due.
+// unfinished returns the phase of a target without a failure that has leaves left, or none that had to run.
 func (p *pass) unfinished(m *machine) (phase v1alpha1.StepPhase, reason string) {
 	switch {
 	case !p.ended && m.begun:
 		return v1alpha1.StepRunning, ""
 	case !p.ended:
 		return v1alpha1.StepPending, ""
-	case m.record.well:
+	case m.record.succeeded:
 		return m.missedSome(), v1alpha1.ReasonCondition
 	case p.stopped && p.v.Stop == Cancel:
 		return m.missedSome(), v1alpha1.ReasonCancelled
@@ -136,16 +136,15 @@ func (p *pass) unfinished(m *machine) (phase v1alpha1.StepPhase, reason string) 
 	}
 }
 
-// badPhase is the phase and the reason of a target for an action that failed on it.
-func badPhase(a *ledger.Attempt) (phase v1alpha1.StepPhase, reason string) {
+// failurePhase returns the phase and reason of a target on which an action failed.
+func failurePhase(a *ledger.Attempt) (phase v1alpha1.StepPhase, reason string) {
 	if a.Phase == v1alpha1.StepCancelled {
 		return v1alpha1.StepFailed, cmp.Or(a.Reason, v1alpha1.ReasonTimedOut)
 	}
 	return a.Phase, a.Reason
 }
 
-// count adds one target to the counts.
-func (p *pass) count(s ledger.Standing) {
+func (p *pass) count(s ledger.TargetSummary) {
 	n := &p.tally.targets
 	n.Total++
 	switch s.Phase {
@@ -169,7 +168,8 @@ func (p *pass) count(s ledger.Standing) {
 	}
 }
 
-// unreachedFor tells whether a target that was skipped for this reason would have been deployed to but for it.
+// unreachedFor reports whether a target skipped for this reason counts as unreached: it would have been deployed to
+// otherwise.
 func unreachedFor(reason string) bool {
 	switch reason {
 	case v1alpha1.ReasonUnavailable, v1alpha1.ReasonStopped, v1alpha1.ReasonCancelled, v1alpha1.ReasonSuperseded:

@@ -18,31 +18,31 @@ const (
 	maxWaits    = 20
 )
 
-// cell is one attempt with its place.
+// cell is one attempt with its target and leaf.
 type cell struct {
 	m *machine
 	l leaf
 	a *ledger.Attempt
 }
 
-// tally is what one look at every attempt finds, with the decision laid over them.
+// tally counts all attempts, after the decision is applied to them.
 type tally struct {
 	targets     v1alpha1.RunTargetCounts
 	cordoned    int32 // of targets.Skipped
 	leaves      []leafCount
 	failures    []cell
-	left        []cell // abandoned or lost
+	unresolved  []cell // abandoned or lost
 	waits       []cell
 	preparing   int32 // of waits
-	interrupted bool  // a cancel ended something, or may have
+	interrupted bool  // a cancel ended an action, or may have
 }
 
-// record is what the attempts of one target say.
+// record accumulates the attempts of one target.
 type record struct {
-	addressed, running, well bool
-	bad, cancelled           *ledger.Attempt
-	start, finish            time.Time
-	standing                 ledger.Standing
+	addressed, running, succeeded bool
+	failed, cancelled             *ledger.Attempt
+	start, finish                 time.Time
+	summary                       ledger.TargetSummary
 }
 
 // leafCount counts the targets of one leaf.
@@ -52,7 +52,7 @@ type leafCount struct {
 	start, finish                                time.Time
 }
 
-// tallyAll looks at every attempt once.
+// tallyAll counts every attempt once.
 func (p *pass) tallyAll() {
 	p.tally.leaves = make([]leafCount, len(p.leaves))
 	for _, s := range p.steps {
@@ -61,18 +61,18 @@ func (p *pass) tallyAll() {
 				a := m.attempts[l.index]
 				p.collect(cell{m, l, a})
 				p.tally.leaves[l.index].add(a, p.failure(a))
-				m.record.add(a, p.failure(a), wentWell(s, l, a))
+				m.record.add(a, p.failure(a), countsAsSuccess(s, l, a))
 			}
 		}
 	}
 	for i := range p.machines {
 		m := &p.machines[i]
-		m.record.standing = p.standing(m)
-		p.count(m.record.standing)
+		m.record.summary = p.targetSummary(m)
+		p.count(m.record.summary)
 	}
 	byEnd := func(a, b cell) int { return cmp.Or(a.a.EndTime.Compare(b.a.EndTime), byPlace(a, b)) }
 	slices.SortFunc(p.tally.failures, byEnd)
-	slices.SortFunc(p.tally.left, byEnd)
+	slices.SortFunc(p.tally.unresolved, byEnd)
 	slices.SortFunc(p.tally.waits, func(a, b cell) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), byPlace(a, b))
 	})
@@ -82,7 +82,7 @@ func byPlace(a, b cell) int {
 	return cmp.Or(cmp.Compare(a.l.index, b.l.index), cmp.Compare(a.m.index, b.m.index))
 }
 
-// rank puts actions that are only being prepared last: each one is for a moment.
+// rank sorts actions that are being prepared last: that does not take long.
 func rank(c cell) int {
 	if c.a.Reason == v1alpha1.ReasonPreparing {
 		return 1
@@ -90,7 +90,7 @@ func rank(c cell) int {
 	return 0
 }
 
-// collect keeps the attempts that are spoken of one by one.
+// collect stores the attempts that the summary names individually.
 func (p *pass) collect(c cell) {
 	if c.a == nil {
 		return
@@ -106,7 +106,7 @@ func (p *pass) collect(c cell) {
 			t.preparing += int32(rank(c))
 		}
 	case v1alpha1.StepAbandoned, v1alpha1.StepLost:
-		t.left = append(t.left, c)
+		t.unresolved = append(t.unresolved, c)
 		t.interrupted = true
 	case v1alpha1.StepCancelled:
 		t.interrupted = true
@@ -115,16 +115,16 @@ func (p *pass) collect(c cell) {
 	}
 }
 
-func (r *record) add(a *ledger.Attempt, failed, well bool) {
+func (r *record) add(a *ledger.Attempt, failed, succeeded bool) {
 	r.addressed = true
-	r.well = r.well && well
+	r.succeeded = r.succeeded && succeeded
 	if a == nil {
 		return
 	}
 	r.start, r.finish = earliest(r.start, a.StartTime), latest(r.finish, a.EndTime)
 	r.running = r.running || a.Running()
-	if r.bad == nil && failed {
-		r.bad = a
+	if r.failed == nil && failed {
+		r.failed = a
 	}
 	if a.Phase == v1alpha1.StepCancelled {
 		r.cancelled = a
@@ -152,11 +152,11 @@ func (c *leafCount) add(a *ledger.Attempt, failed bool) {
 	}
 }
 
-// wentWell tells whether a leaf ended well on a target, or was rightly passed over by its condition.
-func wentWell(s *step, l leaf, a *ledger.Attempt) bool {
+// countsAsSuccess reports whether a leaf succeeded on a target, or correctly did not run because of its condition.
+func countsAsSuccess(s *step, l leaf, a *ledger.Attempt) bool {
 	switch phaseOf(a) {
 	case v1alpha1.StepSucceeded:
-		return s.condition != v1alpha1.ConditionFailure // it may have undone what the others did
+		return s.condition != v1alpha1.ConditionFailure // such a step may have undone the others
 	case v1alpha1.StepSkipped:
 		return a.Reason == v1alpha1.ReasonCondition && l.condition == v1alpha1.ConditionFailure
 	case "":
@@ -166,7 +166,7 @@ func wentWell(s *step, l leaf, a *ledger.Attempt) bool {
 	}
 }
 
-// status is how far a leaf is over all its targets.
+// status returns the row of a leaf in the run's status.
 func (c *leafCount) status(l leaf, over bool) v1alpha1.RunStepStatus {
 	status := v1alpha1.RunStepStatus{
 		Name: l.path, Phase: c.phase(over || c.members > 0 && c.none == 0), StartTime: stamp(c.start),

@@ -10,7 +10,8 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/desired"
 )
 
-// TargetOf tells how a target of a run's fixed set is now; now is nil if it is gone, and policy if it names none.
+// TargetOf returns a target of a run's fixed set as it is now. now is nil if the target is gone; policy is nil if it
+// names none.
 func TargetOf(was v1alpha1.SliceTarget, now *v1alpha1.DeploymentTarget, policy *v1alpha1.TargetPolicy, run v1alpha1.DeploymentRunSpec) Target {
 	t := Target{Name: was.Name, Steps: was.Steps, Availability: Deleted}
 	if now == nil {
@@ -32,7 +33,7 @@ func TargetOf(was v1alpha1.SliceTarget, now *v1alpha1.DeploymentTarget, policy *
 		t.Reason, t.Message = readyReason(now)
 	case desired.Full(now, run.Project, run.Environment):
 		t.Availability = Full
-		t.Message = fmt.Sprintf("it has %d pairs of project and environment already", desired.MaxInstalled)
+		t.Message = fmt.Sprintf("it already has %d pairs of project and environment", desired.MaxInstalled)
 	}
 	return t
 }
@@ -44,7 +45,7 @@ func readyReason(t *v1alpha1.DeploymentTarget) (reason, message string) {
 	return "", ""
 }
 
-// hostOf is the address of a target, as far as it is known.
+// hostOf returns the address of a target; without the port if that is invalid.
 func hostOf(t *v1alpha1.DeploymentTarget) string {
 	address, err := t.Spec.HostPort()
 	if err != nil {

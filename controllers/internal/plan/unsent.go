@@ -7,23 +7,23 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// Unsent is how an action ends that could not be sent, as its machine could not be reached for as long as tried says; 0
-// where that is not known. The reason and message are those of the last try; sentBefore says whether the run has sent
-// anything to the target. Where it has not, the target is skipped for the whole run unless settings.unavailableTargets
-// says Fail. Otherwise the action failed.
+// Unsent returns how an action ends whose machine could not be reached. tried is for how long that was tried; 0 if it
+// is not known. The reason and message are those of the last attempt. sentBefore says whether the run has sent anything
+// to the target. If it has not, and settings.unavailableTargets is not Fail, the target is skipped for the whole run.
+// Otherwise the action has failed.
 func Unsent(settings v1alpha1.ProjectSettings, sentBefore bool, tried time.Duration, reason, message string) (phase v1alpha1.StepPhase, why, text string) {
 	text = "the target could not be reached"
 	if tried > 0 {
 		text += fmt.Sprintf(" within %s", tried)
 	}
-	return missed(settings, sentBefore, v1alpha1.ReasonUnavailable, text+because(explain(reason, message)))
+	return unavailableResult(settings, sentBefore, v1alpha1.ReasonUnavailable, text+because(explain(reason, message)))
 }
 
-// missed is how the turn of a target ends that cannot be reached or is cordoned.
-func missed(settings v1alpha1.ProjectSettings, begun bool, reason, message string) (phase v1alpha1.StepPhase, why, text string) {
+// unavailableResult returns how the turn of a target ends that cannot be reached or is cordoned.
+func unavailableResult(settings v1alpha1.ProjectSettings, begun bool, reason, message string) (phase v1alpha1.StepPhase, why, text string) {
 	switch {
 	case begun:
-		return v1alpha1.StepFailed, reason, message + " (the run had begun on it)"
+		return v1alpha1.StepFailed, reason, message + " (the run had already started on it)"
 	case settings.UnavailableTargets == v1alpha1.UnavailableFail:
 		return v1alpha1.StepFailed, reason, message
 	default:
@@ -31,7 +31,7 @@ func missed(settings v1alpha1.ProjectSettings, begun bool, reason, message strin
 	}
 }
 
-// Where names a machine and the processes there, for a person who has to look.
+// Where names a machine and processes on it, for a message.
 func Where(target, host string, pids []int) string {
 	if host != "" {
 		target = fmt.Sprintf("%s (%s)", target, host)

@@ -29,7 +29,7 @@ func they(n int32) string {
 	return "they are"
 }
 
-// because appends an explanation where there is one.
+// because returns an explanation in the form in which it is appended to a message; empty if there is none.
 func because(why string) string {
 	if why == "" {
 		return ""
@@ -49,7 +49,7 @@ func explain(reason, message string) string {
 	}
 }
 
-// conditionMessage says why a child step was passed over.
+// conditionMessage says why a child step did not run.
 func conditionMessage(c v1alpha1.StepCondition) string {
 	if c == v1alpha1.ConditionFailure {
 		return "nothing has failed in the rolling step on this target"

@@ -8,36 +8,37 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// The bounds of what the machines of one namespace say. They keep nobody else waiting: a machine may answer without end.
+// The limits for the answers of the machines of one namespace. A machine may send an endless answer; it must not delay
+// other namespaces.
 const (
-	// answerRate is how many bytes of answers are read in a second, answerCost what the shortest one counts, and answerBurst
-	// how much may come at once after a pause.
+	// answerRate is how many bytes of answers are read in a second, answerCost the least that an answer counts, and
+	// answerBurst for how much time after a pause the rate can be used at once.
 	answerRate  = 16 << 20
 	answerCost  = 4 << 10
 	answerBurst = time.Second
-	// answerRoom is how many bytes of answers are held in memory until they are decoded. One that is larger is held alone, and
-	// those up to smallAnswer take no room and are not waited with.
+	// answerRoom is how many bytes of answers are kept in memory until they are decoded. A larger answer is read alone.
+	// Answers up to smallAnswer do not count and never wait.
 	answerRoom  = 16 << 20
 	smallAnswer = 64 << 10
 )
 
-// answers shares out, by namespace, what the operator reads of machines. It is safe for concurrent use.
+// answers limits, for each namespace, what the operator reads from machines. It is safe for concurrent use.
 type answers struct {
 	mu     sync.Mutex
 	shares map[string]*share
 }
 
-// share is what one namespace has taken. It is forgotten once that is paid.
+// share is what one namespace has read. It is deleted when the rate allows all of it.
 type share struct {
 	room *semaphore.Weighted
-	// paid is when all that was read is paid for.
+	// paid is the time at which the rate allows all that was read.
 	paid  time.Time
 	users int
 }
 
 func newAnswers() *answers { return &answers{shares: map[string]*share{}} }
 
-// receive waits until a namespace may have an answer read. Release gives the room back.
+// receive waits until an answer for a namespace can be read. Call release when it is decoded.
 func (a *answers) receive(ctx context.Context, namespace string, size int64) (release func(), err error) {
 	of, wait := a.charge(namespace, max(size, answerCost))
 	leave := func() { a.leave(of) }
@@ -59,7 +60,7 @@ func (a *answers) receive(ctx context.Context, namespace string, size int64) (re
 	}, nil
 }
 
-// charge adds to what a namespace has taken, and answers how long it is to when it had paid for what was before.
+// charge adds size to what a namespace has read, and returns how long to wait until the rate allows what was read before.
 func (a *answers) charge(namespace string, size int64) (of *share, wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -80,7 +81,7 @@ func (a *answers) charge(namespace string, size int64) (of *share, wait time.Dur
 
 func timeFor(size int64) time.Duration { return time.Duration(size) * time.Second / answerRate }
 
-// refund takes back the charge of an answer that was not read.
+// refund undoes the charge for an answer that was not read.
 func (a *answers) refund(of *share, size int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -94,7 +95,7 @@ func (a *answers) leave(of *share) {
 	of.users--
 }
 
-// owed is how long a namespace should ask nothing more.
+// owed returns how long the machines of a namespace should not be asked.
 func (a *answers) owed(namespace string) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -104,7 +105,7 @@ func (a *answers) owed(namespace string) time.Duration {
 	return 0
 }
 
-// forget drops the shares that are paid and that nobody uses. The lock is held.
+// forget deletes the shares that are paid and not in use. The lock is held.
 func (a *answers) forget(now time.Time) {
 	for namespace, of := range a.shares {
 		if of.users == 0 && of.paid.Before(now.Add(-answerBurst)) {

@@ -9,19 +9,19 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
-// The bounds of what a machine says of itself.
+// The limits for what a machine reports about itself.
 const (
-	maxServices = 56 // with the facts, at most 64 capabilities are shown
+	maxServices = 56 // with the other capabilities at most 64
 	maxService  = 200
 	maxVersion  = 64
 	maxPlatform = 32
-	// maxSeconds bounds how long a step says that it took: as long as a step may take, twice.
+	// maxSeconds bounds the duration that a step reports: twice the longest timeout.
 	maxSeconds = 2 * step.MaxTimeout
 )
 
 func clean(said string, n int) string { return text.Cut(text.Clean(said), n) }
 
-// cleanFacts keeps of what a machine offers what can be shown.
+// cleanFacts returns the facts without what cannot be shown.
 func cleanFacts(f tentacle.Facts) tentacle.Facts {
 	f.Version, f.OS, f.Arch = clean(f.Version, maxVersion), clean(f.OS, maxPlatform), clean(f.Arch, maxPlatform)
 	f.Policy = tentacle.Policy(clean(string(f.Policy), maxPlatform))
@@ -35,12 +35,12 @@ func cleanFacts(f tentacle.Facts) tentacle.Facts {
 	return f
 }
 
-// cleanInventory keeps the rows of an inventory that can be shown; the scanner bounds how many there are.
+// cleanInventory returns an inventory without the rows that cannot be shown. The scanner bounds their number.
 func cleanInventory(inv step.Inventory) step.Inventory {
 	var installed []step.Installed
 	for _, row := range inv.Installed {
-		told := strings.Join([]string{row.Namespace, row.Environment, row.Project, row.Release, row.Snapshot, row.Run, row.RunUID}, "")
-		if text.Clean(told) == told {
+		all := strings.Join([]string{row.Namespace, row.Environment, row.Project, row.Release, row.Snapshot, row.Run, row.RunUID}, "")
+		if text.Clean(all) == all {
 			installed = append(installed, row)
 		}
 	}
@@ -49,7 +49,7 @@ func cleanInventory(inv step.Inventory) step.Inventory {
 	return inv
 }
 
-// cleanResult holds a result to what may be stored: a machine may claim anything.
+// cleanResult limits a result to what can be stored: a machine may report anything.
 func cleanResult(r step.Result) step.Result {
 	r.ExitCode = min(max(r.ExitCode, math.MinInt32), math.MaxInt32)
 	r.Seconds = min(max(r.Seconds, 0), maxSeconds)

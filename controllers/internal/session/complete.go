@@ -12,31 +12,32 @@ import (
 )
 
 const (
-	// completeTries bounds how often in a row a machine is told in vain that a result is written.
+	// completeTries bounds how many CompleteScript in a row may fail before a machine's queue is dropped.
 	completeTries = 6
-	// maxCompletions bounds the tickets that wait for one machine to be told. Of what is left out it sweeps by itself later.
+	// maxCompletions bounds the queue of one machine. The machine deletes by itself, later, the tickets that do not fit.
 	maxCompletions = 1024
 	// completeTimeout bounds one call.
 	completeTimeout = time.Minute
 )
 
-// Completion is a ticket whose result is written, so that the machine may forget it.
+// Completion is a ticket whose result is written, so that the machine can forget it.
 type Completion struct {
 	Machine Machine
 	// Owner is the run; see DropCompletions.
 	Owner types.UID
-	// Ticket is the action's, Known the one by which the machine knows the script if this process started it.
+	// Ticket is the action's ticket, Known the one under which the machine has the script if this process started it.
 	Ticket, Known tentacle.ScriptTicket
-	// Last is the number of the last entry that was read.
+	// Last is the number of the last log entry that was read.
 	Last int64
-	// Due is when a machine without tombstones may be told, at the earliest.
+	// Due is the earliest time at which the ticket can be completed on a machine without tombstones.
 	Due time.Time
-	// Fence is asked before the machine is told; an error leaves it untold. It may be nil.
+	// Fence is called before CompleteScript; if it returns an error, nothing is sent. It may be nil.
 	Fence func() error
 }
 
-// Complete tells the machine in the background: at once if it keeps tombstones, else when it is due. The tickets of one
-// machine go one after the other, so that a new leader with thousands of them holds one connection for each machine.
+// Complete sends CompleteScript in the background: at once if the machine keeps tombstones, else when it is due. The
+// tickets of one machine are completed one after the other, so that a new leader with thousands of them needs one
+// connection for each machine.
 func (p *Pool) Complete(c Completion) {
 	key := keyOf(c.Machine)
 	p.mu.Lock()
@@ -50,7 +51,7 @@ func (p *Pool) Complete(c Completion) {
 	}
 }
 
-// DropCompletions leaves untold what the machines were still to be told of a run that is gone.
+// DropCompletions removes the queued completions of a deleted run.
 func (p *Pool) DropCompletions(owner types.UID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,12 +66,12 @@ func (p *Pool) DropCompletions(owner types.UID) {
 	}
 }
 
-// completeOwn is Complete for a script whose ticket nobody else knows.
+// completeOwn is Complete for a script that the session package started itself.
 func (p *Pool) completeOwn(m Machine, c *Script) {
 	p.Complete(Completion{Machine: m, Ticket: c.ticket, Known: c.ticket, Last: c.last})
 }
 
-// completeAll works on a machine's tickets until none is left, or until it is away for too long.
+// completeAll completes a machine's tickets until none is left, or until too many calls in a row have failed.
 func (p *Pool) completeAll(key endpointKey) {
 	again, failures := Doubling(p.config.RetryPause, time.Minute), 0
 	for {
@@ -95,10 +96,10 @@ func (p *Pool) completeAll(key endpointKey) {
 	}
 }
 
-// errFenced says that another process leads, which completes what is to be.
-var errFenced = errors.New("this process does not lead any more")
+// errFenced says that another process is the leader; it completes the tickets.
+var errFenced = errors.New("this process is no longer the leader")
 
-// complete tells the machine of one ticket, or says how long that has to wait.
+// complete completes one ticket, or returns how long that has to wait.
 func (p *Pool) complete(c Completion) (rest time.Duration, err error) {
 	s := p.Open(c.Machine)
 	defer s.Close()
@@ -127,14 +128,15 @@ func (p *Pool) complete(c Completion) (rest time.Duration, err error) {
 	return 0, err
 }
 
-// answered tells whether asking again is of no use: it is done, or refused for good, or not this process's to do.
+// answered reports whether the call must not be repeated: it succeeded, was refused for good, or is not this process's to
+// make.
 func answered(err error) bool {
 	var server *halibut.ServerError
 	return err == nil || errors.Is(err, errFenced) || errors.As(err, &server) && !server.Retryable()
 }
 
-// nextCompletion is the ticket whose turn it is: one that is due, else the first. If there is none, or none is to be
-// tried, the queue ends.
+// nextCompletion returns the next ticket: one without a due time, else the first. If there is none, or giveUp is set, the
+// queue is deleted.
 func (p *Pool) nextCompletion(key endpointKey, giveUp bool) (Completion, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -152,7 +154,7 @@ func (p *Pool) nextCompletion(key endpointKey, giveUp bool) (Completion, bool) {
 	return queue[0], true
 }
 
-// completed takes a ticket off the queue, unless that was done meanwhile.
+// completed removes a ticket from the queue, if it is still there.
 func (p *Pool) completed(key endpointKey, c Completion) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -165,7 +167,7 @@ func (p *Pool) completed(key endpointKey, c Completion) {
 	}
 }
 
-// Completing tells how many tickets machines are still to be told of.
+// Completing returns the number of queued completions.
 func (p *Pool) Completing() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,21 +12,21 @@ import (
 	"github.com/mantledeploy/mantle/api/halibut"
 )
 
-// ErrBusy is in the error of a machine that was not even dialled because too many others were. It says nothing about
+// ErrBusy is wrapped in the error for a machine that was not dialled because too many others were. It says nothing about
 // the machine.
 var ErrBusy = errors.New("too many machines are being dialled")
 
 const (
-	// defaultConnect bounds one try to connect if the machine says nothing.
+	// defaultConnect bounds one attempt to connect if the policy sets no timeout.
 	defaultConnect = 10 * time.Second
-	// dialQueue is how long a dial waits for its turn, at most.
+	// dialQueue bounds how long a dial waits for its turn.
 	dialQueue = 5 * time.Minute
 	// maxAddresses bounds how many addresses of one name are tried.
 	maxAddresses = 16
 )
 
-// admit bounds how many connections are made at once, handshakes included, in turn by namespace. The wait for a turn does
-// not use up the machine's own time: a machine is not away because others are.
+// admit bounds how many connections are being established at once, handshakes included; the namespaces take turns. The
+// wait for a turn does not count against the machine's connect timeout.
 func (p *Pool) admit(ctx context.Context, namespace string) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, dialQueue)
 	defer cancel()
@@ -36,7 +36,7 @@ func (p *Pool) admit(ctx context.Context, namespace string) (release func(), err
 	return func() { p.dials.Leave(namespace) }, nil
 }
 
-// dial connects to an address that is allowed.
+// dial connects to an address if Config.Allow allows it.
 func (p *Pool) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if p.config.Allow == nil {
 		return p.config.DialContext(ctx, network, address)
@@ -48,8 +48,8 @@ func (p *Pool) dial(ctx context.Context, network, address string) (net.Conn, err
 	return p.dialAny(ctx, network, allowed)
 }
 
-// allowed are the addresses of a machine that may be connected to. Why others may not is told to nobody but the log: all
-// refusals look the same to who wrote the address.
+// allowed returns the addresses of a machine that Config.Allow allows. Why others are refused is only logged: to the
+// author of the address all refusals must look the same.
 func (p *Pool) allowed(ctx context.Context, address string) ([]netip.AddrPort, error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
@@ -67,7 +67,7 @@ func (p *Pool) allowed(ctx context.Context, address string) ([]netip.AddrPort, e
 	for _, a := range addresses {
 		to := netip.AddrPortFrom(a.Unmap(), uint16(port))
 		if err := p.config.Allow(to); err != nil {
-			p.config.Logger.Info("an address is refused", "address", address, "resolved", to.String(), "why", err)
+			p.config.Logger.Info("refused an address", "address", address, "resolved", to.String(), "why", err)
 			continue
 		}
 		if allowed = append(allowed, to); len(allowed) == maxAddresses {
@@ -87,8 +87,8 @@ func (p *Pool) addresses(ctx context.Context, host string) ([]netip.Addr, error)
 	return p.config.Resolve(ctx, "ip", host)
 }
 
-// dialAny connects to the first address that answers. Those that are left share what is left of the time, so that one
-// that swallows connections does not take all of it.
+// dialAny connects to the first address that answers. The remaining addresses share the remaining time, so that one that
+// never answers does not use all of it.
 func (p *Pool) dialAny(ctx context.Context, network string, addresses []netip.AddrPort) (net.Conn, error) {
 	var first error
 	for i, a := range addresses {

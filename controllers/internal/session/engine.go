@@ -14,25 +14,25 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// Engine carries plans out on a machine: its Tentacle's own, or one that was brought.
-type Engine struct{ brought *step.Brought }
+// Engine is the program that executes plans on a machine: the Tentacle's own, or one that was uploaded.
+type Engine struct{ provisioned *step.Brought }
 
-// Command is the message that starts a plan.
+// Command returns the message that starts a plan.
 func (e Engine) Command(p step.Plan, secrets []string) (tentacle.StartScriptCommandV2, error) {
-	if e.brought == nil {
+	if e.provisioned == nil {
 		return step.Command(p, secrets)
 	}
-	return step.CommandFor(*e.brought, p, secrets)
+	return step.CommandFor(*e.provisioned, p, secrets)
 }
 
-// engineTime bounds bringing an engine to a machine, and scriptTime each script for it.
+// engineTime bounds the installation of an engine on a machine, and scriptTime each script for it.
 const (
 	engineTime = 10 * time.Minute
 	scriptTime = 2 * time.Minute
 )
 
-// Engine is the machine's. One that is missing, or too old, is brought: once, however many ask at the same time. The
-// error is an *UnfitError if that cannot be.
+// Engine returns the machine's engine. If it is missing or too old, one is uploaded: once, however many callers there
+// are. The error is an *UnfitError if that is not possible.
 func (s *Session) Engine(ctx context.Context) (Engine, error) {
 	facts, err := s.Facts(ctx)
 	if err != nil {
@@ -42,43 +42,43 @@ func (s *Session) Engine(ctx context.Context) (Engine, error) {
 		return Engine{}, err
 	}
 	select {
-	case s.at.bringing <- struct{}{}:
-		defer func() { <-s.at.bringing }()
+	case s.at.provisioning <- struct{}{}:
+		defer func() { <-s.at.provisioning }()
 	case <-ctx.Done():
 		return Engine{}, ctx.Err()
 	}
-	if known := s.brought(); known != nil {
+	if known := s.provisioned(); known != nil {
 		return Engine{known}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, engineTime)
 	defer cancel()
-	brought, err := s.bringEngine(ctx, facts)
+	provisioned, err := s.provisionEngine(ctx, facts)
 	if err != nil {
 		return Engine{}, err
 	}
-	s.remember(func(at *endpoint) { at.engine = &brought })
-	return Engine{&brought}, nil
+	s.remember(func(at *endpoint) { at.engine = &provisioned })
+	return Engine{&provisioned}, nil
 }
 
-// brought is the engine that was brought to the machine; nil if none was.
-func (s *Session) brought() *step.Brought {
+// provisioned returns the engine that was uploaded to the machine; nil if there is none.
+func (s *Session) provisioned() *step.Brought {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
 	return s.at.engine
 }
 
-// ForgetEngine has the engine that was brought to the machine looked for again: it is not there any more.
+// ForgetEngine says that the uploaded engine is no longer on the machine. The next Engine looks for it again.
 func (s *Session) ForgetEngine() { s.remember(func(at *endpoint) { at.engine = nil }) }
 
-// surveyed is what the machine said of itself; nil if nobody asked.
+// surveyed returns what a script found out about the machine; nil if none was run.
 func (s *Session) surveyed() *survey {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
 	return s.at.survey
 }
 
-// bringEngine asks the machine what it is and has, and sends the engine that it lacks.
-func (s *Session) bringEngine(ctx context.Context, facts tentacle.Facts) (step.Brought, error) {
+// provisionEngine asks the machine for its system and its engines, and uploads the engine that it lacks.
+func (s *Session) provisionEngine(ctx context.Context, facts tentacle.Facts) (step.Brought, error) {
 	var digests []string
 	for _, p := range s.pool.engines.all() {
 		digests = append(digests, p.sha256)
@@ -91,7 +91,7 @@ func (s *Session) bringEngine(ctx context.Context, facts tentacle.Facts) (step.B
 	found := readSurvey(nonce, lines)
 	s.remember(func(at *endpoint) { at.survey = &found })
 	if found.os == "" || found.arch == "" {
-		return step.Brought{}, &UnfitError{v1alpha1.ReasonTentacleUnsupported, fmt.Sprintf("there is no Mantle engine for this machine, which calls itself %.100q; only linux, darwin and windows on amd64 and arm64 are supported", found.raw)}
+		return step.Brought{}, &UnfitError{v1alpha1.ReasonTentacleUnsupported, fmt.Sprintf("there is no Mantle engine for this machine, which reports its system as %.100q; only linux, darwin and windows on amd64 and arm64 are supported", found.raw)}
 	}
 	p, err := s.pool.engines.find(found.os, found.arch)
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *Session) bringEngine(ctx context.Context, facts tentacle.Facts) (step.B
 	return step.Brought{Path: path, Home: found.home}, nil
 }
 
-// sendEngine uploads an engine under a name of its own, and has it checked and renamed.
+// sendEngine uploads an engine under a temporary name, and runs a script that verifies and renames it.
 func (s *Session) sendEngine(ctx context.Context, p program, facts tentacle.Facts) (string, error) {
 	part := p.sha256 + "." + strings.ToLower(rand.Text())
 	r, err := s.UploadFile(ctx, enginesFolder+"/"+part, p.stream())
@@ -114,7 +114,7 @@ func (s *Session) sendEngine(ctx context.Context, p program, facts tentacle.Fact
 		return "", &UploadError{fmt.Errorf("sending the engine: %w", err)}
 	}
 	if r.Length != p.size || r.Hash == nil || !strings.EqualFold(*r.Hash, p.sha1) {
-		return "", &UploadError{fmt.Errorf("sending the engine: %d of %d bytes arrived, or others", r.Length, p.size)}
+		return "", &UploadError{fmt.Errorf("sending the engine: the machine received %d of %d bytes, or others", r.Length, p.size)}
 	}
 	nonce := rand.Text()
 	lines, err := s.script(ctx, "engine", installScript(nonce, p.sha256, part), facts)
@@ -123,12 +123,12 @@ func (s *Session) sendEngine(ctx context.Context, p program, facts tentacle.Fact
 	}
 	path := readSurvey(nonce, lines).engines[p.sha256]
 	if path == "" {
-		return "", fmt.Errorf("installing the engine: the machine does not say that it has it: %.200q", strings.Join(lines, " / "))
+		return "", fmt.Errorf("installing the engine: the script did not report success: %.200q", strings.Join(lines, " / "))
 	}
 	return path, nil
 }
 
-// script runs a script that may run again, and gives what it printed.
+// script runs a script that can safely run twice, and returns what it printed.
 func (s *Session) script(ctx context.Context, what string, b body, facts tentacle.Facts) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, scriptTime)
 	defer cancel()
@@ -140,22 +140,22 @@ func (s *Session) script(ctx context.Context, what string, b body, facts tentacl
 	output := &collected{}
 	c := s.pool.NewScript(ticket, ticket, output)
 	if err := c.start(ctx, s, command); err != nil {
-		return nil, fmt.Errorf("asking the machine by a script: %w", err)
+		return nil, fmt.Errorf("running a script on the machine: %w", err)
 	}
 	s.follow(ctx, c)
-	s.pool.completeOwn(s.machine, c) //nolint:contextcheck // goes on when this call is over, bounded by the pool's own context
+	s.pool.completeOwn(s.machine, c) //nolint:contextcheck // continues after this call, bounded by the pool's own context
 	switch code := c.ExitCode(); {
 	case !c.Ended():
 		return nil, fmt.Errorf("the script %q did not end", what)
 	case code == tentacle.ExitRefused && facts.Mantle():
-		return nil, &UnfitError{v1alpha1.ReasonEngineTooOld, fmt.Sprintf("the Tentacle's engine reads plans of version %d, this operator writes %d, and the machine's policy takes no other engine; upgrade the Tentacle", facts.Engine, step.Version)}
+		return nil, &UnfitError{v1alpha1.ReasonEngineTooOld, fmt.Sprintf("the Tentacle's engine reads plans of version %d, this operator writes version %d, and the machine's policy allows no other engine; upgrade the Tentacle", facts.Engine, step.Version)}
 	case code != 0:
 		return nil, fmt.Errorf("the script %q ended with exit code %d: %s", what, code, c.Stderr())
 	}
 	return output.all(), nil
 }
 
-// collected keeps a script's own lines, within a bound.
+// collected is an Output that keeps the lines of a script, up to maxCollected.
 type collected struct {
 	mu    sync.Mutex
 	last  int64
@@ -175,7 +175,7 @@ func (c *collected) Append(seq int64, out []tentacle.ProcessOutput) error {
 		}
 		c.last = n
 		if entry.Source == tentacle.StdOut && len(c.lines) < maxCollected {
-			c.lines = append(c.lines, strings.TrimRight(entry.Text[:min(len(entry.Text), maxTold+maxLine)], "\r"))
+			c.lines = append(c.lines, strings.TrimRight(entry.Text[:min(len(entry.Text), maxValue+maxLine)], "\r"))
 		}
 	}
 	return nil

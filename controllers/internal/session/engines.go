@@ -16,8 +16,8 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// engines are the programs in a folder, tentacle-<os>-<arch>[.exe], that are brought to machines whose Tentacle has no
-// engine that fits. Each is read once, and again when the file has changed.
+// engines are the programs in a folder, tentacle-<os>-<arch>[.exe], that are uploaded to machines whose Tentacle has no
+// suitable engine. Each is read once, and again when the file has changed.
 type engines struct {
 	dir string
 
@@ -25,7 +25,7 @@ type engines struct {
 	known map[string]program
 }
 
-// program is one of them.
+// program is one engine file.
 type program struct {
 	path         string
 	sha256, sha1 string
@@ -35,12 +35,12 @@ type program struct {
 
 func newEngines(dir string) *engines { return &engines{dir: dir, known: map[string]program{}} }
 
-// systems are those that a program may be there for.
+// systems returns the systems and architectures that have an engine.
 func systems() [][2]string {
 	return [][2]string{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "arm64"}, {"darwin", "amd64"}, {"windows", "amd64"}, {"windows", "arm64"}}
 }
 
-// find is the program for a system; the error is an *UnfitError that says what to do.
+// find returns the engine for a system. If there is none, the error is an *UnfitError with the remedy.
 func (e *engines) find(system, arch string) (program, error) {
 	name, extension := "tentacle-"+system+"-"+arch, ""
 	if system == "windows" {
@@ -50,9 +50,9 @@ func (e *engines) find(system, arch string) (program, error) {
 	info, err := os.Stat(path)
 	switch {
 	case e.dir == "":
-		return program{}, &UnfitError{v1alpha1.ReasonEngineUnavailable, "the Tentacle has no Mantle engine, and this operator has none to bring; start it with --engine-dir, or install Mantle's Tentacle on the machine"}
+		return program{}, &UnfitError{v1alpha1.ReasonEngineUnavailable, "the Tentacle has no Mantle engine, and this operator has none to upload; start the operator with --engine-dir, or install Mantle's Tentacle on the machine"}
 	case errors.Is(err, os.ErrNotExist):
-		return program{}, &UnfitError{v1alpha1.ReasonEngineUnavailable, fmt.Sprintf("the operator has no engine for %s/%s: put %s (`make cross` builds it) into the folder that --engine-dir names", system, arch, name+extension)}
+		return program{}, &UnfitError{v1alpha1.ReasonEngineUnavailable, fmt.Sprintf("the operator has no engine for %s/%s: put %s (`make cross` builds it) into the directory of --engine-dir", system, arch, name+extension)}
 	case err != nil:
 		return program{}, fmt.Errorf("looking for the engine %s: %w", name, err)
 	}
@@ -69,7 +69,7 @@ func (e *engines) find(system, arch string) (program, error) {
 	return p, nil
 }
 
-// all are the programs that are there.
+// all returns the engines that the folder contains.
 func (e *engines) all() []program {
 	var all []program
 	for _, s := range systems() {
@@ -94,7 +94,7 @@ func (p *program) digest() error {
 	return nil
 }
 
-// stream is the program as it is sent.
+// stream returns the program's content for an upload.
 func (p program) stream() *halibut.DataStream {
 	return halibut.NewDataStream(p.size, func() (io.ReadCloser, error) { return os.Open(p.path) })
 }

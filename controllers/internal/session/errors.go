@@ -8,34 +8,34 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// UnfitError says that the Tentacle cannot do what our steps need.
+// UnfitError says that the Tentacle lacks what Mantle's steps need.
 type UnfitError struct {
-	// Reason is one of v1alpha1's, Message names the remedy.
+	// Reason is a reason of v1alpha1; Message names the remedy.
 	Reason, Message string
 }
 
-// Error is the message.
+// Error returns the message.
 func (e *UnfitError) Error() string { return e.Message }
 
-// RefusedError says that the machine's owner does not allow something.
+// RefusedError says that the machine refused something that its owner does not allow.
 type RefusedError struct {
-	// Reason is one of v1alpha1's, Message what the machine said.
+	// Reason is a reason of v1alpha1; Message is the machine's.
 	Reason, Message string
 }
 
-// Error is the message.
+// Error returns the message.
 func (e *RefusedError) Error() string { return e.Message }
 
-// StartError marks what went wrong while the script itself was sent.
+// StartError wraps an error of sending the script itself.
 type StartError struct{ Err error }
 
-// Error is that of the cause.
+// Error returns the message of the cause.
 func (e *StartError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *StartError) Unwrap() error { return e.Err }
 
-// Uncertain tells whether a script may have begun although sending it failed.
+// Uncertain reports whether a script may have begun although sending it failed.
 func Uncertain(err error) bool {
 	var start *StartError
 	var connect *halibut.ConnectError
@@ -43,17 +43,16 @@ func Uncertain(err error) bool {
 	return errors.As(err, &start) && !errors.As(err, &connect) && !errors.As(err, &server)
 }
 
-// UploadError marks what went wrong while a file was sent.
+// UploadError wraps an error of sending a file.
 type UploadError struct{ Err error }
 
-// Error is that of the cause.
+// Error returns the message of the cause.
 func (e *UploadError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *UploadError) Unwrap() error { return e.Err }
 
-// RefusedByPolicy is the refusal in a text that says that the policy of the machine's owner refused something; nil if
-// it says no such thing.
+// RefusedByPolicy parses a text in which a machine says that its policy refused something; nil if it says no such thing.
 func RefusedByPolicy(said string) *RefusedError {
 	rule, why, found := tentacle.ParseRefusedByPolicy(said)
 	if !found {
@@ -62,7 +61,7 @@ func RefusedByPolicy(said string) *RefusedError {
 	return &RefusedError{v1alpha1.ReasonRefusedByPolicy, clean("rule "+rule+" of the machine's policy: "+why, maxSaid)}
 }
 
-// Refusal is why a machine did not begin a script, in the last words of its output.
+// Refusal returns why a machine did not begin a script, from the end of its output.
 func Refusal(said string) *RefusedError {
 	if e := RefusedByPolicy(said); e != nil {
 		return e
@@ -73,14 +72,14 @@ func Refusal(said string) *RefusedError {
 	return &RefusedError{v1alpha1.ReasonRefused, clean(said, maxSaid)}
 }
 
-// maxSaid bounds a message of a machine, in bytes.
+// maxSaid bounds a message from a machine, in bytes.
 const maxSaid = 1024
 
-// fits tells whether a Tentacle of these facts has the services that our plans need.
+// fits returns an *UnfitError if a Tentacle with these facts lacks the services that plans need.
 func fits(f tentacle.Facts) error {
 	if f.Has(tentacle.ScriptServiceV2Name) || f.Has(tentacle.ScriptServiceV1Name) {
 		return nil
 	}
 	return &UnfitError{v1alpha1.ReasonTentacleUnsupported, "the Tentacle offers neither " + tentacle.ScriptServiceV2Name + " nor " +
-		tentacle.ScriptServiceV1Name + ", as Octopus's agents in clusters do not; use a Tentacle on a machine"}
+		tentacle.ScriptServiceV1Name + "; Octopus's Kubernetes agents have neither: use a Tentacle on a machine"}
 }

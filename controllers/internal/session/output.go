@@ -9,28 +9,28 @@ import (
 )
 
 const (
-	// leastPause is the least time between two questions about a script that has news all the time.
-	leastPause = 20 * time.Millisecond
-	// maxGap bounds how many entries a machine may leave out between two answers, and maxSequence the number of an entry.
+	// minPause is the least time between two requests for a script that has news all the time.
+	minPause = 20 * time.Millisecond
+	// maxGap bounds how many log entries a machine can skip between two answers, and maxSequence the number of an entry.
 	maxGap      = 1 << 30
 	maxSequence = 1 << 53
 )
 
-// take reads an answer: the output that is new, and the state.
+// take stores an answer: the new output, and the state.
 func (c *Script) take(r tentacle.ScriptStatusResponseV2) {
 	next := c.sequence(r)
 	c.read(next-int64(len(r.Logs))+1, r.Logs)
-	c.moved = next > c.last || !c.heard || r.State != c.state
+	c.progressed = next > c.last || !c.hasResponse || r.State != c.state
 	c.last = max(c.last, next)
-	c.state, c.exitCode, c.heard = r.State, r.ExitCode, true
+	c.state, c.exitCode, c.hasResponse = r.State, r.ExitCode, true
 	c.known = c.known || !c.Forgotten()
 	if c.state != tentacle.Pending {
-		c.hold = c.short()
+		c.holdFor = c.shortBackoff()
 	}
 }
 
-// sequence is the number of the answer's last entry. A number that cannot be is not believed: the entries are then taken
-// for those that come next.
+// sequence returns the number of the answer's last entry. If the machine sends an impossible number, the entries are
+// counted from the last one.
 func (c *Script) sequence(r tentacle.ScriptStatusResponseV2) int64 {
 	following := c.last + int64(len(r.Logs))
 	if r.NextLogSequence < 0 || r.NextLogSequence > min(following+maxGap, maxSequence) {
@@ -39,7 +39,7 @@ func (c *Script) sequence(r tentacle.ScriptStatusResponseV2) int64 {
 	return r.NextLogSequence
 }
 
-// read takes the entries that are new: messages to the scanner, the others to the output.
+// read passes new entries on: messages of the engine to the scanner, the others to the output.
 func (c *Script) read(first int64, logs []tentacle.ProcessOutput) {
 	var shown []tentacle.ProcessOutput
 	at := first
@@ -76,29 +76,29 @@ func (c *Script) append(seq int64, entries []tentacle.ProcessOutput) {
 	}
 }
 
-// holding is how long the machine may hold its next answer.
+// holding returns how long the machine may hold its next answer.
 func (c *Script) holding() time.Duration {
 	if c.state != tentacle.Pending {
 		return c.config.Wait
 	}
-	return min(c.hold.Step(), c.config.Wait)
+	return min(c.holdFor.Step(), c.config.Wait)
 }
 
-// pace sets the pause before the next question. A machine that held its answer has waited already; one that answers at
-// once with nothing new is polled like any other.
-func (c *Script) pace(held bool, took time.Duration) {
-	if c.moved {
-		c.poll = c.patient()
+// setDelay sets the delay before the next request. It is short if the machine held its answer until there was news. A
+// machine that answers at once without news is polled like any other.
+func (c *Script) setDelay(held bool, took time.Duration) {
+	if c.progressed {
+		c.poll = c.pollBackoff()
 	}
-	if held && (c.moved || took >= c.config.PollMin) {
-		c.rest = max(leastPause-took, 0)
+	if held && (c.progressed || took >= c.config.PollMin) {
+		c.delay = max(minPause-took, 0)
 		return
 	}
-	c.rest = c.poll.Step()
+	c.delay = c.poll.Step()
 }
 
 const (
-	// maxLine bounds the last line that is kept whole, in bytes.
+	// maxLine bounds the last line of the error output, in bytes.
 	maxLine   = 4096
 	tailLines = 10
 )
@@ -110,7 +110,7 @@ func (t *tail) add(line string) {
 	if len(line) > step.MaxTail {
 		line = line[len(line)-step.MaxTail:]
 	}
-	line = strings.Clone(line) // the answer that it is a part of may be large
+	line = strings.Clone(line) // so that the large answer that contains it is not kept alive
 	if t.lines = append(t.lines, line); len(t.lines) > tailLines {
 		t.lines = t.lines[1:]
 	}

@@ -13,29 +13,29 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/turns"
 )
 
-// Config of a Pool. The zero value of every number is its default.
+// Config configures a Pool. A number that is zero gets its default.
 type Config struct {
-	// MaxDials is how many connections are dialled at once (64); those of one namespace are at most half of them.
+	// MaxDials is how many connections are dialled at once (64), at most half of them for one namespace.
 	MaxDials int
-	// MaxFollowers is how many scripts are followed by WaitForStatus at once (2,000); those of one namespace are at most three
-	// quarters of them. The others are polled.
+	// MaxFollowers is how many scripts are followed by WaitForStatus at once (2,000), at most three quarters of them for one
+	// namespace. The others are polled.
 	MaxFollowers int
-	// PollMin and PollMax bound the pause between polls (0.5 s and 15 s), RetryPause is that between tries of what the
-	// sessions do by themselves (1 s, doubling).
+	// PollMin and PollMax bound the pause between polls (0.5 s and 15 s). RetryPause is the pause between retries of what
+	// the Pool does in the background (1 s, doubling).
 	PollMin, PollMax, RetryPause time.Duration
-	// Wait is how long a machine may hold WaitForStatus (45 s), Linger how long an unused connection stays (5 s), and Await
-	// how long one stays after a script whose result is still to be written (20 s).
+	// Wait is how long a machine may hold WaitForStatus (45 s), Linger how long an unused connection stays open (5 s), and
+	// Await how long it stays open after a script whose result is not written yet (20 s).
 	Wait, Linger, Await time.Duration
-	// EngineDir has the engines for machines without one, as tentacle-<os>-<arch>[.exe].
+	// EngineDir contains the engines for machines without one, as tentacle-<os>-<arch>[.exe].
 	EngineDir string
-	// SpoolDir is for large answers.
+	// SpoolDir is the directory for large answers.
 	SpoolDir string
-	// Unreached is told when a machine could not be reached, with its target; it must not block.
+	// Unreached is called when a machine could not be reached; it must not block.
 	Unreached func(target types.NamespacedName)
-	// Reached is told of every exchange with a machine that succeeded, with its target; it must not block.
+	// Reached is called for every successful exchange with a machine; it must not block.
 	Reached func(target types.NamespacedName)
-	// Allow refuses addresses that are not to be connected to; nil allows all. It is asked for every address that a name
-	// has, and the connection goes to exactly an address that it allowed.
+	// Allow returns an error for an address that must not be connected to; nil allows all. It is called for every address of
+	// a host name, and only an allowed address is connected to.
 	Allow func(netip.AddrPort) error
 	// Resolve replaces the system's resolver in tests, DialContext its dialer.
 	Resolve     func(ctx context.Context, network, host string) ([]netip.Addr, error)
@@ -43,7 +43,7 @@ type Config struct {
 	Logger      *slog.Logger
 }
 
-// keepAlive notices a peer that vanished without a word (halibut.md section 1.1).
+// keepAlive detects a peer that is gone without closing the connection (halibut.md section 1.1).
 func keepAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 10}
 }
@@ -80,14 +80,14 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Pool holds the sessions. It is safe for concurrent use.
+// Pool contains the connections to machines. It is safe for concurrent use.
 type Pool struct {
 	config    Config
 	ctx       context.Context
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 	dials     *turns.Gate
-	attempts  *turns.Gate // to reach machines that are believed to be away
+	attempts  *turns.Gate // for machines that are believed to be unreachable
 	followers *turns.Gate
 	answers   *answers
 	engines   *engines
@@ -96,11 +96,11 @@ type Pool struct {
 	stopped   bool
 	clients   map[clientKey]*client
 	endpoints map[endpointKey]*endpoint
-	// completing are the tickets that machines are still to be told of; see Complete.
+	// completing are the queues of completions; see Complete.
 	completing map[endpointKey][]Completion
 }
 
-// NewPool makes a Pool. Nothing runs until it is asked.
+// NewPool returns a Pool. It connects to nothing by itself.
 func NewPool(config Config) *Pool {
 	config = config.withDefaults()
 	ctx, stop := context.WithCancel(context.Background())
@@ -110,10 +110,10 @@ func NewPool(config Config) *Pool {
 		clients: map[clientKey]*client{}, endpoints: map[endpointKey]*endpoint{}, completing: map[endpointKey][]Completion{}}
 }
 
-// Context ends when the Pool closes.
+// Context returns a context that ends when the Pool closes.
 func (p *Pool) Context() context.Context { return p.ctx }
 
-// drain is how long Close waits for what the sessions do by themselves.
+// drain is how long Close waits for the Pool's goroutines.
 const drain = 5 * time.Second
 
 // Start waits until the context ends, then closes the Pool. It is a manager's Runnable.
@@ -123,7 +123,7 @@ func (p *Pool) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close ends what is under way, without ending a script, and closes the connections. A closed Pool calls no machine.
+// Close ends the Pool's work, without ending a script, and closes the connections. A closed Pool calls no machine.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.stopped = true
@@ -155,7 +155,7 @@ func (p *Pool) spawn(f func()) {
 	p.running.Go(f)
 }
 
-// pause waits, and answers false if the context ended meanwhile.
+// pause waits, and returns false if the context ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -9,19 +9,19 @@ import (
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
-// Probe is what a machine says of itself.
+// Probe is what a machine reports about itself.
 type Probe struct {
 	Certificate  *x509.Certificate
 	Capabilities []string
 	Facts        tentacle.Facts
-	// Octopus says that the Tentacle is not Mantle's. The version, system and architecture in Facts were then found
-	// out by a script.
+	// Octopus is true if the Tentacle is not Mantle's. A script then found out the version, system and architecture in
+	// Facts.
 	Octopus bool
-	// Engine says why the machine has no engine that fits: an *UnfitError, or one that may pass.
+	// Engine says why the machine has no suitable engine: an *UnfitError, or a temporary error.
 	Engine error
 }
 
-// Fits tells whether the Tentacle can carry out our steps; the error is an *UnfitError, or one that may pass.
+// Fits returns an error if the Tentacle cannot carry out steps: an *UnfitError, or a temporary error.
 func (pr Probe) Fits() error {
 	if err := fits(pr.Facts); err != nil {
 		return err
@@ -29,19 +29,19 @@ func (pr Probe) Fits() error {
 	return pr.Engine
 }
 
-// probeTimeout bounds a probe, and tellTimeout how long a machine may take to say what it offers.
+// probeTimeout bounds a probe, and factsTimeout the request for capabilities.
 const (
 	probeTimeout = time.Minute
-	tellTimeout  = 15 * time.Second
+	factsTimeout = 15 * time.Second
 )
 
-// Probe connects and asks for capabilities. The error is a halibut.ConnectError if the machine was not reached or trust
-// does not hold; it carries the certificate that was presented. ErrBusy is in it if the machine was not even tried. To a
-// Tentacle without an engine that fits one is brought, which may take minutes the first time.
+// Probe connects and asks for capabilities. The error is a halibut.ConnectError if the machine was not reached or is not
+// trusted; the Probe then has the certificate that was presented. It wraps ErrBusy if the machine was not dialled. If the
+// Tentacle has no suitable engine one is uploaded, which may take minutes the first time.
 func (p *Pool) Probe(ctx context.Context, m Machine) (Probe, error) {
 	s := p.Open(m)
 	defer s.Close()
-	probe, err := p.reach(ctx, m, s)
+	probe, err := p.connect(ctx, m, s)
 	if err != nil {
 		return probe, err
 	}
@@ -55,15 +55,15 @@ func (p *Pool) Probe(ctx context.Context, m Machine) (Probe, error) {
 	return probe, nil
 }
 
-// reach is the part of a probe that asks nothing of the machine but who it is.
-func (p *Pool) reach(ctx context.Context, m Machine, s *Session) (Probe, error) {
+// connect is the first part of a probe: it connects and asks for capabilities.
+func (p *Pool) connect(ctx context.Context, m Machine, s *Session) (Probe, error) {
 	ctx, cancel := p.bounded(ctx, probeTimeout)
 	defer cancel()
 	certificate, err := s.conn.Connect(ctx, s.key.Endpoint)
 	if err != nil {
 		return Probe{Certificate: certificate}, err
 	}
-	asked, stop := context.WithTimeout(ctx, tellTimeout)
+	asked, stop := context.WithTimeout(ctx, factsTimeout)
 	defer stop()
 	facts, err := s.ask(asked)
 	if err != nil && asked.Err() != nil && ctx.Err() == nil {

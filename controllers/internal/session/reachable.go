@@ -9,12 +9,12 @@ import (
 	"github.com/mantledeploy/mantle/api/halibut"
 )
 
-// reachTimeout bounds Reachable, in which a lost packet is sent again once. A policy can make it shorter.
+// reachTimeout bounds Reachable; TCP sends a lost packet again once in that time. A policy can make it shorter.
 const reachTimeout = 3 * time.Second
 
-// Reachable opens a TCP connection to a machine and closes it. It is for machines that are believed to be away: these take
-// turns apart from the others, as many at once as Config.MaxDials, so that many of them delay none that answers. The error
-// is a halibut.ConnectError, or ErrBusy if the machine was not tried.
+// Reachable opens a TCP connection to a machine and closes it. Use it for machines that are believed to be unreachable:
+// these connections have a limit of their own, also Config.MaxDials, so that they do not delay machines that answer.
+// The error is a halibut.ConnectError, or wraps ErrBusy if the machine was not dialled.
 func (p *Pool) Reachable(ctx context.Context, m Machine) error {
 	ctx, stop := p.bounded(ctx, dialQueue)
 	defer stop()

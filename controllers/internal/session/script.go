@@ -12,17 +12,17 @@ import (
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
-// Output takes the output of a script.
+// Output stores the output of a script.
 type Output interface {
-	// Append takes entries; seq is the number of the first. Those that it has are ignored.
+	// Append stores entries; seq is the number of the first. It must ignore those that it already has.
 	Append(seq int64, out []tentacle.ProcessOutput) error
 }
 
-// Script is one script on a machine, as far as its answers were read. It outlives the sessions over which it is asked
-// for, so that it can be followed to another address. It is for one goroutine.
+// Script is one script on a machine and the state of reading its output. It outlives a Session, so that it can be
+// followed to another address. It must be used by one goroutine only.
 type Script struct {
 	config Config
-	// ticket is the one that the machine knows; over script service V1 it is not the one that was asked for.
+	// ticket is the one that the machine knows; over script service V1 the machine chooses it.
 	ticket  tentacle.ScriptTicket
 	scanner *step.Scanner
 	output  Output
@@ -32,73 +32,74 @@ type Script struct {
 	lastLine string
 	state    tentacle.ProcessState
 	exitCode int32
-	// heard says that there was an answer, known that the machine knew the ticket, moved that the last answer had news.
-	heard, known, moved bool
-	// hold is how long the next WaitForStatus is held while the script waits for the machine, poll the pause between
-	// polls, and rest the one before the next question.
-	hold, poll wait.Backoff
-	rest       time.Duration
+	// hasResponse is true after the first answer, known if the machine knew the ticket, progressed if the last answer had
+	// news.
+	hasResponse, known, progressed bool
+	// holdFor is MaxWait of the next WaitForStatus while the script waits for the machine's mutex, poll the pause between
+	// polls, and delay the one before the next request.
+	holdFor, poll wait.Backoff
+	delay         time.Duration
 }
 
-// NewScript makes a Script for a ticket. Of the messages in its output those with the nonce are believed.
+// NewScript returns a Script for a ticket. Messages in its output are read only if they have the nonce.
 func (p *Pool) NewScript(ticket, nonce string, output Output) *Script {
 	c := &Script{config: p.config, ticket: tentacle.ScriptTicket{TaskID: ticket}, scanner: step.NewScanner(nonce), output: output}
-	c.hold, c.poll = c.short(), c.patient()
+	c.holdFor, c.poll = c.shortBackoff(), c.pollBackoff()
 	return c
 }
 
-func (c *Script) short() wait.Backoff { return Doubling(c.config.PollMin, c.config.PollMax) }
+func (c *Script) shortBackoff() wait.Backoff { return Doubling(c.config.PollMin, c.config.PollMax) }
 
-func (c *Script) patient() wait.Backoff {
+func (c *Script) pollBackoff() wait.Backoff {
 	return wait.Backoff{Duration: c.config.PollMin, Factor: 1.5, Cap: c.config.PollMax, Steps: maxSteps, Jitter: 0.2}
 }
 
-// maxSteps is more than any back-off takes to come to its end.
+// maxSteps is more steps than any back-off needs to reach its cap.
 const maxSteps = 100
 
-// Doubling is a back-off without jitter from the first pause to the longest.
+// Doubling returns a back-off without jitter from the first pause to the longest.
 func Doubling(first, longest time.Duration) wait.Backoff {
 	return wait.Backoff{Duration: min(first, longest), Factor: 2, Cap: longest, Steps: maxSteps}
 }
 
-// Ticket is the one by which the machine knows the script.
+// Ticket returns the ticket under which the machine has the script.
 func (c *Script) Ticket() tentacle.ScriptTicket { return c.ticket }
 
-// Last is the number of the last entry that was read.
+// Last returns the number of the last log entry that was read.
 func (c *Script) Last() int64 { return c.last }
 
-// State is the last that the machine told.
+// State returns the state in the machine's last answer.
 func (c *Script) State() tentacle.ProcessState { return c.state }
 
-// ExitCode is the last that the machine told; it has a meaning once the script has Ended.
+// ExitCode returns the exit code in the machine's last answer; it is valid if the script has Ended.
 func (c *Script) ExitCode() int32 { return c.exitCode }
 
-// Known tells whether the machine has known the ticket.
+// Known reports whether the machine has known the ticket.
 func (c *Script) Known() bool { return c.known }
 
-// Ended tells whether the machine has said how the script ended.
-func (c *Script) Ended() bool { return c.heard && c.state == tentacle.Complete }
+// Ended reports whether the script is complete.
+func (c *Script) Ended() bool { return c.hasResponse && c.state == tentacle.Complete }
 
-// Forgotten tells whether the machine says that it does not know the ticket.
+// Forgotten reports whether the machine does not know the ticket.
 func (c *Script) Forgotten() bool { return c.Ended() && c.exitCode == tentacle.ExitUnknownScript }
 
-// Stderr is the end of what the script wrote to its error output.
+// Stderr returns the end of the script's error output.
 func (c *Script) Stderr() string { return c.stderr.String() }
 
-// LastError is the last line of the error output. What a Tentacle itself says of a script's end is there.
+// LastError returns the last line of the error output. A Tentacle writes its own message about a script's end there.
 func (c *Script) LastError() string { return c.lastLine }
 
-// Rest is how long to wait before the next question.
-func (c *Script) Rest() time.Duration { return c.rest }
+// Delay returns how long to wait before the next request.
+func (c *Script) Delay() time.Duration { return c.delay }
 
-// Result is what the engine said of the step's end; false if it said nothing.
+// Result returns the engine's result of the step; false if there is none.
 func (c *Script) Result() (step.Result, bool) {
 	r, found := c.scanner.Result()
 	return cleanResult(r), found
 }
 
-// Start starts the script, and takes the machine's first word of it. The error is a *StartError if something of the
-// script was sent.
+// Start starts the script and stores the machine's first answer. The error is a *StartError if the script may have been
+// sent.
 func (c *Script) Start(ctx context.Context, s *Session, command tentacle.StartScriptCommandV2) error {
 	if _, err := s.Facts(ctx); err != nil {
 		return err
@@ -123,15 +124,15 @@ func (c *Script) start(ctx context.Context, s *Session, command tentacle.StartSc
 	return nil
 }
 
-// Found is what a machine says of a ticket that an earlier process may have started.
+// Found is a machine's answer about a ticket that an earlier process may have started.
 type Found struct {
-	// Known says that the machine knows it.
+	// Known is true if the machine knows the ticket.
 	Known bool
-	// Forgets says that the machine may have started it and not know it any more.
+	// Forgets is true if the machine may have started the ticket and no longer know it.
 	Forgets bool
 }
 
-// Find asks whether the machine knows the ticket, and takes its answer if it does.
+// Find asks whether the machine knows the ticket, and stores the script's state if it does.
 func (c *Script) Find(ctx context.Context, s *Session) (Found, error) {
 	facts, err := s.Facts(ctx)
 	if err != nil {
@@ -152,7 +153,7 @@ func (c *Script) Find(ctx context.Context, s *Session) (Found, error) {
 	return Found{Known: true}, nil
 }
 
-// Finds tells whether the machine can be asked for a ticket that it was given; an error if it did not say.
+// Finds reports whether the machine can be asked about the operator's own tickets.
 func (s *Session) Finds(ctx context.Context) (bool, error) {
 	on, err := s.scripts(ctx)
 	if err != nil {
@@ -161,9 +162,9 @@ func (s *Session) Finds(ctx context.Context) (bool, error) {
 	return on.finds(), nil
 }
 
-// Ask asks how far the script is. A machine that can holds its answer until there is something to say, at most that
-// long. While the script waits for the machine, it is held for a shorter time: the turn may have come between two
-// questions, which says nothing.
+// Ask requests the script's state and new output. A Mantle Tentacle holds its answer until there is news, at most for
+// longest. While the script waits for the machine's mutex the time is shorter, because getting the mutex is no news to
+// which the machine answers.
 func (c *Script) Ask(ctx context.Context, s *Session, longest time.Duration) error {
 	facts, err := s.Facts(ctx)
 	if err != nil {
@@ -182,12 +183,12 @@ func (c *Script) Ask(ctx context.Context, s *Session, longest time.Duration) err
 		return err
 	}
 	c.take(r)
-	c.pace(held, time.Since(asked))
-	c.rest = max(c.rest, min(s.pool.answers.owed(s.key.namespace), c.config.PollMax))
+	c.setDelay(held, time.Since(asked))
+	c.delay = max(c.delay, min(s.pool.answers.owed(s.key.namespace), c.config.PollMax))
 	return nil
 }
 
-// Cancel asks for the script's end.
+// Cancel asks the machine to end the script.
 func (c *Script) Cancel(ctx context.Context, s *Session) error {
 	on, err := s.scripts(ctx)
 	if err != nil {
@@ -198,12 +199,12 @@ func (c *Script) Cancel(ctx context.Context, s *Session) error {
 		return err
 	}
 	c.take(r)
-	c.pace(false, 0)
+	c.setDelay(false, 0)
 	return nil
 }
 
-// Confirm asks once more if a Complete status may lack the last lines, as Octopus's Tentacles read the output before the
-// state. What they said first of the end holds.
+// Confirm requests the status of a complete script once more if it may lack the last output: Octopus's Tentacles read the
+// output before the state. The exit code of the first answer is kept.
 func (c *Script) Confirm(ctx context.Context, s *Session) error {
 	facts, err := s.Facts(ctx)
 	if err != nil || facts.Mantle() {
@@ -218,11 +219,11 @@ func (c *Script) Confirm(ctx context.Context, s *Session) error {
 	return nil
 }
 
-// Pending tells whether the machine lets the script wait.
-func (c *Script) Pending() bool { return c.heard && c.state == tentacle.Pending }
+// Pending reports whether the script waits for the machine's mutex.
+func (c *Script) Pending() bool { return c.hasResponse && c.state == tentacle.Pending }
 
 func (c *Script) log(err error) {
 	if c.config.Logger != nil {
-		c.config.Logger.Error("keeping output", "ticket", c.ticket.TaskID, slog.Any("err", err))
+		c.config.Logger.Error("storing output", "ticket", c.ticket.TaskID, slog.Any("err", err))
 	}
 }

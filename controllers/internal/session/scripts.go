@@ -7,18 +7,18 @@ import (
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
-// scripts is the script service of a machine, whichever it has, as following a script needs it.
+// scripts is a machine's script service, of either version.
 type scripts interface {
-	// start starts a script. The ticket in the answer is the one to ask for from then on.
+	// start starts a script. Use the ticket in the answer for further calls.
 	start(ctx context.Context, command tentacle.StartScriptCommandV2) (tentacle.ScriptStatusResponseV2, error)
 	status(ctx context.Context, ticket tentacle.ScriptTicket, last int64) (tentacle.ScriptStatusResponseV2, error)
 	cancel(ctx context.Context, ticket tentacle.ScriptTicket, last int64) (tentacle.ScriptStatusResponseV2, error)
 	complete(ctx context.Context, ticket tentacle.ScriptTicket, last int64) error
-	// finds tells whether a script is found again by the operator's own ticket.
+	// finds reports whether the machine knows a script under the operator's own ticket.
 	finds() bool
 }
 
-// scripts chooses by what the machine offers.
+// scripts returns the script service that the machine offers.
 func (s *Session) scripts(ctx context.Context) (scripts, error) {
 	facts, err := s.Facts(ctx)
 	if err != nil {
@@ -57,17 +57,17 @@ func (s scriptsV2) complete(ctx context.Context, ticket tentacle.ScriptTicket, _
 
 func (scriptsV2) finds() bool { return true }
 
-// maxTicket bounds a ticket that a machine makes, in bytes.
+// maxTicket bounds a ticket that a machine chooses, in bytes.
 const maxTicket = 1024
 
-// scriptsV1 is IScriptService: the machine makes the ticket, and forgets it with its process.
+// scriptsV1 is IScriptService: the machine chooses the ticket, and forgets it when its process ends.
 type scriptsV1 struct{ *tentacle.Client }
 
 func (s scriptsV1) start(ctx context.Context, c tentacle.StartScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
 	ticket, err := s.StartScriptV1(ctx, tentacle.StartScriptCommand{ScriptBody: c.ScriptBody, Isolation: c.Isolation, Scripts: c.Scripts, Files: c.Files,
 		Arguments: c.Arguments, TaskID: &c.TaskID, ScriptIsolationMutexTimeout: c.ScriptIsolationMutexTimeout, IsolationMutexName: c.IsolationMutexName})
 	if err == nil && len(ticket.TaskID) > maxTicket {
-		err = fmt.Errorf("the machine names its ticket in %d bytes, more than %d", len(ticket.TaskID), maxTicket)
+		err = fmt.Errorf("the machine's ticket has %d bytes, more than %d", len(ticket.TaskID), maxTicket)
 	}
 	return tentacle.ScriptStatusResponseV2{Ticket: ticket, State: tentacle.Pending}, err
 }

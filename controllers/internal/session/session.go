@@ -15,10 +15,10 @@ import (
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
-// maxAnswer bounds an answer in memory, in bytes: output comes in parts of tentacle.MaxResponse, and BSON adds to it.
+// maxAnswer bounds an answer in memory, in bytes: output is sent in parts of tentacle.MaxResponse, and BSON adds to it.
 const maxAnswer = 8 * tentacle.MaxResponse
 
-// clientKey keeps the connections of different namespaces and identities apart.
+// clientKey identifies the connections of one namespace and identity.
 type clientKey struct {
 	namespace string
 	identity  halibut.Thumbprint
@@ -30,26 +30,27 @@ type endpointKey struct {
 	halibut.Endpoint
 }
 
-// client has the connections of one identity, as long as any of its machines is worked with.
+// client contains the connections of one identity while any of its machines is in use.
 type client struct {
 	*halibut.Client
 	endpoints int
 }
 
-// endpoint is what is known of a machine while somebody works with it.
+// endpoint is what is known of a machine while it is in use.
 type endpoint struct {
 	users int
 	facts *tentacle.Facts
-	// holds are the contents that the machine is known to have.
+	// holds contains the digests of the contents that the machine is known to have.
 	holds map[string]bool
 	timer *time.Timer
-	// engine is one that was brought, and survey what the machine said of itself then; who brings it holds bringing.
-	engine   *step.Brought
-	survey   *survey
-	bringing chan struct{}
+	// engine is one that was uploaded, and survey what a script found out about the machine before. provisioning is the
+	// lock for the upload.
+	engine       *step.Brought
+	survey       *survey
+	provisioning chan struct{}
 }
 
-// Session is one use of a machine: its client, and what is known of it. It is for one goroutine. Close it.
+// Session is one use of a machine. It must be used by one goroutine only, and be closed.
 type Session struct {
 	*tentacle.Client
 	pool    *Pool
@@ -59,7 +60,7 @@ type Session struct {
 	at      *endpoint
 }
 
-// keyOf tells machines, and ways of reaching one, apart.
+// keyOf returns the key of a machine and of the way to reach it.
 func keyOf(m Machine) endpointKey {
 	pin := m.Thumbprint
 	if m.SHA256 != "" && pin != "" {
@@ -69,7 +70,7 @@ func keyOf(m Machine) endpointKey {
 	return endpointKey{identity, halibut.Endpoint{Address: m.Address, Thumbprint: pin}}
 }
 
-// Open begins a use of a machine. It does not connect.
+// Open returns a Session with a machine. It does not connect.
 func (p *Pool) Open(m Machine) *Session {
 	key := keyOf(m)
 	p.mu.Lock()
@@ -82,12 +83,12 @@ func (p *Pool) Open(m Machine) *Session {
 			Receive: func(ctx context.Context, size int64) (func(), error) {
 				return p.answers.receive(ctx, key.namespace, size)
 			},
-			Reconnecting: func(ep halibut.Endpoint) { p.doubtFacts(key.clientKey, ep) }})}
+			Reconnecting: func(ep halibut.Endpoint) { p.forgetFacts(key.clientKey, ep) }})}
 		p.clients[key.clientKey] = c
 	}
 	at := p.endpoints[key]
 	if at == nil {
-		at = &endpoint{holds: map[string]bool{}, bringing: make(chan struct{}, 1)}
+		at = &endpoint{holds: map[string]bool{}, provisioning: make(chan struct{}, 1)}
 		p.endpoints[key] = at
 		c.endpoints++
 	}
@@ -99,14 +100,14 @@ func (p *Pool) Open(m Machine) *Session {
 	return &Session{Client: tentacle.NewClient(c.Client, key.Endpoint), pool: p, machine: m, key: key, conn: c.Client, at: at}
 }
 
-// Reaches tells whether the session speaks with that machine in that way.
+// Reaches reports whether the session is with that machine at that address, with the same identity.
 func (s *Session) Reaches(m Machine) bool { return s.key == keyOf(m) }
 
-// Close lets the connections go a little later, if nobody else uses them by then.
+// Close closes the connections after Config.Linger, if no other Session uses them then.
 func (s *Session) Close() { s.closeAfter(s.pool.config.Linger) }
 
-// Await is Close where a script's result is still to be written, after which the machine is told: one handshake costs both
-// sides more than a connection that idles.
+// Await is Close for a machine with a script whose result is not written yet: CompleteScript follows soon, and a
+// handshake costs both sides more than an idle connection.
 func (s *Session) Await() { s.closeAfter(s.pool.config.Await) }
 
 func (s *Session) closeAfter(d time.Duration) {
@@ -120,7 +121,7 @@ func (s *Session) closeAfter(d time.Duration) {
 	s.at.timer = time.AfterFunc(d, s.linger)
 }
 
-// linger ends the connections of a machine that nobody works with.
+// linger closes the connections of a machine that is not in use.
 func (s *Session) linger() {
 	p := s.pool
 	p.mu.Lock()
@@ -139,8 +140,8 @@ func (s *Session) linger() {
 	}
 }
 
-// Failed notes that a question was not answered. Who broke off may come back as another version, so what it offers is
-// asked again; and Config.Unreached is told if the machine was not reached.
+// Failed records that a request failed. The Tentacle may come back as another version, so its capabilities are
+// requested again. Config.Unreached is called if the machine was not reached.
 func (s *Session) Failed(err error) {
 	s.remember(func(at *endpoint) { at.facts = nil })
 	var connect *halibut.ConnectError
@@ -149,12 +150,12 @@ func (s *Session) Failed(err error) {
 	}
 }
 
-// Answered notes that the machine answered, and tells Config.Reached.
+// Answered records that the machine answered: it calls Config.Reached.
 func (s *Session) Answered() {
 	s.pool.config.Reached(types.NamespacedName{Namespace: s.machine.Namespace, Name: s.machine.Name})
 }
 
-// bounded ends with the pool too.
+// bounded returns a context that ends after d, and when the Pool closes.
 func (p *Pool) bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	stop := context.AfterFunc(p.ctx, cancel)
@@ -164,7 +165,7 @@ func (p *Pool) bounded(ctx context.Context, d time.Duration) (context.Context, c
 	}
 }
 
-// Facts asks the machine what it offers, once while it is worked with.
+// Facts returns the machine's capabilities. They are requested once while it is in use.
 func (s *Session) Facts(ctx context.Context) (tentacle.Facts, error) {
 	s.pool.mu.Lock()
 	known := s.at.facts
@@ -176,7 +177,7 @@ func (s *Session) Facts(ctx context.Context) (tentacle.Facts, error) {
 	return s.ask(ctx)
 }
 
-// ask asks the machine what it offers, and speaks with it as that asks for.
+// ask requests the machine's capabilities, and adapts the client to them.
 func (s *Session) ask(ctx context.Context) (tentacle.Facts, error) {
 	facts, err := s.Client.Facts(ctx)
 	if err != nil {
@@ -188,7 +189,7 @@ func (s *Session) ask(ctx context.Context) (tentacle.Facts, error) {
 	return facts, nil
 }
 
-// Holds tells whether the machine is known to have a content.
+// Holds reports whether the machine is known to have a content.
 func (s *Session) Holds(sha256 string) bool {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
@@ -198,7 +199,7 @@ func (s *Session) Holds(sha256 string) bool {
 // maxHolds bounds how many contents of a machine are remembered.
 const maxHolds = 4096
 
-// SetHolds notes whether the machine has a content.
+// SetHolds records whether the machine has a content.
 func (s *Session) SetHolds(sha256 string, holds bool) {
 	s.remember(func(at *endpoint) {
 		if !holds {
@@ -206,7 +207,7 @@ func (s *Session) SetHolds(sha256 string, holds bool) {
 			return
 		}
 		if len(at.holds) >= maxHolds {
-			clear(at.holds) // a machine that tells so many at once lies
+			clear(at.holds) // no honest machine reports so many
 		}
 		at.holds[strings.ToLower(sha256)] = true
 	})
@@ -218,9 +219,9 @@ func (s *Session) remember(change func(*endpoint)) {
 	change(s.at)
 }
 
-// doubtFacts forgets the facts of a machine that closed a connection between two calls.
-func (p *Pool) doubtFacts(identity clientKey, ep halibut.Endpoint) {
-	ep.StreamPause = 0 // which is what the facts made of it
+// forgetFacts forgets the capabilities of a machine that closed a connection between two calls.
+func (p *Pool) forgetFacts(identity clientKey, ep halibut.Endpoint) {
+	ep.StreamPause = 0 // which depends on the facts and is not in the key
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if at := p.endpoints[endpointKey{identity, ep}]; at != nil {

@@ -12,21 +12,21 @@ import (
 )
 
 const (
-	// stepGrace is how much longer than its own time-out RunStep waits for a step, and how long a machine that does not
+	// stepGrace is how much longer than its own timeout RunStep waits for a step, and how long a machine that does not
 	// answer is asked.
 	stepGrace = 30 * time.Second
 	// inventoryTimeout bounds an inventory step.
 	inventoryTimeout = time.Minute
 	// cancelTime bounds one CancelScript.
 	cancelTime = 30 * time.Second
-	// maxPause is the longest pause between two tries of what was not answered.
+	// maxPause is the longest pause between two retries.
 	maxPause = 10 * time.Second
-	// confirmTries bounds how often the last lines are asked for.
+	// confirmTries bounds how often the last output is requested.
 	confirmTries = 10
 )
 
 // RunStep runs a health or inventory step to its end and completes it. It blocks: call it from a worker, not from a
-// reconciler. Ticket and nonce are filled in. An error means that it could not be sent.
+// reconciler. It sets the plan's ticket and nonce. An error means that the step could not be sent.
 func (p *Pool) RunStep(ctx context.Context, m Machine, pl step.Plan) (StepResult, error) {
 	ctx, cancel := p.bounded(ctx, pl.Timeout()+stepGrace)
 	defer cancel()
@@ -55,11 +55,11 @@ func (s *Session) runStep(ctx context.Context, pl step.Plan) (StepResult, error)
 	if c.Ended() && c.ExitCode() == step.ExitEngineMissing {
 		s.ForgetEngine()
 	}
-	s.pool.completeOwn(s.machine, c) //nolint:contextcheck // goes on when this call is over, bounded by the pool's own context
+	s.pool.completeOwn(s.machine, c) //nolint:contextcheck // continues after this call, bounded by the pool's own context
 	return c.stepResult(), nil
 }
 
-// stepResult reads how a step ended: the engine's result if there is one, else what the Tentacle's exit code tells.
+// stepResult returns how a step ended: by the engine's result if there is one, else by the Tentacle's exit code.
 func (c *Script) stepResult() StepResult {
 	var r StepResult
 	if inventory, found := c.scanner.Inventory(); found {
@@ -83,8 +83,8 @@ func (c *Script) stepResult() StepResult {
 	return r
 }
 
-// Inventory runs an inventory step: what is installed there by the machine's own journal, and which contents it holds.
-// The error is a *RefusedError if the machine's owner does not allow it.
+// Inventory runs an inventory step: it returns what is installed according to the machine's own journal, and which
+// contents the machine has. The error is a *RefusedError if the machine's owner does not allow it.
 func (p *Pool) Inventory(ctx context.Context, m Machine) (step.Inventory, error) {
 	ctx, cancel := p.bounded(ctx, inventoryTimeout+stepGrace)
 	defer cancel()
@@ -104,12 +104,12 @@ func (s *Session) inventory(ctx context.Context) (step.Inventory, error) {
 	case r.Reason == v1alpha1.ReasonRefused || r.Reason == v1alpha1.ReasonRefusedByPolicy:
 		return step.Inventory{}, &RefusedError{r.Reason, r.Message}
 	default:
-		return step.Inventory{}, fmt.Errorf("the inventory step told nothing (%s): %s", r.Reason, r.Message)
+		return step.Inventory{}, fmt.Errorf("the inventory step returned no inventory (%s): %s", r.Reason, r.Message)
 	}
 }
 
-// Bring uploads a content if the machine lacks it.
-func (s *Session) Bring(ctx context.Context, c *Content) error {
+// EnsureContent uploads a content if the machine lacks it.
+func (s *Session) EnsureContent(ctx context.Context, c *Content) error {
 	if s.Holds(c.SHA256) {
 		return nil
 	}
@@ -136,8 +136,8 @@ func (s *Session) Bring(ctx context.Context, c *Content) error {
 	return nil
 }
 
-// follow asks until the script has ended, across lost connections. When the context is over it asks once for the
-// script's end.
+// follow asks until the script has ended, and continues after lost connections. When the context ends, it cancels the
+// script.
 func (s *Session) follow(ctx context.Context, c *Script) {
 	again, silent := Doubling(s.pool.config.RetryPause, maxPause), time.Time{}
 	for !c.Ended() {
@@ -152,7 +152,7 @@ func (s *Session) follow(ctx context.Context, c *Script) {
 			}
 			rest = again.Step()
 		} else {
-			again, silent, rest = Doubling(s.pool.config.RetryPause, maxPause), time.Time{}, c.Rest()
+			again, silent, rest = Doubling(s.pool.config.RetryPause, maxPause), time.Time{}, c.Delay()
 		}
 		if !c.Ended() && !pause(ctx, rest) {
 			s.cancel(ctx, c)
@@ -170,7 +170,7 @@ func (s *Session) follow(ctx context.Context, c *Script) {
 	}
 }
 
-// cancel asks for the end of a script although the caller's time is over.
+// cancel cancels a script, also when the caller's context has ended.
 func (s *Session) cancel(ctx context.Context, c *Script) {
 	ctx, stop := s.pool.bounded(context.WithoutCancel(ctx), cancelTime)
 	defer stop()

@@ -8,22 +8,22 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
-// enginesFolder is where engines lie below a Tentacle's home, each under its SHA-256.
+// enginesFolder is the folder of engines below a Tentacle's home. An engine's file name is its SHA-256.
 const enginesFolder = "Files/mantle-engines"
 
-// body is a script for both kinds of Tentacle: those on Windows take the one, all others the other.
+// body is a script for both kinds of Tentacle: PowerShell on Windows, Bash elsewhere.
 type body struct{ bash, powershell string }
 
-// survey is what a machine says of itself by a script: its Tentacle has no facts to tell.
+// survey is what a script found out about a machine whose Tentacle does not report it.
 type survey struct {
 	os, arch, version, home string
-	// engines are the paths of those that are there and whole, by digest.
+	// engines are the paths of the complete engines on the machine, by digest.
 	engines map[string]string
-	// raw is what it called its system, for a message.
+	// raw is how the machine names its system, for a message.
 	raw string
 }
 
-// The functions of both scripts. Digests are of what is read, so that no name is in their way.
+// The functions of both scripts. The tools that compute digests read standard input, so that file names need no quoting.
 const (
 	bashStart = `n=%s
 home=${TentacleHome:-$(cd ../.. && pwd)}
@@ -86,7 +86,7 @@ func start(nonce string) body {
 	return body{fmt.Sprintf(bashStart, step.QuoteBash(nonce)), fmt.Sprintf(powershellStart, step.QuotePowerShell(nonce))}
 }
 
-// surveyScript asks for system, version and home, and which of the engines with these digests are there.
+// surveyScript prints the system, version and home, and which of the engines with these digests exist.
 func surveyScript(nonce string, digests []string) body {
 	b := start(nonce)
 	b.bash += fmt.Sprintf(bashSurvey, strings.Join(digests, " "))
@@ -98,7 +98,7 @@ func surveyScript(nonce string, digests []string) body {
 	return b
 }
 
-// installScript makes an engine of the file part, once its digest was seen to be right.
+// installScript verifies the digest of the uploaded file part and renames it to an engine.
 func installScript(nonce, digest, part string) body {
 	b := start(nonce)
 	b.bash += fmt.Sprintf(bashInstall, digest, part)
@@ -106,16 +106,16 @@ func installScript(nonce, digest, part string) body {
 	return b
 }
 
-// The bounds of what a machine says.
-const maxTold = 4096
+// maxValue bounds a value that a machine reports, in bytes.
+const maxValue = 4096
 
-// readSurvey reads the lines with the nonce. A machine may say anything: what has no meaning is passed over.
+// readSurvey parses the lines with the nonce. A machine may print anything: unknown lines are ignored.
 func readSurvey(nonce string, lines []string) survey {
 	s := survey{engines: map[string]string{}}
 	for _, line := range lines {
 		rest, found := strings.CutPrefix(line, nonce+" ")
 		key, value, _ := strings.Cut(rest, " ")
-		if !found || len(value) > maxTold || text.Clean(value) != value {
+		if !found || len(value) > maxValue || text.Clean(value) != value {
 			continue
 		}
 		switch key {
@@ -136,7 +136,7 @@ func readSurvey(nonce string, lines []string) survey {
 	return s
 }
 
-// digestIn is the digest by which an engine's file is called.
+// digestIn returns the digest in the name of an engine's file; empty if it is none.
 func digestIn(path string) string {
 	name := strings.TrimSuffix(path[strings.LastIndexAny(path, `/\`)+1:], ".exe")
 	if !step.IsSHA256(name) {
@@ -145,7 +145,7 @@ func digestIn(path string) string {
 	return name
 }
 
-// systemOf and archOf are Go's words for what uname and Windows say; empty for what nobody builds an engine for.
+// systemOf and archOf return Go's names for what uname and Windows report; empty if there is no engine for it.
 func systemOf(said string) string {
 	switch said {
 	case "Linux", "Darwin", "Windows":

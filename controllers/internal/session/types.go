@@ -13,28 +13,28 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// Identity is who the operator is towards the machines of one namespace.
+// Identity is the operator's certificate for the machines of one namespace.
 type Identity struct {
 	Namespace   string
 	Certificate tls.Certificate
 	Thumbprint  halibut.Thumbprint
 }
 
-// Machine is all that is needed to reach one.
+// Machine is what is needed to connect to one machine.
 type Machine struct {
 	Namespace, Name string
 	UID             types.UID
 	// Address is host:port.
 	Address string
-	// Thumbprint is the pin. If SHA256 is known, it is required instead.
+	// Thumbprint is the pinned thumbprint. If SHA256 is known, it is required instead.
 	Thumbprint, SHA256 halibut.Thumbprint
 	Identity           *Identity
-	// ConnectTimeout bounds one try to connect, RetryDuration how long the tries to send a script go on.
+	// ConnectTimeout bounds one attempt to connect, RetryDuration how long sending a script is retried.
 	ConnectTimeout, RetryDuration time.Duration
 }
 
-// MachineOf is the machine of a target, as it is reached now; policy is nil if the target names none. The error names the
-// field.
+// MachineOf returns the machine of a target with its current address; policy is nil if the target names none. The error
+// names the field.
 func MachineOf(t *v1alpha1.DeploymentTarget, policy *v1alpha1.TargetPolicy, identity *Identity) (Machine, error) {
 	address, err := t.Spec.HostPort()
 	if err != nil {
@@ -61,17 +61,17 @@ type Content struct {
 	Size int64
 	// Path on the machine, relative to its home (step.ContentPath).
 	Path string
-	// Open gives the archive as it is sent.
+	// Open opens the archive as it is sent.
 	Open func() (io.ReadCloser, error)
 }
 
 // StepResult is how a step that RunStep ran ended.
 type StepResult struct {
-	// Succeeded is true if the step ran to its end and that was a good one.
+	// Succeeded is true if the step ended with exit code 0.
 	Succeeded bool
 	// Reason and Message say why it did not succeed.
 	Reason, Message string
-	// ExitCode is the script's own; nil if the script did not run to an end that is known.
+	// ExitCode is the script's exit code; nil if it is not known.
 	ExitCode *int32
 	// Inventory is what an inventory step found; nil for others.
 	Inventory *step.Inventory

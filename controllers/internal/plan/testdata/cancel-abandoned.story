@@ -24,7 +24,7 @@ events:
 00:30  ! web-2 is now Unavailable
 02:20    web-1 install: Abandoned (Abandoned): the run was cancelled, and it did not end within 2m0s of being cancelled: web-1 (10.0.0.1:10933)
 02:20    web-2 install: Lost (Lost): the run was cancelled; the machine cannot be reached, so the result is not known: web-2 (10.0.0.1:10933)
-02:20  run Abandoned (Abandoned): the run was cancelled, but something may still be running: install, web-1 (10.0.0.1:10933); install, web-2 (10.0.0.1:10933); of 3 targets 2 failed, 1 left out or not finished
+02:20  run Abandoned (Abandoned): the run was cancelled, but something may still be running: install, web-1 (10.0.0.1:10933); install, web-2 (10.0.0.1:10933); of 3 targets 2 failed, 1 skipped or not finished
 
 progress 3/3, targets: {Total:3 Pending:0 Running:0 Succeeded:0 Failed:2 Skipped:1 Unreached:0}
 step   install        Failed    0/3

@@ -18,7 +18,7 @@ events:
 00:20    web-2 install is cancelled: the run was cancelled
 00:20  web-1 install: Cancelled
 00:21  web-2 install: Cancelled
-00:21  run Cancelled (Cancelled): the run was cancelled; of 2 targets 1 left out or not finished, 1 not begun or not reached
+00:21  run Cancelled (Cancelled): the run was cancelled; of 2 targets 1 skipped or not finished, 1 not started or not reached
 
 progress 1/2, targets: {Total:2 Pending:0 Running:0 Succeeded:0 Failed:0 Skipped:1 Unreached:1}
 step   install        Cancelled 0/2

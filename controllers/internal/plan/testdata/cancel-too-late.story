@@ -12,7 +12,7 @@ events:
 00:19  ! a person cancels the run
 00:19    web-1 install is cancelled: the run was cancelled
 00:20  web-1 install: Succeeded
-00:20  run Succeeded (Succeeded): all steps ended well on 1 target
+00:20  run Succeeded (Succeeded): all steps succeeded on 1 target
 
 progress 1/1, targets: {Total:1 Pending:0 Running:0 Succeeded:1 Failed:0 Skipped:0 Unreached:0}
 step   install        Succeeded 1/1

@@ -18,7 +18,7 @@ events:
 00:20  ! a person cancels the run
 00:20    web-1 web/install is cancelled: the run was cancelled
 00:24  web-1 web/install: Cancelled
-00:24  run Cancelled (Cancelled): the run was cancelled; of 2 targets 1 left out or not finished, 1 not begun or not reached
+00:24  run Cancelled (Cancelled): the run was cancelled; of 2 targets 1 skipped or not finished, 1 not started or not reached
 
 progress 1/2, targets: {Total:2 Pending:0 Running:0 Succeeded:0 Failed:0 Skipped:1 Unreached:1}
 step   web/drain      Succeeded 1/2

@@ -10,7 +10,7 @@ steps:
 00:00    (install completes web-2)
 00:10  web-1 install: Succeeded
 00:10  web-2 install: Succeeded
-00:10  run Succeeded (Succeeded): all steps ended well on 2 targets
+00:10  run Succeeded (Succeeded): all steps succeeded on 2 targets
 
 progress 2/2, targets: {Total:2 Pending:0 Running:0 Succeeded:2 Failed:0 Skipped:0 Unreached:0}
 step   install        Succeeded 2/2

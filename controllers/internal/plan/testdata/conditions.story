@@ -27,7 +27,7 @@ actions:
 01:00  web-1 tell: Succeeded
 01:00  web-2 tell: Succeeded
 01:00  web-3 tell: Succeeded
-01:00  run Failed (Failed): install failed on web-2: exit code 3 (and 1 more); of 3 targets 2 failed, 1 left out or not finished
+01:00  run Failed (Failed): install failed on web-2: exit code 3 (and 1 more); of 3 targets 2 failed, 1 skipped or not finished
 
 progress 3/3, targets: {Total:3 Pending:0 Running:0 Succeeded:0 Failed:2 Skipped:1 Unreached:0}
 step   early          Skipped   0/3

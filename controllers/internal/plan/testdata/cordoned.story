@@ -22,7 +22,7 @@ events:
 00:30    web-3 begins web/undrain (1 of 1 in flight)
 00:30    (web/undrain completes web-3)
 00:40  web-3 web/undrain: Succeeded
-00:40  run Succeeded (Succeeded): all steps ended well on 2 of 3 targets; cordoned, deployed to later: web-2
+00:40  run Succeeded (Succeeded): all steps succeeded on 2 of 3 targets; cordoned, deployed to later: web-2
 
 progress 2/3, targets: {Total:3 Pending:0 Running:0 Succeeded:2 Failed:0 Skipped:1 Unreached:0}
 step   web/drain      Succeeded 2/3

@@ -12,12 +12,12 @@ events:
 00:05  ! web-1 is now Deleted
 00:05  ! web-3 has the roles "" now
 00:05  ! web-3 is now Deleted
-00:05    web-1 install: Cancelled (TargetDeleted): the target was deleted, or made again, while install ran; what it does is no longer followed: web-1 (10.0.0.1:10933)
+00:05    web-1 install: Cancelled (TargetDeleted): the target was deleted or recreated while install was running; its result is no longer tracked: web-1 (10.0.0.1:10933)
 00:05    web-2 begins install (1 of 1 in flight)
 00:05    (install completes web-2)
 00:15  web-2 install: Succeeded
-00:15    web-3 install: Skipped (TargetDeleted): the target was deleted, or made again
-00:15  run Succeeded (Succeeded): all steps ended well on 1 of 3 targets; deleted meanwhile: web-1, web-3
+00:15    web-3 install: Skipped (TargetDeleted): the target was deleted or recreated
+00:15  run Succeeded (Succeeded): all steps succeeded on 1 of 3 targets; deleted during the run: web-1, web-3
 
 progress 2/3, targets: {Total:3 Pending:0 Running:0 Succeeded:1 Failed:0 Skipped:2 Unreached:0}
 step   install        Succeeded 1/3

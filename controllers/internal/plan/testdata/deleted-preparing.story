@@ -16,17 +16,17 @@ events:
 00:00  ? Running (Preparing): install waits on web-2: Preparing
 00:00  ? Running (Preparing): install waits on web-3: Preparing
 00:05  ! web-1 is now Deleted
-00:05    web-1 install: Cancelled (TargetDeleted): the target was deleted, or made again, before install was sent to it
+00:05    web-1 install: Cancelled (TargetDeleted): the target was deleted or recreated before install was sent to it
 00:05  ? Running (Preparing): install waits on web-2: Preparing
 00:05  ? Running (Preparing): install waits on web-3: Preparing
 00:06  ! web-2 is now Changed
-00:06    web-2 install: Cancelled (TargetChanged): the target was given another thumbprint, before install was sent to it
+00:06    web-2 install: Cancelled (TargetChanged): the thumbprint of the target was changed before install was sent to it
 00:06  ? Running (Preparing): install waits on web-3: Preparing
 00:30  web-3 install: Succeeded
 00:30    web-3 begins tell
 00:30    (tell completes web-3)
 00:40  web-3 tell: Succeeded
-00:40  run Succeeded (Succeeded): all steps ended well on 1 of 3 targets; deleted meanwhile: web-1; changed, or taken out of the environment, meanwhile: web-2
+00:40  run Succeeded (Succeeded): all steps succeeded on 1 of 3 targets; deleted during the run: web-1; changed, or removed from the environment, during the run: web-2
 
 progress 1/3, targets: {Total:3 Pending:0 Running:0 Succeeded:1 Failed:0 Skipped:2 Unreached:0}
 step   install        Succeeded 1/3

@@ -14,16 +14,16 @@ events:
 00:10    web-1 begins web/undrain (1 of 1 in flight)
 00:10    (web/undrain completes web-1)
 00:15  ! web-1 is now Deleted
-00:15    web-1 web/undrain: Cancelled (TargetDeleted): the target was deleted, or made again, while web/undrain ran; what it does is no longer followed: web-1 (10.0.0.1:10933)
+00:15    web-1 web/undrain: Cancelled (TargetDeleted): the target was deleted or recreated while web/undrain was running; its result is no longer tracked: web-1 (10.0.0.1:10933)
 00:15    web-2 begins web/drain (1 of 1 in flight)
 00:16  ! web-2 is now Changed
-00:16    web-2 web/drain: Cancelled (TargetChanged): the target was given another thumbprint, while web/drain ran; what it does is no longer followed: web-2 (10.0.0.1:10933)
+00:16    web-2 web/drain: Cancelled (TargetChanged): the thumbprint of the target was changed while web/drain was running; its result is no longer tracked: web-2 (10.0.0.1:10933)
 00:16    web-3 begins web/drain (1 of 1 in flight)
 00:26  web-3 web/drain: Succeeded
 00:26    web-3 begins web/undrain (1 of 1 in flight)
 00:26    (web/undrain completes web-3)
 00:36  web-3 web/undrain: Succeeded
-00:36  run Succeeded (Succeeded): all steps ended well on 1 of 3 targets; deleted meanwhile: web-1; changed, or taken out of the environment, meanwhile: web-2
+00:36  run Succeeded (Succeeded): all steps succeeded on 1 of 3 targets; deleted during the run: web-1; changed, or removed from the environment, during the run: web-2
 
 progress 3/3, targets: {Total:3 Pending:0 Running:0 Succeeded:1 Failed:0 Skipped:2 Unreached:0}
 step   web/drain      Succeeded 2/3

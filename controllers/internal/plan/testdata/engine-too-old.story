@@ -23,7 +23,7 @@ actions:
 00:10    (tell completes web-1)
 00:11  web-2 tell: Failed (EngineTooOld), not sent
 00:20  web-1 tell: Succeeded
-00:20  run Failed (Failed): web/install failed on web-2: EngineTooOld (and 1 more); of 2 targets 1 ended well, 1 failed
+00:20  run Failed (Failed): web/install failed on web-2: EngineTooOld (and 1 more); of 2 targets 1 succeeded, 1 failed
 
 progress 2/2, targets: {Total:2 Pending:0 Running:0 Succeeded:1 Failed:1 Skipped:0 Unreached:0}
 step   web/install    Failed    1/2

@@ -43,7 +43,7 @@ events:
 00:50    (tell completes web-4)
 01:00  web-2 tell: Succeeded
 01:00  web-4 tell: Succeeded
-01:00  run Succeeded (Succeeded): all steps ended well on 2 of 4 targets; changed, or taken out of the environment, meanwhile: web-1, web-3
+01:00  run Succeeded (Succeeded): all steps succeeded on 2 of 4 targets; changed, or removed from the environment, during the run: web-1, web-3
 
 progress 3/4, targets: {Total:4 Pending:0 Running:0 Succeeded:2 Failed:0 Skipped:2 Unreached:0}
 step   web/drain      Succeeded 3/4

@@ -17,7 +17,7 @@ events:
 00:40  ! web-1 is now Available
 01:00  web-1 install: Succeeded
 01:00  web-2 install: Succeeded
-01:00  run Succeeded (Succeeded): all steps ended well on 2 targets
+01:00  run Succeeded (Succeeded): all steps succeeded on 2 targets
 
 progress 2/2, targets: {Total:2 Pending:0 Running:0 Succeeded:2 Failed:0 Skipped:0 Unreached:0}
 step   install        Succeeded 2/2

@@ -10,7 +10,7 @@ actions:
 00:00  ? Waiting (MachineBusy): install waits on web-1: another script runs there
 02:30    web-1 install is cancelled: no start was reported within 2m0s
 02:31  web-1 install: Cancelled
-02:31  run Failed (Failed): install failed on web-1: it was cancelled as it took too long; of 1 target 1 failed
+02:31  run Failed (Failed): install failed on web-1: it was cancelled because it took too long; of 1 target 1 failed
 
 progress 1/1, targets: {Total:1 Pending:0 Running:0 Succeeded:0 Failed:1 Skipped:0 Unreached:0}
 step   install        Failed    0/1

@@ -19,7 +19,7 @@ actions:
 00:25    (install completes web-2)
 00:35  web-1 install: Succeeded
 00:35  web-2 install: Succeeded
-00:35  run Succeeded (Succeeded): all steps ended well on 3 targets
+00:35  run Succeeded (Succeeded): all steps succeeded on 3 targets
 
 progress 3/3, targets: {Total:3 Pending:0 Running:0 Succeeded:3 Failed:0 Skipped:0 Unreached:0}
 step   prepare        Succeeded 3/3

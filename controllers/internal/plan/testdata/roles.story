@@ -33,7 +33,7 @@ events:
 01:00    web-2 begins tell (1 of 1 in flight)
 01:00    (tell completes web-2)
 01:10  web-2 tell: Succeeded
-01:10  run Succeeded (Succeeded): all steps ended well on 3 targets
+01:10  run Succeeded (Succeeded): all steps succeeded on 3 targets
 
 progress 3/3, targets: {Total:3 Pending:0 Running:0 Succeeded:3 Failed:0 Skipped:0 Unreached:0}
 step   web/drain      Succeeded 2/2

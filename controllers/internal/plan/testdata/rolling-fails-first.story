@@ -24,7 +24,7 @@ actions:
 00:40  web-1 web/repair: Succeeded
 00:40    web-1 begins web/undrain (1 of 1 in flight)
 00:50  web-1 web/undrain: Succeeded
-00:50  run Failed (Failed): web/smoke failed on web-1: exit code 7; of 3 targets 1 failed, 2 not begun or not reached
+00:50  run Failed (Failed): web/smoke failed on web-1: exit code 7; of 3 targets 1 failed, 2 not started or not reached
 
 progress 1/3, targets: {Total:3 Pending:0 Running:0 Succeeded:0 Failed:1 Skipped:0 Unreached:2}
 step   web/drain      Succeeded 1/3

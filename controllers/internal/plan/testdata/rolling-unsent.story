@@ -12,7 +12,7 @@ actions:
 -- story --
 00:00    web-1 begins web/drain (1 of 1 in flight)
 00:01  web-1 web/drain: Failed (VariableMissing), not sent
-00:01  run Failed (Failed): web/drain failed on web-1: VariableMissing; of 2 targets 1 failed, 1 not begun or not reached
+00:01  run Failed (Failed): web/drain failed on web-1: VariableMissing; of 2 targets 1 failed, 1 not started or not reached
 
 progress 1/2, targets: {Total:2 Pending:0 Running:0 Succeeded:0 Failed:1 Skipped:0 Unreached:1}
 step   web/drain      Failed    0/2

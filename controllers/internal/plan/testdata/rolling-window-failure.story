@@ -17,7 +17,7 @@ actions:
 00:10    web-2 begins web/smoke (1 of 2 in flight)
 00:10    (web/smoke completes web-2)
 00:20  web-2 web/smoke: Succeeded
-00:20  run Failed (Failed): web/install failed on web-1: exit code 1; of 3 targets 1 ended well, 1 failed, 1 not begun or not reached
+00:20  run Failed (Failed): web/install failed on web-1: exit code 1; of 3 targets 1 succeeded, 1 failed, 1 not started or not reached
 
 progress 2/3, targets: {Total:3 Pending:0 Running:0 Succeeded:1 Failed:1 Skipped:0 Unreached:1}
 step   web/install    Failed    1/3

@@ -30,7 +30,7 @@ steps:
 01:10  db-1 tell: Succeeded
 01:10  web-1 tell: Succeeded
 01:10  web-2 tell: Succeeded
-01:10  run Succeeded (Succeeded): all steps ended well on 3 targets
+01:10  run Succeeded (Succeeded): all steps succeeded on 3 targets
 
 progress 3/3, targets: {Total:3 Pending:0 Running:0 Succeeded:3 Failed:0 Skipped:0 Unreached:0}
 step   web/drain      Succeeded 2/2

@@ -25,7 +25,7 @@ events:
 11:00    (web/undrain completes web-1)
 11:00  ? Running (Preparing): web/undrain waits on web-1: Preparing
 12:00  web-1 web/undrain: Succeeded
-12:00  run Superseded (Superseded): superseded by another release; of 2 targets 1 ended well, 1 not begun or not reached
+12:00  run Superseded (Superseded): superseded by another release; of 2 targets 1 succeeded, 1 not started or not reached
 
 progress 1/2, targets: {Total:2 Pending:0 Running:0 Succeeded:1 Failed:0 Skipped:0 Unreached:1}
 step   web/drain      Succeeded 1/2

@@ -14,7 +14,7 @@ events:
 10:00  ! the binding asks for another release
 11:00    web-1 install is given up: the run was superseded, and it was not sent within 1m0s: NotPrepared: secret db is not there
 11:00  web-1 install: Failed (NotPrepared): secret db is not there
-11:00  run Failed (Failed): install failed on web-1: secret db is not there; of 2 targets 1 failed, 1 not begun or not reached
+11:00  run Failed (Failed): install failed on web-1: secret db is not there; of 2 targets 1 failed, 1 not started or not reached
 
 progress 1/2, targets: {Total:2 Pending:0 Running:0 Succeeded:0 Failed:1 Skipped:0 Unreached:1}
 step   install        Failed    0/2

@@ -26,7 +26,7 @@ events:
 00:20    web-2 begins web/undrain (2 of 2 in flight)
 00:30  web-1 web/undrain: Succeeded
 00:30  web-2 web/undrain: Succeeded
-00:30  run Superseded (Superseded): superseded by another release; of 4 targets 1 failed, 1 left out or not finished, 2 not begun or not reached
+00:30  run Superseded (Superseded): superseded by another release; of 4 targets 1 failed, 1 skipped or not finished, 2 not started or not reached
 
 progress 2/4, targets: {Total:4 Pending:0 Running:0 Succeeded:0 Failed:1 Skipped:1 Unreached:2}
 step   web/drain      Succeeded 2/4

@@ -14,7 +14,7 @@ actions:
 03:30    web-2 begins tell
 03:40  web-1 tell: Succeeded
 03:40  web-2 tell: Succeeded
-03:40  run Failed (Failed): install failed on web-1: it took longer than 1m0s, and it did not end within 2m0s of being cancelled: web-1 (10.0.0.1:10933); of 2 targets 1 failed, 1 left out or not finished
+03:40  run Failed (Failed): install failed on web-1: it took longer than 1m0s, and it did not end within 2m0s of being cancelled: web-1 (10.0.0.1:10933); of 2 targets 1 failed, 1 skipped or not finished
 
 progress 2/2, targets: {Total:2 Pending:0 Running:0 Succeeded:0 Failed:1 Skipped:1 Unreached:0}
 step   install        Failed    0/2

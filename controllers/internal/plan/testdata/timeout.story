@@ -10,7 +10,7 @@ actions:
 00:00  ? Waiting (MachineBusy): install waits on web-1: another script runs there
 01:50    web-1 install is cancelled: it took longer than 1m0s
 01:51  web-1 install: Cancelled
-01:51  run Failed (Failed): install failed on web-1: it was cancelled as it took too long; of 2 targets 1 failed, 1 not begun or not reached
+01:51  run Failed (Failed): install failed on web-1: it was cancelled because it took too long; of 2 targets 1 failed, 1 not started or not reached
 
 progress 1/2, targets: {Total:2 Pending:0 Running:0 Succeeded:0 Failed:1 Skipped:0 Unreached:1}
 step   install        Failed    0/2

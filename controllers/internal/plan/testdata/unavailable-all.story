@@ -13,7 +13,7 @@ actions:
 00:00  ? Waiting (ConnectTimedOut): install waits on web-2: nothing listens there
 01:00  web-1 install: Skipped (Unavailable): the target could not be reached within 1m0s: ConnectTimedOut: nothing listens there
 01:00  web-2 install: Skipped (Unavailable): the target could not be reached within 1m0s: ConnectTimedOut: nothing listens there
-01:00  run Skipped (Unavailable): nothing was deployed: 2 targets could not be reached; they are deployed to when they are back
+01:00  run Skipped (Unavailable): nothing was deployed: 2 targets could not be reached; the release is deployed to them when they are reachable again
 
 progress 0/2, targets: {Total:2 Pending:0 Running:0 Succeeded:0 Failed:0 Skipped:0 Unreached:2}
 step   install        Skipped   0/2

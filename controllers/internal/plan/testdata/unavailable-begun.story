@@ -12,12 +12,12 @@ events:
 00:10  web-1 prepare: Succeeded
 00:10  web-2 prepare: Succeeded
 00:10    web-1 begins install
-00:10    web-2 is tried once for install, as it could not be reached before
+00:10    web-2 begins install with one attempt to connect, because it could not be reached before
 00:10    (install completes web-1)
 00:10    (install completes web-2)
-00:11  web-2 install: Failed (Unavailable): the target could not be reached: ConnectionRefused: nothing listens there (the run had begun on it)
+00:11  web-2 install: Failed (Unavailable): the target could not be reached: ConnectionRefused: nothing listens there (the run had already started on it)
 00:20  web-1 install: Succeeded
-00:20  run Failed (Failed): install failed on web-2: the target could not be reached: ConnectionRefused: nothing listens there (the run had begun on it); of 2 targets 1 ended well, 1 failed
+00:20  run Failed (Failed): install failed on web-2: the target could not be reached: ConnectionRefused: nothing listens there (the run had already started on it); of 2 targets 1 succeeded, 1 failed
 
 progress 2/2, targets: {Total:2 Pending:0 Running:0 Succeeded:1 Failed:1 Skipped:0 Unreached:0}
 step   prepare        Succeeded 2/2

@@ -12,7 +12,7 @@ events:
 -- story --
 00:00  ! web-2 is now Unavailable
 00:00    web-1 begins install
-00:00    web-2 is tried once for install, as it could not be reached before
+00:00    web-2 begins install with one attempt to connect, because it could not be reached before
 00:00    web-3 begins install
 00:00  ? Running (ConnectionRefused): install waits on web-3: nothing listens there
 00:01  web-2 install: Skipped (Unavailable): the target could not be reached: ConnectionRefused: nothing listens there
@@ -23,7 +23,7 @@ events:
 01:00    web-1 begins tell
 01:00    (tell completes web-1)
 01:10  web-1 tell: Succeeded
-01:10  run Succeeded (Succeeded): all steps ended well on 1 of 3 targets; not reached, deployed to later: web-2, web-3
+01:10  run Succeeded (Succeeded): all steps succeeded on 1 of 3 targets; not reached, deployed to later: web-2, web-3
 
 progress 1/3, targets: {Total:3 Pending:0 Running:0 Succeeded:1 Failed:0 Skipped:0 Unreached:2}
 step   install        Succeeded 1/3

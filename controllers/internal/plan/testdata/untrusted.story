@@ -16,7 +16,7 @@ events:
 00:10    (tell completes web-1)
 00:20  web-1 tell: Succeeded
 00:20  web-3 tell: Succeeded
-00:20  run Failed (Failed): install failed on web-2: the target is not trusted: ThumbprintMismatch (and 1 more); of 3 targets 1 ended well, 1 failed, 1 left out or not finished
+00:20  run Failed (Failed): install failed on web-2: the target is not trusted: ThumbprintMismatch (and 1 more); of 3 targets 1 succeeded, 1 failed, 1 skipped or not finished
 
 progress 3/3, targets: {Total:3 Pending:0 Running:0 Succeeded:1 Failed:1 Skipped:1 Unreached:0}
 step   install        Failed    1/3

@@ -18,7 +18,7 @@ actions:
 00:40  ? Waiting (NotPrepared): install waits on web-1: secret db is not there
 60:00    web-1 install is given up: it was not sent within 1h0m0s: NotPrepared: secret db is not there
 60:00  web-1 install: Failed (NotPrepared): secret db is not there
-60:00  run Failed (Failed): install failed on web-1: secret db is not there; of 3 targets 2 ended well, 1 failed
+60:00  run Failed (Failed): install failed on web-1: secret db is not there; of 3 targets 2 succeeded, 1 failed
 
 progress 3/3, targets: {Total:3 Pending:0 Running:0 Succeeded:2 Failed:1 Skipped:0 Unreached:0}
 step   install        Failed    2/3

@@ -10,7 +10,7 @@ actions:
 00:00  ? Waiting (PackagePending): install waits on web-1: web 1.4.2 is being fetched
 40:00  ? Waiting (MachineBusy): install waits on web-1: another script runs there
 42:20  web-1 install: Succeeded
-42:20  run Succeeded (Succeeded): all steps ended well on 1 target
+42:20  run Succeeded (Succeeded): all steps succeeded on 1 target
 
 progress 1/1, targets: {Total:1 Pending:0 Running:0 Succeeded:1 Failed:0 Skipped:0 Unreached:0}
 step   install        Succeeded 1/1

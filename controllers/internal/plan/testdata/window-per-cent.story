@@ -12,7 +12,7 @@ steps:
 00:10    web-3 begins install (1 of 2 in flight)
 00:10    (install completes web-3)
 00:20  web-3 install: Succeeded
-00:20  run Succeeded (Succeeded): all steps ended well on 3 targets
+00:20  run Succeeded (Succeeded): all steps succeeded on 3 targets
 
 progress 3/3, targets: {Total:3 Pending:0 Running:0 Succeeded:3 Failed:0 Skipped:0 Unreached:0}
 step   install        Succeeded 3/3

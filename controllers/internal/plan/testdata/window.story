@@ -17,7 +17,7 @@ actions:
 00:20    (install completes web-4)
 00:30  web-1 install: Succeeded
 00:30  web-4 install: Succeeded
-00:30  run Succeeded (Succeeded): all steps ended well on 4 targets
+00:30  run Succeeded (Succeeded): all steps succeeded on 4 targets
 
 progress 4/4, targets: {Total:4 Pending:0 Running:0 Succeeded:4 Failed:0 Skipped:0 Unreached:0}
 step   install        Succeeded 4/4
