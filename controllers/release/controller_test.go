@@ -223,3 +223,20 @@ func TestARunsCountsWakeNoRelease(t *testing.T) {
 		}
 	}
 }
+
+// shop-1-2 is the name for version 1-2 of shop, and for version 2 of shop-1, of whose runs the release of shop tells nothing.
+func TestRunsOfAnotherProjectAreNotOfTheRelease(t *testing.T) {
+	run := func(name string, project v1alpha1.ObjectName, version v1alpha1.Version) client.Object {
+		return &v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
+			Spec: v1alpha1.DeploymentRunSpec{Project: project, Release: version, Environment: "production"}}
+	}
+	b := newBench(t, run("its-own", "shop", "1-2"), run("of-another", "shop-1", "2"))
+	f, err := b.r.gather(t.Context(), &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop-1-2"},
+		Spec: v1alpha1.ReleaseSpec{Project: "shop", Version: "1-2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.Runs) != 1 || f.Runs[0].Name != "its-own" {
+		t.Errorf("its runs are %+v", f.Runs)
+	}
+}
