@@ -165,8 +165,12 @@ func (r *Reconciler) releasesOf(ctx context.Context, o client.Object) []reconcil
 }
 
 func concerns(project *v1alpha1.Project, release *v1alpha1.Release) bool {
+	if release.Status.Snapshot == "" {
+		return true
+	}
+	judged := project.Status.ObservedGeneration == project.Generation
 	says := meta.IsStatusConditionTrue(release.Status.Conditions, v1alpha1.ConditionProjectChanged)
-	return release.Status.Snapshot == "" || says != (snapshot.Changed(release, project) != "")
+	return judged && says != (snapshot.Changed(release, project) != "")
 }
 
 func releaseOf(_ context.Context, o client.Object) []reconcile.Request {

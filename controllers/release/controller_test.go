@@ -240,3 +240,20 @@ func TestRunsOfAnotherProjectAreNotOfTheRelease(t *testing.T) {
 		t.Errorf("its runs are %+v", f.Runs)
 	}
 }
+
+// What the old releases of a project say of it holds until an edit of it was judged: otherwise each edit writes them all twice.
+func TestAProjectThatIsNotJudgedYetConcernsNoFrozenRelease(t *testing.T) {
+	r := &v1alpha1.Release{Status: v1alpha1.ReleaseStatus{Snapshot: "frozen", ProcessDigest: "sha256:1",
+		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionProjectChanged, Status: metav1.ConditionTrue}}}}
+	p := &v1alpha1.Project{ObjectMeta: metav1.ObjectMeta{Generation: 3}, Status: v1alpha1.ProjectStatus{ObservedGeneration: 2, ProcessDigest: "sha256:2"}}
+	if concerns(p, r) {
+		t.Error("the release is to say that its project has not changed, as that was edited again")
+	}
+	p.Status.ObservedGeneration = 3
+	if concerns(p, r) {
+		t.Error("the release says rightly that its project has changed")
+	}
+	if p.Status.ProcessDigest = "sha256:1"; !concerns(p, r) {
+		t.Error("the release is not told that its project is as it was")
+	}
+}
