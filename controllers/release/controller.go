@@ -94,7 +94,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, release *v1alpha1.Release) (
 	return ctrl.Result{RequeueAfter: v.Again}, nil
 }
 
-// runsByRelease is the index of runs by the name of their release.
+// runsByRelease is the index of runs by the project and version that they deploy.
 const runsByRelease = "release"
 
 func indexRun(o client.Object) []string {
@@ -102,7 +102,12 @@ func indexRun(o client.Object) []string {
 	if !ok {
 		return nil
 	}
-	return []string{v1alpha1.ReleaseName(run.Spec.Project, run.Spec.Release)}
+	return []string{indexOf(run.Spec.Project, run.Spec.Release)}
+}
+
+// indexOf tells apart what the names of releases do not (see Release.Is).
+func indexOf(project v1alpha1.ObjectName, version v1alpha1.Version) string {
+	return string(project) + "/" + string(version)
 }
 
 // SetupWithManager watches everything that a release can wait for.
@@ -160,8 +165,12 @@ func (r *Reconciler) releasesOf(ctx context.Context, o client.Object) []reconcil
 }
 
 func concerns(project *v1alpha1.Project, release *v1alpha1.Release) bool {
+	if release.Status.Snapshot == "" {
+		return true
+	}
+	judged := project.Status.ObservedGeneration == project.Generation
 	says := meta.IsStatusConditionTrue(release.Status.Conditions, v1alpha1.ConditionProjectChanged)
-	return release.Status.Snapshot == "" || says != (snapshot.Changed(release, project) != "")
+	return judged && says != (snapshot.Changed(release, project) != "")
 }
 
 func releaseOf(_ context.Context, o client.Object) []reconcile.Request {

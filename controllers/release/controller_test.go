@@ -223,3 +223,37 @@ func TestARunsCountsWakeNoRelease(t *testing.T) {
 		}
 	}
 }
+
+// shop-1-2 is the name for version 1-2 of shop, and for version 2 of shop-1, of whose runs the release of shop tells nothing.
+func TestRunsOfAnotherProjectAreNotOfTheRelease(t *testing.T) {
+	run := func(name string, project v1alpha1.ObjectName, version v1alpha1.Version) client.Object {
+		return &v1alpha1.DeploymentRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
+			Spec: v1alpha1.DeploymentRunSpec{Project: project, Release: version, Environment: "production"}}
+	}
+	b := newBench(t, run("its-own", "shop", "1-2"), run("of-another", "shop-1", "2"))
+	f, err := b.r.gather(t.Context(), &v1alpha1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop-1-2"},
+		Spec: v1alpha1.ReleaseSpec{Project: "shop", Version: "1-2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.Runs) != 1 || f.Runs[0].Name != "its-own" {
+		t.Errorf("its runs are %+v", f.Runs)
+	}
+}
+
+// What the old releases of a project say of it holds until an edit of it was judged: otherwise each edit writes them all twice.
+func TestAProjectThatIsNotJudgedYetConcernsNoFrozenRelease(t *testing.T) {
+	r := &v1alpha1.Release{Status: v1alpha1.ReleaseStatus{Snapshot: "frozen", ProcessDigest: "sha256:1",
+		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionProjectChanged, Status: metav1.ConditionTrue}}}}
+	p := &v1alpha1.Project{ObjectMeta: metav1.ObjectMeta{Generation: 3}, Status: v1alpha1.ProjectStatus{ObservedGeneration: 2, ProcessDigest: "sha256:2"}}
+	if concerns(p, r) {
+		t.Error("the release is to say that its project has not changed, as that was edited again")
+	}
+	p.Status.ObservedGeneration = 3
+	if concerns(p, r) {
+		t.Error("the release says rightly that its project has changed")
+	}
+	if p.Status.ProcessDigest = "sha256:1"; !concerns(p, r) {
+		t.Error("the release is not told that its project is as it was")
+	}
+}

@@ -34,7 +34,7 @@ type facts struct {
 func (r *Reconciler) gather(ctx context.Context, release *v1alpha1.Release) (facts, error) {
 	f := facts{Now: r.Now(), Release: release}
 	var runs v1alpha1.DeploymentRunList
-	err := r.Client.List(ctx, &runs, client.InNamespace(release.Namespace), client.MatchingFields{runsByRelease: release.Name}, client.UnsafeDisableDeepCopy)
+	err := r.Client.List(ctx, &runs, client.InNamespace(release.Namespace), client.MatchingFields{runsByRelease: indexOf(release.Spec.Project, release.Spec.Version)}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return f, fmt.Errorf("listing runs: %w", err)
 	}

@@ -109,7 +109,7 @@ func (h *handler) row(ctx context.Context, from client.Reader, of logRequest) (*
 	if len(run.Steps) > 0 && !slices.ContainsFunc(run.Steps, func(s v1alpha1.RunStepStatus) bool { return s.Name == of.step }) {
 		return nil, fail(http.StatusNotFound, "StepNotFound: run %s has no step %s; GET %s%s/%s lists the available outputs", of.name, of.step, Prefix, of.namespace, of.name)
 	}
-	for n := range run.Slices {
+	for n := range min(run.Slices, ledger.MaxSlices) {
 		slice, err := h.slice(ctx, h.client, of, n)
 		if err != nil {
 			return nil, err

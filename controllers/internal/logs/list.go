@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 )
 
 // maxListed bounds one list.
@@ -44,7 +45,7 @@ type List struct {
 // list serves the list of outputs of a run, or of one of its targets.
 func (h *handler) list(ctx context.Context, w http.ResponseWriter, of logRequest) *failure {
 	all := h.store.files(of)
-	for n := range of.run.Status.Slices {
+	for n := range min(of.run.Status.Slices, ledger.MaxSlices) {
 		slice, err := h.slice(ctx, h.client, of, n)
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,8 +14,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 )
 
 func write(t *testing.T, s *Store, namespace string, run types.UID, text string) {
@@ -169,5 +173,35 @@ func TestWhatIsReadBackIsBounded(t *testing.T) {
 	large := s.Sink("shop", "run", "web-1", "web/install", 1)
 	if err := large.Append(5, entries("fifth")); err != nil || large.Size() > maxFile {
 		t.Errorf("told are %d bytes, %v", large.Size(), err)
+	}
+}
+
+// How many slices a run has is a number in a status that a tenant may have written.
+func TestSlicesThatCannotBeAreNotLookedFor(t *testing.T) {
+	s, err := Open(t.TempDir(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads := 0
+	c := interceptor.NewClient(apiServer(false), interceptor.Funcs{Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+		if reads++; reads > 2*ledger.MaxSlices {
+			return errors.New("too many")
+		}
+		if err := c.Get(ctx, key, o, opts...); err != nil {
+			return err
+		}
+		if run, is := o.(*v1alpha1.DeploymentRun); is {
+			run.Status.Slices = math.MaxInt32
+		}
+		return nil
+	}})
+	for path, want := range map[string]int{"/logs/shop/run": http.StatusOK, "/logs/shop/run/web-1/smoke": http.StatusNotFound} {
+		reads = 0
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://operator"+path, nil)
+		r.Header.Set("Authorization", "Bearer anna")
+		w := httptest.NewRecorder()
+		if s.Handler(c, c).ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%s: %d after %d reads", path, w.Code, reads)
+		}
 	}
 }
