@@ -10,7 +10,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-const changed = "the project has changed since 1.0.0 was made: make a new Release to take the change"
+const changed = "the project has changed since 1.0.0 was created: create a new Release to deploy the change"
 
 // Whoever rotated a Secret, or mended a machine by hand, wants the same release once more, on every target.
 func TestATokenOnABindingThatIsUpToDateDeploysAgainOnce(t *testing.T) {

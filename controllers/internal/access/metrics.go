@@ -15,9 +15,9 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
-// Metrics answers what may be set as the FilterProvider of a manager's metrics server. Its filter lets those through
-// whose bearer token belongs to somebody who may `get` the path, as a nonResourceURL. Requests below the prefixes in
-// except have rules of their own, and pass.
+// Metrics returns a FilterProvider for a manager's metrics server. The filter allows requests whose bearer token
+// belongs to a user who may `get` the path as a nonResourceURL. Requests below the prefixes in except have their own
+// authorization and are not filtered.
 func Metrics(except ...string) func(*rest.Config, *http.Client) (metricsserver.Filter, error) {
 	return func(config *rest.Config, httpClient *http.Client) (metricsserver.Filter, error) {
 		c, err := reviewer(config, httpClient)
@@ -31,19 +31,19 @@ func Metrics(except ...string) func(*rest.Config, *http.Client) (metricsserver.F
 	}
 }
 
-// reviewer makes a client for reviews only.
+// reviewer returns a client for reviews only.
 func reviewer(config *rest.Config, httpClient *http.Client) (client.Client, error) {
 	scheme, mapper := runtime.NewScheme(), meta.NewDefaultRESTMapper(nil)
 	for _, add := range []func(*runtime.Scheme) error{authenticationv1.AddToScheme, authorizationv1.AddToScheme} {
 		if err := add(scheme); err != nil {
-			return nil, fmt.Errorf("building the scheme of reviews: %w", err)
+			return nil, fmt.Errorf("building the scheme for reviews: %w", err)
 		}
 	}
 	mapper.Add(authenticationv1.SchemeGroupVersion.WithKind("TokenReview"), meta.RESTScopeRoot)
 	mapper.Add(authorizationv1.SchemeGroupVersion.WithKind("SubjectAccessReview"), meta.RESTScopeRoot)
 	c, err := client.New(config, client.Options{HTTPClient: httpClient, Scheme: scheme, Mapper: mapper})
 	if err != nil {
-		return nil, fmt.Errorf("making the client that asks who may read metrics: %w", err)
+		return nil, fmt.Errorf("creating the client for reviews of metrics access: %w", err)
 	}
 	return c, nil
 }

@@ -1,7 +1,7 @@
-// Package addresses says where the operator connects to. Tenants write the URLs of packages and the addresses of
-// machines; what the operator can reach from where it runs, and they cannot, is no business of theirs.
+// Package addresses decides to which addresses the operator connects. Tenants write the URLs of packages and the
+// addresses of machines; they must not use the operator to reach what only the operator can reach.
 //
-// Loopback, unspecified, link-local and multicast addresses are refused, the API server's, and what a name inside the
-// cluster resolves to. The administrator of the operator can allow ranges. An address is judged just before it is
-// dialled: what a name resolves to is the name owner's choice.
+// Loopback, unspecified, link-local and multicast addresses are refused, and so are the API server's addresses and
+// those of names inside the cluster. The administrator of the operator can allow ranges. An address is checked just
+// before it is dialled, because the owner of a name decides what it resolves to.
 package addresses

@@ -14,16 +14,16 @@ import (
 	"github.com/mantledeploy/mantle/api/halibut"
 )
 
-// RefusedError says that an address may not be dialled, and why: for the operator's log, and for no tenant.
+// RefusedError says why an address must not be dialled. It is only for the operator's log; tenants must not see it.
 type RefusedError struct {
 	Address string
 	Class   Class
 }
 
-// Error is for the log.
+// Error returns a message for the log.
 func (e *RefusedError) Error() string { return fmt.Sprintf("%s is refused (%s)", e.Address, e.Class) }
 
-// Check is a *RefusedError if the address may not be dialled.
+// Check returns a *RefusedError if the address must not be dialled.
 func (r Rules) Check(address netip.AddrPort) error {
 	if class := r.Refused(address.Addr()); class != "" {
 		return &RefusedError{Address: address.String(), Class: class}
@@ -31,28 +31,28 @@ func (r Rules) Check(address netip.AddrPort) error {
 	return nil
 }
 
-// Resolver looks up the names of machines.
+// Resolver resolves the names of machines.
 type Resolver struct {
 	Rules
-	// Lookup asks the DNS, and Search are the domains that short names are completed with.
+	// Lookup queries the DNS. Search are the domains that are appended to short names.
 	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	Search []string
-	// Logger is told why a name was refused.
+	// Logger logs why a name was refused.
 	Logger *slog.Logger
 }
 
-// NewResolver makes a Resolver that asks what this machine asks.
+// NewResolver returns a Resolver with the configuration of this machine.
 func NewResolver(rules Rules, logger *slog.Logger) *Resolver {
 	config, err := os.ReadFile("/etc/resolv.conf")
 	if err != nil {
-		config = nil // then short names are completed with nothing
+		config = nil // then there is no search list
 	}
 	return &Resolver{Rules: rules, Lookup: (&net.Resolver{PreferGo: true}).LookupNetIP, Search: searchList(string(config)), Logger: logger}
 }
 
-// Resolve is the addresses of a name. Those of a name inside the cluster are only the ones that are allowed explicitly;
-// if none is, or there is no such name, the error is halibut.ErrAddressRefused. The search list is followed here and not
-// by the DNS, as a pod's list completes `db.shop` to a service of the cluster.
+// Resolve returns the addresses of a name. For a name inside the cluster it returns only explicitly allowed addresses;
+// if there is none, or the name does not exist, the error is halibut.ErrAddressRefused. It applies the search list
+// itself, because with a pod's search list the resolver would find `db.shop` as a service of the cluster.
 func (r *Resolver) Resolve(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	found, err := r.lookup(ctx, network, Absolute(host))
 	for _, domain := range r.Search {
@@ -77,18 +77,18 @@ func (r *Resolver) lookup(ctx context.Context, network, host string) ([]netip.Ad
 		return r.Lookup(ctx, network, host)
 	}
 	var allowed []netip.Addr
-	if len(r.Allow) > 0 { // else the DNS need not be asked
+	if len(r.Allow) > 0 { // otherwise no lookup is needed
 		found, err := r.Lookup(ctx, network, host)
 		allowed = slices.DeleteFunc(found, func(a netip.Addr) bool { return err != nil || !r.Allowed(a) })
 	}
 	if len(allowed) == 0 {
-		r.Logger.Debug("a name is refused", "host", host, "class", InCluster)
+		r.Logger.Debug("refused a name", "host", host, "class", InCluster)
 		return nil, halibut.ErrAddressRefused
 	}
 	return allowed, nil
 }
 
-// searchList are the search domains of a resolv.conf; the last line wins.
+// searchList returns the search domains of a resolv.conf; the last line counts.
 func searchList(config string) (domains []string) {
 	for line := range strings.Lines(config) {
 		if fields := strings.Fields(line); len(fields) > 1 && (fields[0] == "search" || fields[0] == "domain") {

@@ -9,7 +9,7 @@ import (
 // Class is why an address is refused.
 type Class string
 
-// The classes of addresses that are refused.
+// The classes of refused addresses.
 const (
 	Loopback  Class = "loopback"
 	LinkLocal Class = "link-local"
@@ -17,20 +17,20 @@ const (
 	InCluster Class = "inside the cluster"
 )
 
-// Rules say which addresses may be dialled. The zero value has no exceptions.
+// Rules decide which addresses may be dialled. The zero value has no exceptions.
 type Rules struct {
-	// Allow are ranges that may be dialled although they would be refused.
+	// Allow are ranges that are allowed although they would be refused.
 	Allow []netip.Prefix
-	// Deny are refused beside the built-in ones: the API server's.
+	// Deny are addresses that are refused in addition to the built-in ranges: the API server's.
 	Deny []netip.Addr
 }
 
-// Allowed tells whether the address is in a range that is allowed explicitly.
+// Allowed reports whether the address is in an explicitly allowed range.
 func (r Rules) Allowed(ip netip.Addr) bool {
 	return slices.ContainsFunc(r.Allow, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) })
 }
 
-// Refused is why the address may not be dialled; empty if it may.
+// Refused returns why the address must not be dialled; empty if it may be.
 func (r Rules) Refused(ip netip.Addr) Class {
 	ip = ip.Unmap()
 	if r.Allowed(ip) {
@@ -49,10 +49,10 @@ func (r Rules) Refused(ip netip.Addr) Class {
 	return ""
 }
 
-// translators are the ranges whose addresses end in the IPv4 address that they stand for.
+// translators are the ranges whose addresses end with the IPv4 address that they represent.
 var translators = []netip.Prefix{netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("::/96")} //nolint:gochecknoglobals // constants
 
-// translated is the IPv4 address that an IPv6 address stands for; the address itself if it stands for none.
+// translated returns the IPv4 address that an IPv6 address represents, or else the address itself.
 func translated(ip netip.Addr) netip.Addr {
 	if !ip.Is6() || ip.IsLoopback() || ip.IsUnspecified() || !slices.ContainsFunc(translators, func(p netip.Prefix) bool { return p.Contains(ip) }) {
 		return ip
@@ -61,7 +61,7 @@ func translated(ip netip.Addr) netip.Addr {
 	return netip.AddrFrom4([4]byte(whole[12:]))
 }
 
-// Inside tells whether a name is one of the cluster's own services.
+// Inside reports whether a name is that of a service in the cluster.
 func Inside(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
@@ -71,7 +71,7 @@ func Inside(host string) bool {
 		slices.ContainsFunc([]string{".svc", ".cluster.local"}, func(suffix string) bool { return strings.HasSuffix(host, suffix) })
 }
 
-// Absolute is a name that no search list is asked for. The one name that is in no DNS stays as it is.
+// Absolute returns a name with a trailing dot, so that no search list is used for it. localhost is not changed.
 func Absolute(host string) string {
 	if _, err := netip.ParseAddr(host); err == nil || host == "localhost" {
 		return host

@@ -21,7 +21,7 @@ import (
 
 // Composer prepares the actions of all runs. It is safe for concurrent use.
 type Composer struct {
-	// Cached reads targets, policies and releases, Live Secrets and ConfigMaps past the cache.
+	// Cached reads targets, policies and releases from the cache; Live reads Secrets and ConfigMaps from the API server.
 	Cached, Live client.Reader
 	Identities   Identities
 	Packages     Packages
@@ -42,22 +42,22 @@ type Run struct {
 	packages  resolved
 }
 
-// For makes what the actions of a run share.
+// For returns the Run with which the actions of a run are prepared.
 func (c *Composer) For(run *v1alpha1.DeploymentRun, l *ledger.Ledger) *Run {
 	return &Run{composer: c, namespace: run.Namespace, name: run.Name, uid: run.UID, spec: *run.Spec.DeepCopy(), snapshot: run.Status.Snapshot,
 		process: l.Process, outputs: l.Outputs, values: newValues(c.Live, run.Namespace, c.Now)}
 }
 
-// Action is what is prepared.
+// Action is an action to prepare.
 type Action struct {
 	Ticket string
 	Leaf   v1alpha1.Leaf
 	Target v1alpha1.SliceTarget
-	// Final says that the action completes the release on the target if it goes well.
+	// Final is true if the action completes the release on the target when it succeeds.
 	Final bool
 }
 
-// Prepare builds the plan with its values as they are now. What keeps it from that is a *dispatch.NotReady.
+// Prepare builds the plan with the current values. If that is not possible it returns a *dispatch.NotReady.
 func (r *Run) Prepare(ctx context.Context, a Action) (dispatch.Prepared, error) {
 	var target v1alpha1.DeploymentTarget
 	if err := r.composer.Cached.Get(ctx, client.ObjectKey{Namespace: r.namespace, Name: a.Target.Name}, &target); err != nil {
@@ -84,12 +84,12 @@ func (r *Run) Prepare(ctx context.Context, a Action) (dispatch.Prepared, error) 
 	case a.Leaf.Run != nil:
 		err = missing(run(in, a.Leaf, variables, &p))
 	default:
-		err = never(v1alpha1.ReasonNotPrepared, fmt.Sprintf("step %s is of a kind that this operator does not know; run the operator that froze the release, or make the release again", a.Leaf.Path))
+		err = never(v1alpha1.ReasonNotPrepared, fmt.Sprintf("this operator does not know the kind of step %s; use the version of the operator that froze the release, or create the release again", a.Leaf.Path))
 	}
 	return p, err
 }
 
-// system are the values that the run itself gives.
+// system returns the values of the predefined variables.
 func (r *Run) system(target string) map[string]string {
 	return map[string]string{
 		"release.version": string(r.spec.Release), "environment.name": string(r.spec.Environment),
@@ -97,7 +97,7 @@ func (r *Run) system(target string) map[string]string {
 	}
 }
 
-// missing says that a value is not there or cannot be worked out, unless it could not even be read.
+// missing converts an error to a final VariableMissing, unless a value could not be read, which can be retried.
 func missing(err error) error {
 	var unread *unread
 	if err == nil || errors.As(err, &unread) {
@@ -110,7 +110,7 @@ func never(reason, message string) error {
 	return &dispatch.NotReady{Reason: reason, Message: message, Final: true}
 }
 
-// run evaluates the script's environment. Of the sensitive variables only those go to the machine that it uses.
+// run evaluates the script's environment. Only the sensitive variables that the step uses are sent to the machine.
 func run(in scope.Input, leaf v1alpha1.Leaf, variables map[string]scope.Value, p *dispatch.Prepared) error {
 	p.Plan.Kind = step.KindRun
 	var err error
@@ -132,26 +132,26 @@ func run(in scope.Input, leaf v1alpha1.Leaf, variables map[string]scope.Value, p
 		if !v.Sensitive {
 			p.Plan.Variables[name] = step.Text(v.Text)
 		} else if v.Text != "" && slices.ContainsFunc(p.Secrets, func(s string) bool { return strings.Contains(s, v.Text) }) {
-			put(p, v) // so that it is masked where the script prints a part of a joined value
+			put(p, v) // so that it is masked if the script prints a part of a composed value
 		}
 	}
 	p.Plan.Run = to
 	return nil
 }
 
-// shown works out a field that everybody on the machine can see.
+// shown evaluates a field that every user of the machine can see.
 func shown(in scope.Input, variables map[string]scope.Value, text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
 	v, err := scope.Expand(in, variables, text)
 	if err == nil && v.Sensitive {
-		err = errors.New("it takes in a sensitive variable, but is shown on the machine: use one whose value is not from a Secret")
+		err = errors.New("it refers to a sensitive variable, but users of the machine can see the field: use a variable whose value is not from a Secret")
 	}
 	return v.Text, err
 }
 
-// deploy names the package's content. All variables go along, as packaged scripts may read them.
+// deploy adds the package and its content. All variables are sent, because packaged scripts can read them.
 func (r *Run) deploy(ctx context.Context, leaf v1alpha1.Leaf, variables map[string]scope.Value, p *dispatch.Prepared) error {
 	p.Plan.Kind = step.KindDeploy
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
@@ -169,7 +169,7 @@ func (r *Run) deploy(ctx context.Context, leaf v1alpha1.Leaf, variables map[stri
 	return nil
 }
 
-// put writes a value into the plan, a sensitive one as its number among the secrets.
+// put adds a value to the plan; a sensitive one is added to the secrets and replaced by its number there.
 func put(p *dispatch.Prepared, value scope.Value) step.Value {
 	if !value.Sensitive {
 		return step.Text(value.Text)

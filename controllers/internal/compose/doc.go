@@ -1,7 +1,7 @@
-// Package compose builds what one action sends to its machine: the plan of the step with its values as they are now, its
-// secrets, and the package that it deploys, and tells where that machine is.
+// Package compose builds what one action sends to its machine: the plan of the step with the current values, its
+// secrets, and the package that it deploys. It also locates the machine.
 //
-// Prepare runs in the action's own goroutine, just before it is sent. It reads Secrets and ConfigMaps past the cache: of
-// one run, each object is read once for all actions that need it within a few seconds. What is not there yet, and what
-// can never be had, is a *dispatch.NotReady.
+// Prepare runs in the action's own goroutine, just before the action is sent. It reads Secrets and ConfigMaps from the
+// API server: each object is read once for all actions of a run that need it within a few seconds. If something is
+// missing, for now or for ever, the error is a *dispatch.NotReady.
 package compose

@@ -11,21 +11,22 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
-// Identities tells who the operator is in a namespace, and makes the identity at first need; identity.Store is one.
+// Identities returns the operator's identity for a namespace; identity.Store implements it.
 type Identities interface {
 	For(ctx context.Context, namespace string) (*session.Identity, error)
 }
 
-// Locate tells how a target of the fixed set is reached now. An error that is final is a *dispatch.NotReady.
+// Locate returns the machine of a target of the fixed set, with its current address. A final error is a
+// *dispatch.NotReady.
 func (r *Run) Locate(ctx context.Context, was v1alpha1.SliceTarget) (session.Machine, error) {
 	t, err := optional.Get(ctx, r.composer.Cached, r.namespace, was.Name, &v1alpha1.DeploymentTarget{})
 	switch {
 	case err != nil:
 		return session.Machine{}, fmt.Errorf("reading target %s: %w", was.Name, err)
 	case t == nil || t.UID != was.UID:
-		return session.Machine{}, never(v1alpha1.ReasonTargetDeleted, "the DeploymentTarget is gone")
+		return session.Machine{}, never(v1alpha1.ReasonTargetDeleted, "the DeploymentTarget was deleted")
 	case t.Spec.Thumbprint != was.Thumbprint:
-		return session.Machine{}, never(v1alpha1.ReasonTargetChanged, "the DeploymentTarget was given another thumbprint")
+		return session.Machine{}, never(v1alpha1.ReasonTargetChanged, "the thumbprint of the DeploymentTarget was changed")
 	}
 	as, err := r.composer.Identities.For(ctx, r.namespace)
 	if errors.Is(err, identity.ErrLost) {

@@ -21,29 +21,30 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
 
-// OwnerKind is how runs ask the package cache.
+// OwnerKind is the kind of runs as owners in the package cache.
 const OwnerKind = "DeploymentRun"
 
-// Packages gives the archives that a run sends; packages.Cache is one.
+// Packages provides the archives that a run sends; packages.Cache implements it.
 type Packages interface {
-	// Ensure tells what is known of an archive and sees that it is fetched.
+	// Ensure returns the state of an archive and starts a fetch if it is needed.
 	Ensure(owner packages.Owner, ref packages.Ref) (packages.Package, packages.State, error)
-	// RetryAt is when a failed archive is tried again.
+	// RetryAt returns when a failed fetch is retried.
 	RetryAt(ref packages.Ref) time.Time
-	// Open gives the archive as published.
+	// Open opens the archive as published.
 	Open(ref packages.Ref) (io.ReadCloser, error)
-	// Release ends what the cache does for a run.
+	// Release ends the use of the cache by a run.
 	Release(owner types.UID)
 }
 
-// resolved are the packages of the release, kept because the run goes on with them if the release is deleted or made again.
+// resolved are the packages of the release. They are kept, because the run continues with them if the release is
+// deleted or recreated.
 type resolved struct {
 	mu    sync.Mutex
 	known bool
 	list  []v1alpha1.ResolvedPackage
 }
 
-// Learn keeps what the release resolved to, if it is the one that the run was made from.
+// Learn stores the resolved packages of the release, if it is the release that the run was created for.
 func (r *Run) Learn(release *v1alpha1.Release) {
 	if release == nil || !snapshot.Ready(release) || release.Status.Snapshot != r.snapshot {
 		return
@@ -61,8 +62,8 @@ func (r *Run) learned() ([]v1alpha1.ResolvedPackage, bool) {
 	return r.packages.list, r.packages.known
 }
 
-// packageOf is the package that a step deploys, once it is in the operator's cache. If nothing is known of a release that
-// is gone, it is waited for.
+// packageOf returns the package that a step deploys, if it is in the operator's cache. If the release was deleted
+// before its packages were read, the action waits for the release.
 func (r *Run) packageOf(ctx context.Context, leaf v1alpha1.Leaf) (v1alpha1.ResolvedPackage, error) {
 	list, known := r.learned()
 	if !known {
@@ -79,7 +80,7 @@ func (r *Run) packageOf(ctx context.Context, leaf v1alpha1.Leaf) (v1alpha1.Resol
 	return v1alpha1.ResolvedPackage{}, never(v1alpha1.ReasonVariableMissing, fmt.Sprintf("release %s has no package %s", r.spec.Release, leaf.Deploy.Package))
 }
 
-// learn reads the release. An error says what is wrong with it.
+// learn reads the packages from the release.
 func (r *Run) learn(ctx context.Context) error {
 	name := v1alpha1.ReleaseName(r.spec.Project, r.spec.Release)
 	var release v1alpha1.Release
@@ -89,17 +90,17 @@ func (r *Run) learn(ctx context.Context) error {
 		return fmt.Errorf("reading release %s: %w", name, err)
 	case err != nil:
 		return &dispatch.NotReady{Reason: v1alpha1.ReasonReleaseNotFound,
-			Message: fmt.Sprintf("Release %s was deleted, which knows the packages; create it again, or cancel the run", name)}
+			Message: fmt.Sprintf("Release %s was deleted, so the packages of the run are not known; create the Release again, or cancel the run", name)}
 	case !snapshot.Ready(&release):
 		return &dispatch.NotReady{Reason: v1alpha1.ReasonReleaseNotReady, Message: fmt.Sprintf("Release %s is not ready yet", name)}
 	case release.Status.Snapshot != r.snapshot:
-		return never(v1alpha1.ReasonVariableMissing, fmt.Sprintf("release %s was made again from another process", name))
+		return never(v1alpha1.ReasonVariableMissing, fmt.Sprintf("release %s was recreated with another process", name))
 	}
 	r.Learn(&release)
 	return nil
 }
 
-// PackageReady sees that a package is in the cache; the error is a *dispatch.NotReady.
+// PackageReady checks that a package is in the cache; the error is a *dispatch.NotReady.
 func (c *Composer) PackageReady(run types.NamespacedName, uid types.UID, p v1alpha1.ResolvedPackage) error {
 	ref := packages.RefOf(run.Namespace, p)
 	_, state, err := c.Packages.Ensure(packages.Owner{Kind: OwnerKind, NamespacedName: run, UID: uid}, ref)
@@ -129,7 +130,8 @@ func (c *Composer) packageFailed(p v1alpha1.ResolvedPackage, ref packages.Ref, e
 	return e
 }
 
-// content is the package as it is sent. It holds nothing but the cache: the dispatcher keeps it while the script runs.
+// content returns the package as it is sent. It refers only to the cache, because the dispatcher keeps it in memory
+// while the script runs.
 func (r *Run) content(p v1alpha1.ResolvedPackage) *session.Content {
 	cache, ref := r.composer.Packages, packages.RefOf(r.namespace, p)
 	sha := strings.TrimPrefix(p.ContentDigest, "sha256:")

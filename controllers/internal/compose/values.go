@@ -16,17 +16,17 @@ import (
 )
 
 const (
-	// fresh is how long a Secret or ConfigMap that was read serves other actions of the run.
+	// fresh is how long a Secret or ConfigMap is used for other actions of the run after it was read.
 	fresh = 5 * time.Second
 	// readTimeout bounds reading one object.
 	readTimeout = 30 * time.Second
-	// maxValues is how many objects of a run are kept at once, and maxValueBytes how much they hold in all: a Secret can
-	// have a MiB.
+	// maxValues bounds how many objects of a run are kept in memory, and maxValueBytes their total size: a Secret can have
+	// 1 MiB.
 	maxValues     = 512
 	maxValueBytes = 8 << 20
 )
 
-// values reads the Secrets and ConfigMaps of one run past the cache. It is safe for concurrent use.
+// values reads the Secrets and ConfigMaps of one run from the API server. It is safe for concurrent use.
 type values struct {
 	reader    client.Reader
 	namespace string
@@ -38,7 +38,7 @@ type values struct {
 	bytes int
 }
 
-// known are the keys of an object, how much they hold, and when it was read.
+// known is the data of an object, its size, and when it was read.
 type known struct {
 	data  map[string]string
 	bytes int
@@ -49,13 +49,13 @@ func newValues(reader client.Reader, namespace string, now func() time.Time) *va
 	return &values{reader: reader, namespace: namespace, now: now, known: map[string]known{}}
 }
 
-// unread is the error of an API server that did not answer: it says nothing about the object.
+// unread is an error of the API server that says nothing about the object and can be retried.
 type unread struct{ error }
 
 func (e *unread) Unwrap() error { return e.error }
 
-// value gives one key. An error that is not an *unread is an answer: the object or the key is not there, or the operator
-// may not read it.
+// value returns one key. An error that is not an *unread means that the object or the key does not exist, or that the
+// operator may not read it.
 func (v *values) value(ctx context.Context, from v1alpha1.ValueSource) (string, error) {
 	kind, selector := "ConfigMap", from.ConfigMapKeyRef
 	if from.SecretKeyRef != nil {
@@ -75,7 +75,7 @@ func (v *values) value(ctx context.Context, from v1alpha1.ValueSource) (string, 
 	return value, nil
 }
 
-// object gives the keys of an object, read once for all who ask within a few seconds.
+// object returns the data of an object. It is read once for all calls within a few seconds.
 func (v *values) object(ctx context.Context, kind, name string) (map[string]string, error) {
 	key := kind + "/" + name
 	if data, found := v.recent(key); found {
@@ -106,7 +106,7 @@ func (v *values) recent(key string) (map[string]string, bool) {
 	return k.data, found && v.now().Sub(k.at) < fresh
 }
 
-// keep notes an object, and forgets it when it is too old to serve. One for which there is no room is read again.
+// keep stores an object, and deletes it when it is too old. An object for which there is no room is not stored.
 func (v *values) keep(key string, data map[string]string) {
 	k := known{data: data, at: v.now()}
 	for name, value := range data {
@@ -121,7 +121,7 @@ func (v *values) keep(key string, data map[string]string) {
 	}
 	v.known[key] = k
 	v.bytes += k.bytes
-	time.AfterFunc(fresh, v.expireNow) // nobody may ask any more, and these are secrets
+	time.AfterFunc(fresh, v.expireNow) // even without further calls, because these are secrets
 }
 
 func (v *values) expireNow() {
@@ -130,7 +130,7 @@ func (v *values) expireNow() {
 	v.expire(v.now())
 }
 
-// expire forgets what is too old to serve. The lock is held.
+// expire deletes objects that are too old. The lock is held.
 func (v *values) expire(now time.Time) {
 	for key, k := range v.known {
 		if now.Sub(k.at) >= fresh {
@@ -162,7 +162,7 @@ func (v *values) read(ctx context.Context, kind, name string) (map[string]string
 	return data, nil
 }
 
-// asAnswer tells errors that say something about the object from those that may pass.
+// asAnswer converts an error that says nothing about the object to an *unread.
 func asAnswer(err error) error {
 	if err == nil || apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
 		return err

@@ -1,11 +1,12 @@
-// Package fair keeps tenants from slowing each other: whoever has rights in a namespace can fill a controller's queue.
+// Package fair shares the workers of controllers between namespaces, so that a tenant who fills a controller's queue
+// does not delay the others.
 //
-// The namespaces that have something to do are served in turn, and the requests of one take at most half of the workers
-// at once, at least one. With two workers or more, a namespace with any number of requests so delays the first request of
-// another by at most the passes that its half of the workers has begun. A pass has a deadline.
+// Namespaces with requests take turns, and the requests of one namespace use at most half of the workers (at least one)
+// at once. So with two workers or more, a namespace with any number of requests delays the first request of another by
+// at most the reconciles that its half of the workers has begun. A reconcile has a deadline.
 //
-// While several namespaces have requests, a worker rests after a pass, three times as long as that took and at most 50 ms:
-// passes that only compute would leave the others no time.
+// While several namespaces have requests, a worker pauses after a reconcile, for three times its duration and at most
+// 50 ms: otherwise reconciles that only compute would leave no CPU time to others.
 //
-// What finds the requests for an event is fair, too, where it has to look for them: see Mapped.
+// Finding the requests for an event can be fair too: see Mapped.
 package fair

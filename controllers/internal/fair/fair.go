@@ -8,18 +8,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// How many passes a controller does at once. Many is the default of those whose passes follow runs and machines, of which
-// one namespace has half: such a pass does little but wait for the API server, and as many requests of one namespace are
-// with it at once. Few is for all others.
+// The number of concurrent reconciles of a controller. Many is the default of controllers of runs and targets, whose
+// reconciles mostly wait for the API server; one namespace uses half of them. Few is for all others.
 const (
 	Many = 32
 	Few  = 4
 )
 
-// passTimeout bounds one pass. A pass waits for the API server alone, and begins anew after an error.
+// passTimeout bounds one reconcile. A reconcile waits only for the API server, and is repeated after an error.
 const passTimeout = time.Minute
 
-// Options are those of a controller with so many workers; 0 is Many. Every controller uses them.
+// Options returns the options of a controller with a number of workers; 0 means Many. Every controller uses it.
 func Options(workers int) controller.Options {
 	if workers <= 0 {
 		workers = Many
@@ -37,7 +36,7 @@ func Options(workers int) controller.Options {
 	}
 }
 
-// queue is a work queue whose order is that of turns.
+// queue is a work queue in which namespaces take turns.
 type queue struct {
 	*workqueue.Typed[reconcile.Request]
 	turns *storage
@@ -45,7 +44,7 @@ type queue struct {
 
 func newQueue(name string, workers int) *queue {
 	t := newStorage(max(workers/2, 1))
-	t.rests = workers > 1 // a lone one would have all wait
+	t.rests = workers > 1 // the pause of a single worker would delay all
 	return &queue{Typed: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{Name: name, Queue: t}), turns: t}
 }
 
@@ -58,16 +57,16 @@ func (q *queue) Get() (reconcile.Request, bool) {
 	return request, stopped
 }
 
-// Done implements workqueue.TypedInterface. Where other namespaces have requests, too, the worker rests first, still as one
-// of its namespace's half: passes that wait for nothing would leave the others no time. Done may make a request of the same namespace ready. Nobody else is woken for
-// it: the worker that calls Done is the next that asks for a request.
+// Done implements workqueue.TypedInterface. If other namespaces have requests too, the worker pauses first, and still
+// counts as one of its namespace's workers. Done can make a request of the same namespace ready. It needs to wake no
+// other worker for that: the worker that calls Done calls Get next.
 func (q *queue) Done(request reconcile.Request) {
 	if rest := q.turns.rest(request); rest > 0 {
-		time.Sleep(rest) //nolint:forbidigo // that time passes is what is meant
+		time.Sleep(rest) //nolint:forbidigo // the pause is intended
 	}
 	q.turns.release(request.Namespace)
 	q.Typed.Done(request)
 }
 
-// Len implements workqueue.TypedInterface: it counts those too whose namespace has all the workers that it may have.
+// Len implements workqueue.TypedInterface. It includes requests of namespaces that have reached their limit of workers.
 func (q *queue) Len() int { return q.turns.queued() }

@@ -15,13 +15,14 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/turns"
 )
 
-// mappers is how many namespaces' events one Mapped works on at once.
+// mappers is the number of namespaces whose events one Mapped handles at once.
 const mappers = 4
 
-// Mapped is handler.EnqueueRequestsFromMapFunc for what takes time, as a list does. A watch hands the events of all
-// namespaces to one goroutine, and whoever has many objects and changes them would keep it busy: here it only notes the
-// object. One goroutine for each namespace that has events, of at most four, then asks for the requests. What changes
-// several times meanwhile is asked for once, by what it was before the first change and is after the last.
+// Mapped is handler.EnqueueRequestsFromMapFunc for a slow function, for example one that lists. A watch delivers the
+// events of all namespaces in one goroutine, which a tenant with many changing objects would keep busy. So the event
+// handler only records the object. Up to four other goroutines, each for one namespace at a time, call the function. If
+// an object changes several times before that, the function is called once, with the object before the first and after
+// the last change.
 func Mapped(requests handler.MapFunc) handler.EventHandler {
 	m := &mapped{requests: requests, of: map[string]*changes{}}
 	note := func(ctx context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request], before, after client.Object) {
@@ -36,26 +37,25 @@ func Mapped(requests handler.MapFunc) handler.EventHandler {
 	}
 }
 
-// mapped holds what was noted and not asked for yet: at most one change for each object, and nothing of a namespace that
-// has none.
+// mapped contains the changes for which the function was not called yet: at most one for each object.
 type mapped struct {
 	requests handler.MapFunc
 
-	mu      sync.Mutex
-	of      map[string]*changes
-	company turns.Company
-	// order has the namespaces that nobody works on, the next one first.
+	mu         sync.Mutex
+	of         map[string]*changes
+	contention turns.Contention
+	// order contains the namespaces that wait for a goroutine, the next one first.
 	order   []string
 	working int
 }
 
-// changes are those of one namespace, in the order in which they were noted first.
+// changes are the changes of one namespace, in the order of each object's first change.
 type changes struct {
 	of    map[types.NamespacedName]change
 	order []types.NamespacedName
 }
 
-// change is what became of an object. Before is nil if there was nothing, or if it is not known.
+// change is a change of an object. before is nil if the object is new, or if its former version is not known.
 type change struct {
 	queue         workqueue.TypedRateLimitingInterface[reconcile.Request]
 	before, after client.Object
@@ -68,7 +68,7 @@ func (m *mapped) note(ctx context.Context, q workqueue.TypedRateLimitingInterfac
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	namespace, name := after.GetNamespace(), client.ObjectKeyFromObject(after)
-	m.company.Comes(namespace)
+	m.contention.Note(namespace)
 	noted := m.of[namespace]
 	if noted == nil {
 		noted = &changes{of: map[types.NamespacedName]change{}}
@@ -84,7 +84,7 @@ func (m *mapped) note(ctx context.Context, q workqueue.TypedRateLimitingInterfac
 	noted.of[name] = change{queue: q, before: before, after: after}
 }
 
-// work takes one change of each namespace in turn until there is none.
+// work handles changes, of each namespace in turn, until there is none.
 func (m *mapped) work(ctx context.Context) {
 	for {
 		namespace, next, found := m.take()
@@ -104,7 +104,7 @@ func (m *mapped) work(ctx context.Context) {
 	}
 }
 
-// take gives the next change. Its namespace is worked on until done.
+// take returns the next change. No other goroutine handles its namespace until done is called.
 func (m *mapped) take() (namespace string, next change, found bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,14 +120,14 @@ func (m *mapped) take() (namespace string, next change, found bool) {
 	return namespace, next, true
 }
 
-// done lets a namespace have its next turn: where it has company later, as workers rest, too.
+// done queues a namespace for its next turn; after a pause if other namespaces have changes too.
 func (m *mapped) done(ctx context.Context, namespace string, took time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case len(m.of[namespace].order) == 0:
 		delete(m.of, namespace)
-	case m.company.Has(namespace):
+	case m.contention.Contended(namespace):
 		time.AfterFunc(restAfter(took), func() {
 			m.mu.Lock()
 			defer m.mu.Unlock()
@@ -138,7 +138,7 @@ func (m *mapped) done(ctx context.Context, namespace string, took time.Duration)
 	}
 }
 
-// line has a namespace wait for its turn, and somebody work. The lock is held.
+// line queues a namespace, and starts a goroutine if there are fewer than mappers. The lock is held.
 func (m *mapped) line(ctx context.Context, namespace string) {
 	m.order = append(m.order, namespace)
 	if m.working < mappers {

@@ -10,27 +10,27 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/turns"
 )
 
-// tenant is a namespace that has requests, waiting or in work.
+// tenant is a namespace with requests that wait or are handled.
 type tenant struct {
 	waiting []reconcile.Request
 	working int
-	// turn is its place in the order, nil while nothing waits.
+	// turn is its place in the order; nil if no request waits.
 	turn *list.Element
 }
 
-// storage is that of a work queue: requests by namespace, and the order of the namespaces.
+// storage is the storage of a work queue: requests by namespace, and the order of the namespaces.
 type storage struct {
 	limit int
 
-	mu      sync.Mutex
-	tenants map[string]*tenant
-	order   *list.List // of names, the next first
-	company turns.Company
-	// rests says that workers rest.
+	mu         sync.Mutex
+	tenants    map[string]*tenant
+	order      *list.List // of names, the next first
+	contention turns.Contention
+	// rests is true if workers pause.
 	rests bool
-	// begun is when the passes in work began.
+	// begun is when the running reconciles began.
 	begun map[reconcile.Request]time.Time
-	// ready counts the waiting requests that may be worked on now.
+	// ready is the number of waiting requests that can be handled now.
 	ready int
 }
 
@@ -41,7 +41,7 @@ func newStorage(limit int) *storage {
 // Touch implements workqueue.Queue.
 func (t *storage) Touch(reconcile.Request) {}
 
-// Len implements workqueue.Queue: how many requests Pop can give now.
+// Len implements workqueue.Queue. It returns the number of requests that Pop can return now.
 func (t *storage) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -51,7 +51,7 @@ func (t *storage) Len() int {
 // Push implements workqueue.Queue.
 func (t *storage) Push(request reconcile.Request) {
 	t.change(request.Namespace, func(of *tenant) {
-		t.company.Comes(request.Namespace)
+		t.contention.Note(request.Namespace)
 		of.waiting = append(of.waiting, request)
 		if of.turn == nil {
 			of.turn = t.order.PushBack(request.Namespace)
@@ -59,8 +59,8 @@ func (t *storage) Push(request reconcile.Request) {
 	})
 }
 
-// Pop implements workqueue.Queue: it takes a request of the namespace whose turn it is. It is called only when Len is
-// not 0.
+// Pop implements workqueue.Queue. It removes and returns a request of the namespace whose turn it is. It is called only
+// if Len is not 0.
 func (t *storage) Pop() (request reconcile.Request) {
 	t.change(t.next(), func(of *tenant) {
 		request, of.waiting[0] = of.waiting[0], reconcile.Request{}
@@ -76,7 +76,7 @@ func (t *storage) Pop() (request reconcile.Request) {
 	return request
 }
 
-// next is the first namespace that may have another worker. At most two have as many as they may, so few are passed over.
+// next returns the first namespace that may have another worker. At most two have reached their limit, so it skips few.
 func (t *storage) next() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -88,7 +88,7 @@ func (t *storage) next() string {
 	return ""
 }
 
-// restFactor is how much longer a worker rests than its pass took, and longestRest bounds that.
+// restFactor is how much longer a worker pauses than its reconcile took, and longestRest bounds the pause.
 const (
 	restFactor  = 3
 	longestRest = 50 * time.Millisecond
@@ -96,31 +96,31 @@ const (
 
 func restAfter(took time.Duration) time.Duration { return min(restFactor*took, longestRest) }
 
-// begins notes that the pass of a request begins.
+// begins records that the reconcile of a request begins.
 func (t *storage) begins(request reconcile.Request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.begun[request] = time.Now()
 }
 
-// rest is how long the worker of a pass that has ended rests; 0 if its namespace has no company.
+// rest returns how long the worker pauses after a reconcile; 0 if no other namespace has requests.
 func (t *storage) rest(request reconcile.Request) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	took := time.Since(t.begun[request])
 	delete(t.begun, request)
-	if !t.rests || !t.company.Has(request.Namespace) {
+	if !t.rests || !t.contention.Contended(request.Namespace) {
 		return 0
 	}
 	return restAfter(took)
 }
 
-// release gives the worker of a request back.
+// release ends the use of a worker by a namespace.
 func (t *storage) release(namespace string) {
 	t.change(namespace, func(of *tenant) { of.working-- })
 }
 
-// queued counts all requests that wait.
+// queued returns the number of requests that wait.
 func (t *storage) queued() (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -130,7 +130,7 @@ func (t *storage) queued() (n int) {
 	return n
 }
 
-// change changes a tenant and keeps count of what is ready. Who has nothing left is forgotten.
+// change changes a tenant and updates ready. A tenant without requests is deleted.
 func (t *storage) change(namespace string, f func(*tenant)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -147,5 +147,5 @@ func (t *storage) change(namespace string, f func(*tenant)) {
 	}
 }
 
-// ready is how many of the waiting requests may be worked on now.
+// ready returns how many of the waiting requests can be handled now.
 func (of *tenant) ready(limit int) int { return max(min(len(of.waiting), limit-of.working), 0) }

@@ -1,11 +1,13 @@
-// Package feed fetches packages; it is the operator's only way to the network but for machines and the Kubernetes API.
+// Package feed fetches packages. Apart from the connections to machines and to the Kubernetes API, it is the only
+// package that uses the network.
 //
-// A Feed gives what a Ref names; a Registry has the types of feeds. The type URL is built in: its packages are files of
-// a web server. What a feed gives is taken as it is published: nothing decodes it on the way, as its digest is taken here.
+// A Feed fetches the package of a Ref; a Registry contains the types of feeds. The type URL is built in: its packages are
+// files of a web server. Archives are stored as published, without decoding, because their digest is computed from that.
 //
-// URLs come from resources that any tenant may write, so they are hostile: only https is fetched, credentials in a
-// URL are refused, a redirect may not leave https, and every address that is dialled is checked after name
-// resolution, of the name as it is written and by no search list. Loopback and link-local addresses, the API server's, and names under .svc and .cluster.local are
-// refused unless the operator's owner allows their range. `file:` works only below a root that the owner gives.
-// Size and time are bounded. A Fetcher is safe for concurrent use.
+// URLs come from resources that tenants write, and are not trusted: only https is fetched, credentials in a URL are
+// refused, a redirect must stay on https, and every address is checked after name resolution, just before it is
+// dialled. Names are resolved as they are written, without a search list. Loopback and link-local addresses, the API
+// server's addresses, and names under .svc and .cluster.local are refused unless the operator's administrator allows
+// their range. `file:` works only below a root that the administrator sets. Size and time are bounded. A Fetcher is
+// safe for concurrent use.
 package feed

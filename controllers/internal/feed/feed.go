@@ -15,42 +15,42 @@ import (
 	"time"
 )
 
-// The bounds of one fetch.
+// The limits of one fetch.
 const (
 	DefaultMaxBytes = 4 << 30
 	DefaultTimeout  = 30 * time.Minute
 	maxRedirects    = 5
 )
 
-// RefusedError says that the operator does not fetch this URL, whatever it holds. Trying again does not help.
+// RefusedError says that the operator does not fetch this URL. Trying again does not help.
 type RefusedError struct {
 	URL, Why string
 }
 
-// Error tells the URL without a query, which may hold a token, and what to do.
+// Error returns the URL without its query, which may contain a token, and the remedy.
 func (e *RefusedError) Error() string { return fmt.Sprintf("%s is refused: %s", e.URL, e.Why) }
 
-// TooLargeError says that what the URL gives is above the limit, in bytes.
+// TooLargeError says that the package is larger than the limit, in bytes.
 type TooLargeError struct {
 	Limit int64
 }
 
-// Error tells the limit.
+// Error returns a message with the limit.
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the package is larger than %d bytes (--package-max-bytes)", e.Limit)
 }
 
-// Config says what may be fetched.
+// Config configures a Fetcher.
 type Config struct {
-	// AllowCIDRs are ranges that are fetched from although they would be refused.
+	// AllowCIDRs are ranges of addresses that are allowed although they would be refused.
 	AllowCIDRs []netip.Prefix
-	// DenyAddresses are refused beside the built-in ones: the API server's.
+	// DenyAddresses are refused in addition to the built-in ranges: the API server's.
 	DenyAddresses []netip.Addr
-	// Root is the folder that file: URLs are confined to; empty turns them off.
+	// Root is the folder below which file: URLs are allowed; if it is empty they are refused.
 	Root string
-	// MaxBytes of one package; 0 is DefaultMaxBytes.
+	// MaxBytes of one package; 0 means DefaultMaxBytes.
 	MaxBytes int64
-	// Timeout of one fetch; 0 is DefaultTimeout.
+	// Timeout of one fetch; 0 means DefaultTimeout.
 	Timeout time.Duration
 }
 
@@ -61,7 +61,7 @@ type Fetcher struct {
 	resolver *net.Resolver
 }
 
-// New makes a Fetcher.
+// New returns a Fetcher.
 func New(config Config) *Fetcher {
 	if config.MaxBytes == 0 {
 		config.MaxBytes = DefaultMaxBytes
@@ -74,7 +74,7 @@ func New(config Config) *Fetcher {
 	return f
 }
 
-// Check says whether the URL may be fetched, as far as its text tells. The error is a RefusedError.
+// Check returns a *RefusedError if the text of a URL shows that it is refused. It does no I/O.
 func (f *Fetcher) Check(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -83,7 +83,7 @@ func (f *Fetcher) Check(raw string) error {
 	return f.check(u)
 }
 
-// Fetch writes what the URL gives to w.
+// Fetch writes the content of a URL to w.
 func (f *Fetcher) Fetch(ctx context.Context, raw string, w io.Writer) error {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -105,7 +105,7 @@ func (f *Fetcher) fetchHTTP(ctx context.Context, u *url.URL, w io.Writer) error 
 	if err != nil {
 		return fmt.Errorf("building the request for %s: %w", shown(u), err)
 	}
-	// The digest of a package is that of the file as it is published, whatever its server says of an encoding.
+	// The digest of a package is that of the published file, without any content encoding.
 	request.Header.Set("Accept-Encoding", "identity")
 	response, err := f.client.Do(request)
 	if err != nil {
@@ -118,7 +118,7 @@ func (f *Fetcher) fetchHTTP(ctx context.Context, u *url.URL, w io.Writer) error 
 	return f.copy(w, response.Body, shown(u))
 }
 
-// plain takes the URL, whose query may hold a token, out of the client's error.
+// plain removes the URL, whose query may contain a token, from the client's error.
 func plain(u *url.URL, err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
@@ -163,7 +163,7 @@ func (f *Fetcher) copy(w io.Writer, r io.Reader, from string) error {
 	return nil
 }
 
-// shown is a URL as people may see it: without credentials, query and fragment.
+// shown returns a URL as it can be shown: without credentials, query and fragment.
 func shown(u *url.URL) string {
 	return strings.TrimSuffix((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String(), "/")
 }

@@ -90,9 +90,9 @@ func TestNamesInsideTheCluster(t *testing.T) {
 		t.Errorf("an allowed address: %q, %v", got.String(), err)
 	}
 	for name, want := range map[string]string{
-		"other.shop.svc.cluster.local": "10.99.0.9 of a name inside the cluster is not fetched from, unless --package-allow-cidr names it",
-		"db.shop":                      "no search list is asked, so write the whole name",
-		"cache":                        "no search list is asked, so write the whole name",
+		"other.shop.svc.cluster.local": "10.99.0.9 of a name inside the cluster is refused, unless --package-allow-cidr contains it",
+		"db.shop":                      "no search list is used, so write the full name",
+		"cache":                        "no search list is used, so write the full name",
 	} {
 		if err := f.Fetch(t.Context(), "https://"+name+port+"/a", &got); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)

@@ -9,32 +9,32 @@ import (
 	"strings"
 )
 
-// TypeURL is the type of the built-in feed, whose IDs are URLs with `{version}`.
+// TypeURL is the type of the built-in feed. Its IDs are URLs with `{version}`.
 const TypeURL = "url"
 
-// Ref names a package of a namespace as its feed knows it.
+// Ref identifies a package of a namespace in its feed.
 type Ref struct {
 	Namespace string
-	// Feed that has it; empty is TypeURL.
+	// Feed is the type of the feed; empty means TypeURL.
 	Feed string
 	// ID of the package in the feed, and its version.
 	ID, Version string
-	// Digest that the archive must have, as `sha256:` and 64 hex digits; empty where it is not known yet.
+	// Digest that the archive must have, as `sha256:` and 64 hex digits; empty if it is not known yet.
 	Digest string
 }
 
-// Feed gives packages. It is safe for concurrent use.
+// Feed fetches packages. It must be safe for concurrent use.
 type Feed interface {
-	// Check refuses what the reference alone tells is refused. It does no I/O; the error is a RefusedError.
+	// Check returns a *RefusedError if the reference itself shows that it is refused. It does no I/O.
 	Check(ref Ref) error
-	// Fetch writes the archive as it is published.
+	// Fetch writes the archive as published.
 	Fetch(ctx context.Context, ref Ref, w io.Writer) error
 }
 
-// Registry has a Feed for each type. It is one itself.
+// Registry contains a Feed for each type. It implements Feed.
 type Registry map[string]Feed
 
-// Check refuses a reference to a feed that is not there, and what its feed refuses.
+// Check refuses a reference to an unknown feed, and what its feed refuses.
 func (r Registry) Check(ref Ref) error {
 	f, err := r.of(ref)
 	if err != nil {
@@ -43,7 +43,7 @@ func (r Registry) Check(ref Ref) error {
 	return f.Check(ref)
 }
 
-// Fetch writes what the reference's feed gives.
+// Fetch calls the reference's feed.
 func (r Registry) Fetch(ctx context.Context, ref Ref, w io.Writer) error {
 	f, err := r.of(ref)
 	if err != nil {
@@ -65,15 +65,15 @@ type URLs struct {
 	*Fetcher
 }
 
-// Check says whether the URL may be fetched, as far as its text tells.
+// Check calls Fetcher.Check.
 func (u URLs) Check(ref Ref) error { return u.Fetcher.Check(Expand(ref)) }
 
-// Fetch writes what the URL gives.
+// Fetch calls Fetcher.Fetch.
 func (u URLs) Fetch(ctx context.Context, ref Ref, w io.Writer) error {
 	return u.Fetcher.Fetch(ctx, Expand(ref), w)
 }
 
-// Expand puts the version, escaped as a path segment, into the ID.
+// Expand replaces {version} in the ID with the version, escaped as a path segment.
 func Expand(ref Ref) string {
 	return strings.ReplaceAll(ref.ID, "{version}", url.PathEscape(ref.Version))
 }

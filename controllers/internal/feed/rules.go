@@ -15,11 +15,11 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/addresses"
 )
 
-// check refuses what the text of a URL already gives away.
+// check returns an error if the text of a URL shows that it is refused.
 func (f *Fetcher) check(u *url.URL) error {
 	refuse := func(why string) error { return &RefusedError{URL: shown(u), Why: why} }
 	if u.User != nil {
-		return refuse("credentials in a url are readable by everybody who can read the project; take them out")
+		return refuse("everybody who can read the project can read credentials in a url; remove them")
 	}
 	switch u.Scheme {
 	case "file":
@@ -33,7 +33,7 @@ func (f *Fetcher) check(u *url.URL) error {
 		return refuse("it names no host")
 	}
 	if addresses.Inside(host) && len(f.config.AllowCIDRs) == 0 { // else its address decides
-		return refuse("names inside the cluster are not fetched from, unless --package-allow-cidr names their addresses")
+		return refuse("names inside the cluster are refused, unless --package-allow-cidr contains their addresses")
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		if why := f.deny(ip); why != "" {
@@ -46,7 +46,7 @@ func (f *Fetcher) check(u *url.URL) error {
 func (f *Fetcher) checkFile(u *url.URL) error {
 	switch {
 	case f.config.Root == "":
-		return &RefusedError{URL: shown(u), Why: "file: is off; use https, or start the operator with --package-root"}
+		return &RefusedError{URL: shown(u), Why: "file: is disabled; use https, or start the operator with --package-root"}
 	case u.Host != "" && u.Host != "localhost":
 		return &RefusedError{URL: shown(u), Why: "a file: url has no host; write file:///path"}
 	default:
@@ -54,13 +54,13 @@ func (f *Fetcher) checkFile(u *url.URL) error {
 	}
 }
 
-const remedy = " is not fetched from, unless --package-allow-cidr names it"
+const remedy = " is refused, unless --package-allow-cidr contains it"
 
 func (f *Fetcher) rules() addresses.Rules {
 	return addresses.Rules{Allow: f.config.AllowCIDRs, Deny: f.config.DenyAddresses}
 }
 
-// deny says why an address is not dialled, or nothing.
+// deny returns why an address is refused; empty if it is allowed.
 func (f *Fetcher) deny(ip netip.Addr) string {
 	switch class := f.rules().Refused(ip); class {
 	case "":
@@ -72,8 +72,8 @@ func (f *Fetcher) deny(ip netip.Addr) string {
 	}
 }
 
-// dial checks every address just before it is dialled: what a name resolves to is the name owner's choice. A name is
-// taken as it is written: a pod's search list would find `db.shop` inside the cluster.
+// dial checks every address just before it is dialled, because the owner of a name decides what it resolves to. Names are
+// resolved as written: with a pod's search list, `db.shop` could be a service in the cluster.
 func (f *Fetcher) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -97,12 +97,12 @@ func (f *Fetcher) dial(ctx context.Context, network, address string) (net.Conn, 
 	conn, err := dialer.DialContext(ctx, network, net.JoinHostPort(addresses.Absolute(host), port))
 	var unknown *net.DNSError
 	if errors.As(err, &unknown) && unknown.IsNotFound {
-		return nil, fmt.Errorf("%w; no search list is asked, so write the whole name", err)
+		return nil, fmt.Errorf("%w; no search list is used, so write the full name", err)
 	}
 	return conn, err
 }
 
-// transport uses no proxy, as a proxy would dial in its place.
+// transport uses no proxy, because a proxy would dial without the check of addresses.
 func (f *Fetcher) transport() *http.Transport {
 	return &http.Transport{
 		DialContext:            f.dial,

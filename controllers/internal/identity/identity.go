@@ -21,10 +21,10 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
-// ErrLost says that a namespace's identity cannot be used; an administrator decides.
+// ErrLost says that a namespace's identity cannot be used. An administrator must decide what to do.
 var ErrLost = errors.New("the operator's identity for this namespace is lost")
 
-// ConfigMapName is where a namespace finds the thumbprints of its operator.
+// ConfigMapName is the ConfigMap in a tenant's namespace with the operator's thumbprints.
 const ConfigMapName = "mantle-identity"
 
 // The keys of the ConfigMap.
@@ -33,21 +33,21 @@ const (
 	KeySHA256 = "thumbprint-sha256"
 )
 
-// remember is how long an answer is given from memory.
+// remember is how long an identity is used from memory.
 const remember = 10 * time.Second
 
-// SecretName is the name of the Secret, in the operator's namespace, for a namespace.
+// SecretName returns the name of a namespace's Secret in the operator's namespace.
 func SecretName(namespace string) string { return "mantle-identity-" + namespace }
 
-// Store gives identities.
+// Store reads and creates identities.
 type Store struct {
 	reader    client.Reader
 	writer    client.Client
 	namespace string
-	// namespaces tells the UID that a namespace has now; nil asks reader.
+	// namespaces reads the present UID of a namespace from a cache; if it is nil, reader is used.
 	namespaces client.Reader
 
-	// decode opens a PFX, and patience is how long that is waited for.
+	// decode opens a PFX, and patience is how long to wait for that.
 	decode   func(pfx []byte, password string) (tls.Certificate, error)
 	patience time.Duration
 
@@ -55,12 +55,13 @@ type Store struct {
 	spaces map[types.UID]*space
 }
 
-// New makes a Store whose Secrets are in the operator's namespace. reader reads past the cache.
+// New returns a Store whose Secrets are in the operator's namespace. reader must read from the API server, not from a
+// cache.
 func New(reader client.Reader, writer client.Client, operatorNamespace string) *Store {
 	return &Store{reader: reader, writer: writer, namespace: operatorNamespace, decode: decode, patience: patience, spaces: map[types.UID]*space{}}
 }
 
-// For is the operator's identity in a namespace.
+// For returns the operator's identity for a namespace.
 func (s *Store) For(ctx context.Context, namespace string) (*session.Identity, error) {
 	uid, err := s.uid(ctx, namespace)
 	if err != nil {
@@ -83,8 +84,8 @@ func (s *Store) For(ctx context.Context, namespace string) (*session.Identity, e
 	return identity, nil
 }
 
-// load reads or makes the Secret, sees that it is published, and tells which namespace it is for: the cache may lag. Of one
-// that is being deleted it does not tell, as its identity is not to be remembered.
+// load reads or creates the Secret and publishes its thumbprints. It returns the UID of the namespace, which can be
+// newer than the cache; empty if the namespace is being deleted, so that its identity is not remembered.
 func (s *Store) load(ctx context.Context, of *space, namespace string) (*session.Identity, types.UID, error) {
 	var ns corev1.Namespace
 	if err := s.reader.Get(ctx, types.NamespacedName{Name: namespace}, &ns); err != nil {
@@ -111,13 +112,13 @@ func (s *Store) load(ctx context.Context, of *space, namespace string) (*session
 	return identity, ns.UID, s.publish(ctx, namespace, leaf, published)
 }
 
-// settle decides which Secret holds. One without the annotation was imported by an administrator: it is given to the
-// namespace of today, so that a later one of the same name does not inherit it.
+// settle returns the Secret to use. A Secret without the annotation was created by an administrator: it is bound to the
+// present namespace, so that a later one of the same name does not get it.
 func (s *Store) settle(ctx context.Context, of *space, ns *corev1.Namespace, secret *corev1.Secret, published *corev1.ConfigMap) (*corev1.Secret, error) {
 	name := s.namespace + "/" + SecretName(ns.Name)
 	if secret == nil {
 		if published != nil {
-			return nil, fmt.Errorf("%w: Secret %s is gone, but ConfigMap %s tells of it; restore the Secret from a backup, or delete the ConfigMap to get a new identity, which every machine must then trust",
+			return nil, fmt.Errorf("%w: Secret %s does not exist, but ConfigMap %s has its thumbprints; restore the Secret from a backup, or delete the ConfigMap to get a new identity, which every machine must then trust",
 				ErrLost, name, ConfigMapName)
 		}
 		return s.create(ctx, ns)
@@ -138,11 +139,11 @@ func (s *Store) settle(ctx context.Context, of *space, ns *corev1.Namespace, sec
 		}
 		return s.update(ctx, ns, secret, data)
 	}
-	return nil, fmt.Errorf("%w: Secret %s was made for an earlier namespace of this name; annotate it with %s=keep to go on with it, or =renew to get a new identity",
+	return nil, fmt.Errorf("%w: Secret %s was created for an earlier namespace of this name; annotate it with %s=keep to keep using it, or =renew to get a new identity",
 		ErrLost, name, v1alpha1.AnnotationIdentity)
 }
 
-// adopt takes an imported Secret, once it is seen to hold a certificate and its key.
+// adopt binds an imported Secret to the namespace, if it contains a certificate and its key.
 func (s *Store) adopt(ctx context.Context, of *space, ns *corev1.Namespace, secret *corev1.Secret) (*corev1.Secret, error) {
 	if _, _, err := s.parse(of, ns.Name, secret); err != nil {
 		return nil, err
@@ -153,7 +154,7 @@ func (s *Store) adopt(ctx context.Context, of *space, ns *corev1.Namespace, secr
 func generate(namespace string) (map[string][]byte, error) {
 	certificate, key, err := halibut.NewIdentity("Mantle operator for "+namespace, halibut.ECDSA)
 	if err != nil {
-		return nil, fmt.Errorf("making an identity for namespace %s: %w", namespace, err)
+		return nil, fmt.Errorf("creating an identity for namespace %s: %w", namespace, err)
 	}
 	return map[string][]byte{corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: key}, nil
 }
@@ -169,13 +170,13 @@ func (s *Store) create(ctx context.Context, ns *corev1.Namespace) (*corev1.Secre
 		Type: corev1.SecretTypeTLS, Data: data,
 	}
 	err = s.writer.Create(ctx, secret)
-	if err != nil { // also where another leader was faster: the next look finds and judges its Secret
+	if err != nil { // also if another leader was faster: the next call reads its Secret
 		return nil, fmt.Errorf("writing the identity of namespace %s: %w", ns.Name, err)
 	}
 	return secret, nil
 }
 
-// update gives the Secret to the namespace of today, with another key where one is given.
+// update binds the Secret to the present namespace, and replaces its data if data is not nil.
 func (s *Store) update(ctx context.Context, ns *corev1.Namespace, secret *corev1.Secret, data map[string][]byte) (*corev1.Secret, error) {
 	secret = secret.DeepCopy()
 	metav1.SetMetaDataAnnotation(&secret.ObjectMeta, v1alpha1.AnnotationNamespaceUID, string(ns.UID))
@@ -184,7 +185,7 @@ func (s *Store) update(ctx context.Context, ns *corev1.Namespace, secret *corev1
 		secret.Data = data
 	}
 	if err := s.writer.Update(ctx, secret); err != nil {
-		return nil, fmt.Errorf("giving the identity to namespace %s: %w", ns.Name, err)
+		return nil, fmt.Errorf("assigning the identity to namespace %s: %w", ns.Name, err)
 	}
 	return secret, nil
 }
@@ -201,7 +202,7 @@ func (s *Store) parse(of *space, namespace string, secret *corev1.Secret) (*sess
 	return &session.Identity{Namespace: namespace, Certificate: pair, Thumbprint: halibut.SHA256Thumbprint(leaf)}, leaf, nil
 }
 
-// publish writes the thumbprints into the namespace.
+// publish writes the thumbprints to the namespace's ConfigMap.
 func (s *Store) publish(ctx context.Context, namespace string, leaf *x509.Certificate, published *corev1.ConfigMap) error {
 	data := map[string]string{KeySHA1: string(halibut.SHA1Thumbprint(leaf)), KeySHA256: string(halibut.SHA256Thumbprint(leaf))}
 	if published != nil && published.Data[KeySHA1] == data[KeySHA1] && published.Data[KeySHA256] == data[KeySHA256] {
@@ -211,7 +212,7 @@ func (s *Store) publish(ctx context.Context, namespace string, leaf *x509.Certif
 	if published == nil {
 		err = s.writer.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: ConfigMapName}, Data: data})
 	} else {
-		cm := published.DeepCopy() // what others noted on it stays
+		cm := published.DeepCopy() // keep its labels and annotations
 		cm.Data = data
 		err = s.writer.Update(ctx, cm)
 	}

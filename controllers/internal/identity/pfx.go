@@ -16,45 +16,45 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// The keys of a Secret that holds an imported identity as PFX.
+// The keys of a Secret with an imported identity as PFX.
 const (
 	KeyPFX      = "identity.pfx"
 	KeyPassword = "password"
 )
 
-// patience is how long a password may be worked on: a PFX can ask for billions of rounds.
+// patience is how long to wait for the decryption of a PFX, which can require billions of rounds.
 const patience = 10 * time.Second
 
-// opened is what a PFX was found to hold. It is kept, as opening it is work that is made to be slow.
+// opened is the content of a PFX. It is kept in memory, because decryption is slow by design.
 type opened struct {
 	content [sha256.Size]byte
-	// until is how long anybody waits; what comes later is taken, too.
+	// until is how long callers wait; a later result is used by later calls.
 	until time.Time
-	// done is closed once the others are set.
+	// done is closed when pair and err are set.
 	done chan struct{}
 	pair tls.Certificate
 	err  error
 }
 
-// pair reads the certificate and its key from a Secret, as PFX or as PEM. The errors name the Secret's keys and tell
-// nothing of their content.
+// pair reads the certificate and its key from a Secret, as PFX or as PEM. The errors name the Secret's keys and do not
+// contain their values.
 func (s *Store) pair(of *space, secret *corev1.Secret) (tls.Certificate, error) {
 	pfx := secret.Data[KeyPFX]
 	if len(pfx) == 0 {
 		pair, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
 		if err != nil {
-			return pair, fmt.Errorf("it does not hold a certificate and its key, as PEM in %s and %s or as PFX in %s: %w", corev1.TLSCertKey, corev1.TLSPrivateKeyKey, KeyPFX, err)
+			return pair, fmt.Errorf("it does not contain a certificate and its key, as PEM in %s and %s or as PFX in %s: %w", corev1.TLSCertKey, corev1.TLSPrivateKeyKey, KeyPFX, err)
 		}
 		return pair, nil
 	}
 	if len(secret.Data[corev1.TLSCertKey])+len(secret.Data[corev1.TLSPrivateKeyKey]) > 0 {
-		return tls.Certificate{}, fmt.Errorf("it holds both %s and %s; take one of them out", KeyPFX, corev1.TLSCertKey)
+		return tls.Certificate{}, fmt.Errorf("it contains both %s and %s; remove one of them", KeyPFX, corev1.TLSCertKey)
 	}
-	password := strings.TrimRight(string(secret.Data[KeyPassword]), "\r\n") // which a file that it came from ends with
+	password := strings.TrimRight(string(secret.Data[KeyPassword]), "\r\n") // a password from a file often ends with a newline
 	return s.open(of, pfx, password).wait()
 }
 
-// open begins to open a PFX, or joins whoever did.
+// open starts to decrypt a PFX, or returns the decryption that another caller started.
 func (s *Store) open(of *space, pfx []byte, password string) *opened {
 	content := sha256.Sum256([]byte(password + "\x00" + string(pfx)))
 	s.mu.Lock()
@@ -64,14 +64,14 @@ func (s *Store) open(of *space, pfx []byte, password string) *opened {
 	}
 	o := &opened{content: content, until: time.Now().Add(s.patience), done: make(chan struct{})}
 	of.opened = o
-	go func() { // cannot be stopped
+	go func() { // decryption cannot be cancelled
 		defer close(o.done)
 		o.pair, o.err = s.decode(pfx, password)
 	}()
 	return o
 }
 
-// wait waits for the password to be worked on, but not for long.
+// wait waits for the decryption until o.until.
 func (o *opened) wait() (tls.Certificate, error) {
 	select {
 	case <-o.done:
@@ -84,7 +84,7 @@ func (o *opened) wait() (tls.Certificate, error) {
 	case <-o.done:
 		return o.pair, o.err
 	case <-timer.C:
-		return tls.Certificate{}, fmt.Errorf("%s: working on its password takes longer than %s; wait, or export it anew", KeyPFX, patience)
+		return tls.Certificate{}, fmt.Errorf("%s: decrypting it takes longer than %s; wait, or export it again with fewer iterations", KeyPFX, patience)
 	}
 }
 
@@ -100,22 +100,22 @@ func pfxError(err error, password string) error {
 	wrong := errors.Is(err, pkcs12.ErrIncorrectPassword) || errors.Is(err, pkcs12.ErrDecryption)
 	switch {
 	case wrong && password == "":
-		return fmt.Errorf("%s has a password; give it under the key %s", KeyPFX, KeyPassword)
+		return fmt.Errorf("%s has a password; set it in the key %s", KeyPFX, KeyPassword)
 	case wrong:
-		return fmt.Errorf("%s is not opened by what is under the key %s", KeyPFX, KeyPassword)
+		return fmt.Errorf("%s cannot be decrypted with the password in the key %s", KeyPFX, KeyPassword)
 	case strings.Contains(err.Error(), "private key missing"):
-		return fmt.Errorf("%s holds no private key; export it together with its key", KeyPFX)
+		return fmt.Errorf("%s contains no private key; export it together with its key", KeyPFX)
 	default:
 		return fmt.Errorf("%s cannot be read as PFX (PKCS #12): %w", KeyPFX, err)
 	}
 }
 
-// match finds the certificate of the key, wherever in a chain it lies.
+// match returns the certificate in a chain that belongs to the key.
 func match(key any, certificates []*x509.Certificate) (tls.Certificate, error) {
 	switch key.(type) {
 	case *rsa.PrivateKey, *ecdsa.PrivateKey:
 	default:
-		return tls.Certificate{}, fmt.Errorf("%s: its key is of a kind (%T) that Tentacles do not understand; RSA and ECDSA they do", KeyPFX, key)
+		return tls.Certificate{}, fmt.Errorf("%s: its key has a type (%T) that Tentacles do not support; use RSA or ECDSA", KeyPFX, key)
 	}
 	signer, _ := key.(crypto.Signer)
 	for _, c := range certificates {

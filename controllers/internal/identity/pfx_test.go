@@ -71,11 +71,11 @@ func TestAPFXThatCannotBeUsedIsToldByItsKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, data := range map[string]map[string][]byte{
-		"identity.pfx has a password; give it under the key password":                                         {KeyPFX: pfx},
-		"identity.pfx is not opened by what is under the key password":                                        {KeyPFX: pfx, KeyPassword: []byte("wrong-word")},
-		"identity.pfx cannot be read as PFX":                                                                  {KeyPFX: []byte("confidential")},
-		"it holds both identity.pfx and tls.crt":                                                              {KeyPFX: pfx, corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: key},
-		"it does not hold a certificate and its key, as PEM in tls.crt and tls.key or as PFX in identity.pfx": {KeyPassword: []byte("secret-word")},
+		"identity.pfx has a password; set it in the key password":                                                {KeyPFX: pfx},
+		"identity.pfx cannot be decrypted with the password in the key password":                                 {KeyPFX: pfx, KeyPassword: []byte("wrong-word")},
+		"identity.pfx cannot be read as PFX":                                                                     {KeyPFX: []byte("confidential")},
+		"it contains both identity.pfx and tls.crt":                                                              {KeyPFX: pfx, corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: key},
+		"it does not contain a certificate and its key, as PEM in tls.crt and tls.key or as PFX in identity.pfx": {KeyPassword: []byte("secret-word")},
 	} {
 		c, store := cluster(t)
 		give(t, c, "shop", data)
@@ -113,7 +113,7 @@ func slow(t *testing.T, patience time.Duration) (s *Store, want halibut.Thumbpri
 func TestAPFXThatTookLongIsUsedOnceItIsOpen(t *testing.T) {
 	s, want, gate, began := slow(t, time.Millisecond)
 	for range 3 {
-		if _, err := s.For(t.Context(), "shop"); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "identity.pfx: working on its password takes longer") {
+		if _, err := s.For(t.Context(), "shop"); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "identity.pfx: decrypting it takes longer") {
 			t.Fatalf("got %v", err)
 		}
 	}

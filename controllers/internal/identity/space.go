@@ -16,13 +16,13 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
-// maxSpaces bounds how many namespaces are remembered; the one that was not asked for the longest is forgotten first.
+// maxSpaces bounds how many namespaces are remembered; the least recently used is forgotten first.
 const maxSpaces = 4096
 
-// space is what is remembered of one namespace, by its UID: a namespace that is made again under its name is another one.
+// space is what is remembered of one namespace, by UID: a recreated namespace is another one.
 type space struct {
 	name string
-	// loading has one caller at a time read the Secret; no namespace waits for another's. It guards what follows.
+	// loading is held while the Secret is read, so that one caller at a time reads it. It guards the fields below it.
 	loading  sync.Mutex
 	identity *session.Identity
 	until    time.Time
@@ -37,7 +37,7 @@ func namespaceMetadata() *metav1.PartialObjectMetadata {
 	return m
 }
 
-// Watch has the cache tell which namespace has a name now, and forgets those that are gone. Call it once, before For.
+// Watch reads the UIDs of namespaces from the cache, and forgets namespaces that are deleted. Call it once, before For.
 func (s *Store) Watch(ctx context.Context, c cache.Cache) error {
 	informer, err := c.GetInformer(ctx, namespaceMetadata())
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *Store) Watch(ctx context.Context, c cache.Cache) error {
 	}
 	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 		UpdateFunc: func(before, after any) {
-			if old, is := uidOf(before), uidOf(after); old != is { // made again while nobody watched
+			if old, is := uidOf(before), uidOf(after); old != is { // recreated while the watch was interrupted
 				s.forget(old)
 			}
 		},
@@ -68,13 +68,13 @@ func uidOf(o any) types.UID {
 	return ""
 }
 
-// uid is that of the namespace which has the name now.
+// uid returns the UID of the namespace that has the name now.
 func (s *Store) uid(ctx context.Context, namespace string) (types.UID, error) {
 	m, name := namespaceMetadata(), types.NamespacedName{Name: namespace}
 	if s.namespaces != nil && s.namespaces.Get(ctx, name, m) == nil && m.UID != "" {
 		return m.UID, nil
 	}
-	m = namespaceMetadata() // one that is too new for the cache
+	m = namespaceMetadata() // the namespace may be newer than the cache
 	if err := s.reader.Get(ctx, name, m); err != nil {
 		return "", fmt.Errorf("reading namespace %s: %w", namespace, err)
 	}
@@ -105,15 +105,15 @@ func (s *Store) leastUsed() (least types.UID) {
 	return least
 }
 
-// Forget drops what is remembered of a namespace. It is called when an object there is gone: the namespace may be, too, and
-// that may be heard of later.
+// Forget forgets a namespace by name. Call it when an object in the namespace is deleted: the namespace may be deleted
+// too, and the watch may report that later.
 func (s *Store) Forget(namespace string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.spaces, func(_ types.UID, of *space) bool { return of.name == namespace })
 }
 
-// forget drops what is remembered of a namespace that is gone, with its private key.
+// forget forgets a deleted namespace and its private key.
 func (s *Store) forget(uid types.UID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

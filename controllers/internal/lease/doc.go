@@ -1,12 +1,12 @@
-// Package lease keeps a leader that stood still from acting: a process whose machine was suspended, or whose container
-// was frozen, does not know that its lease has run out and that another operator leads.
+// Package lease prevents a suspended leader from acting: a process whose machine was suspended, or whose container was
+// frozen, does not know that its lease has expired and that another operator is the leader.
 //
-// A Lease is the lock of the manager's leader election. It notes when the last renewal that succeeded was begun, and
-// Fence fails from one lease's duration after that: no other operator takes over earlier, as it counts from when it saw
-// the renewal. Time is that of the wall clock or of the monotonic clock, whichever says that more has passed: the
-// monotonic clock stands still while a machine is suspended, and the wall clock may be set back.
+// A Lease is the lock of the manager's leader election. It records when the last successful renewal was begun. Fence
+// returns an error from one lease duration after that: no other operator takes over earlier, because it counts from
+// when it saw the renewal. The elapsed time is that of the wall clock or of the monotonic clock, whichever is longer:
+// the monotonic clock stops while a machine is suspended, and the wall clock can be set back.
 //
-// Transport refuses what would change something while the fence is closed, before it is sent; whoever talks to machines
-// asks Fence. Run ends as soon as the fence closes under a leader. A process that has lost its lease never gets it back:
-// it must end, and be started again.
+// While the fence is closed, Transport refuses requests that would change something, before they are sent; code that
+// calls machines must call Fence. Run ends as soon as the fence of a leader closes. A process that has lost its lease
+// never gets it back: it must be restarted.
 package lease

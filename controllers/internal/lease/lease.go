@@ -10,19 +10,19 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// ErrNotLeader is in the error of everything that only a leader may do.
-var ErrNotLeader = errors.New("this operator does not lead")
+// ErrNotLeader is wrapped in the errors of operations that only the leader may do.
+var ErrNotLeader = errors.New("this operator is not the leader")
 
-// checkEvery is how often Run looks whether the fence has closed. A closed fence stops requests earlier.
+// checkEvery is how often Run checks whether the fence has closed. A closed fence stops requests earlier.
 const checkEvery = 500 * time.Millisecond
 
-// reading is what both clocks say.
+// reading is the time of both clocks.
 type reading struct {
 	wall time.Time
 	mono time.Duration
 }
 
-// since is how much time has passed, by the clock that says more.
+// since returns how much time has passed, by the clock for which it is longer.
 func (r reading) since(before reading) time.Duration {
 	return max(r.wall.Sub(before.wall), r.mono-before.mono)
 }
@@ -34,28 +34,28 @@ func readClocks() reading {
 	return reading{wall: now.Round(0), mono: now.Sub(started)}
 }
 
-// Lease is a resource lock that knows until when it holds. A nil Lease is that of an operator that is alone: its fence
-// is always open.
+// Lease is a resource lock that knows when it expires. A nil Lease is for an operator without leader election: its
+// fence is always open.
 type Lease struct {
 	resourcelock.Interface
 	duration time.Duration
 	read     func() reading
 
 	mu sync.Mutex
-	// renewed is when the last renewal that succeeded was begun; nil while this process does not lead.
+	// renewed is when the last successful renewal was begun; nil while this process is not the leader.
 	renewed *reading
-	// lost says why this process may not act any more; it is final.
+	// lost is why this process must not act any more; it is never reset.
 	lost error
 	trip chan struct{}
 }
 
-// New makes the Lease of a lock. The duration is that of the leader election.
+// New returns a Lease for a lock. The duration is the lease duration of the leader election.
 func New(lock resourcelock.Interface, duration time.Duration) *Lease {
-	// The record of a lease has whole seconds, and others go by the record.
+	// The record of a lease has whole seconds, and other operators use the record.
 	return &Lease{Interface: lock, duration: duration.Truncate(time.Second), read: readClocks, trip: make(chan struct{})}
 }
 
-// Fence is nil while this process may act as the leader.
+// Fence returns nil while this process may act as the leader.
 func (l *Lease) Fence() error {
 	if l == nil {
 		return nil
@@ -73,7 +73,7 @@ func (l *Lease) fence() error {
 		return ErrNotLeader
 	}
 	if passed := l.read().since(*l.renewed); passed >= l.duration {
-		l.lose(fmt.Errorf("%w any more: the lease was last renewed %s ago and lasts %s, so another may have taken over", ErrNotLeader, passed.Round(time.Millisecond), l.duration))
+		l.lose(fmt.Errorf("%w any more: the lease was last renewed %s ago and lasts %s, so another operator may have taken over", ErrNotLeader, passed.Round(time.Millisecond), l.duration))
 	}
 	return l.lost
 }
@@ -83,7 +83,7 @@ func (l *Lease) lose(why error) {
 	close(l.trip)
 }
 
-// Get implements resourcelock.Interface. Who reads that another holds the lease does not lead.
+// Get implements resourcelock.Interface. If another process holds the lease, this one is no longer the leader.
 func (l *Lease) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	record, raw, err := l.Interface.Get(ctx)
 	if err != nil {
@@ -107,7 +107,7 @@ func (l *Lease) Update(ctx context.Context, record resourcelock.LeaderElectionRe
 	return l.write(record, func() error { return l.Interface.Update(ctx, record) })
 }
 
-// write sends a record. A lease that was lost is not given up either, as it is another's by now.
+// write sends a record. A lost lease is not released, because another process has it.
 func (l *Lease) write(record resourcelock.LeaderElectionRecord, send func() error) error {
 	begun := l.read()
 	if err := l.begin(record.HolderIdentity == l.Identity()); err != nil {
@@ -124,7 +124,7 @@ func (l *Lease) write(record resourcelock.LeaderElectionRecord, send func() erro
 	return nil
 }
 
-// begin closes the fence before the lease is given up, and says whether anything may be written at all.
+// begin closes the fence before the lease is released. It returns an error if the lease was lost and must not be written.
 func (l *Lease) begin(renews bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,8 +140,8 @@ func (l *Lease) begin(renews bool) error {
 	return nil
 }
 
-// Run calls start, and ends with it, or at once when the fence closes under a leader: the context of start is cancelled
-// then, and start is not waited for. The process must end.
+// Run calls start and returns its result. If the fence of a leader closes, it cancels the context of start and returns
+// at once, without waiting for start. The process must end then.
 func (l *Lease) Run(ctx context.Context, start func(context.Context) error) error {
 	if l == nil {
 		return start(ctx)

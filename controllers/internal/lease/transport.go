@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Transport is next for requests that read; what would change something is sent only while the fence is open.
+// Transport returns a RoundTripper that sends requests that change something only while the fence is open.
 func (l *Lease) Transport(next http.RoundTripper) http.RoundTripper {
 	if l == nil {
 		return next
@@ -31,8 +31,8 @@ func (f fenced) RoundTrip(request *http.Request) (*http.Response, error) {
 	return f.next.RoundTrip(request)
 }
 
-// mutates tells whether a request changes what others see. Questions about tokens and rights are created, and change
-// nothing; every replica asks them of who reads its metrics.
+// mutates reports whether a request changes something. Reviews of tokens and access are created but change nothing, and
+// every replica creates them for the clients of its metrics.
 func mutates(request *http.Request) bool {
 	switch request.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:

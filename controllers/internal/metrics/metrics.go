@@ -1,4 +1,4 @@
-// Package metrics counts what the operator does, for whoever watches it. docs/operating.md lists every metric.
+// Package metrics contains the operator's Prometheus metrics. docs/operating.md lists all of them.
 package metrics
 
 import (
@@ -20,7 +20,7 @@ const (
 	failure = "error"
 )
 
-// Metrics are the counters of one operator. Nil counts nothing. It is safe for concurrent use.
+// Metrics contains the counters of one operator. A nil Metrics counts nothing. It is safe for concurrent use.
 type Metrics struct {
 	gauges       []prometheus.Collector
 	runWait      prometheus.Histogram
@@ -33,21 +33,21 @@ type Metrics struct {
 	takeover     *prometheus.GaugeVec
 }
 
-// New makes the counters of an operator whose numbers of the moment are those of load.
+// New returns the metrics of an operator; load provides the gauges.
 func New(load Load) *Metrics {
 	m := &Metrics{
 		gauges: load.gauges(),
-		runWait: histogram("mantle_run_queue_duration_seconds", "How long DeploymentRuns waited from their creation until their start.",
+		runWait: histogram("mantle_run_queue_duration_seconds", "Time from the creation of a DeploymentRun to its start.",
 			prometheus.ExponentialBuckets(0.25, 4, 9)),
 		runsFinished: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mantle_runs_finished_total", Help: "DeploymentRuns that ended, by phase."}, []string{"phase"}),
-		actionWait: histogram("mantle_action_queue_duration_seconds", "How long actions waited from their dispatch until their machine took them.",
+		actionWait: histogram("mantle_action_queue_duration_seconds", "Time from the dispatch of an action until its machine accepted it.",
 			prometheus.ExponentialBuckets(0.025, 4, 9)),
-		sliceWrites: histograms("mantle_slice_write_duration_seconds", "How long writing a DeploymentRunSlice took.", prometheus.ExponentialBuckets(0.005, 2, 12)),
+		sliceWrites: histograms("mantle_slice_write_duration_seconds", "Duration of writes of a DeploymentRunSlice.", prometheus.ExponentialBuckets(0.005, 2, 12)),
 		sliceBytes:  counter("mantle_slice_write_bytes_total", "Bytes of the patches to DeploymentRunSlices."),
-		fetches:     histograms("mantle_package_fetch_duration_seconds", "How long fetching a package took.", prometheus.ExponentialBuckets(0.05, 4, 9)),
+		fetches:     histograms("mantle_package_fetch_duration_seconds", "Duration of package fetches.", prometheus.ExponentialBuckets(0.05, 4, 9)),
 		fetchBytes:  counter("mantle_package_fetch_bytes_total", "Bytes of the packages that were fetched."),
 		takeover: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mantle_takeover_duration_seconds",
-			Help: "How long this replica took, from when it began to lead, until it had taken over every unfinished DeploymentRun."}, nil),
+			Help: "Time from becoming the leader until this replica had taken over every unfinished DeploymentRun."}, nil),
 	}
 	for _, vec := range []*prometheus.HistogramVec{m.sliceWrites, m.fetches} {
 		vec.WithLabelValues(success)
@@ -59,7 +59,7 @@ func New(load Load) *Metrics {
 	return m
 }
 
-// finished are the phases in which a run ends.
+// finished returns the terminal phases of a run.
 func finished() []v1alpha1.RunPhase {
 	return []v1alpha1.RunPhase{v1alpha1.RunSucceeded, v1alpha1.RunSkipped, v1alpha1.RunFailed, v1alpha1.RunCancelled, v1alpha1.RunAbandoned, v1alpha1.RunSuperseded}
 }
@@ -97,10 +97,11 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 // Start exports the counters until the context ends. It is a manager's Runnable.
 func (m *Metrics) Start(ctx context.Context) error { return Export(ctx, m) }
 
-// NeedLeaderElection implements manager.LeaderElectionRunnable: every replica counts what it does.
+// NeedLeaderElection implements manager.LeaderElectionRunnable. Every replica exports its metrics.
 func (m *Metrics) NeedLeaderElection() bool { return false }
 
-// Export exports what a collector has until the context ends. Of two operators in one process the first exports.
+// Export registers a collector until the context ends. If a process runs two operators, only the first one's is
+// registered.
 func Export(ctx context.Context, c prometheus.Collector) error {
 	err := metrics.Registry.Register(c)
 	if errors.As(err, &prometheus.AlreadyRegisteredError{}) {
@@ -121,7 +122,7 @@ func outcomeOf(err error) string {
 	return success
 }
 
-// RunStarted counts a run that waited so long for its start.
+// RunStarted counts a run that has started, with the time since its creation.
 func (m *Metrics) RunStarted(waited time.Duration) {
 	if m != nil {
 		m.runWait.Observe(max(waited, 0).Seconds())
@@ -135,7 +136,7 @@ func (m *Metrics) RunFinished(phase v1alpha1.RunPhase) {
 	}
 }
 
-// ActionSent counts an action that waited so long until its machine took it.
+// ActionSent counts an action that its machine has accepted, with the time since its dispatch.
 func (m *Metrics) ActionSent(waited time.Duration) { m.actionWait.Observe(waited.Seconds()) }
 
 // SliceWritten counts one write of a slice.
@@ -153,7 +154,7 @@ func (m *Metrics) PackageFetched(took time.Duration, bytes int64, err error) {
 	m.fetchBytes.Add(float64(bytes))
 }
 
-// TookOver notes how long it took until every unfinished run was taken over.
+// TookOver records how long it took to take over every unfinished run.
 func (m *Metrics) TookOver(took time.Duration) {
 	if m != nil {
 		m.takeover.WithLabelValues().Set(max(took, 0).Seconds())

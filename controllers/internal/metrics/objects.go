@@ -13,24 +13,25 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// countTimeout bounds counting objects for one scrape.
+// countTimeout bounds the listing of objects for one scrape.
 const countTimeout = 5 * time.Second
 
-// Objects counts runs and bindings when it is asked, from the cache. What is deleted is not counted any more, so the labels
-// are bounded by what there is.
+// Objects counts runs and bindings in the cache when it is scraped. Deleted objects are not counted, so the number of
+// labels is bounded by the existing objects.
 type Objects struct {
 	reader         client.Reader
 	runs, bindings *prometheus.Desc
 }
 
-// NewObjects makes the collector. Its Start exports it while this replica leads, so that the sum over replicas is right.
+// NewObjects returns the collector. Start exports it while this replica is the leader, so that the sum over replicas is
+// correct.
 func NewObjects(reader client.Reader) *Objects {
 	return &Objects{reader: reader,
 		runs:     prometheus.NewDesc("mantle_runs", "DeploymentRuns by phase.", []string{"namespace", "phase"}, nil),
-		bindings: prometheus.NewDesc("mantle_bindings", "ReleaseBindings by state: Ready, Reconciling, or Stalled, which needs a person.", []string{"namespace", "state"}, nil)}
+		bindings: prometheus.NewDesc("mantle_bindings", "ReleaseBindings by state: Ready, Reconciling, or Stalled (needs a user's action).", []string{"namespace", "state"}, nil)}
 }
 
-// Start exports the numbers until the context ends. It is a manager's Runnable.
+// Start exports the collector until the context ends. It is a manager's Runnable.
 func (o *Objects) Start(ctx context.Context) error { return Export(ctx, o) }
 
 // Describe implements prometheus.Collector.
@@ -39,7 +40,7 @@ func (o *Objects) Describe(out chan<- *prometheus.Desc) {
 	out <- o.bindings
 }
 
-// Collect implements prometheus.Collector. A list that cannot be had leaves its metric out of this scrape.
+// Collect implements prometheus.Collector. If a list fails, its metric is missing in this scrape.
 func (o *Objects) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
 	defer cancel()
@@ -61,7 +62,7 @@ func (o *Objects) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// phase is one of those that there are: whoever may write a status could write any.
+// phase returns the run's phase if it is a known one: a user could write any value into a status.
 func phase(run *v1alpha1.DeploymentRun) string {
 	switch p := run.Status.Phase; p {
 	case "":
@@ -76,7 +77,7 @@ func phase(run *v1alpha1.DeploymentRun) string {
 	}
 }
 
-// state is the condition that says most.
+// state returns the most significant condition.
 func state(conditions []metav1.Condition) string {
 	for _, kind := range []string{v1alpha1.ConditionStalled, v1alpha1.ConditionReady} {
 		if meta.IsStatusConditionTrue(conditions, kind) {
@@ -86,7 +87,7 @@ func state(conditions []metav1.Condition) string {
 	return v1alpha1.ConditionReconciling
 }
 
-// counts are numbers by the values of two labels.
+// counts maps the values of two labels to a number.
 type counts map[[2]string]float64
 
 func (c counts) emit(out chan<- prometheus.Metric, desc *prometheus.Desc) {

@@ -1,4 +1,4 @@
-// Package notify carries "reconcile this object" from goroutines that work for a controller into its queue.
+// Package notify lets goroutines that work for a controller enqueue objects in its queue.
 package notify
 
 import (
@@ -13,18 +13,18 @@ import (
 
 // Notifier adds names to the queue of a controller. It is safe for concurrent use.
 type Notifier struct {
-	// Before, if it is set before anybody notifies, is called with each name.
+	// Before, if it is not nil, is called with each name. Set it before the first Notify.
 	Before func(types.NamespacedName)
 
 	mu    sync.Mutex
 	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
-	early map[types.NamespacedName]struct{} // told before the controller started
+	early map[types.NamespacedName]struct{} // notified before the controller started
 }
 
-// New makes a Notifier. One controller watches its Source.
+// New returns a Notifier. One controller must watch its Source.
 func New() *Notifier { return &Notifier{early: map[types.NamespacedName]struct{}{}} }
 
-// Source is what the controller watches.
+// Source returns the source for the controller to watch.
 func (n *Notifier) Source() source.Source {
 	return source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		n.mu.Lock()
@@ -38,7 +38,7 @@ func (n *Notifier) Source() source.Source {
 	})
 }
 
-// Notify has the object reconciled. It never blocks; the same name twice before its turn is one.
+// Notify enqueues an object. It never blocks. A name that is already queued is not queued again.
 func (n *Notifier) Notify(name types.NamespacedName) {
 	if n.Before != nil {
 		n.Before(name)

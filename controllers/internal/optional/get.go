@@ -1,4 +1,4 @@
-// Package optional reads objects that may not be there, where that is an answer and not an error.
+// Package optional reads objects that may not exist, without an error if they do not.
 package optional
 
 import (
@@ -9,12 +9,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Get reads an object into the given one and returns it, or nil where it is not there.
+// Get reads an object into the given one and returns it, or nil if it does not exist.
 func Get[T client.Object](ctx context.Context, c client.Reader, namespace, name string, into T) (T, error) {
 	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, into)
 	if apierrors.IsNotFound(err) {
 		var none T
 		return none, nil
 	}
-	return into, err //nolint:wrapcheck // the caller says what it read
+	return into, err //nolint:wrapcheck // the caller adds what it read
 }

@@ -17,68 +17,68 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/feed"
 )
 
-// State is how far a package is.
+// State is the state of a package in the cache.
 type State string
 
-// The states of a package.
+// The values of State.
 const (
 	// Ready means that the archive is on disk.
 	Ready State = "Ready"
 	// Pending means that it is being fetched.
 	Pending State = "Pending"
-	// Failed means that the last try did not bring it; the error tells why, and when it is tried again.
+	// Failed means that the last fetch failed; the error says why, and RetryAt when it is retried.
 	Failed State = "Failed"
 )
 
-// maxEntries bounds how many packages of one namespace are asked for at once, with those whose failure is remembered.
+// maxEntries bounds how many packages of one namespace have an entry: those that an owner needs, and recent failures.
 const maxEntries = 4096
 
-// errMany refuses a package for now.
-var errMany = fmt.Errorf("more than %d packages are asked for in this namespace; it waits until there are fewer", maxEntries)
+// errMany is the error of a package above maxEntries.
+var errMany = fmt.Errorf("more than %d packages are in use in this namespace; the package waits until there are fewer", maxEntries)
 
-// ErrChanged is wrapped where the archive's digest is not the one that was asked for.
-var ErrChanged = errors.New("the archive is another one now")
+// ErrChanged is wrapped in the error for an archive whose digest is not the expected one.
+var ErrChanged = errors.New("the archive has changed")
 
-// Ref names a package, and its archive once the digest is known.
+// Ref identifies a package, and its archive if the digest is known.
 type Ref = feed.Ref
 
-// RefOf names a package that a release in this namespace has resolved.
+// RefOf returns the Ref of a package that a release in this namespace has resolved.
 func RefOf(namespace string, p v1alpha1.ResolvedPackage) Ref {
 	return Ref{Namespace: namespace, Feed: p.Feed, ID: p.ID, Version: p.Version, Digest: p.Digest}
 }
 
-// Package is an archive as it was found. Digests are `sha256:` and 64 hex digits; Size is that of the archive as
-// published, in bytes.
+// Package describes a fetched archive. Digests are `sha256:` and 64 hex digits; Size is the size of the published
+// archive in bytes.
 type Package struct {
 	Digest, ContentDigest, Format string
 	Size                          int64
 }
 
-// Owner is an object that asks for packages.
+// Owner is an object that needs packages.
 type Owner struct {
 	Kind string
 	types.NamespacedName
 	UID types.UID
 }
 
-// Config of a Cache.
+// Config configures a Cache.
 type Config struct {
 	Dir  string
 	Feed feed.Feed
-	// MaxBytes on disk; 0 is 20 GiB. A package that is needed and that was dropped is fetched again.
+	// MaxBytes on disk; 0 means 20 GiB. A package that was deleted and is needed is fetched again.
 	MaxBytes int64
-	// Workers fetch at once; 0 is 8. One namespace has at most half of them.
+	// Workers is the number of concurrent fetches; 0 means 8. One namespace has at most half of them.
 	Workers int
-	// RetryAfter is how long a failure is remembered; 0 is 15 s, doubling up to 5 min for each further failure.
+	// RetryAfter is the pause before a failed fetch is retried; 0 means 15 s. It doubles with each failure up to 5 min.
 	RetryAfter time.Duration
-	// Notify is called, on a goroutine of the cache, when something an owner asked for has ended.
+	// Notify is called, in a goroutine of the cache, when a fetch for an owner has ended.
 	Notify func(Owner)
-	// Fetched is told of every fetch that has ended: how long it took, and how many bytes it brought.
+	// Fetched is called for every fetch that has ended, with its duration and the size of the archive.
 	Fetched func(took time.Duration, bytes int64, err error)
 	Now     func() time.Time
 }
 
-// Cache holds archives.
+// Cache stores archives on disk.
 type Cache struct {
 	config Config
 	ctx    context.Context
@@ -87,7 +87,7 @@ type Cache struct {
 
 	mu      sync.Mutex
 	entries map[Ref]*entry
-	// owned are the entries of each owner, and held how many a namespace has.
+	// owned are the entries of each owner, and held the number of entries of each namespace.
 	owned map[types.UID]map[Ref]*entry
 	held  map[string]int
 	turns *turns
@@ -95,7 +95,7 @@ type Cache struct {
 	swept time.Time
 }
 
-// Open makes the folder and takes up what lies in it.
+// Open returns a Cache in a folder, with the archives that the folder contains. It creates the folder.
 func Open(config Config) (*Cache, error) {
 	config.MaxBytes = cmp.Or(config.MaxBytes, 20<<30)
 	config.Workers = cmp.Or(config.Workers, 8)
@@ -115,15 +115,15 @@ func Open(config Config) (*Cache, error) {
 		held: map[string]int{}, turns: newTurns(config.Workers), store: store}, nil
 }
 
-// Close ends the fetches under way and waits for them.
+// Close cancels the running fetches and waits for them.
 func (c *Cache) Close() {
 	c.stop()
 	c.done.Wait()
 }
 
-// Ensure answers what is known of a package and sees that it is fetched where it is not there. It never waits; the owner
-// is notified when it is worth asking again, until it is released. A Failed state comes with the error and is tried again
-// at the next call after its time.
+// Ensure returns a package and its state, and starts a fetch if the package is not in the cache. It never waits: the
+// owner is notified when a fetch has ended, until Release. With Failed it returns the error; the first call after
+// RetryAt fetches again.
 func (c *Cache) Ensure(owner Owner, ref Ref) (Package, State, error) {
 	ref = named(ref)
 	refused := c.config.Feed.Check(ref)
@@ -158,7 +158,7 @@ func (c *Cache) Ensure(owner Owner, ref Ref) (Package, State, error) {
 	return Package{}, Pending, nil
 }
 
-// ready gives what this reference has fetched by itself, and what is still there.
+// ready returns the package if this reference has fetched it and it is still on disk.
 func (c *Cache) ready(ref Ref, e *entry) (Package, bool) {
 	switch {
 	case e != nil && e.pending:
@@ -171,7 +171,7 @@ func (c *Cache) ready(ref Ref, e *entry) (Package, bool) {
 	return Package{}, false
 }
 
-// RetryAt is when a failed package is tried again, zero where it is not failed.
+// RetryAt returns when a failed package is retried; zero if it has not failed.
 func (c *Cache) RetryAt(ref Ref) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -186,7 +186,7 @@ func (c *Cache) RetryAt(ref Ref) time.Time {
 	}
 }
 
-// Open gives the archive as published. The reference has a digest, and was Ready before.
+// Open opens the archive as published. The reference must have a digest, and Ensure must have returned Ready for it.
 func (c *Cache) Open(ref Ref) (io.ReadCloser, error) {
 	c.mu.Lock()
 	_, ok := c.store.of(named(ref), ref.Digest)
@@ -201,7 +201,7 @@ func (c *Cache) Open(ref Ref) (io.ReadCloser, error) {
 	return file, nil
 }
 
-// Release ends what the cache does for an owner.
+// Release ends the use of packages by an owner, and cancels the fetches that no other owner needs.
 func (c *Cache) Release(owner types.UID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -216,13 +216,13 @@ func (c *Cache) Release(owner types.UID) {
 	delete(c.owned, owner)
 }
 
-// named is the reference by which a package is known.
+// named returns the reference with the default feed set.
 func named(ref Ref) Ref {
 	ref.Feed = cmp.Or(ref.Feed, feed.TypeURL)
 	return ref
 }
 
-// backoff is how long failures are remembered.
+// backoff returns the pauses before retries.
 func (c *Cache) backoff() wait.Backoff {
 	return wait.Backoff{Duration: c.config.RetryAfter, Factor: 2, Jitter: 0.1, Steps: 10, Cap: max(5*time.Minute, c.config.RetryAfter)}
 }

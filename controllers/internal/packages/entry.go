@@ -11,22 +11,22 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// entry is what is known of one reference.
+// entry is the state of one reference.
 type entry struct {
 	ref    Ref
 	owners map[types.UID]Owner
-	// pending is true from when it is asked for until its fetch has ended; cancel is set while it is fetched.
+	// pending is true while it waits for a fetch or is fetched; cancel is set while it is fetched.
 	pending bool
 	cancel  context.CancelFunc
-	// pkg or err is what the last fetch brought.
+	// pkg or err is the result of the last fetch.
 	pkg Package
 	err error
-	// again is when a failure is tried again, and an entry that nobody owns is dropped.
+	// again is when a failure is retried, and when an entry without owners is deleted.
 	again   time.Time
 	backoff wait.Backoff
 }
 
-// entry gives the entry of a reference, made where there is none.
+// entry returns the entry of a reference; it creates it if there is none.
 func (c *Cache) entry(ref Ref) *entry {
 	e := c.entries[ref]
 	if e == nil {
@@ -45,7 +45,7 @@ func (c *Cache) own(owner Owner, e *entry) {
 	c.owned[owner.UID][e.ref] = e
 }
 
-// drop forgets an entry that nobody owns.
+// drop deletes an entry without owners.
 func (c *Cache) drop(e *entry) {
 	delete(c.entries, e.ref)
 	if c.held[e.ref.Namespace]--; c.held[e.ref.Namespace] == 0 {
@@ -53,14 +53,14 @@ func (c *Cache) drop(e *entry) {
 	}
 }
 
-// dropIdle forgets an entry that nobody owns, unless it is a failure that is not to be tried again yet.
+// dropIdle deletes an entry without owners, unless it is a failure whose retry time has not passed.
 func (c *Cache) dropIdle(e *entry, now time.Time) {
 	if !e.pending && len(e.owners) == 0 && !now.Before(e.again) {
 		c.drop(e)
 	}
 }
 
-// sweep drops the entries that nobody owns, but those of failures which are not to be tried again yet.
+// sweep calls dropIdle for all entries, at most once in RetryAfter.
 func (c *Cache) sweep(now time.Time) {
 	if now.Sub(c.swept) < c.config.RetryAfter {
 		return
@@ -71,14 +71,14 @@ func (c *Cache) sweep(now time.Time) {
 	}
 }
 
-// startNext fetches what has its turn.
+// startNext starts the fetches whose turn it is.
 func (c *Cache) startNext() {
 	for c.ctx.Err() == nil {
 		e := c.turns.next()
 		if e == nil {
 			return
 		}
-		if len(e.owners) == 0 { // nobody waits for it any more
+		if len(e.owners) == 0 { // it is no longer needed
 			c.turns.over(e)
 			c.drop(e)
 			continue
@@ -100,7 +100,7 @@ func (c *Cache) run(ctx context.Context, e *entry) {
 	}
 }
 
-// ended writes down how a fetch ended, and answers who is to know.
+// ended stores the result of a fetch, and returns the owners to notify.
 func (c *Cache) ended(ctx context.Context, e *entry, p Package, err error) []Owner {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -110,7 +110,7 @@ func (c *Cache) ended(ctx context.Context, e *entry, p Package, err error) []Own
 	c.turns.over(e)
 	defer c.startNext()
 	if abandoned {
-		if len(e.owners) > 0 { // somebody else has asked since
+		if len(e.owners) > 0 { // another owner needs it now
 			c.turns.push(e)
 		} else {
 			c.drop(e)
@@ -127,7 +127,7 @@ func (c *Cache) ended(ctx context.Context, e *entry, p Package, err error) []Own
 	return slices.Collect(maps.Values(e.owners))
 }
 
-// turns gives namespaces their turn to fetch.
+// turns decides which namespace fetches next.
 type turns struct {
 	all, each int
 	running   int
@@ -140,7 +140,7 @@ func newTurns(all int) *turns {
 	return &turns{all: all, each: max(all/2, 1), of: map[string]int{}, waiting: map[string][]*entry{}}
 }
 
-// push lets an entry wait for its turn.
+// push queues an entry.
 func (t *turns) push(e *entry) {
 	namespace := e.ref.Namespace
 	if len(t.waiting[namespace]) == 0 {
@@ -149,7 +149,7 @@ func (t *turns) push(e *entry) {
 	t.waiting[namespace] = append(t.waiting[namespace], e)
 }
 
-// next takes the entry whose turn it is; nil where nobody may begin. Call over when it has ended.
+// next removes and returns the entry whose turn it is; nil if none can start. Call over when its fetch has ended.
 func (t *turns) next() *entry {
 	if t.running >= t.all {
 		return nil
@@ -171,7 +171,7 @@ func (t *turns) next() *entry {
 	return e
 }
 
-// over gives the turn back.
+// over ends the turn of an entry.
 func (t *turns) over(e *entry) {
 	t.running--
 	if t.of[e.ref.Namespace]--; t.of[e.ref.Namespace] == 0 {

@@ -19,24 +19,24 @@ import (
 	"github.com/mantledeploy/mantle/api/step"
 )
 
-// limits of an archive: what a machine would refuse is refused before it is sent. A content is bounded by half of what
-// machines take.
+// limits of an archive, so that an archive that a machine would refuse is refused here. The limit of the content is
+// half of that of machines.
 var limits = archive.Limits{Bytes: 16 << 30}.OrDefault()
 
-// listing lets one list of files of a zip be read at a time, as it takes memory before it can be judged.
+// listing is held while the list of files of a zip is read: that takes memory before the list can be checked.
 var listing sync.Mutex
 
-// InvalidError says that what was fetched is not a package.
+// InvalidError says that the fetched file is not a valid package.
 type InvalidError struct {
 	Why string
 }
 
-// Error tells why.
+// Error returns the reason.
 func (e *InvalidError) Error() string {
-	return "it is not a sound archive (tar.gz, tar or zip): " + e.Why
+	return "it is not a valid archive (tar.gz, tar or zip): " + e.Why
 }
 
-// inspect finds out format and content digest of the file, and reads it whole, as a machine will.
+// inspect returns the format and the content digest of a file. It reads and checks the whole file, as a machine does.
 func inspect(ctx context.Context, file *os.File, size int64) (format, content string, err error) {
 	head := make([]byte, 512)
 	n, err := file.ReadAt(head, 0)
@@ -58,7 +58,7 @@ func inspect(ctx context.Context, file *os.File, size int64) (format, content st
 		i.gauge.In(size)
 		content, err = i.tar(whole)
 	default:
-		err = errors.New("its first bytes are of none of these")
+		err = errors.New("its first bytes match none of these formats")
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -69,7 +69,7 @@ func inspect(ctx context.Context, file *os.File, size int64) (format, content st
 	return format, content, nil
 }
 
-// inspection is one archive that is read.
+// inspection is the state of reading one archive.
 type inspection struct {
 	ctx   context.Context
 	gauge *archive.Gauge
@@ -127,7 +127,7 @@ func (i *inspection) tar(r io.Reader) (string, error) {
 			return "", err
 		}
 	}
-	// What follows the archive's end belongs to its content.
+	// Bytes after the archive's end belong to its content.
 	if _, err := io.Copy(io.Discard, all); err != nil {
 		return "", err
 	}
@@ -165,7 +165,7 @@ func openZip(file *io.SectionReader) ([]*zip.File, error) {
 	return list.File, nil
 }
 
-// zipEntry reads an entry to its end: its checksum counts, too.
+// zipEntry reads an entry to its end, so that its checksum is verified.
 func (i *inspection) zipEntry(f *zip.File) error {
 	e := archive.Zip(f)
 	if e.Kind == archive.File || e.Kind == archive.Symlink {

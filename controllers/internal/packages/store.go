@@ -16,24 +16,24 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// The bounds of a store, beside its bytes.
+// The limits of a store, besides its bytes.
 const (
 	maxArchives = 4096
-	// maxOrigins of one archive; the oldest is dropped, and fetches it again where it needs to.
+	// maxOrigins of one archive; the oldest is removed, and fetches the archive again if it needs it.
 	maxOrigins = 256
 )
 
-// store has the archives on disk: each under its digest, and a note on it beside it.
+// store contains the archives on disk. The file name is the digest; a JSON file beside it describes the archive.
 type store struct {
 	dir      string
 	maxBytes int64
 	archives map[string]*archived
 }
 
-// archived is an archive on disk. It is written as the note.
+// archived is an archive on disk, and the content of its JSON file.
 type archived struct {
 	Package
-	// Namespace is that of who fetched it last, in whose share it is, and Origins are the names that have fetched it.
+	// Namespace fetched it last, and its size counts there. Origins are the references that have fetched it.
 	Namespace string
 	Origins   []string
 	used      time.Time
@@ -42,7 +42,7 @@ type archived struct {
 func openStore(dir string, maxBytes int64) (*store, error) {
 	s := &store{dir: dir, maxBytes: maxBytes, archives: map[string]*archived{}}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the package cache: %w", err)
+		return nil, fmt.Errorf("creating the package cache: %w", err)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -53,19 +53,19 @@ func openStore(dir string, maxBytes int64) (*store, error) {
 			s.load("sha256:" + digest)
 		}
 	}
-	for _, entry := range entries { // what a process that died has left
+	for _, entry := range entries { // delete what a crashed process has left
 		digest := "sha256:" + strings.TrimSuffix(entry.Name(), ".json")
 		if _, known := s.archives[digest]; known {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
-			return nil, fmt.Errorf("clearing the package cache: %w", err)
+			return nil, fmt.Errorf("cleaning up the package cache: %w", err)
 		}
 	}
 	return s, nil
 }
 
-// load takes up an archive whose note is sound.
+// load adds an archive whose JSON file is valid.
 func (s *store) load(digest string) {
 	note, err := os.ReadFile(s.path(digest) + ".json")
 	var a archived
@@ -82,7 +82,7 @@ func (s *store) path(digest string) string {
 	return filepath.Join(s.dir, filepath.Base(strings.TrimPrefix(digest, "sha256:")))
 }
 
-// origin is the name of a package, by which nobody else can get its archive.
+// origin returns a digest that identifies a package in its namespace. Only an origin that fetched an archive can read it.
 func origin(ref Ref) string {
 	sum := sha256.New()
 	for _, part := range []string{ref.Namespace, ref.Feed, ref.ID, ref.Version} {
@@ -91,7 +91,7 @@ func origin(ref Ref) string {
 	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
-// of gives an archive to a name that has fetched it.
+// of returns an archive if the reference has fetched it.
 func (s *store) of(ref Ref, digest string) (Package, bool) {
 	a := s.archives[digest]
 	if a == nil || !slices.Contains(a.Origins, origin(ref)) {
@@ -109,7 +109,7 @@ func (s *store) use(digest string, now time.Time) {
 	}
 }
 
-// add notes that a name has fetched an archive, and moves it into its place where it is not there.
+// add records that a reference has fetched an archive, and moves the file to its place.
 func (s *store) add(ref Ref, p Package, part string, needed sets.Set[string], now time.Time) error {
 	a := s.archives[p.Digest]
 	if a == nil {
@@ -119,22 +119,22 @@ func (s *store) add(ref Ref, p Package, part string, needed sets.Set[string], no
 	origins := append(slices.DeleteFunc(slices.Clone(a.Origins), func(o string) bool { return o == origin(ref) }), origin(ref))
 	a = &archived{Package: a.Package, Namespace: ref.Namespace, Origins: origins[max(len(origins)-maxOrigins, 0):], used: now}
 	if err := os.Rename(part, s.path(p.Digest)); err != nil {
-		return fmt.Errorf("keeping package %s: %w", p.Digest, err)
+		return fmt.Errorf("storing package %s: %w", p.Digest, err)
 	}
 	note, err := json.Marshal(a)
 	if err != nil {
-		return fmt.Errorf("encoding the note on package %s: %w", p.Digest, err)
+		return fmt.Errorf("encoding the description of package %s: %w", p.Digest, err)
 	}
-	// A note that is torn by a crash is not taken up, and the package is fetched again.
+	// If a crash interrupts this, load ignores the incomplete file, and the package is fetched again.
 	if err := os.WriteFile(s.path(p.Digest)+".json", note, 0o600); err != nil {
-		return fmt.Errorf("writing the note on package %s: %w", p.Digest, err)
+		return fmt.Errorf("writing the description of package %s: %w", p.Digest, err)
 	}
 	s.archives[p.Digest] = a
 	return nil
 }
 
-// makeRoom drops archives until size more bytes fit: of the namespace that has the most, first those that nobody needs. No
-// namespace takes another's away by much of its own. Open files stay readable.
+// makeRoom deletes archives until size more bytes fit. It chooses them from the largest namespace, those that are not
+// needed first: a namespace with many packages does not cause the deletion of another's. Open files stay readable.
 func (s *store) makeRoom(size int64, needed sets.Set[string]) {
 	total, shares := size, map[string]*share{}
 	for _, a := range s.archives {
@@ -160,14 +160,14 @@ func (s *store) makeRoom(size int64, needed sets.Set[string]) {
 	}
 }
 
-// share are the archives of one namespace.
+// share is the list of archives of one namespace.
 type share struct {
 	archives []*archived
 	bytes    int64
 	sorted   bool
 }
 
-// largest is the share with the most bytes, or with the most archives; nil if none has any.
+// largest returns the share with the most bytes or, if bytes is false, with the most archives; nil if there is none.
 func largest(shares map[string]*share, bytes bool) (most *share) {
 	for _, of := range shares {
 		switch {
@@ -179,7 +179,8 @@ func largest(shares map[string]*share, bytes bool) (most *share) {
 	return most
 }
 
-// next takes out the archive that is needed least.
+// next removes and returns the archive to delete next: those that are not needed first, the least recently used before
+// others.
 func (of *share) next(needed sets.Set[string]) *archived {
 	if !of.sorted {
 		slices.SortFunc(of.archives, func(a, b *archived) int {
@@ -199,13 +200,13 @@ func (of *share) next(needed sets.Set[string]) *archived {
 	return a
 }
 
-// fetch brings one archive to disk, under its digest, checked.
+// fetch fetches and checks one archive, and adds it to the store.
 func (c *Cache) fetch(ctx context.Context, ref Ref) (Package, error) {
 	part, err := os.CreateTemp(c.config.Dir, "*.part")
 	if err != nil {
-		return Package{}, fmt.Errorf("making a file in the package cache: %w", err)
+		return Package{}, fmt.Errorf("creating a file in the package cache: %w", err)
 	}
-	defer os.Remove(part.Name()) //nolint:errcheck // it is gone where all went well
+	defer os.Remove(part.Name()) //nolint:errcheck // it was renamed if the fetch succeeded
 	defer part.Close()
 	digest := sha256.New()
 	if err := c.config.Feed.Fetch(ctx, ref, io.MultiWriter(part, digest)); err != nil {

@@ -1,6 +1,7 @@
-// Package recorded waits until statuses show what a run did.
+// Package recorded waits until statuses show the result of a run.
 //
-// What a run did is written in its slices. Targets take it into status.installed, and its binding takes how it ended into
-// status.record; a cache may be late to show either. Who compares before they show it deploys again (Before), and a run
-// that goes before they do takes with it what it knew (After). Neither waits for ever.
+// A run's results are written in its slices. Then the controllers of targets and of bindings record them in
+// status.installed and status.record; a cache may show either late. A run that chose its targets before that would
+// deploy twice (Before), and if a run were deleted before that, its results would be lost (After). Both waits are
+// bounded.
 package recorded

@@ -22,25 +22,26 @@ import (
 )
 
 const (
-	// recordPause is the pause before targets are looked at again for what they do not show yet.
+	// recordPause is the pause before targets that do not show a result yet are checked again.
 	recordPause = time.Second
-	// keepDeleted bounds how long a run that was deleted waits for its targets.
+	// keepDeleted bounds how long a deleted run waits for its targets.
 	keepDeleted = 30 * time.Second
-	// recordWithin bounds how long a binding's run, and all that is queued behind it, waits for them.
+	// recordWithin bounds how long a binding's run, and the runs queued behind it, wait for them.
 	recordWithin = 5 * time.Minute
 )
 
-// Records tells what statuses show of runs. It is safe for concurrent use.
+// Records checks whether statuses show the results of runs. It is safe for concurrent use.
 type Records struct {
-	Client, Reader client.Reader // Reader reads past the cache
+	Client, Reader client.Reader // Reader reads from the API server
 	Now            func() time.Time
 
 	once    sync.Once
 	started time.Time
 }
 
-// Before delays choosing the targets of a binding's run until status.installed of every target reflects the newest of the
-// other runs that have ended: otherwise targets would be deployed to twice. The answer is nil if nothing is waited for.
+// Before delays the choice of the targets of a binding's run until status.installed of every target reflects the newest
+// of the other ended runs: otherwise targets would be deployed to twice. It returns nil if there is nothing to wait
+// for.
 func (r *Records) Before(ctx context.Context, others []v1alpha1.DeploymentRun, targets []v1alpha1.DeploymentTarget) (*plan.Wait, error) {
 	runs := ended(others)
 	if len(runs) == 0 {
@@ -58,14 +59,14 @@ func (r *Records) Before(ctx context.Context, others []v1alpha1.DeploymentRun, t
 	}
 	// The wait starts when the run finished or when this operator started, whichever is later.
 	if since := latest(newest.Status.FinishTime.Time, r.startedAt()); r.Now().Sub(since) > recordWithin {
-		ctrl.LoggerFrom(ctx).Info("begins although a target does not show the run before", "before", newest.Name, "target", target)
+		ctrl.LoggerFrom(ctx).Info("starting the run although a target does not show the previous run", "before", newest.Name, "target", target)
 		return nil, nil
 	}
 	return &plan.Wait{Phase: v1alpha1.RunWaiting, Reason: v1alpha1.ReasonRecording, Again: recordPause,
 		Message: fmt.Sprintf("run %s has ended; target %s does not show its result yet", newest.Name, target)}, nil
 }
 
-// startedAt is when this process first asked for it.
+// startedAt returns the time of its first call in this process.
 func (r *Records) startedAt() time.Time {
 	r.once.Do(func() { r.started = r.Now() })
 	return r.started
@@ -78,7 +79,7 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// Others are the other runs of the project in the environment.
+// Others returns the other runs of the project in the environment.
 func Others(ctx context.Context, from client.Reader, run *v1alpha1.DeploymentRun) ([]v1alpha1.DeploymentRun, error) {
 	var runs v1alpha1.DeploymentRunList
 	if err := from.List(ctx, &runs, client.InNamespace(run.Namespace)); err != nil {
@@ -89,15 +90,15 @@ func Others(ctx context.Context, from client.Reader, run *v1alpha1.DeploymentRun
 	}), nil
 }
 
-// ended are the runs that have begun and ended.
+// ended returns the runs that have started and ended.
 func ended(runs []v1alpha1.DeploymentRun) []v1alpha1.DeploymentRun {
 	return slices.DeleteFunc(runs, func(run v1alpha1.DeploymentRun) bool {
 		return run.Status.StartTime == nil || run.Status.FinishTime == nil
 	})
 }
 
-// unrecorded names a target whose status has to speak of the run, as the slices say past the cache, and which shows
-// neither that run nor a newer one; empty if there is none.
+// unrecorded returns the name of a target that must show the run, according to its slices on the API server, and shows
+// neither it nor a newer run; empty if there is none.
 func (r *Records) unrecorded(ctx context.Context, run *v1alpha1.DeploymentRun, others []v1alpha1.DeploymentRun, targets []v1alpha1.DeploymentTarget) (string, error) {
 	rows, err := ledger.Slices(ctx, r.Reader, run)
 	if err != nil {
@@ -119,7 +120,8 @@ func (r *Records) unrecorded(ctx context.Context, run *v1alpha1.DeploymentRun, o
 	return "", nil
 }
 
-// bindingRecorded tells whether the binding that made the run, if it is there, has taken in how the run ended.
+// bindingRecorded reports whether the binding that created the run has recorded how it ended. It is true if the binding
+// does not exist.
 func (r *Records) bindingRecorded(ctx context.Context, run *v1alpha1.DeploymentRun) (bool, error) {
 	owner := metav1.GetControllerOf(run)
 	if owner == nil {
@@ -132,9 +134,9 @@ func (r *Records) bindingRecorded(ctx context.Context, run *v1alpha1.DeploymentR
 	return binding == nil || binding.UID != owner.UID || !binding.DeletionTimestamp.IsZero() || desired.Recorded(binding, run), nil
 }
 
-// After is when to look again at a run that was deleted: its finalizer stays, for 30 s at most, until
-// status.record of its binding and status.installed of its targets reflect it, because its rows go with it. It keeps no
-// namespace from going.
+// After returns when to check a deleted run again; 0 means that it can go. Its finalizer stays, for at most 30 s, until
+// status.record of its binding and status.installed of its targets reflect it, because its rows are deleted with it. It
+// does not delay the deletion of a namespace.
 func (r *Records) After(ctx context.Context, run *v1alpha1.DeploymentRun) (time.Duration, error) {
 	s := run.Status
 	held := !run.DeletionTimestamp.IsZero() && controllerutil.ContainsFinalizer(run, v1alpha1.FinalizerRun)
@@ -153,7 +155,7 @@ func (r *Records) After(ctx context.Context, run *v1alpha1.DeploymentRun) (time.
 	return 0, nil
 }
 
-// targetsRecorded tells whether status.installed of every target reflects the run.
+// targetsRecorded reports whether status.installed of every target reflects the run.
 func (r *Records) targetsRecorded(ctx context.Context, run *v1alpha1.DeploymentRun) (bool, error) {
 	if run.Status.StartTime == nil {
 		return true, nil
@@ -170,7 +172,7 @@ func (r *Records) targetsRecorded(ctx context.Context, run *v1alpha1.DeploymentR
 	return target == "", err
 }
 
-// namespaceGoes tells whether a namespace is being deleted. The right to look at it may have gone first.
+// namespaceGoes reports whether a namespace is being deleted. The right to read it may have been deleted first.
 func (r *Records) namespaceGoes(ctx context.Context, name string) (bool, error) {
 	var namespace corev1.Namespace
 	err := r.Reader.Get(ctx, client.ObjectKey{Name: name}, &namespace)

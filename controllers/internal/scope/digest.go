@@ -21,7 +21,7 @@ type Reference struct {
 	Name, Key string
 }
 
-// References are the Secrets and ConfigMaps that a spec names, in its order.
+// References returns the Secrets and ConfigMaps that a spec names, in its order.
 func References(spec v1alpha1.ProjectSpec) []Reference {
 	var refs []Reference
 	for i, v := range spec.Variables {
@@ -41,8 +41,8 @@ func References(spec v1alpha1.ProjectSpec) []Reference {
 	return refs
 }
 
-// Digest names what a release freezes of a spec: packages, variable definitions, settings and steps. The order of
-// packages and variables, a default that is written out, and how much history is kept make no difference.
+// Digest returns the digest of the parts of a spec that a release freezes: packages, variable definitions, settings and
+// steps. The order of packages and variables, explicit defaults, and the limits of the history do not change it.
 func Digest(spec v1alpha1.ProjectSpec) string {
 	s := spec.DeepCopy()
 	s.History = v1alpha1.ProjectHistory{}

@@ -9,19 +9,19 @@ import (
 	"github.com/mantledeploy/mantle/api/variables"
 )
 
-// Value is a text, and whether it must not be shown.
+// Value is a text, and whether it is sensitive.
 type Value = variables.Value
 
-// ErrTie is returned where two values of a variable are equally specific for a target.
-var ErrTie = errors.New("two values are equally specific here")
+// ErrTie is returned if two values of a variable are equally specific for a target.
+var ErrTie = errors.New("two values are equally specific")
 
-// SystemNames are the variables that the system gives: Input.System has a value for each. A project cannot define
+// SystemNames returns the names of the predefined variables. Input.System has a value for each. A project cannot define
 // them.
 func SystemNames() []string {
 	return []string{"environment.name", "project.name", "release.version", "run.name", "target.name"}
 }
 
-// Input is the place for which variables are worked out.
+// Input is what the evaluation of variables for one target depends on.
 type Input struct {
 	// Variables of the frozen process.
 	Variables []v1alpha1.Variable
@@ -30,15 +30,15 @@ type Input struct {
 	TargetRoles         []v1alpha1.Role
 	// System are the values of SystemNames.
 	System map[string]string
-	// Output gives what a step gave so far on a target, by "<step>.<name>", where step is the leaf's own name and case
-	// does not matter; nil where no step has run.
+	// Output returns an output of a step on a target, by "<step>.<name>", where step is the leaf's own name. Names are not
+	// case-sensitive. It is nil if no step has run.
 	Output func(target, name string) (value string, given bool)
-	// Lookup reads a value from a Secret or a ConfigMap. It is asked only for values that hold here.
+	// Lookup reads a value from a Secret or a ConfigMap. It is called only for values that apply.
 	Lookup func(ref v1alpha1.ValueSource) (string, error)
 }
 
-// Resolve gives all variables of the project that have a value here, by their names as defined. Errors are those of
-// Lookup, ErrTie, and those of variables.Evaluator but UnknownError; all name the variable.
+// Resolve returns all variables of the project that have a value for the target, by name. The errors are those of Lookup,
+// ErrTie, and those of variables.Evaluator except UnknownError; all name the variable.
 func Resolve(in Input) (map[string]Value, error) {
 	definitions := in.system()
 	for _, v := range in.Variables {
@@ -69,14 +69,14 @@ func Resolve(in Input) (map[string]Value, error) {
 	return values, nil
 }
 
-// Expand works out one declared string field with what Resolve gave. The error of a name without a value here is a
+// Expand evaluates one string field with the result of Resolve. The error for a name without a value is a
 // *variables.UnknownError.
 func Expand(in Input, vars map[string]Value, text string) (Value, error) {
 	definitions := in.system()
 	for name, v := range vars {
 		definitions[name] = variables.Definition{Text: v.Text, Literal: true, Sensitive: v.Sensitive}
 	}
-	for _, v := range in.Variables { // what Resolve left out tells here why
+	for _, v := range in.Variables { // the error says why Resolve omitted it
 		if _, ok := vars[v.Name]; ok {
 			continue
 		}
@@ -99,7 +99,7 @@ func (in Input) system() map[string]variables.Definition {
 	return definitions
 }
 
-// define gives what a variable stands for here, and whether it has a value.
+// define returns the definition of a variable for the target, and whether it has a value.
 func (in Input) define(v v1alpha1.Variable) (variables.Definition, bool, error) {
 	chosen, err := in.choose(v)
 	switch {
@@ -117,13 +117,13 @@ func (in Input) define(v v1alpha1.Variable) (variables.Definition, bool, error) 
 	return variables.Definition{Text: text, Literal: true, Sensitive: chosen.ValueFrom.SecretKeyRef != nil}, true, nil
 }
 
-// choose gives the most specific value that holds here, or nil.
+// choose returns the most specific value that applies, or nil.
 func (in Input) choose(v v1alpha1.Variable) (*v1alpha1.VariableValue, error) {
 	var best *v1alpha1.VariableValue
 	tie := false
 	for i := range v.Values {
 		value := &v.Values[i]
-		if !in.holds(value.Scope) {
+		if !in.applies(value.Scope) {
 			continue
 		}
 		switch {
@@ -134,12 +134,12 @@ func (in Input) choose(v v1alpha1.Variable) (*v1alpha1.VariableValue, error) {
 		}
 	}
 	if tie {
-		return nil, fmt.Errorf("%w: target %s has several of the roles that they name; give one of them scope.targets", ErrTie, in.Target)
+		return nil, fmt.Errorf("%w: target %s has several of the roles in their scopes; set scope.targets in one of them", ErrTie, in.Target)
 	}
 	return best, nil
 }
 
-func (in Input) holds(s *v1alpha1.VariableScope) bool {
+func (in Input) applies(s *v1alpha1.VariableScope) bool {
 	if s == nil {
 		return true
 	}
@@ -174,7 +174,7 @@ func intersect[T comparable](a, b []T) bool {
 	return slices.ContainsFunc(a, func(x T) bool { return slices.Contains(b, x) })
 }
 
-// output gives an output of a step, on the named target or on this one.
+// output returns an output of a step, on the named target or on the same target.
 func (in Input) output(ref variables.Reference) (string, error) {
 	target := ref.Target
 	if target == "" {
@@ -185,5 +185,5 @@ func (in Input) output(ref variables.Reference) (string, error) {
 			return text, nil
 		}
 	}
-	return "", fmt.Errorf("step %s has given no output %s on target %s", ref.Step, ref.Output, target)
+	return "", fmt.Errorf("step %s has set no output %s on target %s", ref.Step, ref.Output, target)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/mantledeploy/mantle/api/variables"
 )
 
-// uses looks at what the fields of steps name, themselves and through variables.
+// uses checks the references in fields of steps, direct ones and those through variables.
 func (c *check) uses() {
 	for _, a := range c.actions {
 		if a.Run == nil {
@@ -27,7 +27,7 @@ func (c *check) uses() {
 	}
 }
 
-// follow looks at the outputs that a field takes in. through names the variable that the references stand in.
+// follow checks the outputs to which a field refers. through is the name of the variable that contains the references.
 func (c *check) follow(a action, path, through string, refs []variables.Reference, seen map[int]bool) {
 	for _, ref := range refs {
 		if ref.IsOutput() {
@@ -41,11 +41,11 @@ func (c *check) follow(a action, path, through string, refs []variables.Referenc
 	}
 }
 
-// use looks whether an output is there, and is one value, where a step takes it in.
+// use checks that an output exists when a step reads it, and is unambiguous.
 func (c *check) use(a action, path, through string, ref variables.Reference) {
 	from, ok := c.byName[ref.Step]
 	if !ok {
-		return // said where the reference stands
+		return // reported at the reference
 	}
 	what := ref.String()
 	if through != "" {
@@ -53,16 +53,16 @@ func (c *check) use(a action, path, through string, ref variables.Reference) {
 	}
 	switch {
 	case from.order == a.order:
-		c.add(path, "%s: a step cannot take in its own output", what)
+		c.add(path, "%s: a step cannot refer to its own output", what)
 	case from.order > a.order:
 		c.add(path, "%s: step %s comes after this one: move it before, or remove the reference", what, ref.Step)
 	case ref.Target == "" && from.Index != a.Index && !covers(from.roles, a.roles):
-		c.add(path, "%s is ambiguous: step %s does not run on every target that this step addresses: name the target that is meant, as in $(steps.%s.outputs[\"<target>\"].%s)",
+		c.add(path, "%s is ambiguous: step %s does not run on every target that this step addresses: name the target, for example $(steps.%s.outputs[\"<target>\"].%s)",
 			what, ref.Step, ref.Step, ref.Output)
 	}
 }
 
-// covers tells whether a step for some roles addresses every target that a step for others does.
+// covers reports whether a step with the roles some addresses every target that a step with the roles others addresses.
 func covers(some, others []v1alpha1.Role) bool {
 	if len(some) == 0 {
 		return true
@@ -70,7 +70,7 @@ func covers(some, others []v1alpha1.Role) bool {
 	return len(others) > 0 && !slices.ContainsFunc(others, func(r v1alpha1.Role) bool { return !slices.Contains(some, r) })
 }
 
-// declared are the outputs that a step may give.
+// declared returns the outputs that a step can set.
 func declared(a action) []string {
 	var names []string
 	for _, o := range a.Outputs {

@@ -15,10 +15,10 @@ const (
 	maxProblems = 32   // of v1alpha1.ProjectStatus
 	maxPath     = 256  // of v1alpha1.Problem
 	maxMessage  = 1024 // of v1alpha1.Problem
-	maxSources  = 128  // Secrets and ConfigMaps, as all are read for each action
+	maxSources  = 128  // Secrets and ConfigMaps; all are read for each action
 )
 
-// action is a leaf of the process with its place.
+// action is a leaf of the process, with its path and order.
 type action struct {
 	v1alpha1.Leaf
 	path  string // of the field
@@ -26,7 +26,7 @@ type action struct {
 	roles []v1alpha1.Role
 }
 
-// check is one validation.
+// check is the state of one validation.
 type check struct {
 	spec      v1alpha1.ProjectSpec
 	actions   []action
@@ -35,7 +35,7 @@ type check struct {
 	problems  []v1alpha1.Problem
 }
 
-// Validate lists what is wrong in a spec that its schema let pass: at most 32 problems, in the spec's order by kind.
+// Validate returns the problems of a spec that is valid by its schema: at most 32, by kind in the spec's order.
 func Validate(spec v1alpha1.ProjectSpec) []v1alpha1.Problem {
 	c := &check{spec: spec, byName: map[string]action{}, variables: map[string]int{}}
 	c.index()
@@ -45,7 +45,7 @@ func Validate(spec v1alpha1.ProjectSpec) []v1alpha1.Problem {
 	c.sources()
 	c.ties()
 	c.definitions()
-	c.circles()
+	c.cycles()
 	c.uses()
 	if more := len(c.problems) - maxProblems + 1; more > 1 {
 		c.problems = append(c.problems[:maxProblems-1], v1alpha1.Problem{Path: "spec", Message: fmt.Sprintf("%d more problems are not shown", more)})
@@ -74,12 +74,12 @@ func (c *check) index() {
 	}
 }
 
-// packages looks at the project's packages.
+// packages checks the project's packages.
 func (c *check) packages() {
 	for i, p := range c.spec.Packages {
 		path := fmt.Sprintf("spec.packages[%d]", i)
 		if err := step.CheckSegment(string(p.Name)); err != nil {
-			c.add(path+".name", "cannot be the name of a folder on every machine (%v): use another name", err)
+			c.add(path+".name", "is not a valid folder name on every machine (%v): use another name", err)
 		}
 		if strings.ContainsAny(strings.ReplaceAll(p.URL, "{version}", ""), "{}") {
 			c.add(path+".url", "{version} is the only placeholder: remove other braces, or write them as %%7B and %%7D")
@@ -90,21 +90,21 @@ func (c *check) packages() {
 			case host == "":
 				c.add(path+".url", "has no host: write for example https://packages.example.com/%s/{version}/%s.tar.gz", p.Name, p.Name)
 			case strings.Contains(host, "@"):
-				c.add(path+".url", "holds a user or a password, which would be shown in status: remove it")
+				c.add(path+".url", "contains a user or a password, which would be shown in status: remove it")
 			}
 		}
 	}
 }
 
-// steps looks at what steps say of themselves.
+// steps checks the number and the names of steps, and each action.
 func (c *check) steps() {
 	if n := len(c.actions); n > v1alpha1.MaxLeafActions {
-		c.add("spec.steps", "the process has %d scripts and packages, children included; at most %d are allowed: join some", n, v1alpha1.MaxLeafActions)
+		c.add("spec.steps", "the process has %d scripts and packages, children included; at most %d are allowed: merge some", n, v1alpha1.MaxLeafActions)
 	}
 	taken := map[v1alpha1.StepName]string{}
 	name := func(n v1alpha1.StepName, path string) {
 		if first, ok := taken[n]; ok {
-			c.add(path+".name", "the name %s is taken by %s: step names are unique in the whole process, children included", n, first)
+			c.add(path+".name", "the name %s is used by %s: step names must be unique in the whole process, children included", n, first)
 			return
 		}
 		taken[n] = path
@@ -137,12 +137,12 @@ func (c *check) action(a action) {
 	}
 	for i, e := range a.Run.Env {
 		if strings.HasPrefix(strings.ToUpper(e.Name), "MANTLE_") {
-			c.add(fmt.Sprintf("%s.run.env[%d].name", a.path, i), "names that begin with MANTLE_ are the engine's own: use another name")
+			c.add(fmt.Sprintf("%s.run.env[%d].name", a.path, i), "names that begin with MANTLE_ are reserved: use another name")
 		}
 	}
 }
 
-// shownField is a field of a script that everybody on the machine can see.
+// shownField is a field of a script that every user of the machine can see.
 type shownField struct {
 	path, text string
 	check      func(string) error
@@ -155,11 +155,11 @@ func (a action) shown() []shownField {
 	}
 }
 
-// shownField looks at a text that is not expanded, or for values in it that must not be shown.
+// shownField checks a field without references, or that its references lead to no sensitive value.
 func (c *check) shownField(f shownField) {
 	t, err := variables.Parse(f.text)
 	if f.text == "" || err != nil {
-		return // the second is said where references are looked at
+		return // references reports the error
 	}
 	if len(t.References()) == 0 {
 		if err := f.check(f.text); err != nil {
@@ -168,11 +168,11 @@ func (c *check) shownField(f shownField) {
 		return
 	}
 	if name := c.sensitive(t.References(), map[string]bool{}); name != "" {
-		c.add(f.path, "the variable %s has a value from a Secret, and this field is shown on the machine: use one without", name)
+		c.add(f.path, "the variable %s has a value from a Secret, and users of the machine can see this field: use another variable", name)
 	}
 }
 
-// sensitive is the first variable with a value from a Secret that references lead to; empty for none.
+// sensitive returns the first variable with a value from a Secret to which references lead; empty if there is none.
 func (c *check) sensitive(refs []variables.Reference, seen map[string]bool) string {
 	for _, ref := range refs {
 		key := strings.ToLower(ref.Name)
@@ -195,7 +195,7 @@ func (c *check) sensitive(refs []variables.Reference, seen map[string]bool) stri
 
 func (c *check) packageNames() string {
 	if len(c.spec.Packages) == 0 {
-		return "them once there are any"
+		return "them after you add one"
 	}
 	var names []string
 	for _, p := range c.spec.Packages {

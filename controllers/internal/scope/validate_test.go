@@ -93,7 +93,7 @@ func TestProblems(t *testing.T) {
 		},
 		"a name of the system": {
 			`variables: [{name: Release.Version, values: [{value: a}]}]` + "\n" + step,
-			[]string{"spec.variables[0].name: Release.Version is a name of the system"},
+			[]string{"spec.variables[0].name: Release.Version is a reserved name"},
 		},
 		"two values without a scope": {
 			`variables: [{name: x, values: [{value: a}, {value: b}]}]` + "\n" + step,
@@ -109,7 +109,7 @@ variables: [{name: db.host, values: [{value: a}]}]
 steps:
 - {name: a, run: {shell: Bash, script: x, env: [{name: A, value: "$(dbhost)"}, {name: B, value: "$(nobody)"}]}}`,
 			[]string{
-				"spec.steps[0].run.env[0].value: there is no variable dbhost: define it in spec.variables, or write $$(dbhost) for the text itself (is db.host meant?)",
+				"spec.steps[0].run.env[0].value: there is no variable dbhost: define it in spec.variables, or write $$(dbhost) for the literal text (did you mean db.host?)",
 				"spec.steps[0].run.env[1].value: there is no variable nobody",
 			},
 		},
@@ -165,8 +165,8 @@ steps:
 - {name: a, steps: [{name: x, run: {shell: Bash, script: x}}]}
 - {name: b, steps: [{name: x, run: {shell: Bash, script: x}}, {name: a, run: {shell: Bash, script: x}}]}`,
 			[]string{
-				"spec.steps[1].steps[0].name: the name x is taken by spec.steps[0].steps[0]",
-				"spec.steps[1].steps[1].name: the name a is taken by spec.steps[0]",
+				"spec.steps[1].steps[0].name: the name x is used by spec.steps[0].steps[0]",
+				"spec.steps[1].steps[1].name: the name a is used by spec.steps[0]",
 			},
 		},
 		"a package that is not there": {
@@ -185,7 +185,7 @@ packages:
 ` + step,
 			[]string{
 				"spec.packages[0].url: {version} is the only placeholder",
-				"spec.packages[1].url: holds a user or a password",
+				"spec.packages[1].url: contains a user or a password",
 				"spec.packages[2].url: has no host: write for example https://",
 				"spec.packages[3].name: cannot be the name of a folder",
 			},
@@ -199,7 +199,7 @@ steps:
 			[]string{
 				"spec.steps[0].outputs[1]: V differs from v only in case",
 				"spec.steps[0].run.env[0].value: $(steps.b.outputs.v): step b comes after this one",
-				"spec.steps[0].run.env[1].value: $(steps.a.outputs.v): a step cannot take in its own output",
+				"spec.steps[0].run.env[1].value: $(steps.a.outputs.v): a step cannot refer to its own output",
 				"spec.steps[1].run.env[0].value: $(steps.a.outputs.w): step a does not declare the output w: add it to spec.steps[0].outputs",
 				"spec.steps[1].run.env[1].value: $(steps.nobody.outputs.w): there is no such step with outputs",
 				"spec.steps[1].run.env[2].value: $(steps.r.outputs.w): there is no such step with outputs: it is a rolling step: name one of its children",
@@ -213,13 +213,13 @@ steps:
 - {name: web, roles: [web], run: {shell: Bash, script: x, env: [{name: A, value: $(steps.migrate.outputs.v)}, {name: B, value: $(schema)}]}}
 - {name: db, roles: [db], run: {shell: Bash, script: x, env: [{name: A, value: $(schema)}]}}`,
 			[]string{
-				`spec.steps[1].run.env[0].value: $(steps.migrate.outputs.v) is ambiguous: step migrate does not run on every target that this step addresses: name the target that is meant, as in $(steps.migrate.outputs["<target>"].v)`,
+				`spec.steps[1].run.env[0].value: $(steps.migrate.outputs.v) is ambiguous: step migrate does not run on every target that this step addresses: name the target, for example $(steps.migrate.outputs["<target>"].v)`,
 				"spec.steps[1].run.env[1].value: $(steps.migrate.outputs.v) (through the variable schema) is ambiguous",
 			},
 		},
 		"the engine's own variables": {
 			`steps: [{name: a, run: {shell: Bash, script: x, env: [{name: Mantle_home, value: x}]}}]`,
-			[]string{"spec.steps[0].run.env[0].name: names that begin with MANTLE_ are the engine's own"},
+			[]string{"spec.steps[0].run.env[0].name: names that begin with MANTLE_ are reserved"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -263,7 +263,7 @@ func TestSourcesAreBounded(t *testing.T) {
 		from := &v1alpha1.ValueSource{SecretKeyRef: &v1alpha1.KeySelector{Name: fmt.Sprintf("s%d", i), Key: "k"}}
 		spec.Variables = append(spec.Variables, v1alpha1.Variable{Name: fmt.Sprintf("v%d", i), Values: []v1alpha1.VariableValue{{ValueFrom: from}}})
 	}
-	want := []v1alpha1.Problem{{Path: "spec.variables", Message: "name 202 different Secrets and ConfigMaps, at most 128 are allowed: put several keys into one"}}
+	want := []v1alpha1.Problem{{Path: "spec.variables", Message: "refer to 202 different Secrets and ConfigMaps, at most 128 are allowed: put several keys into one"}}
 	if diff := cmp.Diff(want, Validate(spec)); diff != "" {
 		t.Error(diff)
 	}

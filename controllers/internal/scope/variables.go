@@ -9,40 +9,40 @@ import (
 	"github.com/mantledeploy/mantle/api/variables"
 )
 
-// names looks at the names of variables.
+// names checks the names of variables.
 func (c *check) names() {
 	for i, v := range c.spec.Variables {
 		key, path := strings.ToLower(v.Name), fmt.Sprintf("spec.variables[%d].name", i)
 		if first, ok := c.variables[key]; ok {
-			c.add(path, "%s differs from %s (spec.variables[%d]) only in case, and names ignore case: rename one of them", v.Name, c.spec.Variables[first].Name, first)
+			c.add(path, "%s differs from %s (spec.variables[%d]) only in case, and names are not case-sensitive: rename one of them", v.Name, c.spec.Variables[first].Name, first)
 			continue
 		}
 		c.variables[key] = i
 		if slices.Contains(SystemNames(), key) || strings.HasPrefix(key, "steps.") {
-			c.add(path, "%s is a name of the system: use another name", v.Name)
+			c.add(path, "%s is a reserved name: use another name", v.Name)
 		}
 	}
 }
 
-// sources bounds how many objects values come from.
+// sources checks the number of Secrets and ConfigMaps.
 func (c *check) sources() {
 	objects := map[Reference]bool{}
 	for _, ref := range References(c.spec) {
 		objects[Reference{Kind: ref.Kind, Name: ref.Name}] = true
 	}
 	if n := len(objects); n > maxSources {
-		c.add("spec.variables", "name %d different Secrets and ConfigMaps, at most %d are allowed: put several keys into one", n, maxSources)
+		c.add("spec.variables", "refer to %d different Secrets and ConfigMaps, at most %d are allowed: put several keys into one", n, maxSources)
 	}
 }
 
-// ties looks for values that are equally specific and can hold for the same target.
+// ties checks for values that are equally specific and can apply to the same target.
 func (c *check) ties() {
 	for i, v := range c.spec.Variables {
 		for j := range v.Values {
 			for k := range j {
 				if tied(v.Values[k].Scope, v.Values[j].Scope) {
 					c.add(fmt.Sprintf("spec.variables[%d].values[%d]", i, j),
-						"is as specific as values[%d], and both can hold for the same target: give one of them a narrower scope, or remove it", k)
+						"is as specific as values[%d], and both can apply to the same target: give one of them a narrower scope, or remove it", k)
 					break
 				}
 			}
@@ -57,13 +57,13 @@ func tied(a, b *v1alpha1.VariableScope) bool {
 	if weight(a) == 0 {
 		return true
 	}
-	return meet(a.Environments, b.Environments) && meet(a.Roles, b.Roles) && meet(a.Targets, b.Targets)
+	return overlap(a.Environments, b.Environments) && overlap(a.Roles, b.Roles) && overlap(a.Targets, b.Targets)
 }
 
-// meet tells whether two lists of a scope can fit the same place; both are empty or neither is.
-func meet[T comparable](a, b []T) bool { return len(a) == 0 || intersect(a, b) }
+// overlap reports whether two lists of a scope can match the same target. Both are empty or neither is.
+func overlap[T comparable](a, b []T) bool { return len(a) == 0 || intersect(a, b) }
 
-// definitions looks at the texts of variables.
+// definitions checks the texts of variables.
 func (c *check) definitions() {
 	for i, v := range c.spec.Variables {
 		for j, value := range v.Values {
@@ -74,7 +74,7 @@ func (c *check) definitions() {
 	}
 }
 
-// references parses a text and looks whether all that it names is there. It gives what it names.
+// references parses a text, checks that its references exist, and returns them.
 func (c *check) references(path, text string) []variables.Reference {
 	t, err := variables.Parse(text)
 	if err != nil {
@@ -85,7 +85,7 @@ func (c *check) references(path, text string) []variables.Reference {
 		if ref.IsOutput() {
 			c.output(path, ref)
 		} else if !c.known(ref.Name) {
-			c.add(path, "there is no variable %s: define it in spec.variables, or write $%s for the text itself%s", ref.Name, ref, c.near(ref.Name))
+			c.add(path, "there is no variable %s: define it in spec.variables, or write $%s for the literal text%s", ref.Name, ref, c.suggestion(ref.Name))
 		}
 	}
 	return t.References()
@@ -97,24 +97,24 @@ func (c *check) known(name string) bool {
 	return ok || slices.Contains(SystemNames(), key)
 }
 
-// near suggests a name that was perhaps meant.
-func (c *check) near(name string) string {
+// suggestion returns a hint with a similar name; empty if there is none.
+func (c *check) suggestion(name string) string {
 	key := strings.ToLower(name)
 	for _, v := range c.spec.Variables {
-		if near(key, strings.ToLower(v.Name)) {
-			return fmt.Sprintf(" (is %s meant?)", v.Name)
+		if similar(key, strings.ToLower(v.Name)) {
+			return fmt.Sprintf(" (did you mean %s?)", v.Name)
 		}
 	}
 	for _, system := range SystemNames() {
-		if near(key, system) {
-			return fmt.Sprintf(" (is %s meant?)", system)
+		if similar(key, system) {
+			return fmt.Sprintf(" (did you mean %s?)", system)
 		}
 	}
 	return ""
 }
 
-// near tells whether two names differ in one character, or only in the marks between their words.
-func near(a, b string) bool {
+// similar reports whether two names differ in one character, or only in the separators between their words.
+func similar(a, b string) bool {
 	const shortest = 4
 	if len(a) < shortest || len(b) < shortest {
 		return false
@@ -132,7 +132,7 @@ func near(a, b string) bool {
 	return len(a) <= 1 && len(b) <= 1
 }
 
-// output looks whether a step declares an output.
+// output checks that a step declares an output.
 func (c *check) output(path string, ref variables.Reference) {
 	a, ok := c.byName[ref.Step]
 	if !ok {
@@ -153,15 +153,15 @@ func (c *check) rolling(name string) bool {
 	return slices.ContainsFunc(c.spec.Steps, func(s v1alpha1.Step) bool { return string(s.Name) == name && len(s.Steps) > 0 })
 }
 
-// circles looks for variables that refer to each other in a circle, or too deep.
-func (c *check) circles() {
-	depth := make([]int, len(c.spec.Variables)) // -1 while on the path, 0 when not looked at
+// cycles checks for variables that refer to each other in a cycle, or too deeply.
+func (c *check) cycles() {
+	depth := make([]int, len(c.spec.Variables)) // -1 while on the path, 0 if not visited
 	var visit func(i int, path []string) int
 	visit = func(i int, path []string) int {
 		name := c.spec.Variables[i].Name
 		if depth[i] < 0 {
 			start := slices.Index(path, name)
-			c.add(fmt.Sprintf("spec.variables[%d]", i), "%v: end it with a value that refers to none of them", &variables.CycleError{Path: append(slices.Clone(path[start:]), name)})
+			c.add(fmt.Sprintf("spec.variables[%d]", i), "%v: break the cycle with a value that refers to none of them", &variables.CycleError{Path: append(slices.Clone(path[start:]), name)})
 			return 0
 		}
 		if depth[i] > 0 {
@@ -174,7 +174,7 @@ func (c *check) circles() {
 		}
 		depth[i] = deepest + 1
 		if depth[i] == variables.MaxDepth+1 {
-			c.add(fmt.Sprintf("spec.variables[%d]", i), "%v: join some of them", variables.ErrTooDeep)
+			c.add(fmt.Sprintf("spec.variables[%d]", i), "%v: merge some of them", variables.ErrTooDeep)
 		}
 		return depth[i]
 	}
@@ -183,7 +183,7 @@ func (c *check) circles() {
 	}
 }
 
-// refersTo gives the variables that any value of a variable names, by index.
+// refersTo returns the variables to which any value of a variable refers, by index.
 func (c *check) refersTo(i int) []int {
 	var next []int
 	for _, ref := range c.named(i) {
@@ -194,7 +194,7 @@ func (c *check) refersTo(i int) []int {
 	return next
 }
 
-// named gives what any value of a variable names.
+// named returns the references in all values of a variable.
 func (c *check) named(i int) []variables.Reference {
 	var refs []variables.Reference
 	for _, value := range c.spec.Variables[i].Values {

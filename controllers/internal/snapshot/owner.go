@@ -14,8 +14,8 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
 )
 
-// Own keeps the frozen process of a name while an object needs it, even if its release is deleted. reader reads past the
-// cache.
+// Own adds an owner to a frozen process, so that it exists while the owner does, even if its release is deleted. reader
+// must read from the API server.
 func Own(ctx context.Context, c client.Client, reader client.Reader, owner client.Object, name string) error {
 	var revision appsv1.ControllerRevision
 	if err := reader.Get(ctx, types.NamespacedName{Namespace: owner.GetNamespace(), Name: name}, &revision); err != nil {
@@ -31,8 +31,8 @@ func Own(ctx context.Context, c client.Client, reader client.Reader, owner clien
 	return nil
 }
 
-// Disown gives the frozen process back to its release, which may be gone by now. A last owner stays, so that the snapshot
-// goes with it: nobody else would delete it.
+// Disown removes an owner from a frozen process. The last owner is not removed, so that the garbage collector deletes the
+// snapshot together with it.
 func Disown(ctx context.Context, c client.Client, reader client.Reader, owner client.Object, name string) error {
 	if name == "" {
 		return nil

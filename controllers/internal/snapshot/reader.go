@@ -13,24 +13,24 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// The bounds of what a Reader keeps.
+// The limits of a Reader's memory.
 const (
 	maxKept      = 256
 	maxKeptBytes = 64 << 20 // of JSON
 )
 
-// Reader reads frozen processes and keeps those that were read lately. What it returns is shared and must not be changed.
+// Reader reads frozen processes and caches the recently used ones. What it returns is shared and must not be changed.
 // It is safe for concurrent use.
 type Reader struct {
 	client client.Reader
 
 	mu    sync.Mutex
 	kept  map[key]*list.Element
-	order *list.List // of *decoded, the latest first
+	order *list.List // of *decoded, the most recently used first
 	bytes int
 }
 
-// key names what does not change: a snapshot that is deleted and made again has another UID.
+// key identifies a snapshot, whose content never changes: a recreated snapshot has another UID.
 type key struct {
 	types.NamespacedName
 	uid types.UID
@@ -42,17 +42,17 @@ type decoded struct {
 	bytes   int
 }
 
-// NewReader makes a Reader on the manager's client, or on one that reads past the cache.
+// NewReader returns a Reader that reads through c: the manager's cached client, or one that reads from the API server.
 func NewReader(c client.Reader) *Reader {
 	return &Reader{client: c, kept: map[key]*list.Element{}, order: list.New()}
 }
 
-// Read finds the process that a release froze.
+// Read returns the process that a release froze.
 func (r *Reader) Read(ctx context.Context, release *v1alpha1.Release) (*v1alpha1.ProjectSpec, error) {
 	return r.ReadNamed(ctx, release.Namespace, release.Status.Snapshot)
 }
 
-// ReadNamed finds a frozen process by the name of its object.
+// ReadNamed returns a frozen process by the name of its object.
 func (r *Reader) ReadNamed(ctx context.Context, namespace, name string) (*v1alpha1.ProjectSpec, error) {
 	var revision appsv1.ControllerRevision
 	if err := r.client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &revision); err != nil {
@@ -61,17 +61,17 @@ func (r *Reader) ReadNamed(ctx context.Context, namespace, name string) (*v1alph
 	return r.Decode(&revision)
 }
 
-// Read finds the process that a release froze, decoded anew.
+// Read returns the process that a release froze, without a cache.
 func Read(ctx context.Context, c client.Reader, release *v1alpha1.Release) (*v1alpha1.ProjectSpec, error) {
 	return NewReader(c).Read(ctx, release)
 }
 
-// ReadNamed finds a frozen process by the name of its object, decoded anew.
+// ReadNamed returns a frozen process by the name of its object, without a cache.
 func ReadNamed(ctx context.Context, c client.Reader, namespace, name string) (*v1alpha1.ProjectSpec, error) {
 	return NewReader(c).ReadNamed(ctx, namespace, name)
 }
 
-// Decode reads the process out of an object that was read already.
+// Decode returns the process in an object.
 func (r *Reader) Decode(revision *appsv1.ControllerRevision) (*v1alpha1.ProjectSpec, error) {
 	k := key{types.NamespacedName{Namespace: revision.Namespace, Name: revision.Name}, revision.UID}
 	if process := r.recall(k); process != nil {

@@ -15,10 +15,10 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// MaxSize is how large a frozen process may be, in bytes of JSON.
+// MaxSize bounds a frozen process, in bytes of JSON.
 const MaxSize = 512 << 10
 
-// Version of the content that Freeze writes, and the only one that Decode reads.
+// Version is the version of the content that Freeze writes, and the only one that Decode reads.
 const Version = 1
 
 // envelope is the content of the object.
@@ -27,19 +27,20 @@ type envelope struct {
 	Process *v1alpha1.ProjectSpec `json:"process"`
 }
 
-// ErrUnreadable is wrapped where an object's content is not one that this operator can read. Trying again does not help.
+// ErrUnreadable is wrapped in the error for an object whose content this operator cannot read. Trying again does not
+// help.
 var ErrUnreadable = errors.New("the snapshot cannot be read")
 
 // ErrTooLarge is returned by Freeze for a process above MaxSize.
 var ErrTooLarge = errors.New("the process is larger than 512 KiB: move long scripts into the package")
 
-// Name is the name of the object for a release and a process digest (`sha256:…`).
+// Name returns the name of the object for a release and a process digest (`sha256:…`).
 func Name(release, digest string) string {
 	hexDigits := strings.TrimPrefix(digest, "sha256:")
 	return release + "-" + hexDigits[:min(10, len(hexDigits))]
 }
 
-// Freeze builds the object; the caller creates it. It is owned by the release.
+// Freeze returns the object, with the release as its owner; the caller creates it.
 func Freeze(release *v1alpha1.Release, spec v1alpha1.ProjectSpec, digest string) (*appsv1.ControllerRevision, error) {
 	frozen := *spec.DeepCopy()
 	frozen.History = v1alpha1.ProjectHistory{}
@@ -62,7 +63,7 @@ func Freeze(release *v1alpha1.Release, spec v1alpha1.ProjectSpec, digest string)
 	}, nil
 }
 
-// Decode reads the process out of the object. The error wraps ErrUnreadable.
+// Decode returns the process in an object. The error wraps ErrUnreadable.
 func Decode(revision *appsv1.ControllerRevision) (*v1alpha1.ProjectSpec, error) {
 	var e envelope
 	const remedy = "delete the Release and create it again"
@@ -72,7 +73,7 @@ func Decode(revision *appsv1.ControllerRevision) (*v1alpha1.ProjectSpec, error) 
 	err := json.Unmarshal(revision.Data.Raw, &e)
 	switch {
 	case err == nil && e.Version != Version:
-		return nil, fmt.Errorf("%w: ControllerRevision %s has version %d, and this operator knows version %d; run the operator that wrote it, or %s",
+		return nil, fmt.Errorf("%w: ControllerRevision %s has version %d, and this operator knows version %d; use the version of the operator that wrote it, or %s",
 			ErrUnreadable, revision.Name, e.Version, Version, remedy)
 	case err != nil:
 		return nil, fmt.Errorf("%w: ControllerRevision %s: %w; %s", ErrUnreadable, revision.Name, err, remedy)
@@ -85,7 +86,7 @@ func Decode(revision *appsv1.ControllerRevision) (*v1alpha1.ProjectSpec, error) 
 	return e.Process, nil
 }
 
-// Same tells whether two objects hold the same process.
+// Same reports whether two objects contain the same process.
 func Same(a, b *appsv1.ControllerRevision) (bool, error) {
 	left, err := Decode(a)
 	if err != nil {
@@ -98,17 +99,17 @@ func Same(a, b *appsv1.ControllerRevision) (bool, error) {
 	return equality.Semantic.DeepEqual(left, right), nil
 }
 
-// Changed says that the project is no longer the one that the release froze, and what to do; empty where it is, where there
-// is none, and while it is not valid, as then nobody can take the change.
+// Changed returns a message if the project has changed since the release was created. It is empty if it has not, if
+// there is no project, and while the project is invalid, because no release can be created from it then.
 func Changed(release *v1alpha1.Release, project *v1alpha1.Project) string {
 	if project == nil || project.Status.ProcessDigest == "" || project.Status.ObservedGeneration != project.Generation ||
 		release.Status.ProcessDigest == "" || release.Status.ProcessDigest == project.Status.ProcessDigest {
 		return ""
 	}
-	return "the project has changed since " + string(release.Spec.Version) + " was made: make a new Release to take the change"
+	return "the project has changed since " + string(release.Spec.Version) + " was created: create a new Release to deploy the change"
 }
 
-// NotReady says why a release cannot be deployed, with the cause that it gives itself.
+// NotReady returns a message that says why a release cannot be deployed, with the message of its Ready condition.
 func NotReady(release *v1alpha1.Release) string {
 	ready := meta.FindStatusCondition(release.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Status == metav1.ConditionTrue || ready.ObservedGeneration != release.Generation {
@@ -117,7 +118,7 @@ func NotReady(release *v1alpha1.Release) string {
 	return "Release " + release.Name + " is not ready: " + ready.Reason + ": " + ready.Message
 }
 
-// Ready tells whether the release can be deployed: judged at its current generation and Ready.
+// Ready reports whether the release can be deployed: its Ready condition is True at the current generation.
 func Ready(release *v1alpha1.Release) bool {
 	ready := meta.FindStatusCondition(release.Status.Conditions, v1alpha1.ConditionReady)
 	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == release.Generation && release.Status.Snapshot != ""

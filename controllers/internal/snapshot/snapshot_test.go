@@ -52,7 +52,7 @@ func TestWhatIsFrozenIsReadAgain(t *testing.T) {
 
 func TestAContentThatIsNotKnownIsToldWithTheRemedy(t *testing.T) {
 	for content, want := range map[string]string{
-		`{"version":2,"process":{}}`: "has version 2, and this operator knows version 1; run the operator that wrote it, or delete the Release",
+		`{"version":2,"process":{}}`: "has version 2, and this operator knows version 1; use the version of the operator that wrote it, or delete the Release",
 		`{"steps":[]}`:               "has version 0",
 		`{"version":1}`:              "has no process",
 		`{"version":1,"process":{"steps":[` + strings.Repeat(`{"name":"s"},`, 64) + `{"name":"s"}]}}`: "has 65 scripts and packages, more than 64",

@@ -8,16 +8,17 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// AbsentFor is how long an object that a spec names and that is not there is waited for.
+// AbsentFor is how long a controller waits for a missing object that a spec names.
 const AbsentFor = time.Minute
 
-// Absence is the one rule for an object that a spec names and that is not there: files of one commit arrive in any order,
-// so it is waited for, and after a minute a person is needed (Stalled). Reason is that of the missing object, for example
-// ReleaseNotFound. The result again is when to look again without an event; 0 means never.
+// Absence is the common rule for a missing object that a spec names. The objects of one commit can arrive in any order,
+// so the controller waits for the object; after one minute it is Stalled, because a user must act. reason is the
+// condition reason for the missing object, for example ReleaseNotFound. again is when to reconcile again without an
+// event; 0 means never.
 //
-// How long it was waited for is read from the conditions of the last pass. It is the only thing for which a controller may
-// read its own conditions: the worst that a lost status does is another minute. Conditions.Reconciling, and
-// Conditions.SetReason for a condition of another type, keep the time that is needed.
+// The start of the wait is read from the conditions of the last reconcile. This is the only case in which a controller
+// reads its own conditions: if the status is lost, the wait is one minute longer. Conditions.Reconciling, and
+// Conditions.SetReason for a condition of another type, preserve the time that is needed.
 func Absence(conditions []metav1.Condition, reason string, generation int64, now time.Time) (stalled bool, again time.Duration) {
 	since := now
 	for _, c := range conditions {

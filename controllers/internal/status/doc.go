@@ -1,8 +1,8 @@
-// Package status is the only door to the status of our kinds. A reconciler takes a Patcher when a pass begins,
-// changes the object it was given, and patches once at the end; nothing is sent where nothing changed.
+// Package status writes the status of Mantle's kinds. A reconciler creates a Patcher at the beginning of a reconcile,
+// changes the object, and patches once at the end; nothing is sent if nothing has changed.
 //
-// The setters write the conditions Ready, Reconciling and Stalled as kstatus reads them: Reconciling and Stalled
-// are there only while they are true, and all carry the generation that they speak of. Messages are cleaned and cut here,
-// those of events too: WithEvents wraps the manager that the controllers take their recorders from. A Patcher belongs to
-// one pass and is not safe for concurrent use.
+// The setters write the conditions Ready, Reconciling and Stalled as kstatus reads them: Reconciling and Stalled exist
+// only while they are True, and all have the generation to which they apply. Messages are cleaned and cut here, and so
+// are the notes of events: WithEvents wraps the manager from which the controllers get their recorders. A Patcher is
+// for one reconcile and is not safe for concurrent use.
 package status

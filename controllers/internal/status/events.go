@@ -12,14 +12,14 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
-// The bounds of an event, in bytes. The API server refuses the whole event where one is exceeded.
+// The limits of an event, in bytes. The API server rejects an event that exceeds one of them.
 const (
 	maxNote   = 1024
 	maxWord   = 128 // of a reason or an action
 	otherWord = "Other"
 )
 
-// WithEvents is the manager whose recorders hold every event to what the API server takes and a terminal can show.
+// WithEvents returns a manager whose recorders limit events to what the API server accepts and a terminal can show.
 func WithEvents(mgr ctrl.Manager) ctrl.Manager { return bounding{mgr} }
 
 type bounding struct{ ctrl.Manager }
@@ -43,10 +43,10 @@ func (r eventRecorder) AnnotatedEventf(regarding, related runtime.Object, annota
 	r.to.AnnotatedEventf(regarding, related, annotations, kind, word(reason), word(action), "%s", bounded(fmt.Sprintf(note, args...), maxNote))
 }
 
-// bounded is a text of at most n bytes that can be shown.
+// bounded cleans a text and cuts it to at most n bytes.
 func bounded(message string, n int) string { return text.Cut(text.Clean(message), n) }
 
-// word is a reason or an action as the API server takes it: letters and digits, and never empty.
+// word reduces a reason or an action to what the API server accepts: letters and digits, and not empty.
 func word(s string) string {
 	s = strings.TrimLeft(strings.Map(func(r rune) rune {
 		switch {

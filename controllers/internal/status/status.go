@@ -18,17 +18,17 @@ import (
 // MaxMessage bounds a condition's message, in bytes; Kubernetes refuses more than 32 KiB.
 const MaxMessage = 4 << 10
 
-// RetryConflict is the pause before an object is judged again that somebody changed while a pass judged it.
+// RetryConflict is the pause before an object that changed during a reconcile is reconciled again.
 const RetryConflict = 100 * time.Millisecond
 
-// Patcher remembers an object as a pass found it.
+// Patcher remembers an object as it was at the beginning of a reconcile.
 type Patcher struct {
 	client client.Client
 	before client.Object
 	lock   bool
 }
 
-// NewPatcher remembers the object. Call it before the pass changes anything.
+// NewPatcher returns a Patcher for an object. Call it before the object is changed.
 func NewPatcher(c client.Client, o client.Object) *Patcher {
 	before, ok := o.DeepCopyObject().(client.Object)
 	if !ok {
@@ -38,15 +38,15 @@ func NewPatcher(c client.Client, o client.Object) *Patcher {
 	return &Patcher{client: c, before: before}
 }
 
-// WithLock makes Patch fail with a conflict when somebody else changed the object meanwhile, or it was made again under
-// its name. Nothing else keeps a late status from another object: API servers ignore a UID in a patch of a status.
+// WithLock makes Patch fail with a conflict if the object was changed since it was read, or was recreated. It is needed
+// because API servers ignore a UID in a patch of a status, so that a late status could be written to a new object of
+// the same name.
 func (p *Patcher) WithLock() *Patcher {
 	p.lock = true
 	return p
 }
 
-// Patch sends what the pass changed in the status, and nothing where nothing changed. An object that is gone is
-// not an error.
+// Patch writes what has changed in the status; it sends nothing if nothing has. A deleted object is not an error.
 func (p *Patcher) Patch(ctx context.Context, o client.Object) error {
 	if equality.Semantic.DeepEqual(p.before, o) {
 		return nil
@@ -73,7 +73,7 @@ func (p *Patcher) Patch(ctx context.Context, o client.Object) error {
 	return nil
 }
 
-// metadata asks the API server to answer with the metadata only: what was written is known here.
+// metadata returns an object that makes the API server answer with the metadata only: what was written is known here.
 func (p *Patcher) metadata(o client.Object) (*metav1.PartialObjectMetadata, error) {
 	kind, err := p.client.GroupVersionKindFor(o)
 	if err != nil {
@@ -86,7 +86,7 @@ func (p *Patcher) metadata(o client.Object) (*metav1.PartialObjectMetadata, erro
 	return answer, nil
 }
 
-// statusOf is the object without anything but its status, its name and its version. It shares the status.
+// statusOf returns a copy of the object with only its status, name and resourceVersion. It shares the status.
 func statusOf(o client.Object) client.Object {
 	from := reflect.ValueOf(o).Elem()
 	to := reflect.New(from.Type())
@@ -102,18 +102,18 @@ func statusOf(o client.Object) client.Object {
 	return slim
 }
 
-// IsConflict tells whether somebody else changed the object meanwhile.
+// IsConflict reports whether an error means that the object was changed since it was read.
 func IsConflict(err error) bool { return apierrors.IsConflict(err) }
 
-// Conditions writes conditions that speak of one generation.
+// Conditions writes conditions for one generation.
 type Conditions struct {
 	List       *[]metav1.Condition
 	Generation int64
-	// Now is the time of what changes; the zero time means the present.
+	// Now is the time of transitions; the zero time means the present.
 	Now time.Time
 }
 
-// Set writes one condition. Its time changes only when its status does.
+// Set writes one condition. Its lastTransitionTime changes only with its status.
 func (c Conditions) Set(kind string, status metav1.ConditionStatus, reason, message string) {
 	condition := metav1.Condition{Type: kind, Status: status, Reason: word(reason), Message: bounded(message, MaxMessage), ObservedGeneration: c.Generation}
 	if !c.Now.IsZero() {
@@ -125,7 +125,7 @@ func (c Conditions) Set(kind string, status metav1.ConditionStatus, reason, mess
 	meta.SetStatusCondition(c.List, condition)
 }
 
-// SetReason writes one condition whose time tells since when it has this reason at this generation; Absence reads it.
+// SetReason writes one condition. Its lastTransitionTime changes with its reason and generation too, as Absence needs it.
 func (c Conditions) SetReason(kind string, status metav1.ConditionStatus, reason, message string) {
 	if is := meta.FindStatusCondition(*c.List, kind); is != nil && (is.Reason != reason || is.ObservedGeneration != c.Generation) {
 		c.Remove(kind)
@@ -133,31 +133,32 @@ func (c Conditions) SetReason(kind string, status metav1.ConditionStatus, reason
 	c.Set(kind, status, reason, message)
 }
 
-// Remove takes a condition away.
+// Remove removes a condition.
 func (c Conditions) Remove(kind string) { meta.RemoveStatusCondition(c.List, kind) }
 
-// Ready says that all is as wished.
+// Ready says that the object is in its desired state.
 func (c Conditions) Ready(reason, message string) {
 	c.Set(v1alpha1.ConditionReady, metav1.ConditionTrue, reason, message)
 	c.Remove(v1alpha1.ConditionReconciling)
 	c.Remove(v1alpha1.ConditionStalled)
 }
 
-// Reconciling says that it is not as wished yet and goes on by itself.
+// Reconciling says that the object is not in its desired state yet, and that the controller continues by itself.
 func (c Conditions) Reconciling(reason, message string) {
 	c.Set(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
 	c.SetReason(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
 	c.Remove(v1alpha1.ConditionStalled)
 }
 
-// Stalled says that it is not as wished and that a person is needed.
+// Stalled says that the object is not in its desired state, and that a user must act.
 func (c Conditions) Stalled(reason, message string) {
 	c.Set(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
 	c.Set(v1alpha1.ConditionStalled, metav1.ConditionTrue, reason, message)
 	c.Remove(v1alpha1.ConditionReconciling)
 }
 
-// NotReady says that it is not as wished; neither we nor a change of the spec can mend it.
+// NotReady says that the object is not in its desired state, that nothing is in progress, and that no change of the
+// spec would help; for example, a machine is offline.
 func (c Conditions) NotReady(reason, message string) {
 	c.Set(v1alpha1.ConditionReady, metav1.ConditionFalse, reason, message)
 	c.Remove(v1alpha1.ConditionReconciling)

@@ -1,7 +1,7 @@
-// Package text is the door through which text of strangers comes into statuses, events, metrics and messages. What a
-// machine prints, or a person writes into a resource, may hold bytes that break `kubectl get -o yaml` for a whole list,
-// or that move the cursor of who reads it.
+// Package text cleans untrusted text for statuses, events, metrics and messages. What a machine prints, or a user
+// writes into a resource, may contain bytes that break `kubectl get -o yaml` for a whole list, or that move the
+// reader's cursor.
 //
-// Clean is applied before Cut, as cleaning may only make a text shorter. The log store keeps output as it came: raw is
-// given where raw is asked for.
+// Call Clean before Cut: cleaning only makes a text shorter. The log store does not use this package; it stores and
+// serves output unchanged.
 package text

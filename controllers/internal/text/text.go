@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// ellipsis stands where something was cut off.
+// ellipsis marks where a text was cut.
 const ellipsis = "…"
 
-// Clean keeps what YAML and a terminal can show. It drops control characters other than newline and tab, bytes that are
-// no UTF-8, the byte-order mark, non-characters, and the controls that turn the direction of the text after them.
+// Clean returns the text without what YAML or a terminal cannot show. It removes control characters except newline and
+// tab, invalid UTF-8, the byte-order mark, non-characters, and controls that change the direction of text.
 func Clean(s string) string {
 	if !strings.ContainsFunc(s, hidden) && utf8.ValidString(s) {
 		return s
@@ -23,10 +23,10 @@ func Clean(s string) string {
 	}, strings.ToValidUTF8(s, ""))
 }
 
-// Line is Clean for text that must stay on one line: every run of white space becomes one space.
+// Line is Clean for text on one line: every sequence of white space becomes one space.
 func Line(s string) string { return strings.Join(strings.Fields(Clean(s)), " ") }
 
-// Cut keeps at most n bytes from the beginning, in whole characters, and ends with "…" where it cut something off.
+// Cut returns at most n bytes from the beginning of a text, in whole characters, with "…" at the end if it was cut.
 func Cut(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -37,7 +37,7 @@ func Cut(s string, n int) string {
 	return first(s, n-len(ellipsis)) + ellipsis
 }
 
-// CutStart keeps at most n bytes from the end, in whole characters, and begins with "…" where it cut something off.
+// CutStart returns at most n bytes from the end of a text, in whole characters, with "…" at the beginning if it was cut.
 func CutStart(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -48,10 +48,10 @@ func CutStart(s string, n int) string {
 	return ellipsis + last(s, n-len(ellipsis))
 }
 
-// maxNamed is how many names Few lists.
+// maxNamed bounds how many names Few lists.
 const maxNamed = 5
 
-// Few lists at most five names for people, and says how many more there are.
+// Few returns a list of at most five names for a message, and says how many more there are.
 func Few(names []string) string {
 	if len(names) <= maxNamed {
 		return strings.Join(names, ", ")
@@ -59,7 +59,7 @@ func Few(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
 }
 
-// first is the longest beginning of s of at most n bytes that does not end inside a character.
+// first returns the longest prefix of s of at most n bytes that does not end inside a character.
 func first(s string, n int) string {
 	n = max(n, 0)
 	for n > 0 && !utf8.RuneStart(s[n]) {
@@ -68,7 +68,7 @@ func first(s string, n int) string {
 	return s[:n]
 }
 
-// last is the longest end of s of at most n bytes that does not begin inside a character.
+// last returns the longest suffix of s of at most n bytes that does not begin inside a character.
 func last(s string, n int) string {
 	from := len(s) - max(n, 0)
 	for from < len(s) && !utf8.RuneStart(s[from]) {
@@ -77,7 +77,7 @@ func last(s string, n int) string {
 	return s[from:]
 }
 
-// hidden tells whether a character is never shown.
+// hidden reports whether Clean removes a character.
 func hidden(r rune) bool {
 	switch {
 	case r == '\n', r == '\t':

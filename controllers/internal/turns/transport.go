@@ -9,22 +9,21 @@ import (
 	"time"
 )
 
-// Transport bounds how many requests about the objects of one namespace are with the API server at once: its share of what
-// the API server does for this process is that of one of its namespaces, however much there is to do in it. A namespace may
-// have more of them while nothing was asked about another one for a second; else a turn rests for as long as its request
-// took, so that others have an API server that is busy to themselves in between. Watches and requests about the namespaces
-// that are left out do not count.
-func Transport(perNamespace, alone int, leftOut ...string) func(http.RoundTripper) http.RoundTripper {
+// Transport bounds how many requests to the API server for the objects of one namespace run at once, so that a busy
+// namespace does not delay the others. A namespace may have more requests (alone) if there was no request for another
+// one within the last second. Otherwise a request keeps its turn for twice its duration, so that a busy API server has
+// time for others. Watches and requests for the excluded namespaces are not limited.
+func Transport(perNamespace, alone int, excluded ...string) func(http.RoundTripper) http.RoundTripper {
 	gate := NewGate(math.MaxInt, perNamespace)
 	gate.alone = alone
 	free := map[string]bool{"": true}
-	for _, namespace := range leftOut {
+	for _, namespace := range excluded {
 		free[namespace] = true
 	}
 	return func(next http.RoundTripper) http.RoundTripper { return sharing{gate, free, next} }
 }
 
-// longestRest bounds how long a turn rests.
+// longestRest bounds how long a turn is kept after its request.
 const longestRest = 100 * time.Millisecond
 
 type sharing struct {
@@ -56,7 +55,7 @@ func (s sharing) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// namespaceOf is the namespace that a request is about; empty if it is about none, or watches.
+// namespaceOf returns the namespace of a request; empty if it has none, or is a watch.
 func namespaceOf(request *http.Request) string {
 	if watch := request.URL.Query().Get("watch"); watch != "" && watch != "0" && watch != "false" {
 		return ""

@@ -1,5 +1,5 @@
-// Package turns bounds how much is done at once, and keeps it fair: who waits gets its turn by key, one key after the
-// other, so that one key with many who wait does not hold up another. Keys are namespaces.
+// Package turns provides semaphores that are fair between keys: the keys of waiting callers take turns, so that a key
+// with many callers does not delay another. Keys are namespaces.
 package turns
 
 import (
@@ -9,34 +9,34 @@ import (
 	"time"
 )
 
-// Gate lets at most total holders in at once, and at most perKey of one key. It is safe for concurrent use.
+// Gate is a semaphore with a limit for all holders and one for the holders of each key. It is safe for concurrent use.
 type Gate struct {
 	total, perKey int
-	// alone is how many one key may have while it has no company; 0 is perKey.
+	// alone is the limit of a key while no other key is used; 0 means perKey.
 	alone int
 
 	mu     sync.Mutex
 	inside int
 	held   map[string]int
-	// waiting has a queue for each key that somebody waits for, and order the keys, the next one first.
-	waiting map[string][]chan struct{}
-	order   []string
-	company Company
+	// waiting contains a queue for each key with waiting callers, and order the keys, the next one first.
+	waiting    map[string][]chan struct{}
+	order      []string
+	contention Contention
 }
 
-// NewGate makes a Gate. Both bounds are at least 1.
+// NewGate returns a Gate. Both limits are at least 1.
 func NewGate(total, perKey int) *Gate {
 	return &Gate{total: max(total, 1), perKey: max(perKey, 1), held: map[string]int{}, waiting: map[string][]chan struct{}{}}
 }
 
-// Enter waits for a turn of the key. Call Leave with the same key after it, unless it returns an error.
+// Enter waits until a caller with the key can enter. Call Leave with the same key, unless it returns an error.
 func (g *Gate) Enter(ctx context.Context, key string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	turn := make(chan struct{})
 	g.mu.Lock()
-	g.company.Comes(key)
+	g.contention.Note(key)
 	if len(g.waiting[key]) == 0 {
 		g.order = append(g.order, key)
 	}
@@ -52,11 +52,11 @@ func (g *Gate) Enter(ctx context.Context, key string) error {
 	}
 }
 
-// TryEnter takes a turn of the key if there is one at once.
+// TryEnter is Enter without waiting. It reports whether the caller has entered.
 func (g *Gate) TryEnter(key string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.company.Comes(key)
+	g.contention.Note(key)
 	if g.inside >= g.total || g.held[key] >= g.most(key) {
 		return false
 	}
@@ -65,7 +65,7 @@ func (g *Gate) TryEnter(key string) bool {
 	return true
 }
 
-// Leave ends a turn.
+// Leave ends the turn of a caller that has entered.
 func (g *Gate) Leave(key string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -80,18 +80,18 @@ func (g *Gate) leave(key string) {
 	g.admit()
 }
 
-// LeaveAfter is Leave, which comes so much later if the key has company.
+// LeaveAfter is Leave after a pause if another key is in use, else at once.
 func (g *Gate) LeaveAfter(key string, rest time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.company.Has(key) {
+	if g.contention.Contended(key) {
 		time.AfterFunc(rest, func() { g.Leave(key) })
 		return
 	}
 	g.leave(key)
 }
 
-// withdraw ends the wait of one, or its turn if that has come meanwhile.
+// withdraw ends the wait of a caller, or its turn if that has begun.
 func (g *Gate) withdraw(key string, turn chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -107,15 +107,15 @@ func (g *Gate) withdraw(key string, turn chan struct{}) {
 	}
 }
 
-// most is how many of a key may be in. The lock is held.
+// most returns the present limit of a key. The lock is held.
 func (g *Gate) most(key string) int {
-	if g.alone > g.perKey && !g.company.Has(key) {
+	if g.alone > g.perKey && !g.contention.Contended(key) {
 		return g.alone
 	}
 	return g.perKey
 }
 
-// admit gives turns while there is room. The lock is held.
+// admit lets waiting callers enter while there is room. The lock is held.
 func (g *Gate) admit() {
 	for g.inside < g.total {
 		i := slices.IndexFunc(g.order, func(key string) bool { return g.held[key] < g.most(key) })
@@ -136,7 +136,7 @@ func (g *Gate) admit() {
 	}
 }
 
-// Waiting tells how many wait for their turn.
+// Waiting returns the number of waiting callers.
 func (g *Gate) Waiting() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -147,7 +147,7 @@ func (g *Gate) Waiting() int {
 	return n
 }
 
-// Inside tells how many are in.
+// Inside returns the number of callers that have entered.
 func (g *Gate) Inside() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package watch says which changes of an object concern those who watch it, so that an event wakes only whom it concerns,
-// and what the cache keeps of large objects.
+// Package watch contains predicates that select the events for which controllers must reconcile, and transforms that
+// reduce large objects in the cache.
 package watch
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// Targets passes changes of a DeploymentTarget on which deployments depend: its spec, its health, why it is not Ready, its
-// certificate, and what is installed. That it was looked at again is no news.
+// Targets selects changes of a DeploymentTarget on which deployments depend: its spec, its health, why it is not Ready,
+// its certificate, and what is installed. A health check with the same result is ignored.
 func Targets() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*v1alpha1.DeploymentTarget)
@@ -26,7 +26,7 @@ func Targets() predicate.Predicate {
 	}}
 }
 
-// ready is what the Ready condition of a target says, and of which generation.
+// ready returns the content of a target's Ready condition, with its generation.
 func ready(t *v1alpha1.DeploymentTarget) (said struct {
 	Reason, Message string
 	Generation      int64
@@ -37,7 +37,7 @@ func ready(t *v1alpha1.DeploymentTarget) (said struct {
 	return said
 }
 
-// RunEnds passes the one update of a DeploymentRun by which it ends.
+// RunEnds selects the update of a DeploymentRun with which it ends.
 func RunEnds() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc:  func(event.CreateEvent) bool { return false },
@@ -50,7 +50,7 @@ func RunEnds() predicate.Predicate {
 		}}
 }
 
-// Ended are the names of the targets whose results ended between two versions of a slice; before may be nil.
+// Ended returns the names of the targets whose results ended between two versions of a slice; before may be nil.
 func Ended(before, after *v1alpha1.DeploymentRunSlice) []string {
 	had := map[string]bool{}
 	if before != nil && before.UID == after.UID {
@@ -67,8 +67,9 @@ func Ended(before, after *v1alpha1.DeploymentRunSlice) []string {
 	return names
 }
 
-// Slim is what the cache keeps of DeploymentRunSlices and DeploymentRuns, which can be hundreds of kilobytes large: not the
-// words, outputs and times of single steps. Who needs these, or writes the status of a run, reads past the cache.
+// Slim is the cache transform of DeploymentRunSlices and DeploymentRuns, which can have hundreds of kilobytes: it
+// removes the messages, outputs and times of single steps. Code that needs these, or writes the status of a run, must
+// read from the API server.
 func Slim(o any) (any, error) {
 	switch o := o.(type) {
 	case cache.DeletedFinalStateUnknown:
