@@ -37,8 +37,8 @@ type action struct {
 	// starting is true while it counts against MaxStartingNamespace.
 	starting bool
 	report   Report
-	// told is the report as it was when the owner was last notified.
-	told Report
+	// reported is the report as it was when the owner was last notified.
+	reported Report
 	// known is the ticket under which the machine has the script, empty if it has none; last is the number of the last log
 	// entry that was received.
 	known tentacle.ScriptTicket
@@ -48,7 +48,7 @@ type action struct {
 func newAction(ctx context.Context, a Action) *action {
 	act := &action{Action: a, dispatched: time.Now(), moved: make(chan struct{}, 1),
 		report: Report{Ticket: a.Ticket, Target: a.Target, Step: a.Step, Phase: v1alpha1.StepRunning, Sent: a.Resume}}
-	act.told = act.report
+	act.reported = act.report
 	act.ctx, act.stop = context.WithCancel(ctx)
 	act.cancelled, act.cancel = context.WithCancel(act.ctx)
 	act.gaveUp, act.giveUp = context.WithCancel(act.ctx)

@@ -22,7 +22,7 @@ func (r *runner) tryAway(ctx context.Context) stage {
 	if err != nil || m.Identity == nil {
 		return r.reachable() // send reports what is missing
 	}
-	r.tell(r.action, func(report *Report) { report.Host = m.Address })
+	r.updateReport(r.action, func(report *Report) { report.Host = m.Address })
 	err = r.config.Sessions.Reachable(undecided, m)
 	switch {
 	case r.abandoned():

@@ -265,14 +265,14 @@ func (d *Dispatcher) Len() int {
 	return len(d.actions)
 }
 
-// tell changes the report of an action, and notifies its owner if it now differs from what the owner knows.
-func (d *Dispatcher) tell(act *action, change func(*Report)) {
+// updateReport changes the report of an action, and notifies its owner if it now differs from what the owner knows.
+func (d *Dispatcher) updateReport(act *action, change func(*Report)) {
 	d.mu.Lock()
 	change(&act.report)
 	act.report.tidy()
-	news := d.note(act)
+	changed := d.note(act)
 	d.mu.Unlock()
-	if news {
+	if changed {
 		d.config.Notify(act.Owner)
 	}
 }
@@ -280,19 +280,19 @@ func (d *Dispatcher) tell(act *action, change func(*Report)) {
 // announce notifies the owner of an action that is still being prepared. One that is prepared quickly is not announced.
 func (d *Dispatcher) announce(act *action) {
 	d.mu.Lock()
-	news := act.report.Reason == v1alpha1.ReasonPreparing && d.note(act)
+	changed := act.report.Reason == v1alpha1.ReasonPreparing && d.note(act)
 	d.mu.Unlock()
-	if news {
+	if changed {
 		d.config.Notify(act.Owner)
 	}
 }
 
 // note marks an action as changed if its report differs from what its owner knows. The lock is held.
 func (d *Dispatcher) note(act *action) bool {
-	if d.actions[act.Ticket] != act || !act.report.differs(act.told) {
+	if d.actions[act.Ticket] != act || !act.report.differs(act.reported) {
 		return false
 	}
-	act.told = act.report
+	act.reported = act.report
 	d.owners[act.Owner.UID][act.Ticket] = true
 	return true
 }

@@ -57,9 +57,9 @@ func (r *runner) found(f session.Found) stage {
 	if f.Known {
 		r.arrived()
 	}
-	r.maybe, r.forgets = f.Known || f.Forgets, f.Forgets
+	r.mayHaveStarted, r.forgets = f.Known || f.Forgets, f.Forgets
 	r.cause = cause{}
-	r.tell(r.action, func(report *Report) { report.Sent, report.Reason, report.Message = r.maybe, "", "" })
+	r.updateReport(r.action, func(report *Report) { report.Sent, report.Reason, report.Message = r.mayHaveStarted, "", "" })
 	if !f.Known {
 		return preparing
 	}
@@ -162,7 +162,7 @@ func (r *runner) observe() {
 		}
 	}
 	r.cause = c
-	r.tell(r.action, func(report *Report) {
+	r.updateReport(r.action, func(report *Report) {
 		report.Reason, report.Message = c.Reason, c.Message
 		if r.script.State() == tentacle.Running && report.Begun.IsZero() {
 			report.Begun = time.Now()

@@ -14,7 +14,7 @@ import (
 // judge reports how a complete script ended: by the engine's result if there is one, else by the Tentacle's exit code.
 func (r *runner) judge() stage {
 	if result, found := r.script.Result(); found {
-		r.missed(result)
+		r.noteMissingContent(result)
 		return r.end(func(report *Report) { byResult(report, r.script.ExitCode(), result) })
 	}
 	if r.script.ExitCode() == step.ExitEngineMissing && r.session != nil {
@@ -34,10 +34,10 @@ func (r *runner) judge() stage {
 	}
 }
 
-// missed records that the machine lacks the content that it was believed to have, so that it is uploaded again.
-func (r *runner) missed(result step.Result) {
+// noteMissingContent records that the machine lacks the content that it was believed to have, so that it is uploaded again.
+func (r *runner) noteMissingContent(result step.Result) {
 	if result.Reason == step.ReasonContentMissing && r.content != "" && r.session != nil {
-		r.session.SetHolds(r.content, false)
+		r.session.SetHasContent(r.content, false)
 	}
 }
 

@@ -58,14 +58,14 @@ func (r *runner) tellPreparing(message string) {
 
 // decided reports whether the action must not be sent any more: it was cancelled, or given up before it was sent.
 func (r *runner) decided() bool {
-	return r.cancelled.Err() != nil || r.gaveUp.Err() != nil && !r.maybe
+	return r.cancelled.Err() != nil || r.gaveUp.Err() != nil && !r.mayHaveStarted
 }
 
 // undecided returns a context that ends when decided becomes true.
 func (r *runner) undecided(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	ignoreCancel, ignoreGiveUp := context.AfterFunc(r.cancelled, cancel), func() bool { return true }
-	if !r.maybe {
+	if !r.mayHaveStarted {
 		ignoreGiveUp = context.AfterFunc(r.gaveUp, cancel)
 	}
 	return ctx, func() {

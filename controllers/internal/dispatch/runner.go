@@ -38,10 +38,10 @@ type runner struct {
 	content  string
 	// retries is how long sending is retried.
 	retries time.Duration
-	// maybe is true if a StartScript may have arrived. forgets is true if the machine cannot be asked about it, so that the
+	// mayHaveStarted is true if a StartScript may have arrived. forgets is true if the machine cannot be asked about it, so that the
 	// next start may be the second: the engine then waits for the first one and reports its result, but a cancel reaches
 	// only the second.
-	maybe, forgets bool
+	mayHaveStarted, forgets bool
 	// cancels is the back-off between two CancelScript, and cancelAt when the next is due; zero before the first.
 	cancels  wait.Backoff
 	cancelAt time.Time
@@ -80,7 +80,7 @@ func (d *Dispatcher) carryOut(act *action) {
 	next := preparing
 	switch {
 	case act.Resume:
-		next, r.maybe = finding, true
+		next, r.mayHaveStarted = finding, true
 	case act.Away:
 		next = trying
 	}
@@ -148,7 +148,7 @@ func (r *runner) locate(ctx context.Context) (*session.Session, error) {
 		r.session.Close()
 	}
 	r.session = r.config.Sessions.Open(m)
-	r.tell(r.action, func(report *Report) { report.Host = m.Address })
+	r.updateReport(r.action, func(report *Report) { report.Host = m.Address })
 	return r.session, nil
 }
 
@@ -176,7 +176,7 @@ func (r *runner) pause(ctx context.Context, d time.Duration) {
 // waitsFor reports what the action waits for; again says when it is retried.
 func (r *runner) waitsFor(c cause, again string) {
 	r.cause = c
-	r.tell(r.action, func(report *Report) { report.Reason, report.Message = c.Reason, c.Message+again })
+	r.updateReport(r.action, func(report *Report) { report.Reason, report.Message = c.Reason, c.Message+again })
 }
 
 // clearWait reports that the action waits for nothing.
@@ -188,8 +188,8 @@ func (r *runner) end(change func(*Report)) stage {
 	if r.Log != nil {
 		size = r.Log.Size()
 	}
-	r.tell(r.action, func(report *Report) {
-		report.Sent, report.Reason, report.Message = r.maybe, "", ""
+	r.updateReport(r.action, func(report *Report) {
+		report.Sent, report.Reason, report.Message = r.mayHaveStarted, "", ""
 		report.Finished, report.LogSize = time.Now(), size
 		if r.script.Known() {
 			r.known, r.last = r.script.Ticket(), r.script.Last()
@@ -224,7 +224,7 @@ func (r *runner) abandoned() bool { return r.ctx.Err() != nil }
 
 // expired reports the end of an action whose lifetime has passed.
 func (r *runner) expired() stage {
-	if r.maybe || r.script.Known() {
+	if r.mayHaveStarted || r.script.Known() {
 		message := "the operator stopped asking"
 		if r.cause.Message != "" {
 			message += ": " + r.cause.Message
@@ -248,11 +248,11 @@ func (r *runner) decision(ctx context.Context, undecided stage) stage {
 	switch {
 	case r.abandoned():
 		return over
-	case r.cancelled.Err() != nil && r.maybe:
+	case r.cancelled.Err() != nil && r.mayHaveStarted:
 		return following // which sends CancelScript
 	case r.cancelled.Err() != nil:
 		return r.unsent(v1alpha1.StepCancelled, cause{v1alpha1.ReasonCancelled, "cancelled before it was sent"})
-	case r.gaveUp.Err() != nil && !r.maybe:
+	case r.gaveUp.Err() != nil && !r.mayHaveStarted:
 		return r.unsent(v1alpha1.StepFailed, r.waited())
 	case ctx.Err() != nil:
 		return r.expired()

@@ -89,13 +89,13 @@ func (r *runner) try(ctx context.Context) error {
 // reported.
 func (r *runner) accepted() {
 	r.arrived()
-	r.maybe, r.cause = true, cause{}
+	r.mayHaveStarted, r.cause = true, cause{}
 	r.session.Answered()
 	r.sent()
 	if r.script.Ended() {
 		return
 	}
-	r.tell(r.action, func(report *Report) {
+	r.updateReport(r.action, func(report *Report) {
 		report.Sent, report.Reason, report.Message = true, "", ""
 		r.known = r.script.Ticket()
 		if r.script.State() == tentacle.Running {
@@ -110,8 +110,8 @@ func (r *runner) noteUncertain(ctx context.Context, err error) {
 	if !session.Uncertain(err) {
 		return
 	}
-	r.maybe = true
-	r.tell(r.action, func(report *Report) { report.Sent = true })
+	r.mayHaveStarted = true
+	r.updateReport(r.action, func(report *Report) { report.Sent = true })
 	if finds, err := r.session.Finds(ctx); err == nil && !finds {
 		r.forgets = true
 	}
@@ -131,19 +131,19 @@ func (r *runner) tryAgain(t *tries, err error) stage {
 		return preparing // the content is no longer in the cache
 	}
 	r.session.Failed(err)
-	if c, final := permanent(err); final && !r.maybe {
+	if c, final := permanent(err); final && !r.mayHaveStarted {
 		return r.unsent(v1alpha1.StepFailed, c)
 	}
 	t.extend(err)
 	c := unreachable(err)
-	if errors.Is(err, session.ErrBusy) && !r.maybe {
+	if errors.Is(err, session.ErrBusy) && !r.mayHaveStarted {
 		c.Reason = v1alpha1.ReasonPreparing
 	}
 	r.waitsFor(c, r.until(t, c))
 	switch {
 	case time.Since(t.since) < r.retries:
 		return sending
-	case !r.maybe:
+	case !r.mayHaveStarted:
 		return r.unreached(err, false)
 	case r.forgets:
 		return sending // the machine cannot be asked; if a start arrives, the engine reports how the first one ended
@@ -155,7 +155,7 @@ func (r *runner) tryAgain(t *tries, err error) stage {
 // until says how often sending is retried, and until when. There is no end if the machine may have the script.
 func (r *runner) until(t *tries, c cause) string {
 	again := every("tried", longestRetry)
-	if c.Reason == v1alpha1.ReasonPreparing || r.maybe {
+	if c.Reason == v1alpha1.ReasonPreparing || r.mayHaveStarted {
 		return again
 	}
 	return again + " until " + t.since.Add(r.retries).UTC().Format(time.RFC3339)
@@ -164,7 +164,7 @@ func (r *runner) until(t *tries, c cause) string {
 // unlocated waits for the target, or ends an action that was not sent if waiting does not help.
 func (r *runner) unlocated(err *locateError) stage {
 	not := notReady(err.error)
-	if not.Final && !r.maybe {
+	if not.Final && !r.mayHaveStarted {
 		return r.endUnsendable(cause{not.Reason, not.Message})
 	}
 	r.waitsForTarget(not)

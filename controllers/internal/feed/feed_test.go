@@ -16,7 +16,7 @@ import (
 func TestRefused(t *testing.T) {
 	f := New(Config{DenyAddresses: []netip.Addr{netip.MustParseAddr("10.96.0.1")}})
 	for raw, want := range map[string]string{
-		"file:///etc/passwd":                       "file: is off",
+		"file:///etc/passwd":                       "file: is disabled",
 		"http://example.com/a.tar.gz":              "only https",
 		"https://user:secret@example.com/a.tgz":    "credentials",
 		"https://127.0.0.1/a":                      "loopback",

@@ -47,9 +47,9 @@ type Store struct {
 	// namespaces reads the present UID of a namespace from a cache; if it is nil, reader is used.
 	namespaces client.Reader
 
-	// decode opens a PFX, and patience is how long to wait for that.
-	decode   func(pfx []byte, password string) (tls.Certificate, error)
-	patience time.Duration
+	// decode opens a PFX, and decryptTimeout is how long to wait for that.
+	decode         func(pfx []byte, password string) (tls.Certificate, error)
+	decryptTimeout time.Duration
 
 	mu     sync.Mutex
 	spaces map[types.UID]*space
@@ -58,7 +58,7 @@ type Store struct {
 // New returns a Store whose Secrets are in the operator's namespace. reader must read from the API server, not from a
 // cache.
 func New(reader client.Reader, writer client.Client, operatorNamespace string) *Store {
-	return &Store{reader: reader, writer: writer, namespace: operatorNamespace, decode: decode, patience: patience, spaces: map[types.UID]*space{}}
+	return &Store{reader: reader, writer: writer, namespace: operatorNamespace, decode: decode, decryptTimeout: decryptTimeout, spaces: map[types.UID]*space{}}
 }
 
 // For returns the operator's identity for a namespace.

@@ -22,8 +22,8 @@ const (
 	KeyPassword = "password"
 )
 
-// patience is how long to wait for the decryption of a PFX, which can require billions of rounds.
-const patience = 10 * time.Second
+// decryptTimeout is how long to wait for the decryption of a PFX, which can require billions of rounds.
+const decryptTimeout = 10 * time.Second
 
 // opened is the content of a PFX. It is kept in memory, because decryption is slow by design.
 type opened struct {
@@ -62,7 +62,7 @@ func (s *Store) open(of *space, pfx []byte, password string) *opened {
 	if o := of.opened; o != nil && o.content == content {
 		return o
 	}
-	o := &opened{content: content, until: time.Now().Add(s.patience), done: make(chan struct{})}
+	o := &opened{content: content, until: time.Now().Add(s.decryptTimeout), done: make(chan struct{})}
 	of.opened = o
 	go func() { // decryption cannot be cancelled
 		defer close(o.done)
@@ -84,7 +84,7 @@ func (o *opened) wait() (tls.Certificate, error) {
 	case <-o.done:
 		return o.pair, o.err
 	case <-timer.C:
-		return tls.Certificate{}, fmt.Errorf("%s: decrypting it takes longer than %s; wait, or export it again with fewer iterations", KeyPFX, patience)
+		return tls.Certificate{}, fmt.Errorf("%s: decrypting it takes longer than %s; wait, or export it again with fewer iterations", KeyPFX, decryptTimeout)
 	}
 }
 

@@ -93,7 +93,7 @@ func TestAPFXThatCannotBeUsedIsToldByItsKey(t *testing.T) {
 }
 
 // slow is a store that opens PFX only once the gate is open, and how often it began to.
-func slow(t *testing.T, patience time.Duration) (s *Store, want halibut.Thumbprint, gate chan struct{}, began chan struct{}) {
+func slow(t *testing.T, decryptTimeout time.Duration) (s *Store, want halibut.Thumbprint, gate chan struct{}, began chan struct{}) {
 	t.Helper()
 	c, store := cluster(t)
 	pfx, want := exported(t, pkcs12.Modern, "")
@@ -101,7 +101,7 @@ func slow(t *testing.T, patience time.Duration) (s *Store, want halibut.Thumbpri
 	gate, began = make(chan struct{}), make(chan struct{}, 10)
 	s = store()
 	open := s.decode
-	s.patience, s.decode = patience, func(pfx []byte, password string) (tls.Certificate, error) {
+	s.decryptTimeout, s.decode = decryptTimeout, func(pfx []byte, password string) (tls.Certificate, error) {
 		began <- struct{}{}
 		<-gate
 		return open(pfx, password)

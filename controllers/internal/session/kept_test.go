@@ -46,14 +46,14 @@ func (p *Pool) eventually(t *testing.T, what string, check func() bool) {
 func TestNothingIsKeptOfAMachineThatNobodyWorksWith(t *testing.T) {
 	p := awayPool(t)
 	first, also, second := p.Open(aMachine(1)), p.Open(aMachine(1)), p.Open(aMachine(2))
-	also.SetHolds("AA", true)
+	also.SetHasContent("AA", true)
 	first.Close()
 	second.Close()
 	p.eventually(t, "the one that nobody works with is forgotten", func() bool { return len(p.endpoints) == 1 && len(p.clients) == 1 })
 	also.Close()
 	next := p.Open(aMachine(1)) // before it is forgotten
 	also.linger()
-	if !next.Holds("aa") || !p.knows(next) {
+	if !next.HasContent("aa") || !p.knows(next) {
 		t.Error("a machine that is worked with was forgotten")
 	}
 	next.Close()
@@ -69,14 +69,14 @@ func (p *Pool) knows(s *Session) bool {
 func TestWhatAMachineHoldsIsRememberedWithinABound(t *testing.T) {
 	s := awayPool(t).Open(aMachine(1))
 	defer s.Close()
-	for n := range maxHolds + 10 {
-		s.SetHolds(fmt.Sprint(n), true)
+	for n := range maxContents + 10 {
+		s.SetHasContent(fmt.Sprint(n), true)
 	}
-	if n := len(s.at.holds); n > maxHolds || !s.Holds(fmt.Sprint(maxHolds+9)) {
+	if n := len(s.at.contents); n > maxContents || !s.HasContent(fmt.Sprint(maxContents+9)) {
 		t.Errorf("%d are remembered", n)
 	}
-	s.SetHolds(fmt.Sprint(maxHolds+9), false)
-	if s.Holds(fmt.Sprint(maxHolds + 9)) {
+	s.SetHasContent(fmt.Sprint(maxContents+9), false)
+	if s.HasContent(fmt.Sprint(maxContents + 9)) {
 		t.Error("what is gone is remembered")
 	}
 }

@@ -40,9 +40,9 @@ type client struct {
 type endpoint struct {
 	users int
 	facts *tentacle.Facts
-	// holds contains the digests of the contents that the machine is known to have.
-	holds map[string]bool
-	timer *time.Timer
+	// contents contains the digests of the contents that the machine is known to have.
+	contents map[string]bool
+	timer    *time.Timer
 	// engine is one that was uploaded, and survey what a script found out about the machine before. provisioning is the
 	// lock for the upload.
 	engine       *step.Brought
@@ -88,7 +88,7 @@ func (p *Pool) Open(m Machine) *Session {
 	}
 	at := p.endpoints[key]
 	if at == nil {
-		at = &endpoint{holds: map[string]bool{}, provisioning: make(chan struct{}, 1)}
+		at = &endpoint{contents: map[string]bool{}, provisioning: make(chan struct{}, 1)}
 		p.endpoints[key] = at
 		c.endpoints++
 	}
@@ -189,27 +189,27 @@ func (s *Session) ask(ctx context.Context) (tentacle.Facts, error) {
 	return facts, nil
 }
 
-// Holds reports whether the machine is known to have a content.
-func (s *Session) Holds(sha256 string) bool {
+// HasContent reports whether the machine is known to have a content.
+func (s *Session) HasContent(sha256 string) bool {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
-	return s.at.holds[strings.ToLower(sha256)]
+	return s.at.contents[strings.ToLower(sha256)]
 }
 
-// maxHolds bounds how many contents of a machine are remembered.
-const maxHolds = 4096
+// maxContents bounds how many contents of a machine are remembered.
+const maxContents = 4096
 
-// SetHolds records whether the machine has a content.
-func (s *Session) SetHolds(sha256 string, holds bool) {
+// SetHasContent records whether the machine has a content.
+func (s *Session) SetHasContent(sha256 string, has bool) {
 	s.remember(func(at *endpoint) {
-		if !holds {
-			delete(at.holds, strings.ToLower(sha256))
+		if !has {
+			delete(at.contents, strings.ToLower(sha256))
 			return
 		}
-		if len(at.holds) >= maxHolds {
-			clear(at.holds) // no honest machine reports so many
+		if len(at.contents) >= maxContents {
+			clear(at.contents) // no honest machine reports so many
 		}
-		at.holds[strings.ToLower(sha256)] = true
+		at.contents[strings.ToLower(sha256)] = true
 	})
 }
 

@@ -110,7 +110,7 @@ func (s *Session) inventory(ctx context.Context) (step.Inventory, error) {
 
 // EnsureContent uploads a content if the machine lacks it.
 func (s *Session) EnsureContent(ctx context.Context, c *Content) error {
-	if s.Holds(c.SHA256) {
+	if s.HasContent(c.SHA256) {
 		return nil
 	}
 	asked, cancel := s.pool.bounded(ctx, inventoryTimeout+stepGrace)
@@ -120,9 +120,9 @@ func (s *Session) EnsureContent(ctx context.Context, c *Content) error {
 		return fmt.Errorf("asking which packages the machine has: %w", err)
 	}
 	for _, sha := range held.Contents {
-		s.SetHolds(sha, true)
+		s.SetHasContent(sha, true)
 	}
-	if s.Holds(c.SHA256) {
+	if s.HasContent(c.SHA256) {
 		return nil
 	}
 	r, err := s.UploadFile(ctx, c.Path, halibut.NewDataStream(c.Size, c.Open))
@@ -132,7 +132,7 @@ func (s *Session) EnsureContent(ctx context.Context, c *Content) error {
 	if r.Length != c.Size {
 		return &UploadError{fmt.Errorf("sending package content %.12s: %d of %d bytes arrived", c.SHA256, r.Length, c.Size)}
 	}
-	s.SetHolds(c.SHA256, true)
+	s.SetHasContent(c.SHA256, true)
 	return nil
 }
 
