@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
 	"github.com/mantledeploy/mantle/controllers/internal/fair"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 	"github.com/mantledeploy/mantle/controllers/internal/status"
@@ -103,7 +104,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.Release{}, fair.Mapped(r.bindingsOf)).
 		Watches(&v1alpha1.Environment{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.Project{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(digestChanged)).
-		Watches(&v1alpha1.DeploymentTarget{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(watch.Targets())).
+		Watches(&v1alpha1.DeploymentTarget{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(watch.Machines())).
+		Watches(&v1alpha1.DeploymentTarget{}, fair.Mapped(r.bindingsOfInstalled), builder.WithPredicates(watch.Installed())).
 		Complete(reconcile.Func(r.pass))
 	if err != nil {
 		return fmt.Errorf("setting up the binding controller: %w", err)
@@ -120,19 +122,36 @@ var digestChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 
 // bindingsOf returns requests for the bindings that may depend on an object.
 func (r *Reconciler) bindingsOf(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.requests(ctx, o.GetNamespace(), func(b *v1alpha1.ReleaseBinding) bool { return concerns(o, b) })
+}
+
+// requests returns requests for the bindings of a namespace that are selected.
+func (r *Reconciler) requests(ctx context.Context, namespace string, selects func(*v1alpha1.ReleaseBinding) bool) []reconcile.Request {
 	var bindings v1alpha1.ReleaseBindingList
-	if err := r.Client.List(ctx, &bindings, client.InNamespace(o.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Client.List(ctx, &bindings, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing bindings")
 		return nil
 	}
 	var requests []reconcile.Request
 	for i := range bindings.Items {
-		if concerns(o, &bindings.Items[i]) {
+		if selects(&bindings.Items[i]) {
 			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{
 				Namespace: bindings.Items[i].Namespace, Name: bindings.Items[i].Name}})
 		}
 	}
 	return requests
+}
+
+// bindingsOfInstalled returns the bindings of the projects that are installed on a target: where many projects share an
+// environment, a run of one of them does not concern the bindings of the others.
+func (r *Reconciler) bindingsOfInstalled(ctx context.Context, o client.Object) []reconcile.Request {
+	t, ok := o.(*v1alpha1.DeploymentTarget)
+	if !ok {
+		return r.bindingsOf(ctx, o)
+	}
+	return r.requests(ctx, t.Namespace, func(b *v1alpha1.ReleaseBinding) bool {
+		return desired.Installed(t, b.Spec.Project, b.Spec.Environment) != nil
+	})
 }
 
 func concerns(o client.Object, b *v1alpha1.ReleaseBinding) bool {

@@ -40,6 +40,6 @@ func (r *runner) tryAway(ctx context.Context) stage {
 
 // reachable reports that the action can begin. It does when a row tells of it.
 func (r *runner) reachable() stage {
-	r.tell(r.action, func(report *Report) { report.Reachable, report.Reason, report.Message = true, "", "" })
+	r.updateReport(r.action, func(report *Report) { report.Reachable, report.Reason, report.Message = true, "", "" })
 	return over
 }

@@ -15,15 +15,44 @@ import (
 // Targets selects changes of a DeploymentTarget on which deployments depend: its spec, its health, why it is not Ready,
 // its certificate, and what is installed. A health check with the same result is ignored.
 func Targets() predicate.Predicate {
+	return onUpdate(func(before, after *v1alpha1.DeploymentTarget) bool {
+		return otherMachine(before, after) || otherInstalled(before, after)
+	})
+}
+
+// Machines selects what Targets does, except updates in which only status.installed changed.
+func Machines() predicate.Predicate {
+	return onUpdate(otherMachine)
+}
+
+// Installed selects updates of a DeploymentTarget in which, of what Targets compares, only status.installed changed.
+func Installed() predicate.Predicate {
+	return predicate.And(onUpdate(func(before, after *v1alpha1.DeploymentTarget) bool {
+		return !otherMachine(before, after) && otherInstalled(before, after)
+	}), predicate.Funcs{
+		CreateFunc:  func(event.CreateEvent) bool { return false },
+		DeleteFunc:  func(event.DeleteEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	})
+}
+
+func onUpdate(selects func(before, after *v1alpha1.DeploymentTarget) bool) predicate.Funcs {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*v1alpha1.DeploymentTarget)
 		after, is := e.ObjectNew.(*v1alpha1.DeploymentTarget)
-		return !ok || !is || before.UID != after.UID || before.Generation != after.Generation || before.Status.Health != after.Status.Health ||
-			ready(before) != ready(after) || !equality.Semantic.DeepEqual(before.Labels, after.Labels) ||
-			!equality.Semantic.DeepEqual(before.Status.Installed, after.Status.Installed) ||
-			!equality.Semantic.DeepEqual(before.Status.JournalRead, after.Status.JournalRead) ||
-			!equality.Semantic.DeepEqual(before.Status.Certificate, after.Status.Certificate)
+		return !ok || !is || selects(before, after)
 	}}
+}
+
+func otherMachine(before, after *v1alpha1.DeploymentTarget) bool {
+	return before.UID != after.UID || before.Generation != after.Generation || before.Status.Health != after.Status.Health ||
+		ready(before) != ready(after) || !equality.Semantic.DeepEqual(before.Labels, after.Labels) ||
+		!equality.Semantic.DeepEqual(before.Status.JournalRead, after.Status.JournalRead) ||
+		!equality.Semantic.DeepEqual(before.Status.Certificate, after.Status.Certificate)
+}
+
+func otherInstalled(before, after *v1alpha1.DeploymentTarget) bool {
+	return !equality.Semantic.DeepEqual(before.Status.Installed, after.Status.Installed)
 }
 
 // ready returns the content of a target's Ready condition, with its generation.

@@ -39,6 +39,30 @@ func TestALookThatFindsNothingNewWakesNobody(t *testing.T) {
 	}
 }
 
+// What is installed concerns the bindings of its project only, so the two kinds of change are told apart, and none is lost.
+func TestWhatIsInstalledIsToldApart(t *testing.T) {
+	healthy := &v1alpha1.DeploymentTarget{Status: v1alpha1.DeploymentTargetStatus{Health: v1alpha1.HealthHealthy}}
+	deployed := healthy.DeepCopy()
+	deployed.Status.Installed = []v1alpha1.InstalledRelease{{Project: "shop"}}
+	away := deployed.DeepCopy()
+	away.Status.Health = v1alpha1.HealthUnavailable
+	for _, tt := range []struct {
+		after               *v1alpha1.DeploymentTarget
+		machines, installed bool
+	}{{healthy, false, false}, {deployed, false, true}, {away, true, false}} {
+		e := event.UpdateEvent{ObjectOld: healthy, ObjectNew: tt.after}
+		if machines, installed := Machines().Update(e), Installed().Update(e); machines != tt.machines || installed != tt.installed {
+			t.Errorf("%v: machines %t, installed %t", tt.after.Status, machines, installed)
+		}
+	}
+	if !Machines().Create(event.CreateEvent{Object: healthy}) || Installed().Create(event.CreateEvent{Object: healthy}) {
+		t.Error("a new target is not selected exactly once")
+	}
+	if !Machines().Delete(event.DeleteEvent{Object: healthy}) || Installed().Delete(event.DeleteEvent{Object: healthy}) {
+		t.Error("a deleted target is not selected exactly once")
+	}
+}
+
 func TestARunEndsOnce(t *testing.T) {
 	run := func(phase v1alpha1.RunPhase) *v1alpha1.DeploymentRun {
 		return &v1alpha1.DeploymentRun{Status: v1alpha1.DeploymentRunStatus{Phase: phase}}
