@@ -59,7 +59,7 @@ func TestWhatMachinesRefuseIsRefused(t *testing.T) {
 		`the link "z" leads out`:                 zipped(t, "z", os.ModeSymlink, "../x"),
 		`"../z" has a part`:                      zipped(t, "../z", 0, "x"),
 		"checksum error":                         spoiled(zipped(t, "a", 0, "some text")),
-		"match none of these":                       []byte("text"),
+		"match none of these":                    []byte("text"),
 	} {
 		_, _, err := look(t, content)
 		var invalid *InvalidError
