@@ -59,7 +59,7 @@ func TestALeaderThatStoodStillDoesNothingMore(t *testing.T) {
 	if now := health(); now != v1alpha1.HealthUnavailable {
 		t.Errorf("a machine that is gone is %s", now)
 	}
-	if code := w.operator.cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(w.tail(), "does not lead any more") {
+	if code := w.operator.cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(w.tail(), "is not the leader any more") {
 		t.Errorf("it ended with %d:\n%s", code, w.tail())
 	}
 }

@@ -1,4 +1,4 @@
-// Package access authenticates and authorizes HTTP requests with the API server.
+// Package access authenticates and authorises HTTP requests with the API server.
 package access
 
 import (

@@ -16,7 +16,7 @@ import (
 )
 
 // The limits of followers: how many at once; how long without output and in all, after which the client must send a new
-// request, which is authorized again; and how often the file and the row of its action are read.
+// request, which is authorised again; and how often the file and the row of its action are read.
 const (
 	maxFollowers, maxFollowersOfNamespace, maxFollowersOfAddress = 64, 16, 8
 

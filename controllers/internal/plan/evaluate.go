@@ -2,7 +2,7 @@ package plan
 
 import "github.com/mantledeploy/mantle/api/v1alpha1"
 
-// Evaluate decides what happens now and summarizes the run. It depends on the view alone and does not change it. With
+// Evaluate decides what happens now and summarises the run. It depends on the view alone and does not change it. With
 // the decision written into the attempts it decides nothing further on the same view; only Cancel and GiveUp are
 // repeated until the attempts show them.
 func Evaluate(v View) Evaluation {

@@ -144,7 +144,7 @@ variables:
 steps:
 - {name: a, run: {shell: Bash, script: x, user: $(Account), workingDir: $(dir)}}`,
 			[]string{
-				"spec.steps[0].run.user: the variable account has a value from a Secret, and this field is shown on the machine",
+				"spec.steps[0].run.user: the variable account has a value from a Secret, and users of the machine can see this field: use another variable",
 				"spec.steps[0].run.workingDir: the variable account has a value from a Secret",
 			},
 		},
@@ -187,7 +187,7 @@ packages:
 				"spec.packages[0].url: {version} is the only placeholder",
 				"spec.packages[1].url: contains a user or a password",
 				"spec.packages[2].url: has no host: write for example https://",
-				"spec.packages[3].name: cannot be the name of a folder",
+				"spec.packages[3].name: is not a valid folder name on every machine",
 			},
 		},
 		"outputs": {
