@@ -30,6 +30,9 @@ var version = "unknown"
 const garbage = 70
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	if err := run(os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "mantle:", err)
 		os.Exit(1)
@@ -44,9 +47,6 @@ func run(args []string, out io.Writer) error {
 	if f.Version {
 		_, err := fmt.Fprintln(out, version)
 		return err
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbage)
 	}
 	level := zapcore.InfoLevel
 	if f.Verbose {
