@@ -39,12 +39,12 @@ var (
 		{"create", "deploymentrunslices"}:       10,
 		{listLive, "deploymentrunslices"}:       5,
 		{"patch", "deploymentrunslices/status"}: 70,
-		{"patch", "deploymenttargets/status"}:   fleetSize + 20,
+		{"patch", "deploymenttargets/status"}:   fleetSize + 60,
 		{"patch", "environments/status"}:        40,
 		{"create", "events"}:                    10,
 		{"get", "namespaces"}:                   40,
 		{"get", "releasebindings"}:              6,
-		{"patch", "releasebindings/status"}:     150,
+		{"patch", "releasebindings/status"}:     40,
 		{"patch", "releases/status"}:            6,
 		{"get", "secrets"}:                      40,
 	}
@@ -58,7 +58,7 @@ var (
 		{"get", "secrets"}:                    200,
 	}
 	// takeOverBudget is from the start of another operator, in the middle of a run on all targets, to the binding's Ready, and
-	// what follows from that.
+	// what follows from that. Caches are new then, so more writes meet another one.
 	takeOverBudget = budget{
 		{"get", "configmaps"}:                   40,
 		{"get", "controllerrevisions"}:          8,
@@ -74,7 +74,7 @@ var (
 		{"watch", "deploymentrunslices"}:        2,
 		{"patch", "deploymentrunslices/status"}: 70,
 		{"watch", "deploymenttargets"}:          2,
-		{"patch", "deploymenttargets/status"}:   fleetSize + 20,
+		{"patch", "deploymenttargets/status"}:   fleetSize + 100,
 		{"get", "discovery"}:                    4,
 		{"watch", "environments"}:               2,
 		{"patch", "environments/status"}:        40,
@@ -85,7 +85,7 @@ var (
 		{"watch", "projects"}:                   2,
 		{"get", "releasebindings"}:              6,
 		{"watch", "releasebindings"}:            2,
-		{"patch", "releasebindings/status"}:     150,
+		{"patch", "releasebindings/status"}:     40,
 		{"watch", "releases"}:                   2,
 		{"patch", "releases/status"}:            6,
 		{"get", "secrets"}:                      40,
