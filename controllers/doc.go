@@ -84,6 +84,8 @@
 //	    target: ATargetThatIsGoneIsForgotten, ATargetThatIsDeletedIsNotLookedAtAnyMore
 //	the number of unhealthy machines | - | one number | when they become healthy or are forgotten | they are counted again
 //	    target: AMachineThatIsAwayIsCheckedOften
+//	versions of targets that were replaced | name of the target | writes that the cache does not show yet | with the next version, or with the target | a write conflicts and is repeated
+//	    target: ATargetIsNotWrittenFromAVersionThatWasReplaced
 //	counts of health checks | result | the reasons of a target | never | they start at 0
 //	    -
 //	write times of an environment | name | environments | with the environment | each status is written once more

@@ -39,7 +39,7 @@ var (
 		{"create", "deploymentrunslices"}:       10,
 		{listLive, "deploymentrunslices"}:       5,
 		{"patch", "deploymentrunslices/status"}: 70,
-		{"patch", "deploymenttargets/status"}:   fleetSize + 60,
+		{"patch", "deploymenttargets/status"}:   fleetSize + 100,
 		{"patch", "environments/status"}:        40,
 		{"create", "events"}:                    10,
 		{"get", "namespaces"}:                   40,

@@ -49,6 +49,7 @@ type Reconciler struct {
 	Workers int
 
 	checker *checker
+	writes  writes
 	once    sync.Once
 	frozen  *snapshot.Reader
 }
@@ -82,6 +83,7 @@ func (r *Reconciler) Reached(target types.NamespacedName) { r.checker.reached(ta
 func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget) (ctrl.Result, error) {
 	if !t.DeletionTimestamp.IsZero() {
 		r.checker.forget(client.ObjectKeyFromObject(t))
+		r.writes.forget(client.ObjectKeyFromObject(t))
 		return ctrl.Result{}, nil
 	}
 	t = t.DeepCopy()
@@ -100,7 +102,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 	if left := f.firstWriteIn(); left > 0 {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
-	before := t.DeepCopy()
+	before, version := t.DeepCopy(), t.ResourceVersion
 	if left := describe(f); left > 0 && (again == 0 || left < again) {
 		again = left
 	}
@@ -108,6 +110,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 		return ctrl.Result{RequeueAfter: retryConflict}, nil
 	} else if err != nil {
 		return ctrl.Result{}, err
+	}
+	if t.ResourceVersion != version {
+		r.writes.add(client.ObjectKeyFromObject(t), version)
 	}
 	r.announce(before, t)
 	return ctrl.Result{RequeueAfter: again}, nil
@@ -165,7 +170,11 @@ func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.
 	}
 	if t == nil {
 		r.checker.forget(request.NamespacedName)
+		r.writes.forget(request.NamespacedName)
 		return ctrl.Result{}, nil
+	}
+	if r.writes.has(request.NamespacedName, t.ResourceVersion) {
+		return ctrl.Result{RequeueAfter: time.Second}, nil
 	}
 	return r.Reconcile(ctx, t)
 }
