@@ -14,8 +14,10 @@ func TestATargetIsNotWrittenFromAVersionThatWasReplaced(t *testing.T) {
 		t.Error("a version counts as replaced that was not")
 	}
 	w.add(web, "5")
-	if !w.has(web, "5") || !w.has(web, "5") {
-		t.Error("a version that was replaced is written from")
+	for range 2 {
+		if !w.has(web, "5") {
+			t.Error("a version that was replaced is written from")
+		}
 	}
 	if w.has(web, "6") || len(w.replaced) != 0 {
 		t.Errorf("with its next version the target is not forgotten: %v", w.replaced)
