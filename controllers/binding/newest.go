@@ -37,27 +37,30 @@ func (f *facts) addResults(newest *v1alpha1.DeploymentRun, rows []v1alpha1.Deplo
 	if newest.Status.Snapshot != f.Release.Status.Snapshot {
 		return
 	}
-	have := map[types.UID]*v1alpha1.InstalledRelease{}
-	desired.Each(rows, f.Desired, func(t v1alpha1.SliceTarget, result *v1alpha1.TargetResult) {
-		if result == nil || result.Phase != v1alpha1.StepSucceeded { // the cached slice may not have the result yet
+	missing := map[types.UID]*v1alpha1.DeploymentTarget{}
+	for i := range f.Desired {
+		if t := &f.Desired[i]; !desired.Shows(t, newest, f.Chain) {
+			missing[t.UID] = t
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	desired.Each(rows, f.Desired, func(of v1alpha1.SliceTarget, result *v1alpha1.TargetResult) {
+		t := missing[of.UID]
+		if t == nil || result == nil || result.Phase != v1alpha1.StepSucceeded { // the cached slice may not have the result yet
 			return
 		}
-		if row := desired.Row(newest, t, result); row != nil && row.Phase == v1alpha1.InstalledSucceeded {
-			row.Steps = desired.StepNames(f.Process.Steps, t.Steps)
-			have[t.UID] = row
+		row := desired.Row(newest, of, result)
+		if row == nil || row.Phase != v1alpha1.InstalledSucceeded {
+			return
 		}
-	})
-	for i := range f.Desired {
-		t := &f.Desired[i]
-		row := have[t.UID]
-		if row == nil || desired.Shows(t, newest, f.Chain) {
-			continue
-		}
+		row.Steps = desired.StepNames(f.Process.Steps, of.Steps)
 		t.Status.Installed = slices.DeleteFunc(slices.Clone(t.Status.Installed), func(other v1alpha1.InstalledRelease) bool {
 			return other.Project == row.Project && other.Environment == row.Environment
 		})
 		t.Status.Installed = append(t.Status.Installed, *row)
-	}
+	})
 }
 
 // confirm reads what a new run depends on again, from the API server, and reports whether the binding is unchanged.
