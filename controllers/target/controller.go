@@ -107,7 +107,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 		again = left
 	}
 	if err := patcher.Patch(ctx, t); status.IsConflict(err) {
-		return ctrl.Result{RequeueAfter: retryConflict}, nil
+		return ctrl.Result{RequeueAfter: status.RetryConflict}, nil
 	} else if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -117,9 +117,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 	r.announce(before, t)
 	return ctrl.Result{RequeueAfter: again}, nil
 }
-
-// retryConflict is the pause before a target is reconciled again after a conflict.
-const retryConflict = 100 * time.Millisecond
 
 // sliceTargets indexes slices by the targets in them.
 const sliceTargets = "spec.targets.name"

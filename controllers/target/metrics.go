@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,9 +13,6 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/metrics"
 )
-
-// countTimeout limits the time to count the targets for one scrape.
-const countTimeout = 5 * time.Second
 
 // counts has the number of health checks by result. It is safe for concurrent use.
 type counts struct {
@@ -92,17 +88,15 @@ func known(health v1alpha1.TargetHealth) v1alpha1.TargetHealth {
 
 // Collect implements prometheus.Collector. If the targets cannot be listed, this scrape lacks their metric.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), metrics.CountTimeout)
 	defer cancel()
 	var list v1alpha1.DeploymentTargetList
 	if err := c.reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err == nil {
-		byHealth := map[[2]string]float64{}
+		byHealth := metrics.Counts{}
 		for i := range list.Items {
 			byHealth[[2]string{list.Items[i].Namespace, string(known(list.Items[i].Status.Health))}]++
 		}
-		for labels, n := range byHealth {
-			out <- prometheus.MustNewConstMetric(c.targets, prometheus.GaugeValue, n, labels[0], labels[1])
-		}
+		byHealth.Emit(out, c.targets)
 	}
 	c.counts.each(func(result string, n float64) {
 		out <- prometheus.MustNewConstMetric(c.checks, prometheus.CounterValue, n, result)

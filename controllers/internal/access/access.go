@@ -31,10 +31,7 @@ func NewGate() Gate { return Gate{turns.NewGate(MaxAsked, MaxAskedByOne)} }
 
 // InTurn calls ask when the limits allow it, and returns its result: an HTTP status and, unless that is 200, the reason.
 func (g Gate) InTurn(r *http.Request, ask func() (status int, why string)) (status int, why string) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
+	host := Address(r)
 	ctx, cancel := context.WithTimeout(r.Context(), TurnWithin)
 	defer cancel()
 	if err := g.turns.Enter(ctx, host); err != nil {
@@ -42,6 +39,15 @@ func (g Gate) InTurn(r *http.Request, ask func() (status int, why string)) (stat
 	}
 	defer g.turns.Leave(host)
 	return ask()
+}
+
+// Address returns the address of the client, without its port.
+func Address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 // Allowed authenticates the bearer token of an Authorization header, and checks with a SubjectAccessReview that its

@@ -3,7 +3,6 @@ package logs
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -105,7 +104,7 @@ func readRequest(r *http.Request) (logRequest, *failure) {
 		return logRequest{}, fail(http.StatusNotFound, "use GET /logs/<namespace>/<run> for the list of outputs, or GET /logs/<namespace>/<run>/<target>/<step> for one output")
 	}
 	parts = append(parts, "", "")
-	of, query := logRequest{namespace: parts[0], name: parts[1], target: parts[2], step: parts[3], from: address(r)}, r.URL.Query()
+	of, query := logRequest{namespace: parts[0], name: parts[1], target: parts[2], step: parts[3], from: access.Address(r)}, r.URL.Query()
 	of.json = query.Get("output") == "json" || strings.Contains(r.Header.Get("Accept"), "application/json")
 	return of, of.options(query)
 }
@@ -131,15 +130,6 @@ func (of *logRequest) options(query url.Values) *failure {
 		of.attempt = int32(n)
 	}
 	return nil
-}
-
-// address returns the address of the client.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 // output serves what is stored of an output.

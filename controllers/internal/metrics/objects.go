@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,8 +12,8 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 )
 
-// countTimeout bounds the listing of objects for one scrape.
-const countTimeout = 5 * time.Second
+// CountTimeout bounds the listing of objects for one scrape.
+const CountTimeout = 5 * time.Second
 
 // Objects counts runs and bindings in the cache when it is scraped. Deleted objects are not counted, so the number of
 // labels is bounded by the existing objects.
@@ -42,23 +41,23 @@ func (o *Objects) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector. If a list fails, its metric is missing in this scrape.
 func (o *Objects) Collect(out chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), CountTimeout)
 	defer cancel()
 	var runs v1alpha1.DeploymentRunList
 	if err := o.reader.List(ctx, &runs, client.UnsafeDisableDeepCopy); err == nil {
-		counted := counts{}
+		counted := Counts{}
 		for i := range runs.Items {
 			counted[[2]string{runs.Items[i].Namespace, phase(&runs.Items[i])}]++
 		}
-		counted.emit(out, o.runs)
+		counted.Emit(out, o.runs)
 	}
 	var bindings v1alpha1.ReleaseBindingList
 	if err := o.reader.List(ctx, &bindings, client.UnsafeDisableDeepCopy); err == nil {
-		counted := counts{}
+		counted := Counts{}
 		for i := range bindings.Items {
 			counted[[2]string{bindings.Items[i].Namespace, state(bindings.Items[i].Status.Conditions)}]++
 		}
-		counted.emit(out, o.bindings)
+		counted.Emit(out, o.bindings)
 	}
 }
 
@@ -70,7 +69,7 @@ func phase(run *v1alpha1.DeploymentRun) string {
 	case v1alpha1.RunPending, v1alpha1.RunQueued, v1alpha1.RunRunning, v1alpha1.RunWaiting, v1alpha1.RunCancelling:
 		return string(p)
 	default:
-		if slices.Contains(finished(), p) {
+		if p.IsTerminal() {
 			return string(p)
 		}
 		return "Unknown"
@@ -87,10 +86,11 @@ func state(conditions []metav1.Condition) string {
 	return v1alpha1.ConditionReconciling
 }
 
-// counts maps the values of two labels to a number.
-type counts map[[2]string]float64
+// Counts maps the values of two labels to a number.
+type Counts map[[2]string]float64
 
-func (c counts) emit(out chan<- prometheus.Metric, desc *prometheus.Desc) {
+// Emit sends one gauge for each pair of values.
+func (c Counts) Emit(out chan<- prometheus.Metric, desc *prometheus.Desc) {
 	for labels, n := range c {
 		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, n, labels[0], labels[1])
 	}

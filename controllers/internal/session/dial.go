@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/controllers/internal/turns"
 )
 
 // ErrBusy is wrapped in the error for a machine that was not dialled because too many others were. It says nothing about
@@ -26,14 +27,14 @@ const (
 )
 
 // admit bounds how many connections are being established at once, handshakes included; the namespaces take turns. The
-// wait for a turn does not count against the machine's connect timeout.
-func (p *Pool) admit(ctx context.Context, namespace string) (release func(), err error) {
+// wait for a turn does not count against the machine's connect timeout. The error wraps ErrBusy.
+func admit(ctx context.Context, gate *turns.Gate, namespace string) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, dialQueue)
 	defer cancel()
-	if err := p.dials.Enter(ctx, namespace); err != nil {
+	if err := gate.Enter(ctx, namespace); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBusy, err)
 	}
-	return func() { p.dials.Leave(namespace) }, nil
+	return func() { gate.Leave(namespace) }, nil
 }
 
 // dial connects to an address if Config.Allow allows it.

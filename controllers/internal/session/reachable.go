@@ -3,7 +3,6 @@ package session
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/mantledeploy/mantle/api/halibut"
@@ -18,10 +17,11 @@ const reachTimeout = 3 * time.Second
 func (p *Pool) Reachable(ctx context.Context, m Machine) error {
 	ctx, stop := p.bounded(ctx, dialQueue)
 	defer stop()
-	if err := p.attempts.Enter(ctx, m.Namespace); err != nil {
-		return fmt.Errorf("%w: %w", ErrBusy, err)
+	release, err := admit(ctx, p.attempts, m.Namespace)
+	if err != nil {
+		return err
 	}
-	defer p.attempts.Leave(m.Namespace)
+	defer release()
 	ctx, cancel := context.WithTimeout(ctx, min(cmp.Or(m.ConnectTimeout, defaultConnect), reachTimeout))
 	defer cancel()
 	conn, err := p.dial(ctx, "tcp", m.Address)

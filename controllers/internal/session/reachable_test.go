@@ -31,7 +31,7 @@ func TestMachinesThatAreAwayTakeTurnsOfTheirOwn(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		release, err := p.admit(t.Context(), "shop")
+		release, err := admit(t.Context(), p.dials, "shop")
 		if err != nil || time.Since(begun) != 0 {
 			t.Fatalf("a machine that answers was dialled after %s: %v", time.Since(begun), err)
 		}

@@ -79,7 +79,7 @@ func (p *Pool) Open(m Machine) *Session {
 	if c == nil {
 		c = &client{Client: halibut.NewClient(halibut.ClientConfig{Certificate: m.Identity.Certificate, ConnectTimeout: key.timeout,
 			SpoolDir: p.config.SpoolDir, DialContext: p.dial, MaxMessage: maxAnswer, Logger: p.config.Logger,
-			Admit: func(ctx context.Context) (func(), error) { return p.admit(ctx, key.namespace) },
+			Admit: func(ctx context.Context) (func(), error) { return admit(ctx, p.dials, key.namespace) },
 			Receive: func(ctx context.Context, size int64) (func(), error) {
 				return p.answers.receive(ctx, key.namespace, size)
 			},

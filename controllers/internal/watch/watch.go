@@ -27,13 +27,17 @@ func Machines() predicate.Predicate {
 
 // Installed selects updates of a DeploymentTarget in which, of what Targets compares, only status.installed changed.
 func Installed() predicate.Predicate {
-	return predicate.And(onUpdate(func(before, after *v1alpha1.DeploymentTarget) bool {
+	return updatesOnly(onUpdate(func(before, after *v1alpha1.DeploymentTarget) bool {
 		return !otherMachine(before, after) && otherInstalled(before, after)
-	}), predicate.Funcs{
-		CreateFunc:  func(event.CreateEvent) bool { return false },
-		DeleteFunc:  func(event.DeleteEvent) bool { return false },
-		GenericFunc: func(event.GenericEvent) bool { return false },
-	})
+	}))
+}
+
+// updatesOnly selects no other events than updates.
+func updatesOnly(p predicate.Funcs) predicate.Funcs {
+	p.CreateFunc = func(event.CreateEvent) bool { return false }
+	p.DeleteFunc = func(event.DeleteEvent) bool { return false }
+	p.GenericFunc = func(event.GenericEvent) bool { return false }
+	return p
 }
 
 func onUpdate(selects func(before, after *v1alpha1.DeploymentTarget) bool) predicate.Funcs {
@@ -68,15 +72,11 @@ func ready(t *v1alpha1.DeploymentTarget) (said struct {
 
 // RunEnds selects the update of a DeploymentRun with which it ends.
 func RunEnds() predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc:  func(event.CreateEvent) bool { return false },
-		DeleteFunc:  func(event.DeleteEvent) bool { return false },
-		GenericFunc: func(event.GenericEvent) bool { return false },
-		UpdateFunc: func(e event.UpdateEvent) bool {
-			before, ok := e.ObjectOld.(*v1alpha1.DeploymentRun)
-			after, is := e.ObjectNew.(*v1alpha1.DeploymentRun)
-			return ok && is && after.Status.Phase.IsTerminal() && (before.UID != after.UID || !before.Status.Phase.IsTerminal())
-		}}
+	return updatesOnly(predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*v1alpha1.DeploymentRun)
+		after, is := e.ObjectNew.(*v1alpha1.DeploymentRun)
+		return ok && is && after.Status.Phase.IsTerminal() && (before.UID != after.UID || !before.Status.Phase.IsTerminal())
+	}})
 }
 
 // Ended returns the names of the targets whose results ended between two versions of a slice; before may be nil.
