@@ -144,10 +144,10 @@ func NewServer(config ServerConfig) (*Server, error) {
 			MaxVersion:                  config.NewestTLS,
 			Certificates:                []tls.Certificate{certificate},
 			ClientAuth:                  tls.RequestClientCert,
-			SessionTicketsDisabled:      true,
 			DynamicRecordSizingDisabled: true,
 		},
 	}
+	ticketsOnlyFrom13(s.tls)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
