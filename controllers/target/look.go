@@ -9,6 +9,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/identity"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
@@ -43,10 +44,12 @@ type Machines interface {
 type result struct {
 	At time.Time
 	// Asked is the value of the annotation that requested the check, if any.
-	Asked     string
-	Err       error
-	Probe     session.Probe
-	Inventory *step.Inventory
+	Asked string
+	Err   error
+	Probe session.Probe
+	// certificate replaces Probe.Certificate in a result that is stored: a parsed certificate has ten times the size.
+	certificate *v1alpha1.TargetCertificate
+	Inventory   *step.Inventory
 	// InventoryErr is why the journal could not be read.
 	InventoryErr error
 	// Health is the result of the health script; nil if there is none for this machine.
@@ -122,6 +125,7 @@ func (c *checker) store(at *entry, found *result, interval time.Duration) {
 		at.next = found.At.Add(min(c.pause(at, found), max(interval, firstRetry)))
 		c.setFailures(at, at.failures+1)
 	}
+	found.certificate, found.Probe.Certificate = shownCertificate(found.presented()), nil
 	at.last = found
 }
 
