@@ -9,6 +9,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/identity"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
@@ -160,7 +161,7 @@ func (c *checker) run(ctx context.Context, w checkSpec) *result {
 		return found
 	}
 	if found.Probe.Certificate != nil && string(halibut.SHA256Thumbprint(found.Probe.Certificate)) != w.journalOf {
-		inventory, err := c.machines.Inventory(ctx, w.machine)
+		inventory, err := c.inventory(ctx, w.machine, found.Probe.Facts)
 		found.InventoryErr = err
 		if err == nil {
 			found.Inventory = &inventory
@@ -175,6 +176,14 @@ func (c *checker) run(ctx context.Context, w checkSpec) *result {
 		}
 	}
 	return found
+}
+
+// inventory reads the machine's journal, unless the machine has none.
+func (c *checker) inventory(ctx context.Context, m session.Machine, facts tentacle.Facts) (step.Inventory, error) {
+	if facts.NoJournal {
+		return step.Inventory{OS: facts.OS, Arch: facts.Arch}, nil
+	}
+	return c.machines.Inventory(ctx, m)
 }
 
 // noScript returns the field of the policy that has no script for the operating system; empty if it has one.

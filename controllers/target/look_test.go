@@ -26,6 +26,8 @@ type machines struct {
 	err     error
 	probes  int
 	scripts int
+	// inventories counts how often a journal was read.
+	inventories int
 	// away is the answer of Reachable, which tries counts.
 	away  error
 	tries int
@@ -55,6 +57,9 @@ func (m *machines) RunStep(context.Context, session.Machine, step.Plan) (session
 }
 
 func (m *machines) Inventory(context.Context, session.Machine) (step.Inventory, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.inventories++
 	return step.Inventory{}, nil
 }
 
@@ -254,5 +259,19 @@ func TestAnotherSpecIsAnotherLook(t *testing.T) {
 	s.forget(client.ObjectKeyFromObject(aTarget()))
 	if len(s.targets) != 0 {
 		t.Error("a deleted target is remembered")
+	}
+}
+
+// A machine to which nothing was ever deployed is not asked for its journal, which would cost it a script.
+func TestAMachineWithoutAJournalIsNotAskedForIt(t *testing.T) {
+	m := &machines{}
+	c := newChecker(m, func(types.NamespacedName) {}, time.Now)
+	for _, without := range []bool{true, false} {
+		facts := able()
+		facts.NoJournal, facts.OS = without, "linux"
+		read, err := c.inventory(t.Context(), session.Machine{}, facts)
+		if asked := m.inventories == 1; err != nil || asked == without || without && read.OS != "linux" {
+			t.Errorf("without a journal: %t, asked: %t, read: %+v, %v", without, asked, read, err)
+		}
 	}
 }
