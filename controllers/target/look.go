@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -202,6 +204,17 @@ func noScript(health *step.Health, system string) string {
 
 func (f *result) healthy() bool {
 	return f.Err == nil && f.Probe.Fits() == nil && f.Probe.Facts.LowDisk == nil && f.InventoryErr == nil && f.HealthErr == nil && (f.Health == nil || f.Health.Succeeded)
+}
+
+// same reports whether two results say the same, namely that the machine is healthy, and nothing else must be recorded.
+func (f *result) same(before *result) bool {
+	if !f.healthy() || !before.healthy() || f.Asked != "" || f.Inventory != nil || before.Inventory != nil || f.NoScript != before.NoScript ||
+		f.Probe.Octopus != before.Probe.Octopus {
+		return false
+	}
+	now, was := f.Probe.Facts, before.Probe.Facts
+	now.Audit, now.NoJournal = was.Audit, was.NoJournal // they change with each run
+	return equality.Semantic.DeepEqual(now, was) && equality.Semantic.DeepEqual(f.certificate, before.certificate)
 }
 
 // lostIdentity reports whether the operator's identity is lost. Without it, no machine can be called.
