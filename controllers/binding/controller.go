@@ -98,7 +98,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, b *v1alpha1.ReleaseBinding) 
 
 // SetupWithManager watches everything that a decision depends on.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.DeploymentTarget{}, desired.ByRole, desired.IndexByRole)
+	err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.DeploymentTarget{}, byRole, indexByRole)
 	if err != nil {
 		return fmt.Errorf("indexing targets: %w", err)
 	}

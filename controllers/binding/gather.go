@@ -110,7 +110,7 @@ func chain(ctx context.Context, from client.Reader, b *v1alpha1.ReleaseBinding) 
 }
 
 func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
-	candidates, err := desired.Candidates(ctx, r.Client, f.Binding.Namespace, f.Binding.Spec.Environment, f.Process.Steps)
+	candidates, err := candidatesFor(ctx, r.Client, f.Binding.Namespace, f.Binding.Spec.Environment, f.Process.Steps)
 	if err != nil {
 		return err
 	}

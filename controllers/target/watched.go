@@ -28,9 +28,11 @@ type entry struct {
 	// soon requests the next check after soonPause.
 	soon bool
 	// asked is the value of the annotation that requested the newest check.
-	asked    string
-	last     *result
-	next     time.Time
+	asked string
+	last  *result
+	next  time.Time
+	// notified is the time of the last result of which the target was notified.
+	notified time.Time
 	failures int
 	// stop cancels the running check; nil if none is running. The entry of a deleted target stays until that check has ended.
 	stop context.CancelFunc
@@ -202,7 +204,7 @@ func (c *checker) check(ctx context.Context, name types.NamespacedName, at *entr
 }
 
 // record stores the result of a check. It reports whether the target must be notified: not if the machine is as healthy as it
-// was.
+// was, unless status.lastHealthCheck may be due.
 func (c *checker) record(ctx context.Context, name types.NamespacedName, at *entry, found *result, interval time.Duration, asked string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -218,7 +220,11 @@ func (c *checker) record(ctx context.Context, name types.NamespacedName, at *ent
 	found.At, found.Asked = c.now(), asked
 	c.counts.add(found)
 	c.store(at, found, interval)
-	return at.gone || at.soon || before == nil || !found.same(before)
+	notify := at.gone || at.soon || before == nil || !found.same(before) || found.At.Sub(at.notified) >= refreshAfter
+	if notify {
+		at.notified = found.At
+	}
+	return notify
 }
 
 // connectFirst connects to a machine that was unreachable at the last check, so that it does not take one of maxChecks places

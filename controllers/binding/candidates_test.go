@@ -1,4 +1,4 @@
-package desired
+package binding
 
 import (
 	"slices"
@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/desired"
 )
 
 // TestCandidatesAreAllThatCanBeDesired compares what is desired among all targets and among the candidates.
@@ -17,16 +18,21 @@ func TestCandidatesAreAllThatCanBeDesired(t *testing.T) {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	elsewhere, both := target("elsewhere", "web"), target("both", "web", "db")
+	with := func(name string, roles ...v1alpha1.Role) v1alpha1.DeploymentTarget {
+		t := web(name)
+		t.Spec.Roles = roles
+		return t
+	}
+	elsewhere, both := with("elsewhere", "web"), with("both", "web", "db")
 	elsewhere.Spec.Environments = []v1alpha1.ObjectName{"staging"}
 	both.Spec.Environments = []v1alpha1.ObjectName{"staging", "production"}
-	all := []v1alpha1.DeploymentTarget{target("web-1", "web"), target("db-1", "db"), target("lb-1", "lb"), elsewhere, both}
-	b := fake.NewClientBuilder().WithScheme(scheme).WithIndex(&v1alpha1.DeploymentTarget{}, ByRole, IndexByRole)
+	all := []v1alpha1.DeploymentTarget{with("web-1", "web"), with("db-1", "db"), with("lb-1", "lb"), elsewhere, both}
+	b := fake.NewClientBuilder().WithScheme(scheme).WithIndex(&v1alpha1.DeploymentTarget{}, byRole, indexByRole)
 	for i := range all {
 		all[i].Namespace = "shop"
 		b = b.WithObjects(&all[i])
 	}
-	stranger := target("stranger", "web")
+	stranger := with("stranger", "web")
 	stranger.Namespace = "other"
 	c := b.WithObjects(&stranger).Build()
 	for name, roles := range map[string][][]v1alpha1.Role{"one role": {{"web"}}, "two": {{"web"}, {"db", "web"}}, "any": {{"web"}, nil}, "unknown": {{"gone"}}, "no step": {}} {
@@ -36,21 +42,21 @@ func TestCandidatesAreAllThatCanBeDesired(t *testing.T) {
 				steps = append(steps, v1alpha1.Step{Roles: r})
 			}
 			spec := v1alpha1.ReleaseBindingSpec{Environment: "production"}
-			candidates, err := Candidates(t.Context(), c, "shop", spec.Environment, steps)
+			candidates, err := candidatesFor(t.Context(), c, "shop", spec.Environment, steps)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(names(Desired(spec, steps, all)), names(Desired(spec, steps, candidates))); diff != "" {
+			if diff := cmp.Diff(targetNames(desired.Desired(spec, steps, all)), targetNames(desired.Desired(spec, steps, candidates))); diff != "" {
 				t.Errorf("desired among all and among the candidates (-/+):\n%s", diff)
 			}
-			if len(candidates) == len(all) || slices.Contains(names(candidates), "stranger") {
-				t.Errorf("candidates are %v", names(candidates))
+			if len(candidates) == len(all) || slices.Contains(targetNames(candidates), "stranger") {
+				t.Errorf("candidates are %v", targetNames(candidates))
 			}
 		})
 	}
 }
 
-func names(targets []v1alpha1.DeploymentTarget) (names []string) {
+func targetNames(targets []v1alpha1.DeploymentTarget) (names []string) {
 	for i := range targets {
 		names = append(names, targets[i].Name)
 	}
