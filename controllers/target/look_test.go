@@ -153,7 +153,7 @@ func TestTheSameHealthIsNotTold(t *testing.T) {
 		if !want && again != 5*time.Minute {
 			t.Errorf("the next pass is after %s", again)
 		}
-		s.clock = s.clock.Add(5*time.Minute)
+		s.clock = s.clock.Add(5 * time.Minute)
 	}
 }
 
