@@ -23,7 +23,7 @@ func (r *Reconciler) action(f facts, k ledger.Key, now plan.Evaluation) dispatch
 	completes := now.Completes(k)
 	leaf, target, ticket, number := l.Leaves[k.Leaf], l.Targets[k.Target], l.Ticket(k), l.At(k).Number
 	return dispatch.Action{
-		Ticket: ticket, Owner: dispatch.Owner{NamespacedName: nameOf(f.Run), UID: l.UID}, Target: target.Name, Step: leaf.Path,
+		Ticket: ticket, Owner: dispatch.Owner{NamespacedName: nameOf(f.Run), UID: l.UID}, Target: target.Name, Step: leaf.Path, Later: k.Leaf > 0,
 		Resume: l.At(k).Resumed(), Away: l.At(k).Away(), Timeout: leaf.GetTimeout(), Log: r.Logs.Sink(l.Namespace, l.UID, target.Name, leaf.Path, number),
 		Locate: func(ctx context.Context) (session.Machine, error) { return inputs.Locate(ctx, target) },
 		Prepare: func(ctx context.Context) (dispatch.Prepared, error) {

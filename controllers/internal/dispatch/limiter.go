@@ -12,11 +12,33 @@ import (
 type limiter struct {
 	max, maxStarting     int
 	inProgress, starting map[string]int
-	waiting              map[string]*list.List // queues of *action, by namespace
+	waiting              map[string]*queues
+}
+
+// queues are the actions of a namespace that wait. Those of later steps come first: what has begun is finished before
+// anything else begins.
+type queues struct{ later, first list.List } // of *action
+
+func (q *queues) of(act *action) *list.List {
+	if act.Later {
+		return &q.later
+	}
+	return &q.first
+}
+
+// front returns the action that comes next; nil if none waits.
+func (q *queues) front() *action {
+	for _, list := range []*list.List{&q.later, &q.first} {
+		if e := list.Front(); e != nil {
+			act, _ := e.Value.(*action)
+			return act
+		}
+	}
+	return nil
 }
 
 func newLimiter(most, mostStarting int) limiter {
-	return limiter{max: most, maxStarting: mostStarting, inProgress: map[string]int{}, starting: map[string]int{}, waiting: map[string]*list.List{}}
+	return limiter{max: most, maxStarting: mostStarting, inProgress: map[string]int{}, starting: map[string]int{}, waiting: map[string]*queues{}}
 }
 
 // admit reports whether an action can start now, and queues it if not.
@@ -27,9 +49,9 @@ func (c limiter) admit(act *action) bool {
 		return true
 	}
 	if c.waiting[namespace] == nil {
-		c.waiting[namespace] = list.New()
+		c.waiting[namespace] = &queues{}
 	}
-	act.turn = c.waiting[namespace].PushBack(act)
+	act.turn = c.waiting[namespace].of(act).PushBack(act)
 	return false
 }
 
@@ -71,12 +93,12 @@ func (c limiter) reached(act *action) bool {
 
 // next admits and returns the next queued action; nil if there is none.
 func (c limiter) next(namespace string) *action {
-	queue := c.waiting[namespace]
-	if queue == nil || !c.hasRoom(namespace) {
+	waiting := c.waiting[namespace]
+	if waiting == nil || !c.hasRoom(namespace) {
 		return nil
 	}
-	next, ok := queue.Front().Value.(*action)
-	if !ok || !c.dequeue(next) {
+	next := waiting.front()
+	if next == nil || !c.dequeue(next) {
 		return nil
 	}
 	c.count(next)
@@ -89,9 +111,9 @@ func (c limiter) dequeue(act *action) bool {
 	if act.turn == nil {
 		return false
 	}
-	queue := c.waiting[namespace]
-	queue.Remove(act.turn)
-	if act.turn = nil; queue.Len() == 0 {
+	waiting := c.waiting[namespace]
+	waiting.of(act).Remove(act.turn)
+	if act.turn = nil; waiting.front() == nil {
 		delete(c.waiting, namespace)
 	}
 	return true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -128,5 +129,32 @@ func TestFewAreOnTheirWayAtOnce(t *testing.T) {
 		if r := await(t, p, ticket, ended); r.Phase != v1alpha1.StepSucceeded {
 			t.Errorf("%s ended as %s, %s", ticket, r.Phase, r.Message)
 		}
+	}
+}
+
+// What has begun on one machine is finished before anything begins on others: a later step does not wait behind thousands of
+// first ones.
+func TestALaterStepDoesNotWaitBehindFirstOnes(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	m := newMachine(t, func(ctx context.Context, e *tentacletest.Execution) int32 {
+		<-release
+		return engine(0, "")(ctx, e)
+	})
+	p := newPool(t, func(_ *session.Config, d *dispatch.Config) { d.MaxActionsNamespace = 1 })
+	for _, ticket := range []string{"t0", "t1", "t2", "later"} {
+		a := runAction(m, ticket)
+		a.Later = ticket == "later"
+		p.Dispatch(a)
+	}
+	await(t, p, "later", waiting(v1alpha1.ReasonPreparing))
+	close(release)
+	var order []string
+	await(t, p, "t2", ended)
+	for _, e := range m.Executions() {
+		order = append(order, e.Command.TaskID)
+	}
+	if want := []string{"t0", "later", "t1", "t2"}; !slices.Equal(order, want) {
+		t.Errorf("they were sent in the order %v, want %v", order, want)
 	}
 }

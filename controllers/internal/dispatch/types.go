@@ -40,6 +40,8 @@ type Action struct {
 	Locate func(ctx context.Context) (session.Machine, error)
 	// Prepare builds what is sent. It runs in the action's goroutine, and only if the machine does not know the ticket.
 	Prepare func(ctx context.Context) (Prepared, error)
+	// Later says that it is not the first step of its run on the machine. Such actions do not wait behind first ones.
+	Later bool
 	// Resume says that an earlier process may have started it: the machine is asked before anything is prepared.
 	Resume bool
 	// Away says that the machine is believed to be unreachable: one connection is tried, and nothing is prepared or sent.
