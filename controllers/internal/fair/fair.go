@@ -11,7 +11,7 @@ import (
 // The number of concurrent reconciles of a controller. Many is the default of controllers of runs, targets and bindings, whose
 // reconciles mostly wait for the API server; one namespace uses half of them. Few is for all others.
 const (
-	Many = 16
+	Many = 32
 	Few  = 4
 )
 
@@ -57,15 +57,20 @@ func (q *queue) Get() (reconcile.Request, bool) {
 	return request, stopped
 }
 
-// Done implements workqueue.TypedInterface. If other namespaces have requests too, the worker pauses first, and still
-// counts as one of its namespace's workers. Done can make a request of the same namespace ready. It needs to wake no
-// other worker for that: the worker that calls Done calls Get next.
+// Done implements workqueue.TypedInterface. If other namespaces have requests too, the worker then pauses, and still
+// counts as one of its namespace's workers; another worker can reconcile the same object meanwhile. The end of the pause can
+// make a request of the same namespace ready. It needs to wake no other worker for that: the worker that calls Done calls
+// Get next.
 func (q *queue) Done(request reconcile.Request) {
-	if rest := q.turns.rest(request); rest > 0 {
-		time.Sleep(rest) //nolint:forbidigo // the pause is intended
+	rest := q.turns.rest(request)
+	if rest == 0 {
+		q.turns.release(request.Namespace)
+		q.Typed.Done(request)
+		return
 	}
-	q.turns.release(request.Namespace)
 	q.Typed.Done(request)
+	time.Sleep(rest) //nolint:forbidigo // the pause is intended
+	q.turns.release(request.Namespace)
 }
 
 // Len implements workqueue.TypedInterface. It includes requests of namespaces that have reached their limit of workers.

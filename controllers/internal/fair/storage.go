@@ -91,7 +91,7 @@ func (t *storage) next() string {
 // restFactor is how much longer a worker pauses than its reconcile took, and longestRest bounds the pause.
 const (
 	restFactor  = 3
-	longestRest = 50 * time.Millisecond
+	longestRest = 250 * time.Millisecond
 )
 
 func restAfter(took time.Duration) time.Duration { return min(restFactor*took, longestRest) }
