@@ -31,6 +31,9 @@ func TestABindingMakesNoRunFromACacheThatLags(t *testing.T) {
 	}
 	lagging := interceptor.NewClient(live, interceptor.Funcs{
 		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			if _, is := list.(*v1alpha1.DeploymentTargetList); is {
+				options = []client.ListOption{client.InNamespace(w.namespace)} // only a cache has indexes
+			}
 			err := c.List(ctx, list, options...)
 			switch list := list.(type) {
 			case *v1alpha1.DeploymentTargetList:
