@@ -24,12 +24,12 @@ type scriptFiles struct {
 }
 
 // writeFiles writes the script, the variables that are not sensitive, and an empty file for outputs.
-func (s *session) writeFiles(j job) (scriptFiles, error) {
+func writeFiles(folder string, j job) (scriptFiles, error) {
 	extension, content := form(j.Shell, j.Script)
 	files := scriptFiles{
-		script:    filepath.Join(s.folder, "mantle-script"+extension),
-		variables: filepath.Join(s.folder, "mantle-variables.json"),
-		outputs:   filepath.Join(s.folder, "mantle-outputs"),
+		script:    filepath.Join(folder, "mantle-script"+extension),
+		variables: filepath.Join(folder, "mantle-variables.json"),
+		outputs:   filepath.Join(folder, "mantle-outputs"),
 	}
 	variables, err := json.Marshal(j.Variables)
 	if err != nil {

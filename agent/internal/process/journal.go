@@ -36,13 +36,13 @@ type Spec struct {
 	CommandLine string `json:"commandLine,omitempty"`
 	// User is the account that the script runs as; empty is the supervisor's own.
 	User string `json:"user,omitempty"`
-	// StepUser is set for an engine whose step runs as another user than the engine: the supervisor starts
-	// a worker for it.
-	StepUser string        `json:"stepUser,omitempty"`
-	Dir      string        `json:"dir"`           // the working folder, absolute
-	Env      []string      `json:"env,omitempty"` // added to the environment, as NAME=value
-	Grace    time.Duration `json:"grace"`         // from TERM to KILL
-	Abandon  time.Duration `json:"abandon"`       // from KILL to giving up
+	// Call says that this is a step, whose plan is in CallFile: the supervisor carries it out itself. Path and Args are
+	// then this program's engine, for what it cannot do in its own process.
+	Call    bool          `json:"call,omitempty"`
+	Dir     string        `json:"dir"`           // the working folder, absolute
+	Env     []string      `json:"env,omitempty"` // added to the environment, as NAME=value
+	Grace   time.Duration `json:"grace"`         // from TERM to KILL
+	Abandon time.Duration `json:"abandon"`       // from KILL to giving up
 	// Drain is how long after the script's own exit its output is waited for.
 	Drain  time.Duration `json:"drain"`
 	Output output.Limits `json:"output"`

@@ -166,7 +166,7 @@ func (s *Store) listen(t *ticket, supervisor *process.Supervisor) (begun bool) {
 	for {
 		select {
 		case _, open := <-supervisor.Notes():
-			if supervisor.Finished() {
+			if supervisor.Finished() || supervisor.Silent() && isFinished(t) {
 				return true
 			}
 			if !open {
@@ -190,6 +190,11 @@ func (s *Store) listen(t *ticket, supervisor *process.Supervisor) (begun bool) {
 func (s *Store) begun(t *ticket) bool {
 	sight, err := process.Look(t.dir)
 	return err != nil || sight.State != process.Unclaimed
+}
+
+func isFinished(t *ticket) bool {
+	sight, err := process.Look(t.dir)
+	return err == nil && sight.State == process.Finished
 }
 
 func (s *Store) news(t *ticket, claimed bool) {
