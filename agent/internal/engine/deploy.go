@@ -62,7 +62,7 @@ func (s *session) haveInstalled(ctx context.Context, digests journal.Digests) (s
 		r.Reason = step.ReasonDeployFailed
 	}
 	for _, name := range []string{step.OutputPackageDirectory, step.OutputPackageVersion} {
-		if value, found := o.Result.Outputs[name]; found && len(value) <= step.MaxOutput {
+		if value, found := o.Given[name]; found && len(value) <= step.MaxOutput {
 			r.Outputs[name] = s.masker.String(value)
 		}
 	}

@@ -48,8 +48,9 @@ type outcome struct {
 	OutputsFailure string `json:"outputsFailure,omitempty"`
 	// Warnings are those of a worker, which prints none.
 	Warnings []string `json:"warnings,omitempty"`
-	// Result is that of a package.
-	Result *step.Result `json:"result,omitempty"`
+	// Result is that of a package, and Given its outputs.
+	Result *step.Result      `json:"result,omitempty"`
+	Given  map[string]string `json:"given,omitempty"`
 }
 
 // reasonError is an error that has a reason of api/step.

@@ -89,7 +89,7 @@ func (s *session) workDeploy(ctx context.Context, d deployJob) outcome {
 		return outcome{Result: &r, Warnings: s.warnings}
 	}
 	r := s.install(ctx, j, d.Digests)
-	return outcome{Result: &r, Warnings: s.warnings}
+	return outcome{Result: &r, Given: r.Outputs, Warnings: s.warnings}
 }
 
 func isPipeSignal(s os.Signal) bool {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/mantledeploy/mantle/agent/internal/account"
 	"github.com/mantledeploy/mantle/api/step"
@@ -155,18 +156,18 @@ func (s Spec) takeSealed(a *account.Account) (c Content, err error) {
 
 // readBounded reads a file of at most limit bytes. It does not wait for a writer of what is no file.
 func readBounded(path string, limit int64) ([]byte, error) {
-	info, err := os.Lstat(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // #nosec G304 -- a file of the ticket
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("%s is not a file", path)
 	}
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.Open(path) // #nosec G304 -- a file of the ticket
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("%s is longer than %d bytes", path, limit)

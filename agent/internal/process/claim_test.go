@@ -27,7 +27,7 @@ func TestWhoeverMakesStartedDecidesAndItIsWhole(t *testing.T) {
 	if _, won, err := Decide(dir, Result{ExitCode: tentacle.ExitCanceled}); won || err != nil {
 		t.Errorf("a second decision: %v, %v", won, err)
 	}
-	if made, err := begin(dir, Started{Version: Version}); made || !errors.Is(err, fs.ErrExist) {
+	if made, err := begin(dir, Started{Version: Version}, true); made || !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a claim after the decision: %v, %v", made, err)
 	}
 	if sight := look(t, dir); sight.State != Finished || sight.Result.ExitCode != tentacle.ExitTimeout {

@@ -109,7 +109,7 @@ func (s *supervision) claim() (claimed bool, err error) {
 		return false, nil // the next daemon settles the ticket anew, and this one must not be in its way
 	}
 	me := Started{Version: Version, Boot: bootID(), Process: os.Getpid(), StartTime: startTime(os.Getpid())}
-	claimed, err = begin(s.dir, me)
+	claimed, err = begin(s.dir, me, s.spec.Boot == "" || s.spec.Boot != me.Boot)
 	if errors.Is(err, fs.ErrExist) {
 		return false, nil
 	}

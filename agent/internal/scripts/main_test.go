@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 			os.Exit(process.Supervise(os.Args[2], engine.Carry))
 		case "daemon":
 			os.Exit(daemonMain(os.Args[2]))
+		case "step-daemon":
+			os.Exit(stepDaemonMain(os.Args[2]))
 		case "hold":
 			os.Exit(holdMain(os.Args[2]))
 		}

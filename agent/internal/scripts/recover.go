@@ -73,8 +73,10 @@ func (s *Store) take(key string) *ticket {
 		return nil
 	}
 	r, err := s.readRecord(key)
+	boot := r.Process.Boot
 	r.Process = process.Spec{} // for the supervisor, who reads it in the journal
 	t := s.newTicket(key, r)
+	t.boot = boot
 	close(t.ready)
 	if errors.Is(err, process.ErrNewer) {
 		return s.leave(t)
@@ -120,6 +122,8 @@ func (s *Store) settle(t *ticket) *ticket {
 		t.phase, t.result = finished, s.lose(t, *sight.Started)
 	case sight.State == process.Running:
 		t.phase = running
+	case (process.Started{Boot: t.boot}).Rebooted():
+		t.phase, t.result = finished, s.lose(t, process.Started{Boot: t.boot})
 	default:
 		t.phase = recorded
 	}

@@ -199,3 +199,76 @@ func TestAStepThatAnEarlierVersionLeftWaitingIsCarriedOut(t *testing.T) {
 		})
 	}
 }
+
+// stepDaemonMain is a daemon that has one step carried out, named on its input, and says when the start is answered and
+// when the step has ended.
+func stepDaemonMain(home string) int {
+	c := testConfig(home)
+	c.Engine, c.Env = []string{os.Args[0], "step"}, []string{step.EnvTentacleHome + "=" + home}
+	s, err := Open(c)
+	if err != nil {
+		return 1
+	}
+	say := func(text string) { _, _ = os.Stdout.WriteString(text + "\n") }
+	say("ready")
+	var id string
+	if _, err := fmt.Scanln(&id); err != nil {
+		return 1
+	}
+	r := &rig{Store: s, t: &testing.T{}, cfg: c}
+	r.start(bashStep(r.t, id, "true"))
+	say("answered")
+	got := r.await(id, 0)
+	say(fmt.Sprintf("ended %d", got.ExitCode))
+	if s.Close() != nil {
+		return 1
+	}
+	return 0
+}
+
+// A step that is recorded with its turn is claimed without a sync. After a power cut nobody knows whether it was claimed, so
+// it is not begun; in the same run of the machine it is known.
+func TestAStepWithItsTurnIsLostByAPowerCutAndNotByTheDaemonsEnd(t *testing.T) {
+	for name, test := range map[string]struct {
+		boot string
+		code int32
+		want string
+	}{
+		"the daemon ended": {process.Boot(), 0, "ran\n"},
+		"a power cut":      {"another boot", tentacle.ExitLost, "! Lost: the machine was started anew (reboot) when the script's turn had come, so whether it began is not known.\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := stepRig(t)
+			r.occupy()
+			r.start(bashStep(t, "a", "echo ran"))
+			command := r.inHome(".tentacle", "tickets", "a", process.CommandFile)
+			if strings.Contains(content(command), `"boot"`) {
+				t.Error("it waits, and is recorded with its turn")
+			}
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			var record map[string]any
+			if err := json.Unmarshal([]byte(content(command)), &record); err != nil {
+				t.Fatal(err)
+			}
+			record["process"].(map[string]any)["boot"] = test.boot
+			data, err := json.Marshal(record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.put(command, string(data))
+			r.open()
+			r.letGo("holder")
+			r.await("holder", 0)
+			r.want(told(r.await("a", 0)), test.code, test.want)
+			r.restart()
+			r.want(told(r.await("a", 0)), test.code, test.want)
+			r.start(bashStep(t, "b", "true"))
+			if !strings.Contains(content(r.inHome(".tentacle", "tickets", "b", process.CommandFile)), `"boot"`) {
+				t.Error("its turn came with its start, and that is not recorded")
+			}
+			r.await("b", 0)
+		})
+	}
+}

@@ -48,6 +48,7 @@ type ticket struct {
 	poke     chan struct{}    // tells the ticket's goroutine that it was cancelled
 	fresh    bool             // this daemon received it
 	content  *process.Content // of a step, until it is on the disk
+	boot     string           // of its command (process.Spec)
 	newer    bool             // a newer version has it in hand: it is not touched; see newer.go
 	occupied sync.Mutex       // held while a cancel or a completion is being made durable
 

@@ -74,6 +74,8 @@ func (s *Store) lose(t *ticket, started process.Started) *process.Result {
 	why := "Lost: the script's supervisor ended without a result, so how far the script came is not known."
 	found, left := process.EndSession(started, s.cfg.Abandon)
 	switch {
+	case started.Rebooted() && started.Process == 0:
+		why = "Lost: the machine was started anew (reboot) when the script's turn had come, so whether it began is not known."
 	case started.Rebooted():
 		why = "Lost: the machine was started anew (reboot) while the script ran, so how far it came is not known."
 	case len(left) > 0:
