@@ -42,7 +42,7 @@ func (w *worker) close() {
 
 // startWorker starts a worker as account a: argv, which may be a program that starts it.
 func (s *session) startWorker(a *account.Account, remedy string, argv ...string) (*worker, error) {
-	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // it ends with its input, and ends its script before
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx,gosec // this program or sudo; it ends with its input, and ends its script before
 	cmd.Dir, cmd.Env = rootOf(s.home), s.envOf(a)
 	process.Become(cmd, a)
 	var ours, theirs [3]*os.File

@@ -32,7 +32,7 @@ func (s *session) script(ctx context.Context, run step.Run) step.Result {
 	if err != nil {
 		return s.failed(ctx, err)
 	}
-	a, own, err := s.account, true, error(nil)
+	a, own := s.account, true
 	if run.User != "" {
 		if a, own, err = s.runsAs(run.User); err != nil {
 			return s.failed(ctx, &reasonError{step.ReasonUserRefused, err})

@@ -166,7 +166,7 @@ func (s *Store) listen(t *ticket, supervisor *process.Supervisor) (begun bool) {
 	for {
 		select {
 		case _, open := <-supervisor.Notes():
-			if supervisor.Finished() || supervisor.Silent() && isFinished(t) {
+			if hasResult(t, supervisor) {
 				return true
 			}
 			if !open {
@@ -192,7 +192,12 @@ func (s *Store) begun(t *ticket) bool {
 	return err != nil || sight.State != process.Unclaimed
 }
 
-func isFinished(t *ticket) bool {
+// hasResult says whether the supervisor has told that there is a result. One that tells nothing any more may have ended
+// without.
+func hasResult(t *ticket, supervisor *process.Supervisor) bool {
+	if supervisor.Finished() || !supervisor.Silent() {
+		return supervisor.Finished()
+	}
 	sight, err := process.Look(t.dir)
 	return err == nil && sight.State == process.Finished
 }
