@@ -31,10 +31,6 @@ const (
 	EnvTicket = "MANTLE_TICKET"
 )
 
-// EnvSeal is where a Tentacle tells the engine what the content of plan and secrets was when it saw them (Seal).
-// Scripts are not given it.
-const EnvSeal = "MANTLE_SEAL"
-
 // EnvTentacleHome is where the engine learns its home from, as every Tentacle exports it.
 const EnvTentacleHome = "TentacleHome"
 

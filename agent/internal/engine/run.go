@@ -32,17 +32,20 @@ func (s *session) script(ctx context.Context, run step.Run) step.Result {
 	if err != nil {
 		return s.failed(ctx, err)
 	}
-	own := run.User == ""
-	if !own {
-		if own, err = s.runsAs(run.User); err != nil {
+	a, own := s.account, true
+	if run.User != "" {
+		if a, own, err = s.runsAs(run.User); err != nil {
 			return s.failed(ctx, &reasonError{step.ReasonUserRefused, err})
 		}
 	}
 	var o outcome
 	if own {
-		o, err = s.perform(ctx, j)
+		o, err = s.perform(ctx, j, a)
 	} else {
-		o, err = s.delegate(ctx, run.User, j)
+		o, err = s.delegateAs(ctx, run.User, a, j)
+	}
+	for _, text := range o.Warnings[:min(len(o.Warnings), step.MaxWarnings)] {
+		s.warn(text)
 	}
 	if err == nil && o.Failure != "" {
 		err = &reasonError{o.Reason, errors.New(o.Failure)}

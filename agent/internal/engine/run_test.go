@@ -71,6 +71,15 @@ func TestTheScriptsCodeIsTheSteps(t *testing.T) {
 	}
 }
 
+// Editors on Windows begin a file with a mark, which Bash takes for a part of the first command.
+func TestABashScriptWithAByteOrderMarkRunsAsWithout(t *testing.T) {
+	m := newMachine(t)
+	r := m.step(script(step.Bash, "\uFEFFset -e\r\necho first\nfalse\necho went on")).failed(t, 1, step.ReasonExitCode)
+	if r.shown != "first\n" || r.stderr != "" {
+		t.Errorf("output %q, %q", r.shown, r.stderr)
+	}
+}
+
 // A Tentacle ends a line at a lone carriage return too, so the step's result must not hide behind one.
 func TestAProgressBarHidesNeitherTheResultNorShowsASecret(t *testing.T) {
 	m := newMachine(t)

@@ -48,10 +48,10 @@ func allProcesses() []member {
 func adoptOrphans() {}
 
 // await waits for the script and tells its exit status.
-func await(cmd *exec.Cmd, ended func(int32)) {
+func await(cmd *exec.Cmd, ended func(status int32, killed bool)) {
 	_ = cmd.Wait() // its error says no more than the state
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	ended(exitStatus(status))
+	ended(exitStatus(status), wasKilled(status))
 }
 
 func reserve(file *os.File, size int64) error {

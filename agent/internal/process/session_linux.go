@@ -78,7 +78,7 @@ func adoptOrphans() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
 // await waits for the script, tells its exit status, and goes on to take those of the orphans that this
 // process was given, as long as there are any.
-func await(cmd *exec.Cmd, ended func(int32)) {
+func await(cmd *exec.Cmd, ended func(status int32, killed bool)) {
 	leader := cmd.Process.Pid
 	_ = cmd.Process.Release() // it is waited for here
 	for {
@@ -89,7 +89,7 @@ func await(cmd *exec.Cmd, ended func(int32)) {
 		case err != nil:
 			return
 		case pid == leader:
-			ended(exitStatus(status))
+			ended(exitStatus(status), wasKilled(status))
 		}
 	}
 }

@@ -25,12 +25,20 @@ type batch struct {
 	dirs    map[string]*account.Account // and who may open them; nil for the daemon
 }
 
-func (b *batch) dir(name string) { b.add(name, nil) }
+// add takes a file that was written, or fails with the error of doing so.
+func (b *batch) add(file *os.File, err error) error {
+	if err == nil {
+		b.files = append(b.files, file)
+	}
+	return err
+}
+
+func (b *batch) dir(name string) { b.addDir(name, nil) }
 
 // workDir is dir for a folder of scripts.
-func (b *batch) workDir(name string) { b.add(name, b.account) }
+func (b *batch) workDir(name string) { b.addDir(name, b.account) }
 
-func (b *batch) add(name string, who *account.Account) {
+func (b *batch) addDir(name string, who *account.Account) {
 	if b.dirs == nil {
 		b.dirs = map[string]*account.Account{}
 	}

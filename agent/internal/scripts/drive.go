@@ -166,7 +166,7 @@ func (s *Store) listen(t *ticket, supervisor *process.Supervisor) (begun bool) {
 	for {
 		select {
 		case _, open := <-supervisor.Notes():
-			if supervisor.Finished() {
+			if hasResult(t, supervisor) {
 				return true
 			}
 			if !open {
@@ -190,6 +190,16 @@ func (s *Store) listen(t *ticket, supervisor *process.Supervisor) (begun bool) {
 func (s *Store) begun(t *ticket) bool {
 	sight, err := process.Look(t.dir)
 	return err != nil || sight.State != process.Unclaimed
+}
+
+// hasResult says whether the supervisor has told that there is a result. One that tells nothing any more may have ended
+// without.
+func hasResult(t *ticket, supervisor *process.Supervisor) bool {
+	if supervisor.Finished() || !supervisor.Silent() {
+		return supervisor.Finished()
+	}
+	sight, err := process.Look(t.dir)
+	return err == nil && sight.State == process.Finished
 }
 
 func (s *Store) news(t *ticket, claimed bool) {

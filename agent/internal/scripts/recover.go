@@ -73,8 +73,10 @@ func (s *Store) take(key string) *ticket {
 		return nil
 	}
 	r, err := s.readRecord(key)
+	boot := r.Process.Boot
 	r.Process = process.Spec{} // for the supervisor, who reads it in the journal
 	t := s.newTicket(key, r)
+	t.boot = boot
 	close(t.ready)
 	if errors.Is(err, process.ErrNewer) {
 		return s.leave(t)
@@ -114,14 +116,8 @@ func (s *Store) settle(t *ticket) *ticket {
 		return s.leave(t)
 	case err != nil: // watch goes on looking, and logs it
 		t.phase = running
-	case sight.State == process.Finished:
-		t.phase, t.result = finished, sight.Result
-	case sight.State == process.Vanished:
-		t.phase, t.result = finished, s.lose(t, *sight.Started)
-	case sight.State == process.Running:
-		t.phase = running
 	default:
-		t.phase = recorded
+		s.settleAs(t, sight)
 	}
 	if t.phase == running && t.cancelled {
 		t.poke <- struct{}{}
@@ -139,6 +135,23 @@ func (s *Store) settle(t *ticket) *ticket {
 	}
 	s.sweepFolders(t.key)
 	return nil
+}
+
+// settleAs gives a ticket the phase that was seen.
+func (s *Store) settleAs(t *ticket, sight process.Sight) {
+	switch sight.State {
+	case process.Finished:
+		t.phase, t.result = finished, sight.Result
+	case process.Vanished:
+		t.phase, t.result = finished, s.lose(t, *sight.Started)
+	case process.Running:
+		t.phase = running
+	case process.Unclaimed:
+		t.phase = recorded
+		if withTurn := (process.Started{Boot: t.boot}); withTurn.Rebooted() { // it may have been claimed
+			t.phase, t.result = finished, s.lose(t, withTurn)
+		}
+	}
 }
 
 // sweepFolders removes the folders of a ticket whose spelling is not known for sure.

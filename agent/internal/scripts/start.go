@@ -152,7 +152,9 @@ func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScript
 	defer s.alive.Done()
 	defer t.settle()
 	err := s.judge(ctx, t, cmd, body)
+	var place *turn
 	if err == nil {
+		place = s.joinWith(t)
 		err = s.prepare(ctx, t, cmd, body)
 	}
 	if err == nil { // from here on it is recorded, and will run
@@ -163,9 +165,13 @@ func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScript
 	if err == nil {
 		t.record.Process = process.Spec{} // for the supervisor, who reads it in the journal
 		t.change(func() { t.phase = recorded })
-		s.follow(t, s.mutexes.join(t.record.Mutex, t.record.Exclusive))
+		if place == nil {
+			place = s.mutexes.join(t.record.Mutex, t.record.Exclusive)
+		}
+		s.follow(t, place)
 		return
 	}
+	s.mutexes.leave(place)
 	s.discard(t)
 	if code, line := refusedWith(err); code != 0 {
 		if own {
@@ -184,6 +190,21 @@ func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScript
 	s.mu.Lock()
 	delete(s.known, t.key)
 	s.mu.Unlock()
+}
+
+// joinWith gives a step its place at the mutex before it is recorded, so that it can be recorded with its turn: its claim
+// then need not be synced. Other scripts, which may be long in coming, get theirs afterwards.
+func (s *Store) joinWith(t *ticket) *turn {
+	if !t.record.Process.Call {
+		return nil
+	}
+	place := s.mutexes.join(t.record.Mutex, t.record.Exclusive)
+	select {
+	case <-place.granted:
+		t.record.Process.Boot = process.Boot()
+	default:
+	}
+	return place
 }
 
 // awaitEnd waits until the ticket is finished.

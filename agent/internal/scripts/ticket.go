@@ -44,11 +44,13 @@ type ticket struct {
 	key      string // the ticket in lower case
 	dir      string // its journal
 	record   record
-	ready    chan struct{} // closed when it is recorded, refused or failed
-	poke     chan struct{} // tells the ticket's goroutine that it was cancelled
-	fresh    bool          // this daemon received it
-	newer    bool          // a newer version has it in hand: it is not touched; see newer.go
-	occupied sync.Mutex    // held while a cancel or a completion is being made durable
+	ready    chan struct{}    // closed when it is recorded, refused or failed
+	poke     chan struct{}    // tells the ticket's goroutine that it was cancelled
+	fresh    bool             // this daemon received it
+	content  *process.Content // of a step, until it is on the disk
+	boot     string           // of its command (process.Spec)
+	newer    bool             // a newer version has it in hand: it is not touched; see newer.go
+	occupied sync.Mutex       // held while a cancel or a completion is being made durable
 
 	// Why it was never recorded, to be read once ready is closed; failure where trying again may help.
 	refusal *tentacle.ScriptStatusResponseV2
