@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"time"
 
@@ -56,10 +57,13 @@ func (s *session) journal() (*journal.Journal, error) {
 	return journal.Open(s.home)
 }
 
+// operator is who had this step done, as the Tentacle says; empty where that is not Mantle's.
+func operator() string { return os.Getenv(step.EnvOperator) }
+
 // row is the journal's row of this step, without its phase.
 func (s *session) row() journal.Row {
 	p := s.plan
-	return journal.Row{Namespace: p.Namespace, Environment: p.Environment, Project: p.Project, Release: p.Release,
+	return journal.Row{Operator: operator(), Namespace: p.Namespace, Environment: p.Environment, Project: p.Project, Release: p.Release,
 		Snapshot: p.Snapshot, Run: p.RunName, RunUID: p.RunUID, Step: p.Step, Kind: string(p.Kind), Target: p.Target,
 		Ticket: p.Ticket, Final: p.Final}
 }

@@ -32,6 +32,9 @@ const (
 
 // Row is one line of the journal.
 type Row struct {
+	// Operator is who had the step done, by the SHA-256 thumbprint of its certificate. Empty in rows of earlier versions, and
+	// where the Tentacle is not Mantle's.
+	Operator    string    `json:"operator,omitempty"`
 	Namespace   string    `json:"namespace"`
 	Environment string    `json:"environment"`
 	Project     string    `json:"project"`

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -55,7 +57,7 @@ func TestInstalledTellsTheNewestRun(t *testing.T) {
 	} {
 		j, _ := open(t)
 		add(t, j, c.rows...)
-		got, err := j.Installed()
+		got, err := j.Installed("")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,12 +67,32 @@ func TestInstalledTellsTheNewestRun(t *testing.T) {
 	}
 }
 
+func TestAnOperatorIsToldOfItsOwnDeployments(t *testing.T) {
+	j, _ := open(t)
+	for operator, project := range map[string]string{"first": "p", "second": "q", "": "r"} { // the last is of an earlier version
+		r := row(project, "1", "a", Succeeded, true)
+		r.Operator = operator
+		add(t, j, r)
+	}
+	for operator, want := range map[string]string{"first": "p r", "second": "q r", "": "p q r"} {
+		got, err := j.Installed(operator)
+		var projects []string
+		for _, i := range got {
+			projects = append(projects, i.Project)
+		}
+		slices.Sort(projects)
+		if text := strings.Join(projects, " "); err != nil || text != want {
+			t.Errorf("%q: %s, %v, want %s", operator, text, err, want)
+		}
+	}
+}
+
 func TestInstalledIsBoundedToTheNewest(t *testing.T) {
 	j, _ := open(t)
 	for i := range step.MaxInstalled + 5 {
 		add(t, j, row(fmt.Sprint("p", i), "1", "a", Succeeded, true))
 	}
-	got, err := j.Installed()
+	got, err := j.Installed("")
 	if err != nil || len(got) != step.MaxInstalled || got[0].Project != fmt.Sprint("p", step.MaxInstalled+4) {
 		t.Errorf("%d rows, %v, the first is %+v", len(got), err, got[0])
 	}
@@ -90,7 +112,7 @@ func TestATornLineIsPassedOver(t *testing.T) {
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := j.Installed(); err != nil || got[0].Phase != step.Succeeded {
+		if got, err := j.Installed(""); err != nil || got[0].Phase != step.Succeeded {
 			t.Fatalf("after a torn line: %+v, %v", got, err)
 		}
 		add(t, j, row("p", "1", "a", Succeeded, true))

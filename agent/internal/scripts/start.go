@@ -96,21 +96,18 @@ func (s *Store) admit(key, operator string, cmd tentacle.StartScriptCommandV2) (
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := cmd.ScriptTicket
-	if t := s.known[key]; t != nil {
-		switch {
-		case !t.belongsTo(operator):
-			return nil, false, unknown(id, 0), nil
-		case t.isCompleted():
+	if t := s.owned(operator, key); t != nil {
+		if t.isCompleted() {
 			return nil, false, alreadyCompleted(id, t.exitCode()), nil
 		}
 		return t, false, nil, nil
 	}
-	stone, err := s.tombstone(key)
+	stone, err := s.ownStone(operator, key)
 	if err != nil {
 		return nil, false, nil, err
 	}
 	if stone != nil {
-		return nil, false, stone.answer(id, operator), nil
+		return nil, false, stone.answer(id), nil
 	}
 	if s.life.Err() != nil {
 		return nil, false, nil, errShuttingDown
@@ -118,15 +115,22 @@ func (s *Store) admit(key, operator string, cmd tentacle.StartScriptCommandV2) (
 	if err := s.checkCount(operator); err != nil {
 		return nil, false, nil, err
 	}
-	t = s.newTicket(key, s.newRecord(operator, cmd))
+	name, free, err := s.freeName(operator, key)
+	if err != nil {
+		return nil, false, nil, err
+	}
+	if !free {
+		return nil, false, unknown(id, 0), nil
+	}
+	t = s.newTicket(name, s.newRecord(operator, name, cmd))
 	t.fresh = true
-	s.known[key] = t
+	s.known[name] = t
 	s.alive.Add(1) // given back by receive; Close waits for it
 	return t, true, nil, nil
 }
 
 // newRecord is what is kept of a command. One that asks for too much will be refused, so nothing is kept of it.
-func (s *Store) newRecord(operator string, cmd tentacle.StartScriptCommandV2) record {
+func (s *Store) newRecord(operator, name string, cmd tentacle.StartScriptCommandV2) record {
 	if checkSize(cmd) != nil {
 		cmd = tentacle.StartScriptCommandV2{ScriptTicket: cmd.ScriptTicket}
 	}
@@ -138,7 +142,7 @@ func (s *Store) newRecord(operator string, cmd tentacle.StartScriptCommandV2) re
 	if name := cmd.IsolationMutexName; name != nil && *name != "" {
 		r.Mutex = *name
 	}
-	r.Process = scriptCommand(s.workFolder(r.Ticket), cmd.Arguments)
+	r.Process = scriptCommand(s.workFolder(r.Ticket+nameMark(name)), cmd.Arguments)
 	r.Process.Grace, r.Process.Abandon, r.Process.Drain = s.cfg.Grace, s.cfg.Abandon, s.cfg.Drain
 	r.Process.Output = s.cfg.Output
 	if a := s.cfg.Account; !a.IsSelf() {

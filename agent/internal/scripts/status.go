@@ -28,11 +28,11 @@ func (s *Store) GetStatus(_ context.Context, operator string, request tentacle.S
 // passed after the first new line. It ends early with ctx, and when the Store is closed.
 func (s *Store) WaitForStatus(ctx context.Context, operator string, cmd tentacle.WaitForStatusCommandV1) (tentacle.ScriptStatusResponseV2, error) { //nolint:cyclop // all that may end the wait stands in one select
 	t := s.find(operator, cmd.Ticket.TaskID)
-	if t == nil {
+	switch {
+	case t == nil:
 		return *unknown(cmd.Ticket, cmd.LastLogSequence), nil
-	}
-	if t.newer {
-		return tentacle.ScriptStatusResponseV2{}, t.untouched()
+	case t.newer || t.orphan:
+		return s.status(t, cmd.Ticket, cmd.LastLogSequence)
 	}
 	first, _, _ := t.snapshot()
 	p := t.page(cmd.LastLogSequence)
@@ -71,8 +71,11 @@ func (s *Store) WaitForStatus(ctx context.Context, operator string, cmd tentacle
 // status answers with what there is now. The state is taken before the output, so that a Complete one has
 // all of it.
 func (s *Store) status(t *ticket, id tentacle.ScriptTicket, after int64) (tentacle.ScriptStatusResponseV2, error) {
-	if t.newer {
+	switch {
+	case t.newer:
 		return tentacle.ScriptStatusResponseV2{}, t.untouched()
+	case t.orphan:
+		return lost(id), nil
 	}
 	phase, result, _ := t.snapshot()
 	p := t.page(after)

@@ -14,7 +14,7 @@ import (
 )
 
 // tombstone remembers a ticket that is over, so that a start of it that comes late runs nothing. It is a
-// file named after the ticket in lower case; its age is the file's own. Those of tickets that were cancelled before
+// file named after the ticket in lower case (owner.go); its age is the file's own. Those of tickets that were cancelled before
 // they arrived lie in a folder of their own, as an operator makes them at no cost.
 type tombstone struct {
 	Version   int    `json:"version"`
@@ -25,11 +25,8 @@ type tombstone struct {
 }
 
 // answer is what a start of the ticket is told.
-func (t tombstone) answer(id tentacle.ScriptTicket, operator string) *tentacle.ScriptStatusResponseV2 {
-	switch {
-	case t.Operator != operator && t.Operator != "":
-		return unknown(id, 0)
-	case t.Cancelled:
+func (t tombstone) answer(id tentacle.ScriptTicket) *tentacle.ScriptStatusResponseV2 {
+	if t.Cancelled {
 		r := refusal(id, tentacle.ExitCanceled, "The script was cancelled before it arrived.")
 		return &r
 	}
@@ -102,6 +99,9 @@ func (s *Store) sweep() {
 
 // sweepTicket forgets a finished ticket. One that is completed already could not be forgotten before.
 func (s *Store) sweepTicket(t *ticket) error {
+	if held, err := process.Held(t.dir); t.orphan && (held || err != nil) {
+		return err // it runs, as far as anybody can tell
+	}
 	if !t.isCompleted() {
 		return s.complete(t)
 	}
