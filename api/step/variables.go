@@ -35,9 +35,9 @@ const (
 // Scripts are not given it.
 const EnvSeal = "MANTLE_SEAL"
 
-// EnvOperator is where a Tentacle tells the engine who had it called, by the SHA-256 thumbprint of the certificate: an inventory
+// EnvCaller is where a Tentacle tells the engine who had it called, by the SHA-256 thumbprint of the certificate: an inventory
 // is of that operator's deployments and contents only. Scripts are not given it.
-const EnvOperator = "MANTLE_OPERATOR"
+const EnvCaller = "MANTLE_CALLER"
 
 // EnvTentacleHome is where the engine learns its home from, as every Tentacle exports it.
 const EnvTentacleHome = "TentacleHome"

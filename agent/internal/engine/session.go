@@ -58,7 +58,7 @@ func (s *session) journal() (*journal.Journal, error) {
 }
 
 // operator is who had this step done, as the Tentacle says; empty where that is not Mantle's.
-func operator() string { return os.Getenv(step.EnvOperator) }
+func operator() string { return os.Getenv(step.EnvCaller) }
 
 // row is the journal's row of this step, without its phase.
 func (s *session) row() journal.Row {

@@ -173,3 +173,52 @@ func TestTheKeyStays(t *testing.T) {
 		t.Errorf("the key's file: %v, %v", info.Mode(), err)
 	}
 }
+
+// The journal does not grow for ever, and tells the same when what is no longer asked for is left out of it.
+func TestTheJournalIsCompacted(t *testing.T) {
+	j, path := open(t)
+	long := strings.Repeat("x", 20<<10)
+	add(t, j, row("quiet", "1", "q", Succeeded, true))
+	deployed := row("busy", "0", "d", Succeeded, false)
+	deployed.Kind, deployed.Package, deployed.Version = "deploy", "app", "1.0"
+	add(t, j, deployed)
+	var others sync.WaitGroup
+	for i := range 4 {
+		others.Go(func() { // as other processes, whose rows must not be lost
+			other := &Journal{folder: j.folder}
+			for n := range 150 {
+				r := row(fmt.Sprint("busy", i), fmt.Sprint(n), "t", Succeeded, true)
+				r.Reason = long
+				if err := other.Append(r, false); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	others.Wait()
+	info, err := os.Stat(path)
+	if err != nil || info.Size() > compactAt+64<<10 {
+		t.Fatalf("%v, %v", info.Size(), err)
+	}
+	got, err := j.Installed("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := map[string]string{}
+	for _, i := range got {
+		runs[i.Project] = i.RunUID + " " + i.Phase
+	}
+	want := map[string]string{"quiet": "1 Succeeded", "busy": "0 Incomplete"}
+	for i := range 4 {
+		want[fmt.Sprint("busy", i)] = "149 Succeeded"
+	}
+	if diff := cmp.Diff(want, runs); diff != "" {
+		t.Error(diff)
+	}
+	if r, found, err := j.Newest(func(r Row) bool { return r.Package == "app" }); err != nil || !found || r.Version != "1.0" {
+		t.Errorf("the package: %+v, %v, %v", r, found, err)
+	}
+	if left, _ := filepath.Glob(path + ".new"); len(left) > 0 {
+		t.Errorf("%v is left", left)
+	}
+}

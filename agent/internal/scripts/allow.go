@@ -95,7 +95,7 @@ func (s *Store) readCall(t *ticket, cmd tentacle.StartScriptCommandV2) error {
 	if user := t.record.Call.User; user != t.record.Process.User && len(s.cfg.Engine) > 0 && process.Privileged() {
 		t.record.Process.StepUser = user // whom the engine has no right to become
 	}
-	t.record.Process.Env = []string{step.EnvSeal + "=" + step.Seal(data, hidden), step.EnvOperator + "=" + t.record.Operator}
+	t.record.Process.Env = []string{step.EnvSeal + "=" + step.Seal(data, hidden), step.EnvCaller + "=" + t.record.Operator}
 	return nil
 }
 

@@ -47,6 +47,7 @@ type ticket struct {
 	ready    chan struct{} // closed when it is recorded, refused or failed
 	poke     chan struct{} // tells the ticket's goroutine that it was cancelled
 	fresh    bool          // this daemon received it
+	born     time.Time     // when this daemon knew of it first
 	orphan   bool          // its journal cannot be read, so nobody knows whose it is
 	newer    bool          // a newer version has it in hand: it is not touched; see newer.go
 	occupied sync.Mutex    // held while a cancel or a completion is being made durable
@@ -68,7 +69,7 @@ type ticket struct {
 func (s *Store) newTicket(key string, r record) *ticket {
 	dir := s.journal(key)
 	return &ticket{
-		key: key, dir: dir, record: r,
+		key: key, dir: dir, record: r, born: time.Now(),
 		ready: make(chan struct{}), poke: make(chan struct{}, 1), changed: make(chan struct{}),
 		reader: output.NewReader(dir, 0),
 	}

@@ -85,16 +85,19 @@ func (s *Store) sweep() {
 		all = append(all, t)
 	}
 	s.mu.Unlock()
+	s.clock.Lock()
+	clock := s.readClock()
+	s.clock.Unlock()
 	for _, t := range all {
 		phase, result, _ := t.snapshot()
-		if phase != finished || !t.isCompleted() && now.Sub(result.Ended) < s.cfg.FinishedAge {
+		if phase != finished || !t.isCompleted() && clock.age(result.Ended) < s.cfg.FinishedAge {
 			continue
 		}
 		if err := s.sweepTicket(t); err != nil {
 			s.cfg.Logger.Error("Sweeping a script that nobody completed", "ticket", t.record.Ticket, "error", err)
 		}
 	}
-	s.sweepTombstones(now)
+	s.sweepTombstones(clock)
 }
 
 // sweepTicket forgets a finished ticket. One that is completed already could not be forgotten before.
@@ -110,11 +113,11 @@ func (s *Store) sweepTicket(t *ticket) error {
 	return s.bury(t)
 }
 
-func (s *Store) sweepTombstones(now time.Time) {
+func (s *Store) sweepTombstones(clock clockState) {
 	for dir, age := range map[string]time.Duration{s.tombstones: s.cfg.TombstoneAge, s.cancelled: s.cfg.CancelledAge} {
 		err := eachFile(dir, func(f fs.DirEntry) {
 			info, err := f.Info()
-			if err != nil || now.Sub(info.ModTime()) < age {
+			if err != nil || clock.age(info.ModTime()) < age {
 				return
 			}
 			operator := s.cancelledBy(f.Name())
