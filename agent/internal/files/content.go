@@ -1,7 +1,6 @@
 package files
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -65,7 +64,7 @@ func disown(folder *os.Root) error {
 		return err
 	}
 	for _, name := range names {
-		if !owners.IsFile(name) {
+		if _, ok := owners.MarkOf(name); !ok {
 			continue
 		}
 		if err := folder.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -75,39 +74,54 @@ func disown(folder *os.Root) error {
 	return nil
 }
 
-// sameContent tells whether two files of a folder have the same bytes.
+// sameContent tells whether two files of a folder are there and have the same bytes.
 func sameContent(folder *os.Root, a, b string) (bool, error) {
-	var files [2]*bufio.Reader
-	var sizes [2]int64
-	for i, name := range []string{a, b} {
-		f, err := folder.OpenFile(name, os.O_RDONLY|openFlags, 0)
-		if errors.Is(err, fs.ErrNotExist) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil || !info.Mode().IsRegular() {
-			return false, err
-		}
-		files[i], sizes[i] = bufio.NewReader(f), info.Size()
+	one, size, err := openRegular(folder, a)
+	if one == nil || err != nil {
+		return false, err
 	}
-	if sizes[0] != sizes[1] {
+	defer one.Close()
+	other, otherSize, err := openRegular(folder, b)
+	if other == nil || err != nil {
+		return false, err
+	}
+	defer other.Close()
+	if size != otherSize {
 		return false, nil
 	}
-	var chunks [2][4096]byte
+	return sameBytes(one, other)
+}
+
+// openRegular opens a file; nil if there is no regular one of that name.
+func openRegular(folder *os.Root, name string) (f *os.File, size int64, err error) {
+	f, err = folder.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, info.Size(), nil
+}
+
+func sameBytes(a, b io.Reader) (bool, error) {
+	const size = 64 << 10
+	one, other := make([]byte, size), make([]byte, size)
 	for {
-		n, err := io.ReadFull(files[0], chunks[0][:])
-		m, again := io.ReadFull(files[1], chunks[1][:])
-		switch {
-		case n != m || !bytes.Equal(chunks[0][:n], chunks[1][:m]):
+		n, err := io.ReadFull(a, one)
+		m, again := io.ReadFull(b, other)
+		if !bytes.Equal(one[:n], other[:m]) {
 			return false, nil
-		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return true, nil
-		case err != nil || again != nil:
-			return false, errors.Join(err, again)
+		}
+		if err = errors.Join(err, again); err != nil {
+			return false, err
 		}
 	}
 }

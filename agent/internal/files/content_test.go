@@ -58,7 +58,7 @@ func TestAContentIsForThoseWhoHaveSentIt(t *testing.T) {
 	if d, err := s.DownloadFile(as(t, "second"), "Files/other"); err != nil || d == nil {
 		t.Errorf("what is no content: %v, %v", d, err)
 	}
-	if !owners.IsFile(owners.File("x")) || owners.Mark("x") == owners.Mark("y") {
+	if mark, ok := owners.MarkOf(owners.File("x")); !ok || mark != owners.Mark("x") || mark == owners.Mark("y") {
 		t.Error("marks do not tell operators apart")
 	}
 }

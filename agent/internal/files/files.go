@@ -175,10 +175,8 @@ func (s *Store) replace(ctx context.Context, p *place, owner string, from io.Rea
 			_ = p.folder.Remove(temp)
 		}
 	}()
-	if p.info != nil && p.info.Mode().IsRegular() {
-		if err := to.Chmod(p.info.Mode().Perm()); err != nil && runtime.GOOS != "windows" {
-			return "", err
-		}
+	if err := keepMode(to, p); err != nil {
+		return "", err
 	}
 	digest := sha1.New()
 	n, err := io.Copy(io.MultiWriter(to, digest), &reader{ctx, io.LimitReader(from, size)})
@@ -200,19 +198,6 @@ func (s *Store) replace(ctx context.Context, p *place, owner string, from io.Rea
 		return "", err
 	}
 	return hex.EncodeToString(digest.Sum(nil)), nil
-}
-
-// reader ends when its context does.
-type reader struct {
-	ctx context.Context // a reader has no other way to be told
-	io.Reader
-}
-
-func (r *reader) Read(b []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(b)
 }
 
 // DownloadFile gives the content of remotePath, as long as it is now; nil where there is no file of that

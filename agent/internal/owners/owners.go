@@ -21,5 +21,5 @@ func Mark(operator string) string {
 // File is the name of the empty file that lies beside a content which an operator has sent.
 func File(operator string) string { return filePrefix + Mark(operator) }
 
-// IsFile tells whether a file beside a content is one of File's.
-func IsFile(name string) bool { return strings.HasPrefix(name, filePrefix) }
+// MarkOf is the mark of the operator whose File it is; false for another file.
+func MarkOf(file string) (mark string, ok bool) { return strings.CutPrefix(file, filePrefix) }

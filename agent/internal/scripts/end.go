@@ -44,7 +44,7 @@ func (s *Store) cancelKnown(ctx context.Context, operator string, t *ticket, cmd
 	if err := s.cancel(t); err != nil {
 		return tentacle.ScriptStatusResponseV2{}, err
 	}
-	return s.status(t, cmd.Ticket, cmd.LastLogSequence)
+	return s.status(ctx, t, cmd.Ticket, cmd.LastLogSequence)
 }
 
 // cancel makes a cancel durable and tells the ticket's goroutine.

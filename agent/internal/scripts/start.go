@@ -40,11 +40,7 @@ func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartSc
 		s.note(ctx, audit.Entry{What: audit.Start, Decision: audit.Refused, Operator: operator, Script: audit.Digest([]byte(body)), Reason: "its ticket is not one"})
 		return *refused, nil
 	}
-	t, fresh, answer, err := s.admit(key, operator, cmd)
-	if errors.Is(err, errTooMany) {
-		s.note(ctx, audit.Entry{What: audit.Start, Decision: audit.Refused, Operator: operator, Ticket: id.TaskID, Script: audit.Digest([]byte(body)), Reason: errTooMany.Error()})
-		s.sweep() // so that it passes even where nothing else sweeps
-	}
+	t, fresh, answer, err := s.makeWay(ctx, key, operator, cmd)
 	if err != nil {
 		return none, err
 	}
@@ -67,7 +63,7 @@ func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartSc
 	if wait := cmd.DurationToWaitForScriptToFinish; wait != nil {
 		s.awaitEnd(ctx, t, min(time.Duration(*wait), maxWait))
 	}
-	return s.status(t, id, 0)
+	return s.status(ctx, t, id, 0)
 }
 
 // checkStart returns what a command's ticket is known by, or why it is not one.
@@ -88,6 +84,22 @@ func (t *ticket) settled(ctx context.Context) (refused *tentacle.ScriptStatusRes
 		return nil, ctx.Err()
 	}
 	return t.refusal, t.failure
+}
+
+// makeWay is admit, which makes room where the operator has as many tickets as it may.
+func (s *Store) makeWay(ctx context.Context, key, operator string, cmd tentacle.StartScriptCommandV2) (t *ticket, fresh bool, answer *tentacle.ScriptStatusResponseV2, err error) {
+	t, fresh, answer, err = s.admit(key, operator, cmd)
+	for errors.Is(err, errTooMany) && s.retire(ctx, operator) {
+		t, fresh, answer, err = s.admit(key, operator, cmd)
+	}
+	if errors.Is(err, errTooMany) {
+		s.note(ctx, audit.Entry{
+			What: audit.Start, Decision: audit.Refused, Operator: operator, Ticket: cmd.ScriptTicket.TaskID,
+			Script: audit.Digest([]byte(scriptBody(cmd))), Reason: errTooMany.Error(),
+		})
+		s.sweep() // so that it passes even where nothing else sweeps
+	}
+	return t, fresh, answer, err
 }
 
 // admit returns the ticket of a start, fresh when this call made it, or the answer where there is no more
