@@ -158,9 +158,9 @@ func (h *handshake) Read(p []byte) (int, error) {
 	return h.Conn.Read(p)
 }
 
-// limitHandshakes makes handshakes compute in places only. The first is taken before the key agreement, and kept for the
-// signature, which takes one of its own where the peer had to be asked once more.
-func limitHandshakes(config *tls.Config, certificate tls.Certificate, signer crypto.Signer) {
+// limitHandshakes makes handshakes compute in places only. A place is taken before the key agreement, and kept for the signature.
+// The configuration must be complete otherwise, as what it asks for each connection is asked after that.
+func limitHandshakes(config *tls.Config) {
 	next := config.GetConfigForClient
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if h, ok := hello.Conn.(*handshake); ok {
@@ -173,7 +173,12 @@ func limitHandshakes(config *tls.Config, certificate tls.Certificate, signer cry
 		}
 		return next(hello)
 	}
-	config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+}
+
+// placedCertificate gives each handshake the certificate, with a key that signs when the handshake has a place: it had to give it
+// back where the peer was asked once more.
+func placedCertificate(certificate tls.Certificate, signer crypto.Signer) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		own := certificate
 		if h, ok := hello.Conn.(*handshake); ok {
 			own.PrivateKey = &placedSigner{signer, h}

@@ -149,12 +149,13 @@ func NewServer(config ServerConfig) (*Server, error) {
 		tls: &tls.Config{
 			MinVersion:                  tls.VersionTLS12,
 			MaxVersion:                  config.NewestTLS,
+			GetCertificate:              placedCertificate(config.Certificate, signer),
 			ClientAuth:                  tls.RequestClientCert,
 			SessionTicketsDisabled:      true,
 			DynamicRecordSizingDisabled: true,
 		},
 	}
-	limitHandshakes(s.tls, config.Certificate, signer)
+	limitHandshakes(s.tls)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }

@@ -22,9 +22,9 @@ func (m *machine) admit(ctx context.Context, a halibut.Arrival) (release func(),
 	if err != nil {
 		return nil, err
 	}
-	release, err = m.room.admit(who, a.StreamBytes, a.Left)
+	release, err = m.room.admit(who, a.Method, a.StreamBytes, a.Left)
 	if lack, ok := errors.AsType[*lackError](err); ok && m.MakeRoom(who, lack.bytes) {
-		release, err = m.room.admit(who, a.StreamBytes, a.Left)
+		release, err = m.room.admit(who, a.Method, a.StreamBytes, a.Left)
 	}
 	if err != nil {
 		m.noteNoRoom(ctx, a.Method, a.StreamBytes)

@@ -34,20 +34,24 @@ type promise struct {
 }
 
 // admit refuses the streams of a call for which the disk has no room, before they are transferred: they are
-// spooled first and then written to their place. They must leave what a script needs to be started. The refusal
+// spooled first and then written to their place. They must leave what a script needs to be started, but uploads where no script
+// could be started anyway. The refusal
 // is a *lackError, which may pass, and says so by being no FinalError. What is admitted keeps room for what is left of it, until release.
-func (r *room) admit(operator string, size int64, left func() int64) (release func(), err error) {
+func (r *room) admit(operator, method string, size int64, left func() int64) (release func(), err error) {
 	const margin = 1 << 20
 	if size <= 0 {
 		return nil, nil
 	}
-	reserve := margin + r.reserve
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	own, others := r.promised(operator) // first, as what is written meanwhile is then counted twice, and not never
 	free, err := r.free()
 	if err != nil {
 		return nil, err
+	}
+	reserve := int64(margin)
+	if method == "StartScript" || free >= r.reserve {
+		reserve += r.reserve
 	}
 	// Who announces much and sends it slowly, or never, must not keep the others from their work.
 	taken := own + min(others, max(free-reserve, 0)/2)

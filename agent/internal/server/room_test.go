@@ -20,20 +20,20 @@ func TestATransferThatTheDiskHasNoRoomForIsRefusedForNow(t *testing.T) {
 	}
 	none := func() int64 { return 0 }
 	r := room{dir: h.Dir(), free: h.Free, reserve: 500 << 20}
-	if _, err := r.admit("a", 1000, none); err != nil {
+	if _, err := r.admit("a", "UploadFile", 1000, none); err != nil {
 		t.Errorf("a small one: %v", err)
 	}
 	if low := r.low(); low != nil {
 		t.Errorf("%d MiB are called low", *low)
 	}
 	r.reserve = free + 1<<30
-	if _, err := r.admit("a", 1000, none); err == nil || !strings.Contains(err.Error(), "low disk space") {
+	if _, err := r.admit("a", "StartScript", 1000, none); err == nil || !strings.Contains(err.Error(), "low disk space") {
 		t.Errorf("a file of a script that could not be started: %v", err)
 	}
 	if low := r.low(); low == nil || *low > free>>20+100 {
 		t.Errorf("that it is too little is told as %v", low)
 	}
-	_, err = r.admit("a", 1<<60, none)
+	_, err = r.admit("a", "UploadFile", 1<<60, none)
 	if err == nil || !strings.Contains(err.Error(), "low disk space") {
 		t.Errorf("an enormous one: %v", err)
 	}
@@ -55,7 +55,7 @@ func onDisk(free *int64, reserve int64) *room {
 func (r *room) take(t *testing.T, who, method string, size int64) *transferring {
 	t.Helper()
 	x := &transferring{left: 2 * size}
-	release, err := r.admit(who, size, func() int64 { return x.left })
+	release, err := r.admit(who, method, size, func() int64 { return x.left })
 	if err != nil {
 		t.Fatalf("%s of %d: %v", method, size, err)
 	}
@@ -64,7 +64,7 @@ func (r *room) take(t *testing.T, who, method string, size int64) *transferring 
 }
 
 func (r *room) lacks(who, method string, size int64) bool {
-	_, err := r.admit(who, size, func() int64 { return 0 })
+	_, err := r.admit(who, method, size, func() int64 { return 0 })
 	return err != nil && strings.Contains(err.Error(), "low disk space")
 }
 
@@ -72,7 +72,7 @@ func TestWhatIsBeingReceivedIsNotPromisedTwice(t *testing.T) {
 	free := int64(20 << 30)
 	r := onDisk(&free, 500<<20)
 	first := r.take(t, "a", "UploadFile", 8<<30)
-	_, err := r.admit("a", 8<<30, nil)
+	_, err := r.admit("a", "UploadFile", 8<<30, nil)
 	if err == nil || !strings.Contains(err.Error(), "16384 MiB of them for what is being received already") {
 		t.Errorf("a second one that fills the disk together with the first: %v", err)
 	}
@@ -117,4 +117,22 @@ func TestWhatOthersAnnounceLeavesHalfOfTheRoom(t *testing.T) {
 	if r.lacks("b", "StartScript", 9<<30) {
 		t.Error("when it ended, all is there again")
 	}
+}
+
+// Uploads, however many, must leave the room that anybody's script needs.
+func TestUploadsLeaveRoomForScripts(t *testing.T) {
+	free := int64(640 << 20)
+	r := onDisk(&free, 500<<20)
+	const size = 30 << 20
+	taken := 0
+	for ; !r.lacks("a", "UploadFile", size); taken++ {
+		if free -= size; taken > 100 {
+			t.Fatal("there is no end of it")
+		}
+	}
+	if taken == 0 || free < 500<<20 || r.low() != nil {
+		t.Errorf("%d uploads leave %d MiB", taken, free>>20)
+	}
+	free = 100 << 20
+	r.take(t, "a", "UploadFile", size).release() // no script could be started here anyway
 }
