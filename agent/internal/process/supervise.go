@@ -103,7 +103,7 @@ func (s *supervision) claim() (claimed bool, err error) {
 	if s.daemon.gone() {
 		return false, nil // the next daemon settles the ticket anew, and this one must not be in its way
 	}
-	me := Started{Version: Version, Boot: bootID(), Process: os.Getpid(), StartTime: startTime(os.Getpid())}
+	me := Started{Version: Version, Boot: bootID(), Process: os.Getpid(), StartTime: startTime(os.Getpid()), Mark: os.Getenv(markVariable)}
 	claimed, err = begin(s.dir, me)
 	if errors.Is(err, fs.ErrExist) {
 		return false, nil
