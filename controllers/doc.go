@@ -70,6 +70,8 @@
 //	    session: AnswersTakeRoom
 //	clients and endpoints | identity, address and pin | machines in use | 5 s after the last use, 20 s after a script | they are dialled again
 //	    session: NothingIsKeptOfAMachineThatNobodyWorksWith, ConnectionsAreBoundedAndGoWhenNobodyWorks
+//	TLS sessions and capabilities of machines | identity, address and pin | 10,000, the least used are removed | if another process answers, after a failure | a full handshake and one more request
+//	    session: MachinesAreRememberedWithinABound; dispatch: CapabilitiesAreAskedAgainOfAnotherProcess
 //	contents of an endpoint | digest | 4,096 | with the endpoint | the machine is asked
 //	    session: WhatAMachineHoldsIsRememberedWithinABound
 //	results to acknowledge | endpoint | 1,024 for each endpoint | when acknowledged, after six tries, or with a deleted run | the machine deletes its copy by age

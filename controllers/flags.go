@@ -69,7 +69,7 @@ func ParseFlags(set *flag.FlagSet, args []string) (Flags, error) {
 	set.StringVar(&f.EngineDir, "engine-dir", "/usr/lib/mantle", "the folder with the engines that are uploaded to machines without one, named tentacle-<os>-<arch>[.exe]; make cross builds them")
 	set.IntVar(&f.MaxDials, "max-dials", 64, "the largest number of connections to machines that are being established at once, including handshakes")
 	set.IntVar(&f.MaxFollowers, "max-followers", 2000, "the largest number of scripts that are followed at once, at most three quarters of them in one namespace; other scripts are polled")
-	set.IntVar(&f.Workers, "workers", fair.Many, "the largest number of runs, and of targets, that are reconciled at once; one namespace can use at most half")
+	set.IntVar(&f.Workers, "workers", fair.Many, "the largest number of runs, of targets, and of bindings, that are reconciled at once; one namespace can use at most half")
 	set.StringVar(&f.metrics, "metrics-bind-address", ":8443", "the address at which metrics and logs are served over TLS; 0 disables it")
 	f.certificate.flags(set)
 	set.StringVar(&f.health, "health-probe-bind-address", ":8081", "the address at which /healthz and /readyz are served")

@@ -61,7 +61,7 @@ type Options struct {
 	LeaseDuration time.Duration
 	// Fence returns an error unless this process is the leader. A nil Fence means that there is no leader election.
 	Fence func() error
-	// Workers is how many runs, and how many targets, are reconciled at once; 0 means fair.Many.
+	// Workers is how many runs, how many targets and how many bindings are reconciled at once; 0 means fair.Many.
 	Workers int
 	// MaxDials and MaxFollowers limit connections that are being established and scripts that are followed; 0 means the default.
 	MaxDials, MaxFollowers int
@@ -115,7 +115,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	targetController = target.New(mgr, sessions, identities, unreached)
 	targetController.Workers, targetController.Now = o.Workers, now
 	environmentController, bindingController := environment.New(mgr, identities), binding.New(mgr)
-	environmentController.Now, bindingController.Now = now, now
+	environmentController.Now, bindingController.Now, bindingController.Workers = now, now, o.Workers
 
 	for _, runnable := range []manager.Runnable{dispatcher, sessions, closing(cache.Close), sweeping{logStore, mgr.GetClient()},
 		counters, metrics.NewObjects(mgr.GetClient())} {

@@ -56,9 +56,11 @@ type ClientConfig struct {
 	Receive func(ctx context.Context, size int64) (release func(), err error)
 	// SpoolDir is for received data streams larger than 256 KiB (the system's temporary folder).
 	SpoolDir string
-	// Reconnecting is told when a connection of the pool turns out to be dead, before a call gets another: the peer may
-	// have been replaced since (may be nil).
-	Reconnecting func(Endpoint)
+	// Connected is told of each new connection, before a call uses it (may be nil). Resumed says that the peer has resumed a
+	// stored TLS session. A Server does that only as long as its process lives.
+	Connected func(ep Endpoint, resumed bool)
+	// Sessions stores TLS sessions, so that they can be resumed (none are).
+	Sessions Sessions
 	// Logger gets debug lines on connections (none).
 	Logger *slog.Logger
 }
@@ -102,8 +104,8 @@ func (config *ClientConfig) setDefaults() {
 	if config.Admit == nil {
 		config.Admit = func(context.Context) (func(), error) { return func() {}, nil }
 	}
-	if config.Reconnecting == nil {
-		config.Reconnecting = func(Endpoint) {}
+	if config.Connected == nil {
+		config.Connected = func(Endpoint, bool) {}
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
@@ -239,15 +241,17 @@ func (c *Client) take(ctx context.Context, ep Endpoint) (*clientConn, error) {
 		if ctx.Err() != nil {
 			return nil, &ConnectError{Stage: NoAnswer, Address: ep.Address, Presented: cc.certificate, Err: ctx.Err()}
 		}
-		c.config.Reconnecting(ep)
 	}
 	return c.open(ctx, ep)
 }
 
+// freshFor is how long a new connection is not checked before its first request.
+const freshFor = time.Second
+
 // next makes an idle connection ready for another request.
 func (c *Client) next(ctx context.Context, cc *clientConn) error {
 	if cc.fresh {
-		if !cc.alive() {
+		if time.Since(cc.since) > freshFor && !cc.alive() {
 			return io.ErrUnexpectedEOF
 		}
 		return nil

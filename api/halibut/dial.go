@@ -66,26 +66,40 @@ func (c *Client) attempt(ctx context.Context, ep Endpoint) (*clientConn, error) 
 }
 
 func (c *Client) connect(ctx context.Context, ep Endpoint) (*clientConn, *ConnectError) {
-	raw, err := c.dial(ctx, ep.Address)
-	if err != nil {
-		return nil, &ConnectError{Stage: dialStage(err), Address: ep.Address, Err: err}
+	raw, secured, certificate, failure := c.secure(ctx, ep, true)
+	if failure != nil && errors.Is(failure.Err, errNotResumed) {
+		raw, secured, certificate, failure = c.secure(ctx, ep, false)
 	}
-	secured, certificate, err := c.handshake(ctx, ep, raw)
-	if err != nil {
-		_ = raw.Close()
-		return nil, &ConnectError{Stage: tlsStage(err), Address: ep.Address, Presented: certificate, Err: err}
+	if failure != nil {
+		return nil, failure
 	}
 	cc := &clientConn{
 		conn:        newConn(secured, c.codec, c.config.IOTimeout),
 		raw:         raw,
 		certificate: certificate,
 		fresh:       true,
+		since:       time.Now(),
 	}
+	c.config.Connected(ep, secured.ConnectionState().DidResume)
 	if err := c.preamble(ctx, cc); err != nil {
 		cc.drop()
 		return nil, &ConnectError{Stage: preambleStage(err), Address: ep.Address, Presented: certificate, Err: err}
 	}
 	return cc, nil
+}
+
+// secure connects and does TLS; resume says whether a stored session is resumed.
+func (c *Client) secure(ctx context.Context, ep Endpoint, resume bool) (net.Conn, *tls.Conn, *x509.Certificate, *ConnectError) {
+	raw, err := c.dial(ctx, ep.Address)
+	if err != nil {
+		return nil, nil, nil, &ConnectError{Stage: dialStage(err), Address: ep.Address, Err: err}
+	}
+	secured, certificate, err := c.handshake(ctx, ep, raw, resume)
+	if err != nil {
+		_ = raw.Close()
+		return nil, nil, nil, &ConnectError{Stage: tlsStage(err), Address: ep.Address, Presented: certificate, Err: err}
+	}
+	return raw, secured, certificate, nil
 }
 
 // NewDialError is the error of a connection to an address that could not be made.
@@ -112,13 +126,14 @@ func (e *mismatchError) Error() string {
 
 // handshake does TLS and compares the peer's certificate with the pin; nothing else of it is checked
 // (halibut.md section 1.5). It returns the certificate also where it does not match.
-func (c *Client) handshake(ctx context.Context, ep Endpoint, raw net.Conn) (*tls.Conn, *x509.Certificate, error) {
+func (c *Client) handshake(ctx context.Context, ep Endpoint, raw net.Conn, resume bool) (*tls.Conn, *x509.Certificate, error) {
 	host, _, err := net.SplitHostPort(ep.Address)
 	if err != nil {
 		host = ep.Address
 	}
 	var presented *x509.Certificate
-	secured := tls.Client(raw, &tls.Config{
+	session := &resumption{store: c.config.Sessions, to: ep}
+	config := &tls.Config{
 		MinVersion:                  tls.VersionTLS12,
 		ServerName:                  host,
 		InsecureSkipVerify:          true,
@@ -138,9 +153,11 @@ func (c *Client) handshake(ctx context.Context, ep Endpoint, raw net.Conn) (*tls
 			case !ep.Thumbprint.Matches(presented):
 				return &mismatchError{want: ep.Thumbprint, presented: presented}
 			}
-			return nil
+			return session.check(state)
 		},
-	})
+	}
+	session.configure(config, resume)
+	secured := tls.Client(raw, config)
 	ctx, cancel := context.WithTimeout(ctx, c.config.TLSTimeout)
 	defer cancel()
 	if err := secured.HandshakeContext(ctx); err != nil {

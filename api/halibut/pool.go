@@ -18,8 +18,9 @@ type clientConn struct {
 	*conn
 	raw         net.Conn
 	certificate *x509.Certificate
-	// fresh means that no request was sent on it, so that NEXT does not belong before the first.
+	// fresh means that no request was sent on it, so that NEXT does not belong before the first. since is when it was made.
 	fresh bool
+	since time.Time
 	// stale closes it when it was idle too long; set only while it is in the pool.
 	stale *time.Timer
 }

@@ -204,9 +204,9 @@ func TestDeadConnection(t *testing.T) {
 	tap, told := &tapped{}, 0
 	c := l.dial(t, func(config *ClientConfig) {
 		config.DialContext = tap.dial
-		config.Reconnecting = func(ep Endpoint) {
-			if told++; ep != l.endpoint {
-				t.Errorf("told of %+v", ep)
+		config.Connected = func(ep Endpoint, resumed bool) {
+			if told++; ep != l.endpoint || resumed {
+				t.Errorf("told of %+v, resumed: %t", ep, resumed)
 			}
 		}
 	})
@@ -221,10 +221,13 @@ func TestDeadConnection(t *testing.T) {
 	if _, err := c.Connect(t.Context(), l.endpoint); err != nil {
 		t.Fatal(err)
 	}
+	for _, idle := range c.pool.idle[keyOf(l.endpoint)] {
+		idle.since = time.Now().Add(-2 * freshFor)
+	}
 	tap.breakAll()
 	call(t, c, l.endpoint, "Take", nil, note{})
-	if told != 3 {
-		t.Errorf("three connections were replaced by calls, and %d were told of", told)
+	if told != 5 {
+		t.Errorf("five connections were made, and %d were told of", told)
 	}
 }
 

@@ -151,10 +151,10 @@ func NewServer(config ServerConfig) (*Server, error) {
 			MaxVersion:                  config.NewestTLS,
 			GetCertificate:              placedCertificate(config.Certificate, signer),
 			ClientAuth:                  tls.RequestClientCert,
-			SessionTicketsDisabled:      true,
 			DynamicRecordSizingDisabled: true,
 		},
 	}
+	ticketsOnlyFrom13(s.tls)
 	limitHandshakes(s.tls)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil

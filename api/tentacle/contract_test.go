@@ -137,7 +137,7 @@ func TestFactsComeBackFromTheirStrings(t *testing.T) {
 	free := int64(120)
 	want := Facts{
 		Services: []string{FileTransferServiceName, ScriptServiceV2Name, MantleScriptServiceName},
-		Version:  "1.2.3", OS: "linux", Arch: "amd64", Policy: PolicyNone, Engine: 1, LowDisk: &free,
+		Version:  "1.2.3", OS: "linux", Arch: "amd64", Policy: PolicyNone, Engine: 1, LowDisk: &free, NoJournal: true,
 		Audit: AuditHead{Count: 4711, Hash: strings.Repeat("0a", 32)},
 	}
 	got := ParseFacts(want.Response())

@@ -22,6 +22,7 @@ const (
 	engineFact   = "MantleEngine/"
 	auditFact    = "mantle.audit="
 	lowDiskFact  = "mantle.lowDisk="
+	noJournal    = "mantle.journal=none"
 
 	maxCapabilities = 256
 	maxCapability   = 200
@@ -43,6 +44,8 @@ type Facts struct {
 	Audit AuditHead
 	// LowDisk is how many MiB are free on a machine that refuses scripts because they are too few; nil elsewhere.
 	LowDisk *int64
+	// NoJournal says that nothing was ever deployed to the machine, so that an inventory step would find nothing.
+	NoJournal bool
 	// Old says that the Tentacle is older than the capabilities service, so that nothing was told. See Client.Facts.
 	Old bool
 }
@@ -85,6 +88,8 @@ func (f *Facts) add(capability string) {
 		}
 	} else if v, found := strings.CutPrefix(capability, lowDiskFact); found {
 		f.setLowDisk(v)
+	} else if capability == noJournal {
+		f.NoJournal = true
 	} else {
 		f.Services = append(f.Services, capability)
 	}
@@ -133,6 +138,9 @@ func (f Facts) Response() CapabilitiesResponseV2 {
 	}
 	if f.LowDisk != nil {
 		all = append(all, lowDiskFact+strconv.FormatInt(*f.LowDisk, 10))
+	}
+	if f.NoJournal {
+		all = append(all, noJournal)
 	}
 	return CapabilitiesResponseV2{SupportedCapabilities: all}
 }

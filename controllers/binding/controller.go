@@ -31,6 +31,8 @@ type Reconciler struct {
 	Reader   client.Reader // reads from the API server
 	Recorder events.EventRecorder
 	Now      func() time.Time
+	// Workers is how many bindings are reconciled at once; 0 means fair.Many.
+	Workers int
 
 	once   sync.Once
 	frozen *snapshot.Reader
@@ -90,14 +92,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, b *v1alpha1.ReleaseBinding) 
 		return ctrl.Result{}, err
 	}
 	r.announce(b, before, d)
-	r.startPause(f, d)
+	r.startPause(b, d)
 	return ctrl.Result{RequeueAfter: d.Again}, nil
 }
 
 // SetupWithManager watches everything that a decision depends on.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	err := ctrl.NewControllerManagedBy(mgr).
-		WithOptions(fair.Options(fair.Few)).
+	err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.DeploymentTarget{}, byRole, indexByRole)
+	if err != nil {
+		return fmt.Errorf("indexing targets: %w", err)
+	}
+	err = ctrl.NewControllerManagedBy(mgr).
+		WithOptions(fair.Options(r.Workers)).
 		For(&v1alpha1.ReleaseBinding{}).
 		Owns(&v1alpha1.DeploymentRun{}).
 		Watches(&v1alpha1.ReleaseBinding{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).

@@ -49,7 +49,7 @@ func newStub(t *testing.T, more ...client.Object) *stub {
 		Spec: v1alpha1.ReleaseBindingSpec{Project: "shop", Environment: "production", Release: "1.0.0"}}
 	s := &stub{T: t, events: events.NewFakeRecorder(10)}
 	objects := append(more, release, revision, &target, binding, &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "production"}})
-	s.cluster = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(binding, &v1alpha1.DeploymentRun{}).WithInterceptorFuncs(interceptor.Funcs{
+	s.cluster = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(binding, &v1alpha1.DeploymentRun{}).WithIndex(&v1alpha1.DeploymentTarget{}, byRole, indexByRole).WithInterceptorFuncs(interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 			s.wrote = append(s.wrote, "run")
 			return c.Create(ctx, o, opts...)

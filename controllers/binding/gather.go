@@ -33,8 +33,6 @@ type facts struct {
 	Overlapping string
 	// Desired targets, by name.
 	Desired []v1alpha1.DeploymentTarget
-	// InNamespace is the number of targets in the namespace.
-	InNamespace int
 	// Mismatch explains why no target is desired, if none is.
 	Mismatch mismatch
 	// UnknownNames are the names in spec.targets.names that no target of the environment has.
@@ -112,9 +110,9 @@ func chain(ctx context.Context, from client.Reader, b *v1alpha1.ReleaseBinding) 
 }
 
 func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
-	var targets v1alpha1.DeploymentTargetList
-	if err := r.Client.List(ctx, &targets, client.InNamespace(f.Binding.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return fmt.Errorf("listing targets: %w", err)
+	candidates, err := candidatesFor(ctx, r.Client, f.Binding.Namespace, f.Binding.Spec.Environment, f.Process.Steps)
+	if err != nil {
+		return err
 	}
 	var policies v1alpha1.TargetPolicyList
 	if err := r.Client.List(ctx, &policies, client.InNamespace(f.Binding.Namespace), client.UnsafeDisableDeepCopy); err != nil {
@@ -126,18 +124,33 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 			never.Insert(v1alpha1.ObjectName(policies.Items[i].Name))
 		}
 	}
-	f.Desired = desired.Desired(f.Binding.Spec, f.Process.Steps, targets.Items)
-	f.InNamespace = len(targets.Items)
-	if len(f.Desired) == 0 {
-		f.Mismatch = mismatchOf(f.Binding.Spec, f.Process.Steps, targets.Items)
+	f.Desired = desired.Desired(f.Binding.Spec, f.Process.Steps, candidates)
+	if err := r.gatherMismatch(ctx, f); err != nil {
+		return err
 	}
-	f.UnknownNames = unknownNames(f.Binding.Spec, targets.Items)
 	f.NeverChecked = sets.New[string]()
 	for i := range f.Desired {
 		if never.Has(f.Desired[i].Spec.Policy) {
 			f.NeverChecked.Insert(f.Desired[i].Name)
 		}
 	}
+	return nil
+}
+
+// gatherMismatch sets why no target is desired, if none is, and the names in the spec that no target has.
+func (r *Reconciler) gatherMismatch(ctx context.Context, f *facts) error {
+	names := f.Binding.Spec.Targets != nil && len(f.Binding.Spec.Targets.Names) > 0
+	if len(f.Desired) > 0 && !names {
+		return nil
+	}
+	var targets v1alpha1.DeploymentTargetList
+	if err := r.Client.List(ctx, &targets, client.InNamespace(f.Binding.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing targets: %w", err)
+	}
+	if len(f.Desired) == 0 {
+		f.Mismatch = mismatchOf(f.Binding.Spec, f.Process.Steps, targets.Items)
+	}
+	f.UnknownNames = unknownNames(f.Binding.Spec, targets.Items)
 	return nil
 }
 

@@ -15,16 +15,15 @@ import (
 )
 
 // After a pass, the next one is put off, so that the changes of several targets in the meantime are handled, and written,
-// together. The pause is pauseEach for each target of the binding, and a tenth of that for each other target in the namespace,
-// but at most maxPause. While a run is in progress the pause is longer, as only the progress changes.
+// together. The pause is pauseEach for each target of the binding, but at most maxPause. While a run is in progress the pause is longer, as only the progress changes.
 const (
 	pauseEach, maxPause               = time.Millisecond, time.Second
 	pauseEachRunning, maxPauseRunning = 2 * time.Millisecond, 5 * time.Second
 )
 
-// pauseAfter returns the pause after a pass with this decision, in a namespace with inNamespace targets.
-func pauseAfter(d decision, inNamespace int) time.Duration {
-	targets := time.Duration(int(d.Counts.Desired) + inNamespace/10)
+// pauseAfter returns the pause after a pass with this decision.
+func pauseAfter(d decision) time.Duration {
+	targets := time.Duration(d.Counts.Desired)
 	if d.CurrentRun != "" || d.Make != nil {
 		return min(targets*pauseEachRunning, maxPauseRunning)
 	}
@@ -41,9 +40,8 @@ type pause struct {
 }
 
 // startPause stores the pause of a binding after a pass.
-func (r *Reconciler) startPause(f facts, d decision) {
-	b := f.Binding
-	at := pause{until: r.Now().Add(pauseAfter(d, f.InNamespace)), uid: b.UID, generation: b.Generation, retry: b.Annotations[v1alpha1.AnnotationRetry], run: d.CurrentRun}
+func (r *Reconciler) startPause(b *v1alpha1.ReleaseBinding, d decision) {
+	at := pause{until: r.Now().Add(pauseAfter(d)), uid: b.UID, generation: b.Generation, retry: b.Annotations[v1alpha1.AnnotationRetry], run: d.CurrentRun}
 	if d.Make != nil {
 		at.run = d.Make.Name
 	}

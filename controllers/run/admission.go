@@ -175,7 +175,11 @@ func (r *Reconciler) confirmTurn(ctx context.Context, f facts) (*plan.Wait, erro
 	if f.Binding == nil {
 		return nil, nil
 	}
-	return r.records.Before(ctx, others, f.all())
+	targets, err := r.targets(ctx, f.Run)
+	if err != nil {
+		return nil, err
+	}
+	return r.records.Before(ctx, others, targets)
 }
 
 // goesFirst reports whether run a has started, or is to start before b, which has not started.

@@ -31,20 +31,21 @@ type facts struct {
 	Active *active
 	// Problem is why a run whose targets are fixed cannot continue.
 	Problem string
-	// Targets by name: those of the fixed set, or, before it is fixed, all of the namespace.
+	// Targets by name: those of the fixed set; empty before it is fixed. They are shared with the cache and must not be
+	// modified.
 	Targets  map[string]*v1alpha1.DeploymentTarget
 	Policies map[v1alpha1.ObjectName]*v1alpha1.TargetPolicy
 	// Stop is set if the run has to end early.
 	Stop plan.Stop
 }
 
-// all returns the targets in Targets.
-func (f facts) all() []v1alpha1.DeploymentTarget {
-	all := make([]v1alpha1.DeploymentTarget, 0, len(f.Targets))
-	for _, t := range f.Targets {
-		all = append(all, *t)
+// targets returns all targets of the run's namespace. They are shared with the cache and must not be modified.
+func (r *Reconciler) targets(ctx context.Context, run *v1alpha1.DeploymentRun) ([]v1alpha1.DeploymentTarget, error) {
+	var targets v1alpha1.DeploymentTargetList
+	if err := r.Client.List(ctx, &targets, client.InNamespace(run.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing targets: %w", err)
 	}
-	return all
+	return targets.Items, nil
 }
 
 func resolved(run *v1alpha1.DeploymentRun) bool {
@@ -140,17 +141,10 @@ func (r *Reconciler) gatherTargets(ctx context.Context, f *facts) error {
 		f.Policies[v1alpha1.ObjectName(policies.Items[i].Name)] = &policies.Items[i]
 	}
 	if f.Active == nil {
-		var targets v1alpha1.DeploymentTargetList
-		if err := r.Client.List(ctx, &targets, client.InNamespace(f.Run.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-			return fmt.Errorf("listing targets: %w", err)
-		}
-		for i := range targets.Items {
-			f.Targets[targets.Items[i].Name] = &targets.Items[i]
-		}
 		return nil
 	}
 	for _, was := range f.Active.ledger.Targets {
-		t, err := optional.Get(ctx, r.Client, f.Run.Namespace, was.Name, &v1alpha1.DeploymentTarget{})
+		t, err := optional.Get(ctx, r.Client, f.Run.Namespace, was.Name, &v1alpha1.DeploymentTarget{}, client.UnsafeDisableDeepCopy)
 		if err != nil {
 			return fmt.Errorf("reading target %s: %w", was.Name, err)
 		}

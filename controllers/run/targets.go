@@ -44,18 +44,22 @@ func (r *Reconciler) resolveTargets(ctx context.Context, f facts) (time.Duration
 
 // choose returns the targets of the run, or the outcome if the run ends without starting any.
 func (r *Reconciler) choose(ctx context.Context, f facts, process *v1alpha1.ProjectSpec) ([]v1alpha1.DeploymentTarget, *plan.Outcome, error) {
+	all, err := r.targets(ctx, f.Run)
+	if err != nil {
+		return nil, nil, err
+	}
 	if f.Binding == nil {
-		targets, outcome := included(f, process)
+		targets, outcome := included(f, process, all)
 		return targets, outcome, nil
 	}
-	if len(desired.Desired(f.Binding.Spec, process.Steps, f.all())) == 0 {
+	if len(desired.Desired(f.Binding.Spec, process.Steps, all)) == 0 {
 		return nil, nil, nil // plan ends the run according to settings.noTargets of the project
 	}
 	var binding v1alpha1.ReleaseBinding // from the API server, as its record may have just been written
 	if err := r.Reader.Get(ctx, client.ObjectKeyFromObject(f.Binding), &binding); err != nil {
 		return nil, nil, fmt.Errorf("reading binding: %w", err)
 	}
-	targets := desired.Outdated(&binding, f.Run, f.Release.Status.Snapshot, process.Steps, f.all())
+	targets := desired.Outdated(&binding, f.Run, f.Release.Status.Snapshot, process.Steps, all)
 	if len(targets) == 0 {
 		return nil, &plan.Outcome{Phase: v1alpha1.RunSucceeded, Reason: v1alpha1.ReasonNothingToDo, Message: "every target already has the release"}, nil
 	}
@@ -63,12 +67,12 @@ func (r *Reconciler) choose(ctx context.Context, f facts, process *v1alpha1.Proj
 }
 
 // included returns the targets of a run that a user created.
-func included(f facts, process *v1alpha1.ProjectSpec) ([]v1alpha1.DeploymentTarget, *plan.Outcome) {
+func included(f facts, process *v1alpha1.ProjectSpec, all []v1alpha1.DeploymentTarget) ([]v1alpha1.DeploymentTarget, *plan.Outcome) {
 	spec := v1alpha1.ReleaseBindingSpec{Project: f.Run.Spec.Project, Environment: f.Run.Spec.Environment}
 	if f.Run.Spec.Targets != nil && len(f.Run.Spec.Targets.Include) > 0 {
 		spec.Targets = &v1alpha1.BindingTargets{Names: f.Run.Spec.Targets.Include}
 	}
-	targets := desired.Desired(spec, process.Steps, f.all())
+	targets := desired.Desired(spec, process.Steps, all)
 	if spec.Targets == nil {
 		return targets, nil
 	}

@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
@@ -16,7 +17,7 @@ import (
 // absentEnvironment returns a message about the first of spec.environments that does not exist; empty if all exist.
 func (r *Reconciler) absentEnvironment(ctx context.Context, t *v1alpha1.DeploymentTarget) (string, error) {
 	for i, name := range t.Spec.Environments {
-		e, err := optional.Get(ctx, r.Client, t.Namespace, string(name), &v1alpha1.Environment{})
+		e, err := optional.Get(ctx, r.Client, t.Namespace, string(name), &v1alpha1.Environment{}, client.UnsafeDisableDeepCopy)
 		if err != nil {
 			return "", fmt.Errorf("reading environment: %w", err)
 		}

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -243,18 +244,29 @@ func healthMessage(d *session.StepResult) string {
 // describeCertificate sets the certificate that the machine presented. The SHA-256 is set only if the certificate matches
 // spec.thumbprint. From then on it is part of the pin: another certificate with the same SHA-1 does not match.
 func describeCertificate(f facts, s *v1alpha1.DeploymentTargetStatus) {
-	presented := f.Found.presented()
-	if presented == nil {
+	shown := f.Found.certificate
+	if shown == nil {
+		shown = shownCertificate(f.Found.presented())
+	}
+	if shown == nil {
 		return
 	}
 	held := f.Found.pinHeld()
 	if !held && f.Target.PinnedCertificate() != nil {
 		return
 	}
-	notAfter := metav1.NewTime(presented.NotAfter)
-	shown := &v1alpha1.TargetCertificate{SHA1: string(halibut.SHA1Thumbprint(presented)), Subject: text.Cut(text.Line(presented.Subject.String()), 256), NotAfter: &notAfter}
-	if held {
-		shown.SHA256 = string(halibut.SHA256Thumbprint(presented))
+	if shown = shown.DeepCopy(); !held {
+		shown.SHA256 = ""
 	}
 	s.Certificate = shown
+}
+
+// shownCertificate returns what a status shows of a certificate; nil if there is none.
+func shownCertificate(c *x509.Certificate) *v1alpha1.TargetCertificate {
+	if c == nil {
+		return nil
+	}
+	notAfter := metav1.NewTime(c.NotAfter)
+	return &v1alpha1.TargetCertificate{SHA1: string(halibut.SHA1Thumbprint(c)), SHA256: string(halibut.SHA256Thumbprint(c)),
+		Subject: text.Cut(text.Line(c.Subject.String()), 256), NotAfter: &notAfter}
 }

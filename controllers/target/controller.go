@@ -86,7 +86,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, t *v1alpha1.DeploymentTarget
 		r.writes.forget(client.ObjectKeyFromObject(t))
 		return ctrl.Result{}, nil
 	}
-	t = t.DeepCopy()
+	t = t.DeepCopy() // it is shared with the cache
 	patcher := status.NewPatcher(r.Client, t).WithLock()
 	f, err := r.gather(ctx, t)
 	if err != nil {
@@ -161,7 +161,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 // pass reconciles the target of that name. If it does not exist, pass forgets it, as targets have no finalizer.
 func (r *Reconciler) pass(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
-	t, err := optional.Get(ctx, r.Client, request.Namespace, request.Name, &v1alpha1.DeploymentTarget{})
+	t, err := optional.Get(ctx, r.Client, request.Namespace, request.Name, &v1alpha1.DeploymentTarget{}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("reading the target: %w", err)
 	}

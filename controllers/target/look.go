@@ -7,8 +7,12 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/tentacle"
+	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/identity"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
@@ -43,10 +47,12 @@ type Machines interface {
 type result struct {
 	At time.Time
 	// Asked is the value of the annotation that requested the check, if any.
-	Asked     string
-	Err       error
-	Probe     session.Probe
-	Inventory *step.Inventory
+	Asked string
+	Err   error
+	Probe session.Probe
+	// certificate replaces Probe.Certificate in a result that is stored: a parsed certificate has ten times the size.
+	certificate *v1alpha1.TargetCertificate
+	Inventory   *step.Inventory
 	// InventoryErr is why the journal could not be read.
 	InventoryErr error
 	// Health is the result of the health script; nil if there is none for this machine.
@@ -122,6 +128,7 @@ func (c *checker) store(at *entry, found *result, interval time.Duration) {
 		at.next = found.At.Add(min(c.pause(at, found), max(interval, firstRetry)))
 		c.setFailures(at, at.failures+1)
 	}
+	found.certificate, found.Probe.Certificate = shownCertificate(found.presented()), nil
 	at.last = found
 }
 
@@ -156,7 +163,7 @@ func (c *checker) run(ctx context.Context, w checkSpec) *result {
 		return found
 	}
 	if found.Probe.Certificate != nil && string(halibut.SHA256Thumbprint(found.Probe.Certificate)) != w.journalOf {
-		inventory, err := c.machines.Inventory(ctx, w.machine)
+		inventory, err := c.inventory(ctx, w.machine, found.Probe.Facts)
 		found.InventoryErr = err
 		if err == nil {
 			found.Inventory = &inventory
@@ -171,6 +178,14 @@ func (c *checker) run(ctx context.Context, w checkSpec) *result {
 		}
 	}
 	return found
+}
+
+// inventory reads the machine's journal, unless the machine has none.
+func (c *checker) inventory(ctx context.Context, m session.Machine, facts tentacle.Facts) (step.Inventory, error) {
+	if facts.NoJournal {
+		return step.Inventory{OS: facts.OS, Arch: facts.Arch}, nil
+	}
+	return c.machines.Inventory(ctx, m)
 }
 
 // noScript returns the field of the policy that has no script for the operating system; empty if it has one.
@@ -189,6 +204,17 @@ func noScript(health *step.Health, system string) string {
 
 func (f *result) healthy() bool {
 	return f.Err == nil && f.Probe.Fits() == nil && f.Probe.Facts.LowDisk == nil && f.InventoryErr == nil && f.HealthErr == nil && (f.Health == nil || f.Health.Succeeded)
+}
+
+// same reports whether two results say the same, namely that the machine is healthy, and nothing else must be recorded.
+func (f *result) same(before *result) bool {
+	if !f.healthy() || !before.healthy() || f.Asked != "" || f.Inventory != nil || before.Inventory != nil || f.NoScript != before.NoScript ||
+		f.Probe.Octopus != before.Probe.Octopus {
+		return false
+	}
+	now, was := f.Probe.Facts, before.Probe.Facts
+	now.Audit, now.NoJournal = was.Audit, was.NoJournal // they change with each run
+	return equality.Semantic.DeepEqual(now, was) && equality.Semantic.DeepEqual(f.certificate, before.certificate)
 }
 
 // lostIdentity reports whether the operator's identity is lost. Without it, no machine can be called.

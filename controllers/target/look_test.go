@@ -26,11 +26,15 @@ type machines struct {
 	err     error
 	probes  int
 	scripts int
+	// inventories counts how often a journal was read.
+	inventories int
 	// away is the answer of Reachable, which tries counts.
 	away  error
 	tries int
 	// failed says that scripts fail.
 	failed bool
+	// facts are what the Tentacle says of itself beside able.
+	facts wire.Facts
 }
 
 func (m *machines) Reachable(context.Context, session.Machine) error {
@@ -44,7 +48,9 @@ func (m *machines) Probe(context.Context, session.Machine) (session.Probe, error
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.probes++
-	return session.Probe{Facts: able()}, m.err
+	facts := able()
+	facts.Version += m.facts.Version
+	return session.Probe{Facts: facts}, m.err
 }
 
 func (m *machines) RunStep(context.Context, session.Machine, step.Plan) (session.StepResult, error) {
@@ -55,6 +61,9 @@ func (m *machines) RunStep(context.Context, session.Machine, step.Plan) (session
 }
 
 func (m *machines) Inventory(context.Context, session.Machine) (step.Inventory, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.inventories++
 	return step.Inventory{}, nil
 }
 
@@ -85,15 +94,67 @@ func aTarget() *v1alpha1.DeploymentTarget {
 // checkNow expects a check to be due, waits for it, and returns its result and when the next is due.
 func (s *schedule) checkNow(interval time.Duration) (found *result, next time.Duration) {
 	s.t.Helper()
-	if _, again := s.latest(aTarget(), "f", interval, checkSpec{}); again != 0 {
+	before := s.checks()
+	if _, again := s.latest(aTarget(), "f", interval, checkSpec{}); !s.checking() && s.checks() == before {
 		s.t.Fatalf("none is due before %s", again)
 	}
+	s.await()
+	return s.latest(aTarget(), "f", interval, checkSpec{})
+}
+
+// await waits for the end of the check that is in progress. It reports whether the target was notified.
+func (s *schedule) await() (notified bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); s.checking(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatal("no check ended")
+		}
+	}
+	s.running.Wait()
 	select {
 	case <-s.told:
-	case <-time.After(10 * time.Second):
-		s.t.Fatal("no check ended")
+		return true
+	default:
+		return false
 	}
-	return s.latest(aTarget(), "f", interval, checkSpec{})
+}
+
+func (s *schedule) checking() bool {
+	s.checker.mu.Lock()
+	defer s.checker.mu.Unlock()
+	at := s.targets[client.ObjectKeyFromObject(aTarget())]
+	return at != nil && at.stop != nil
+}
+
+// checks returns how often the machine was called for a check.
+func (s *schedule) checks() int {
+	s.machines.mu.Lock()
+	defer s.machines.mu.Unlock()
+	return s.probes + s.tries
+}
+
+// A machine that is as healthy as it was costs one pass for each check: nobody is notified of its end.
+func TestTheSameHealthIsNotTold(t *testing.T) {
+	s := newSchedule(t)
+	for i, want := range []bool{true, false, false, true, true, true} {
+		if i == 3 {
+			s.facts.Version = "2"
+		}
+		if i == 4 { // status.lastHealthCheck is due
+			s.clock = s.clock.Add(refreshAfter)
+		}
+		if i == 5 {
+			s.err = errors.New("away")
+		}
+		_, again := s.latest(aTarget(), "f", 5*time.Minute, checkSpec{})
+		if notified := s.await(); notified != want {
+			t.Errorf("check %d was told: %t", i, notified)
+		}
+		if !want && again != 5*time.Minute {
+			t.Errorf("the next pass is after %s", again)
+		}
+		s.clock = s.clock.Add(5 * time.Minute)
+	}
 }
 
 // A machine that is away is tried often, as that costs one connection; nothing more is asked of it.
@@ -185,10 +246,9 @@ func TestAPersonAsksForACheckOnce(t *testing.T) {
 		t.Fatalf("checked only after %s", next)
 	}
 	s.clock = s.clock.Add(soonPause)
-	if _, next := s.latest(dt, "f", time.Hour, checkSpec{}); next != 0 {
-		t.Fatalf("not checked for %s", next)
+	if s.latest(dt, "f", time.Hour, checkSpec{}); !s.await() {
+		t.Fatal("nobody is told of the check that was asked for")
 	}
-	<-s.told
 	found, next := s.latest(dt, "f", time.Hour, checkSpec{})
 	if found.Asked != "now" || next < time.Minute {
 		t.Errorf("found for %q, and checked again after %s", found.Asked, next)
@@ -254,5 +314,19 @@ func TestAnotherSpecIsAnotherLook(t *testing.T) {
 	s.forget(client.ObjectKeyFromObject(aTarget()))
 	if len(s.targets) != 0 {
 		t.Error("a deleted target is remembered")
+	}
+}
+
+// A machine to which nothing was ever deployed is not asked for its journal, which would cost it a script.
+func TestAMachineWithoutAJournalIsNotAskedForIt(t *testing.T) {
+	m := &machines{}
+	c := newChecker(m, func(types.NamespacedName) {}, time.Now)
+	for _, without := range []bool{true, false} {
+		facts := able()
+		facts.NoJournal, facts.OS = without, "linux"
+		read, err := c.inventory(t.Context(), session.Machine{}, facts)
+		if asked := m.inventories == 1; err != nil || asked == without || without && read.OS != "linux" {
+			t.Errorf("without a journal: %t, asked: %t, read: %+v, %v", without, asked, read, err)
+		}
 	}
 }

@@ -55,7 +55,7 @@ func (r *Reconciler) runOf(ctx context.Context, slice *v1alpha1.DeploymentRunSli
 	if owner == nil {
 		return nil, nil
 	}
-	run, err := optional.Get(ctx, r.Client, slice.Namespace, owner.Name, &v1alpha1.DeploymentRun{})
+	run, err := optional.Get(ctx, r.Client, slice.Namespace, owner.Name, &v1alpha1.DeploymentRun{}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("reading run: %w", err)
 	}

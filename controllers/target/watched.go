@@ -28,9 +28,11 @@ type entry struct {
 	// soon requests the next check after soonPause.
 	soon bool
 	// asked is the value of the annotation that requested the newest check.
-	asked    string
-	last     *result
-	next     time.Time
+	asked string
+	last  *result
+	next  time.Time
+	// notified is the time of the last result of which the target was notified.
+	notified time.Time
 	failures int
 	// stop cancels the running check; nil if none is running. The entry of a deleted target stays until that check has ended.
 	stop context.CancelFunc
@@ -141,7 +143,10 @@ func (c *checker) latest(t *v1alpha1.DeploymentTarget, fingerprint string, inter
 	}
 	w.asked, w.away = asked, at.last != nil && at.last.away()
 	c.start(name, at, interval, w)
-	return at.last, 0
+	if at.last != nil && at.last.healthy() {
+		again = interval // if the result is the same, nobody is notified
+	}
+	return at.last, again
 }
 
 // request returns the value of the annotation that requests a check; empty if it was handled already.
@@ -193,21 +198,33 @@ func (c *checker) check(ctx context.Context, name types.NamespacedName, at *entr
 		cancel()
 		c.slots.Leave(name.Namespace)
 	}
+	if c.record(ctx, name, at, found, interval, w.asked) && c.ctx.Err() == nil {
+		c.notify(name)
+	}
+}
+
+// record stores the result of a check. It reports whether the target must be notified: not if the machine is as healthy as it
+// was, unless status.lastHealthCheck may be due.
+func (c *checker) record(ctx context.Context, name types.NamespacedName, at *entry, found *result, interval time.Duration, asked string) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	at.stop = nil
 	if at.gone {
 		c.setFailures(at, 0)
 		delete(c.targets, name)
 	}
-	if found != nil && ctx.Err() == nil {
-		found.At, found.Asked = c.now(), w.asked
-		c.counts.add(found)
-		c.store(at, found, interval)
+	if found == nil || ctx.Err() != nil {
+		return true
 	}
-	c.mu.Unlock()
-	if c.ctx.Err() == nil {
-		c.notify(name)
+	before := at.last
+	found.At, found.Asked = c.now(), asked
+	c.counts.add(found)
+	c.store(at, found, interval)
+	notify := at.gone || at.soon || before == nil || !found.same(before) || found.At.Sub(at.notified) >= refreshAfter
+	if notify {
+		at.notified = found.At
 	}
+	return notify
 }
 
 // connectFirst connects to a machine that was unreachable at the last check, so that it does not take one of maxChecks places

@@ -15,6 +15,7 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/config"
 	"github.com/mantledeploy/mantle/agent/internal/files"
 	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/agent/internal/journal"
 	"github.com/mantledeploy/mantle/agent/internal/pending"
 	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/agent/internal/scripts"
@@ -133,7 +134,7 @@ func assemble(o Options) (p *parts, err error) {
 	}
 	p.server, err = server.New(server.Config{
 		Home: o.Home, Certificate: p.identity.Certificate, Trust: p.trust, Policy: p.policy, Scripts: p.scripts, ScriptsV1: p.scripts,
-		Files: p.files, Facts: facts(o.Version), StartReserve: scripts.MinFree, Page: p.config.Page, Audit: p.audit, Pending: p.pending,
+		Files: p.files, Facts: facts(o.Version), NoJournal: func() bool { return journal.Missing(o.Home.Dir()) }, StartReserve: scripts.MinFree, Page: p.config.Page, Audit: p.audit, Pending: p.pending,
 		Logger: p.logger,
 	})
 	return p, err

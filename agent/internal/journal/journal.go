@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -79,6 +80,12 @@ func Open(home string) (*Journal, error) {
 		return nil, fmt.Errorf("making the folder of applications: %w", err)
 	}
 	return &Journal{folder: folder}, nil
+}
+
+// Missing reports whether the home has no journal, so that nothing was ever deployed to the machine.
+func Missing(home string) bool {
+	_, err := os.Lstat(filepath.Join(home, Folder, File))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // Append adds a row, and with sync waits until it is on the disk.

@@ -222,3 +222,14 @@ func TestTheJournalIsCompacted(t *testing.T) {
 		t.Errorf("%v is left", left)
 	}
 }
+
+func TestAHomeHasNoJournalBeforeItsFirstRow(t *testing.T) {
+	j, path := open(t)
+	home := filepath.Dir(filepath.Dir(path))
+	if !Missing(home) {
+		t.Error("a new home has a journal")
+	}
+	if add(t, j, row("web", "1", "t", "Succeeded", true)); Missing(home) {
+		t.Error("the journal is missing after its first row")
+	}
+}

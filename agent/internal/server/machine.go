@@ -43,7 +43,9 @@ type machine struct {
 	policy  *policy.List
 	facts   tentacle.Facts
 	audit   Audit
-	closing context.Context // ends when the server is shut down
+	// noJournal is Config.NoJournal.
+	noJournal func() bool
+	closing   context.Context // ends when the server is shut down
 }
 
 func operator(ctx context.Context) (string, error) {
@@ -58,7 +60,7 @@ func operator(ctx context.Context) (string, error) {
 func (m *machine) GetCapabilities(context.Context) (tentacle.CapabilitiesResponseV2, error) {
 	f := m.facts
 	f.Policy = m.policy.Standing()
-	f.LowDisk = m.room.low()
+	f.LowDisk, f.NoJournal = m.room.low(), m.noJournal()
 	f.Audit = m.audit.Head()
 	return f.Response(), nil
 }

@@ -43,6 +43,8 @@ type Config struct {
 	Files *files.Store
 	// Facts are told to operators, together with the services.
 	Facts tentacle.Facts
+	// NoJournal reports whether nothing was ever deployed to the machine.
+	NoJournal func() bool
 	// StartReserve is what must be free in the home for a script to be started, in bytes.
 	StartReserve int64
 	// Page says whether browsers are told what this is.
@@ -67,7 +69,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	closing, closeAll := context.WithCancel(context.Background())
 	m := &machine{
-		room: &room{dir: c.Home.Dir(), free: c.Home.Free, reserve: c.StartReserve}, scripts: c.Scripts, policy: c.Policy, v1: c.ScriptsV1, Store: c.Files, facts: c.Facts, audit: c.Audit, closing: closing,
+		room: &room{dir: c.Home.Dir(), free: c.Home.Free, reserve: c.StartReserve}, scripts: c.Scripts, policy: c.Policy, v1: c.ScriptsV1, Store: c.Files, facts: c.Facts, noJournal: c.NoJournal, audit: c.Audit, closing: closing,
 	}
 	c.Files.Record(recordTransfer(c.Audit))
 	services := tentacle.Services(m)

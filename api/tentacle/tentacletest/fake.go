@@ -44,6 +44,7 @@ type Fake struct {
 	address     string
 	machine     *machine
 	faults      *faults
+	services    []halibut.Service
 	work        sync.WaitGroup
 	ended       chan struct{}
 
@@ -88,6 +89,7 @@ func StartFake(t testing.TB, o Options) *Fake {
 	}
 	f.machine.facts.Services = append(append(tentacle.Listed(services), o.Generation.trait().also...), o.Also...)
 	services = append(services, f.missing(o.Generation)...)
+	f.services = services
 	other, _ := NewCertificate(t, "Imposter")
 	f.server = f.newServer(o.Certificate, services)
 	f.imposter = f.newServer(other, services)
@@ -112,7 +114,9 @@ func (f *Fake) newServer(c tls.Certificate, services []halibut.Service) *halibut
 		f.t.Fatalf("making the fake's server: %v", err)
 	}
 	q := newQueue()
+	f.mu.Lock()
 	f.queues[s] = q
+	f.mu.Unlock()
 	f.work.Go(func() {
 		if err := s.Serve(q); err != nil && !errors.Is(err, net.ErrClosed) {
 			f.t.Errorf("serving the fake: %v", err)

@@ -56,6 +56,17 @@ func (f *Fake) DropConnections() {
 	clear(f.accepted)
 }
 
+// Restart drops all connections, and forgets the TLS sessions of its peers, as another process of the Tentacle does.
+// Scripts go on.
+func (f *Fake) Restart() {
+	f.t.Helper()
+	s := f.newServer(f.certificate, f.services)
+	f.mu.Lock()
+	f.server = s
+	f.mu.Unlock()
+	f.DropConnections()
+}
+
 // Stop closes the port and all connections: connecting is refused. Scripts go on.
 func (f *Fake) Stop() {
 	f.mu.Lock()
@@ -96,15 +107,15 @@ func (f *Fake) accept(l net.Listener) {
 			abort(c)
 			return
 		}
-		b := f.behaviour
+		b, working, imposter := f.behaviour, f.queues[f.server], f.queues[f.imposter]
 		tracked := &trackedConn{Conn: c, fake: f}
 		f.accepted[c.RemoteAddr().String()] = c
 		f.mu.Unlock()
 		switch b {
 		case Works:
-			f.queues[f.server].push(tracked)
+			working.push(tracked)
 		case WrongCertificate:
-			f.queues[f.imposter].push(tracked)
+			imposter.push(tracked)
 		default:
 			f.work.Go(func() { f.misbehave(b, tracked) })
 		}

@@ -78,16 +78,17 @@ func (r *runner) try(ctx context.Context) error {
 	if err := r.fence(); err != nil {
 		return err
 	}
+	begun := time.Now()
 	if err := r.script.Start(ctx, s, command); err != nil {
 		return err
 	}
-	r.accepted()
+	r.accepted(begun)
 	return nil
 }
 
-// accepted reports that the machine has accepted the script. If it has already ended, or was refused, only its end is
-// reported.
-func (r *runner) accepted() {
+// accepted reports that the machine has accepted the script, which it was sent at begun. If it has already ended, or was
+// refused, only its end is reported.
+func (r *runner) accepted(begun time.Time) {
 	r.arrived()
 	r.mayHaveStarted, r.cause = true, cause{}
 	r.session.Answered()
@@ -99,7 +100,7 @@ func (r *runner) accepted() {
 		report.Sent, report.Reason, report.Message = true, "", ""
 		r.known = r.script.Ticket()
 		if r.script.State() == tentacle.Running {
-			report.Begun = time.Now()
+			report.Begun = begun
 		}
 	})
 }

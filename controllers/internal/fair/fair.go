@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// The number of concurrent reconciles of a controller. Many is the default of controllers of runs and targets, whose
+// The number of concurrent reconciles of a controller. Many is the default of controllers of runs, targets and bindings, whose
 // reconciles mostly wait for the API server; one namespace uses half of them. Few is for all others.
 const (
 	Many = 16

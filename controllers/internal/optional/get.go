@@ -10,8 +10,8 @@ import (
 )
 
 // Get reads an object into the given one and returns it, or nil if it does not exist.
-func Get[T client.Object](ctx context.Context, c client.Reader, namespace, name string, into T) (T, error) {
-	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, into)
+func Get[T client.Object](ctx context.Context, c client.Reader, namespace, name string, into T, options ...client.GetOption) (T, error) {
+	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, into, options...)
 	if apierrors.IsNotFound(err) {
 		var none T
 		return none, nil

@@ -123,7 +123,7 @@ func (p *Pool) complete(c Completion) (rest time.Duration, err error) {
 		err = on.complete(ctx, c.Known, c.Last)
 	}
 	if !answered(err) {
-		s.remember(func(at *endpoint) { at.facts = nil })
+		s.setFacts(nil)
 	}
 	return 0, err
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -78,6 +79,39 @@ func TestWhatAMachineHoldsIsRememberedWithinABound(t *testing.T) {
 	s.SetHasContent(fmt.Sprint(maxContents+9), false)
 	if s.HasContent(fmt.Sprint(maxContents + 9)) {
 		t.Error("what is gone is remembered")
+	}
+}
+
+func TestMachinesAreRememberedWithinABound(t *testing.T) {
+	m := newMemory()
+	facts := &tentacle.Facts{Version: "1.0.0"}
+	for n := range maxRemembered + 10 {
+		m.setFacts(keyOf(Machine{Address: fmt.Sprint(n), Identity: &Identity{}}), facts)
+	}
+	newest, oldest := keyOf(Machine{Address: fmt.Sprint(maxRemembered), Identity: &Identity{}}), keyOf(Machine{Address: "0", Identity: &Identity{}})
+	if n := m.machines.Len(); n != maxRemembered || m.get(newest).facts != facts || m.get(oldest).facts != nil {
+		t.Errorf("%d are remembered; the newest: %t, the oldest: %t", n, m.get(newest).facts != nil, m.get(oldest).facts != nil)
+	}
+	if m.setFacts(newest, nil); m.machines.Len() != maxRemembered-1 {
+		t.Error("a machine that failed is still remembered")
+	}
+}
+
+// A session is resumed with the identity that made it, and only with a Mantle Tentacle.
+func TestASessionIsOfOneIdentityAndOfAMantleTentacle(t *testing.T) {
+	m := newMemory()
+	key := keyOf(aMachine(1))
+	own, other := sessions{m, key.clientKey}, sessions{m, clientKey{namespace: "other"}}
+	own.Store(key.Endpoint, halibut.TLSSession{})
+	if _, found := own.Load(key.Endpoint); found {
+		t.Error("a session is resumed before it is known whose Tentacle it is")
+	}
+	m.setFacts(key, &tentacle.Facts{Version: "1.0.0"})
+	if _, found := own.Load(key.Endpoint); !found {
+		t.Error("a session is not resumed")
+	}
+	if _, found := other.Load(key.Endpoint); found {
+		t.Error("a session is resumed with another identity")
 	}
 }
 

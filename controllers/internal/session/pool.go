@@ -91,6 +91,7 @@ type Pool struct {
 	followers *turns.Gate
 	answers   *answers
 	engines   *engines
+	memory    *memory
 
 	mu        sync.Mutex
 	stopped   bool
@@ -104,7 +105,7 @@ type Pool struct {
 func NewPool(config Config) *Pool {
 	config = config.withDefaults()
 	ctx, stop := context.WithCancel(context.Background())
-	return &Pool{config: config, ctx: ctx, stop: stop, engines: newEngines(config.EngineDir),
+	return &Pool{config: config, ctx: ctx, stop: stop, engines: newEngines(config.EngineDir), memory: newMemory(),
 		dials: turns.NewGate(config.MaxDials, config.MaxDials/2), attempts: turns.NewGate(config.MaxDials, config.MaxDials/2),
 		followers: turns.NewGate(config.MaxFollowers, config.MaxFollowers*3/4), answers: newAnswers(),
 		clients: map[clientKey]*client{}, endpoints: map[endpointKey]*endpoint{}, completing: map[endpointKey][]Completion{}}

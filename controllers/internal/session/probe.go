@@ -72,5 +72,7 @@ func (p *Pool) connect(ctx context.Context, m Machine, s *Session) (Probe, error
 	if err != nil {
 		return Probe{Certificate: certificate}, err
 	}
-	return Probe{Certificate: certificate, Capabilities: facts.Response().SupportedCapabilities, Facts: facts}, nil
+	shown := facts
+	shown.NoJournal = false // it is no capability, and soon changes
+	return Probe{Certificate: certificate, Capabilities: shown.Response().SupportedCapabilities, Facts: facts}, nil
 }

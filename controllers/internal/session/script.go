@@ -98,6 +98,10 @@ func (c *Script) Result() (step.Result, bool) {
 	return cleanResult(r), found
 }
 
+// startWait is how long a machine holds its answer to StartScript for the script's end, so that a short script needs no
+// further request.
+const startWait = 2 * time.Second
+
 // Start starts the script and stores the machine's first answer. The error is a *StartError if the script may have been
 // sent.
 func (c *Script) Start(ctx context.Context, s *Session, command tentacle.StartScriptCommandV2) error {
@@ -114,6 +118,10 @@ func (c *Script) start(ctx context.Context, s *Session, command tentacle.StartSc
 	on, err := s.scripts(ctx)
 	if err != nil {
 		return err
+	}
+	if command.DurationToWaitForScriptToFinish == nil {
+		wait := halibut.TimeSpan(startWait)
+		command.DurationToWaitForScriptToFinish = &wait
 	}
 	r, err := on.start(ctx, command)
 	if err != nil {

@@ -40,6 +40,8 @@ type client struct {
 type endpoint struct {
 	users int
 	facts *tentacle.Facts
+	// connected is true once there was a connection, so that the facts are those of the process that now runs.
+	connected bool
 	// contents contains the digests of the contents that the machine is known to have.
 	contents map[string]bool
 	timer    *time.Timer
@@ -83,12 +85,13 @@ func (p *Pool) Open(m Machine) *Session {
 			Receive: func(ctx context.Context, size int64) (func(), error) {
 				return p.answers.receive(ctx, key.namespace, size)
 			},
-			Reconnecting: func(ep halibut.Endpoint) { p.forgetFacts(key.clientKey, ep) }})}
+			Sessions:  sessions{p.memory, key.clientKey},
+			Connected: func(ep halibut.Endpoint, resumed bool) { p.connected(key.clientKey, ep, resumed) }})}
 		p.clients[key.clientKey] = c
 	}
 	at := p.endpoints[key]
 	if at == nil {
-		at = &endpoint{contents: map[string]bool{}, provisioning: make(chan struct{}, 1)}
+		at = &endpoint{facts: p.memory.get(key).facts, contents: map[string]bool{}, provisioning: make(chan struct{}, 1)}
 		p.endpoints[key] = at
 		c.endpoints++
 	}
@@ -143,7 +146,7 @@ func (s *Session) linger() {
 // Failed records that a request failed. The Tentacle may come back as another version, so its capabilities are
 // requested again. Config.Unreached is called if the machine was not reached.
 func (s *Session) Failed(err error) {
-	s.remember(func(at *endpoint) { at.facts = nil })
+	s.setFacts(nil)
 	var connect *halibut.ConnectError
 	if errors.As(err, &connect) && !errors.Is(err, ErrBusy) && !errors.Is(err, context.Canceled) && s.pool.ctx.Err() == nil {
 		s.pool.config.Unreached(types.NamespacedName{Namespace: s.machine.Namespace, Name: s.machine.Name})
@@ -165,16 +168,27 @@ func (p *Pool) bounded(ctx context.Context, d time.Duration) (context.Context, c
 	}
 }
 
-// Facts returns the machine's capabilities. They are requested once while it is in use.
+// Facts returns the machine's capabilities. They are requested once while it is in use, and not at all from a Mantle
+// Tentacle whose process has told them before.
 func (s *Session) Facts(ctx context.Context) (tentacle.Facts, error) {
-	s.pool.mu.Lock()
-	known := s.at.facts
-	s.pool.mu.Unlock()
+	known, connected := s.known()
+	if known != nil && !connected {
+		if _, err := s.conn.Connect(ctx, s.key.Endpoint); err != nil {
+			return tentacle.Facts{}, err
+		}
+		known, _ = s.known() // nil if it is another process
+	}
 	if known != nil {
 		s.Client = s.For(*known)
 		return *known, nil
 	}
 	return s.ask(ctx)
+}
+
+func (s *Session) known() (facts *tentacle.Facts, connected bool) {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	return s.at.facts, s.at.connected
 }
 
 // ask requests the machine's capabilities, and adapts the client to them.
@@ -184,9 +198,18 @@ func (s *Session) ask(ctx context.Context) (tentacle.Facts, error) {
 		return tentacle.Facts{}, fmt.Errorf("asking for capabilities: %w", err)
 	}
 	facts = cleanFacts(facts)
-	s.remember(func(at *endpoint) { at.facts = &facts })
+	s.setFacts(&facts)
 	s.Client = s.For(facts)
 	return facts, nil
+}
+
+// setFacts records the machine's capabilities; nil means that they must be requested again.
+func (s *Session) setFacts(facts *tentacle.Facts) {
+	s.remember(func(at *endpoint) { at.facts = facts })
+	if facts != nil && !facts.Mantle() {
+		facts = nil
+	}
+	s.pool.memory.setFacts(s.key, facts)
 }
 
 // HasContent reports whether the machine is known to have a content.
@@ -219,12 +242,20 @@ func (s *Session) remember(change func(*endpoint)) {
 	change(s.at)
 }
 
-// forgetFacts forgets the capabilities of a machine that closed a connection between two calls.
-func (p *Pool) forgetFacts(identity clientKey, ep halibut.Endpoint) {
-	ep.StreamPause = 0 // which depends on the facts and is not in the key
+// connected records a new connection with a machine. If it did not resume the last TLS session, the Tentacle may have come
+// back as another version.
+func (p *Pool) connected(identity clientKey, ep halibut.Endpoint, resumed bool) {
+	key := sessions{p.memory, identity}.key(ep)
+	if !resumed {
+		p.memory.setFacts(key, nil)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if at := p.endpoints[endpointKey{identity, ep}]; at != nil {
+	at := p.endpoints[key]
+	if at == nil {
+		return
+	}
+	if at.connected = true; !resumed {
 		at.facts = nil
 	}
 }
