@@ -195,7 +195,7 @@ func TestAWrongContentIsRemovedSoThatItIsSentAgain(t *testing.T) {
 
 func TestContentsAreListedOnceTheyWereRead(t *testing.T) {
 	home := t.TempDir()
-	if got, err := Contents(home); err != nil || len(got) != 0 {
+	if got, err := Contents(home, ""); err != nil || len(got) != 0 {
 		t.Errorf("an empty home holds %v, %v", got, err)
 	}
 	p := upload(t, home, step.FormatTarGz, tarOf(t, entry{name: "a"}))
@@ -203,14 +203,14 @@ func TestContentsAreListedOnceTheyWereRead(t *testing.T) {
 	if _, err := install(t, home, p, Options{}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Contents(home)
+	got, err := Contents(home, "")
 	if err != nil || !slices.Equal(got, []string{p.Deploy.Content.SHA256}) {
 		t.Errorf("contents %v, %v; %s was not read yet", got, err, unread.Deploy.Content.SHA256)
 	}
 	if err := os.Truncate(filepath.Join(home, filepath.FromSlash(p.Deploy.Content.Path)), 3); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Contents(home); err != nil || len(got) != 0 {
+	if got, err := Contents(home, ""); err != nil || len(got) != 0 {
 		t.Errorf("a cut content is listed: %v, %v", got, err)
 	}
 	if free, err := FreeBytes(home); err != nil || free <= 0 {

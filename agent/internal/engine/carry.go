@@ -21,7 +21,7 @@ func Carry(ctx context.Context, c *process.Call) process.Ending {
 		return process.Ending{Code: step.ExitPlanRefused}
 	}
 	masker := masking.New(secrets)
-	s := &session{plan: p, secrets: secrets, home: os.Getenv(step.EnvTentacleHome), began: began, masker: masker,
+	s := &session{plan: p, operator: c.Operator, secrets: secrets, home: os.Getenv(step.EnvTentacleHome), began: began, masker: masker,
 		out: newOutput(masker, c.Stdout, c.Stderr), place: supervised{c}, account: c.Account, env: c.Env}
 	r := s.do(ctx)
 	return process.Ending{Code: r.ExitCode, Cancelled: r.Reason == step.ReasonCancelled}

@@ -47,7 +47,7 @@ func (s *session) haveInstalled(ctx context.Context, digests journal.Digests) (s
 	if err != nil {
 		return step.Result{}, err
 	}
-	o, err := s.delegate(ctx, w, s.account.Name, job{Deploy: &deployJob{Plan: s.plan, Home: s.home, Digests: digests}})
+	o, err := s.delegate(ctx, w, s.account.Name, job{Deploy: &deployJob{Plan: s.plan, Operator: s.operator, Home: s.home, Digests: digests}})
 	if err != nil {
 		return step.Result{}, err
 	}

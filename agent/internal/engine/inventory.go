@@ -35,8 +35,8 @@ func (s *session) gather() (step.Inventory, error) {
 		return inv, err
 	}
 	var installed, contents, free error
-	inv.Installed, installed = j.Installed()
-	inv.Contents, contents = deploy.Contents(s.home)
+	inv.Installed, installed = j.Installed(s.operator)
+	inv.Contents, contents = deploy.Contents(s.home, s.operator)
 	inv.FreeBytes, free = deploy.FreeBytes(s.home)
 	return inv, errors.Join(installed, contents, free)
 }

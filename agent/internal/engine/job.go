@@ -31,9 +31,11 @@ type job struct {
 
 // deployJob is a package to install. It holds no secret.
 type deployJob struct {
-	Plan    step.Plan       `json:"plan"`
-	Home    string          `json:"home"`
-	Digests journal.Digests `json:"digests"`
+	Plan step.Plan `json:"plan"`
+	// Operator is who had the package installed.
+	Operator string          `json:"operator,omitempty"`
+	Home     string          `json:"home"`
+	Digests  journal.Digests `json:"digests"`
 }
 
 // outcome is how a job has ended. Failure says why there is no exit code, and Reason which reason of api/step

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 // session is one step while it is carried out.
 type session struct {
 	plan     step.Plan
+	operator string // who had the step done, as the Tentacle says; empty where that is not Mantle's
 	secrets  []string
 	work     string // the folder that a script's files are in, where that is known before
 	home     string
@@ -78,7 +80,7 @@ func (s *session) append(j *journal.Journal, row journal.Row) error {
 // row is the journal's row of this step, without its phase.
 func (s *session) row() journal.Row {
 	p := s.plan
-	return journal.Row{Namespace: p.Namespace, Environment: p.Environment, Project: p.Project, Release: p.Release,
+	return journal.Row{Operator: s.operator, Namespace: p.Namespace, Environment: p.Environment, Project: p.Project, Release: p.Release,
 		Snapshot: p.Snapshot, Run: p.RunName, RunUID: p.RunUID, Step: p.Step, Kind: string(p.Kind), Target: p.Target,
 		Ticket: p.Ticket, Final: p.Final}
 }

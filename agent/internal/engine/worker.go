@@ -82,7 +82,7 @@ func workIn(in io.Reader, frames *frameWriter, j job) (outcome, error) {
 
 // workDeploy installs a package, and has the one that started this worker tell of it.
 func (s *session) workDeploy(ctx context.Context, d deployJob) outcome {
-	s.plan, s.home = d.Plan, d.Home
+	s.plan, s.operator, s.home = d.Plan, d.Operator, d.Home
 	j, err := s.openJournal()
 	if err != nil {
 		r := s.failed(ctx, err)

@@ -34,6 +34,8 @@ type Ending struct {
 // Call is a step that a supervisor carries out.
 type Call struct {
 	Content
+	// Operator is who had the step started, by the SHA-256 thumbprint of the certificate. Empty is nobody in particular.
+	Operator string
 	// Dir is the folder of the script. It may not exist yet.
 	Dir string
 	// Account is the one that scripts run as; nil is this process's own.
@@ -86,7 +88,7 @@ func (s *supervision) openCall() (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Call{Dir: s.spec.Dir, Account: a, Engine: append([]string{s.spec.Path}, s.spec.Args...), s: s}
+	c := &Call{Operator: s.operator, Dir: s.spec.Dir, Account: a, Engine: append([]string{s.spec.Path}, s.spec.Args...), s: s}
 	if s.spec.Call {
 		c.Content, err = takeCall(s.dir)
 	} else {

@@ -31,7 +31,8 @@
 // DIR in its arguments. The script is the leader of a process group in that session; its environment is the
 // daemon's with the additions of Launch. A cancel is TERM to all of them, KILL after a grace, and where
 // processes survive both the ticket is abandoned, with their ids. On Linux they are the session and all that
-// descends from the supervisor: it adopts orphans, so that a session of its own hides nothing. Elsewhere what
+// descends from the supervisor (and, after its death, what is in its session, if the mark in their environment says that it is
+// that one still): it adopts orphans, so that a session of its own hides nothing. Elsewhere what
 // has left the session and lost its parent is out of reach. What a script that ended by itself left
 // running is never touched: the supervisor stays to drain its output, so that nothing breaks by writing.
 //

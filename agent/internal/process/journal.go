@@ -70,6 +70,8 @@ type Started struct {
 	Boot      string `json:"boot,omitempty"`
 	Process   int    `json:"process,omitempty"`
 	StartTime string `json:"startTime,omitempty"`
+	// Mark is in the environment of the supervisor and of all that it started; see EndSession. Earlier versions have none.
+	Mark string `json:"mark,omitempty"`
 	// Decision is the end of a ticket that was never run.
 	Decision *Result `json:"decision,omitempty"`
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,6 +26,10 @@ const maxReason = 1024
 // notifyVariable says to a supervisor that it inherited a pipe to its daemon. It is not passed to the script.
 const notifyVariable = "MANTLE_SUPERVISOR_NOTIFY"
 
+// markVariable is something random in the environment of a supervisor and of its script. It tells them from others which have got
+// the number of their session since.
+const markVariable = "TentacleScriptMark"
+
 // Supervisor is a supervisor that this process launched. Its methods are safe for concurrent use.
 type Supervisor struct {
 	cmd      *exec.Cmd
@@ -48,7 +53,7 @@ func Launch(argv []string, dir string, env []string) (*Supervisor, error) {
 	args := append(slices.Clone(argv), dir)
 	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx,gosec // this program itself, as its main says; it outlives its daemon
 	cmd.Dir = rootOf(dir)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(append(os.Environ(), env...), markVariable+"="+rand.Text())
 	s := &Supervisor{cmd: cmd, notes: make(chan struct{}, 1)}
 	ours, theirs, err := s.prepare()
 	if err != nil {

@@ -44,6 +44,12 @@ func allProcesses() []member {
 	return all
 }
 
+// hasVariable knows nothing of other processes' environments here.
+func hasVariable(int, string) (has, known bool) { return false, false }
+
+// killMember kills a process of a session.
+func killMember(pid, _ int) { _ = syscall.Kill(pid, syscall.SIGKILL) }
+
 // adoptOrphans does nothing: here, what loses its parent and has left the session is out of reach.
 func adoptOrphans() {}
 

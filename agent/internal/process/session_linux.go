@@ -2,8 +2,11 @@ package process
 
 import (
 	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -70,6 +73,38 @@ func allProcesses() []member {
 		all = append(all, member{id: pid, parent: parent, session: session, dead: fields[0] == "Z" || fields[0] == "X"})
 	}
 	return all
+}
+
+// maxEnviron is how much is read of the environment of a process.
+const maxEnviron = 4 << 20
+
+// hasVariable tells whether a process was started with NAME=value in its environment. known is false where that cannot be seen.
+func hasVariable(pid int, variable string) (has, known bool) {
+	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		return false, !errors.Is(err, fs.ErrPermission)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxEnviron))
+	if err != nil {
+		return false, !errors.Is(err, fs.ErrPermission)
+	}
+	return slices.Contains(strings.Split(string(data), "\x00"), variable), true
+}
+
+// killMember kills a process if it is in the session. A descriptor holds it meanwhile, so that its number is not another's.
+func killMember(pid, session int) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // an old system, or a sandbox
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		return
+	}
+	defer unix.Close(fd) //nolint:errcheck // nothing can be done about it
+	if fields := stat(pid); len(fields) > 3 && fields[3] == strconv.Itoa(session) {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	}
 }
 
 // adoptOrphans makes this process the parent of whatever loses its own below it, so that a script's

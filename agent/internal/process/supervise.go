@@ -22,15 +22,17 @@ const (
 
 // supervision is one script under its supervisor.
 type supervision struct {
-	dir     string
-	spec    Spec
-	daemon  *notifier
-	wake    <-chan os.Signal // look for a cancel
-	lock    *os.File         // held until the result is there
-	result  *os.File         // allocated for it
-	writer  *output.Writer
-	streams [2]*output.Stream
-	step    Step // what carries out steps
+	dir  string
+	spec Spec
+	// operator is who had the ticket started.
+	operator string
+	daemon   *notifier
+	wake     <-chan os.Signal // look for a cancel
+	lock     *os.File         // held until the result is there
+	result   *os.File         // allocated for it
+	writer   *output.Writer
+	streams  [2]*output.Stream
+	step     Step // what carries out steps
 
 	group   processes
 	exited  chan struct{} // closed when the script itself has ended; status and killed are set before
@@ -86,7 +88,7 @@ func (s *supervision) claim() (claimed bool, err error) {
 	if err := ownSession(); err != nil {
 		return false, fmt.Errorf("making a session: %w", err)
 	}
-	if s.spec, err = readSpec(s.dir); err != nil {
+	if s.spec, s.operator, err = readCommand(s.dir); err != nil {
 		return false, err
 	}
 	s.lock, err = lockClaim(filepath.Join(s.dir, ClaimFile))
@@ -108,7 +110,7 @@ func (s *supervision) claim() (claimed bool, err error) {
 	if s.daemon.gone() {
 		return false, nil // the next daemon settles the ticket anew, and this one must not be in its way
 	}
-	me := Started{Version: Version, Boot: bootID(), Process: os.Getpid(), StartTime: startTime(os.Getpid())}
+	me := Started{Version: Version, Boot: bootID(), Process: os.Getpid(), StartTime: startTime(os.Getpid()), Mark: os.Getenv(markVariable)}
 	claimed, err = begin(s.dir, me, s.spec.Boot == "" || s.spec.Boot != me.Boot)
 	if errors.Is(err, fs.ErrExist) {
 		return false, nil
@@ -126,16 +128,18 @@ func (s *supervision) stillborn(err error) Result {
 	return Result{ExitCode: tentacle.ExitLaunchFailed, Line: fmt.Sprintf("The script could not be started: %s", err), Source: output.StdErr}
 }
 
-func readSpec(dir string) (Spec, error) {
+// readCommand reads what a supervisor needs of the command file.
+func readCommand(dir string) (spec Spec, operator string, err error) {
 	var command struct {
-		Version int  `json:"version"`
-		Process Spec `json:"process"`
+		Version  int    `json:"version"`
+		Operator string `json:"operator"`
+		Process  Spec   `json:"process"`
 	}
 	found, err := ReadState(dir, CommandFile, &command)
 	if err == nil && (!found || command.Version > Version || command.Process.Path == "") {
 		err = fmt.Errorf("reading %s: not understood", CommandFile)
 	}
-	return command.Process, err
+	return command.Process, command.Operator, err
 }
 
 // run carries the script from start to end and returns its result.

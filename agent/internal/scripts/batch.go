@@ -109,16 +109,22 @@ func (b *batch) taken() []func() error {
 	return tasks
 }
 
-// atOnce does all tasks, as many at the same time as a batch may hold open.
+// maxSyncs is how many syncs of all batches are under way at once. Each holds a thread of the system for as long as the disk
+// takes, and a disk that stands still for a second must not make the daemon start more of them than it may have.
+const maxSyncs = 32
+
+// syncing has an element for each sync that is under way.
+var syncing = make(chan struct{}, maxSyncs) //nolint:gochecknoglobals // the bound is that of the process
+
+// atOnce does all tasks, as many at the same time as the process may.
 func atOnce(tasks []func() error) error {
 	errs := make([]error, len(tasks))
-	slots := make(chan struct{}, maxOpen)
 	var all sync.WaitGroup
 	for i, task := range tasks {
-		slots <- struct{}{}
+		syncing <- struct{}{}
 		all.Go(func() {
+			defer func() { <-syncing }()
 			errs[i] = task()
-			<-slots
 		})
 	}
 	all.Wait()

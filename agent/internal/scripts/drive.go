@@ -43,7 +43,7 @@ func (s *Store) awaitTurn(t *ticket, turn *turn) bool {
 	defer notice.Stop()
 	var timeout <-chan time.Time
 	if t.record.Timeout > 0 {
-		timer := time.NewTimer(time.Until(t.record.Arrived.Add(t.record.Timeout)))
+		timer := time.NewTimer(t.patience())
 		defer timer.Stop()
 		timeout = timer.C
 	}
@@ -67,6 +67,14 @@ func (s *Store) awaitTurn(t *ticket, turn *turn) bool {
 			return false
 		}
 	}
+}
+
+// patience is how long a ticket still waits for its mutex. A change of the clock does not matter to one that this daemon received.
+func (t *ticket) patience() time.Duration {
+	if t.fresh {
+		return time.Until(t.born.Add(t.record.Timeout))
+	}
+	return time.Until(t.record.Arrived.Add(t.record.Timeout))
 }
 
 // tellOfWait writes the lines that say what a script waits for, once. A ticket of an earlier daemon goes

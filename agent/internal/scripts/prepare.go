@@ -59,7 +59,7 @@ func (s *Store) prepare(ctx context.Context, t *ticket, cmd tentacle.StartScript
 		t.content = nil
 	} else {
 		batch.workDir(s.work)
-		err = s.writeWork(batch, t.record.Ticket, names, cmd.Files, body)
+		err = s.writeWork(batch, t.folder(), names, cmd.Files, body)
 	}
 	if err == nil {
 		err = batch.add(process.StageState(t.dir, process.CommandFile, t.record))
@@ -197,7 +197,7 @@ func (s *Store) journal(key string) string   { return filepath.Join(s.tickets, k
 // the end.
 func (s *Store) discard(t *ticket) {
 	remove := func() error {
-		if err := s.removeWork(t.record.Ticket); err != nil {
+		if err := s.removeWork(t.folder()); err != nil {
 			return err
 		}
 		return os.RemoveAll(t.dir)

@@ -45,7 +45,7 @@ func (s *Store) recover() error {
 	var waiting []*ticket
 	for _, t := range live {
 		switch {
-		case t.newer:
+		case t.newer, t.orphan:
 			s.guard(t)
 		case t.phase == running:
 			s.follow(t, s.mutexes.hold(t.record.Mutex, t.record.Exclusive))
@@ -83,8 +83,8 @@ func (s *Store) take(key string) *ticket {
 	}
 	if err != nil {
 		log.Error("Reading what an earlier start knew of a script; it is reported as lost", "error", err)
-		t.record = record{Ticket: key}
-		t.phase, t.result = finished, &process.Result{ExitCode: tentacle.ExitLost, Line: "Lost: the script's journal cannot be read.", Source: output.StdErr, Ended: time.Now().UTC()}
+		t.record, t.orphan = record{Ticket: strings.TrimSuffix(key, nameMark(key)), Mutex: defaultMutex, Exclusive: true}, true
+		t.phase, t.result = finished, &process.Result{ExitCode: tentacle.ExitLost, Line: lostLine, Source: output.StdErr, Ended: time.Now().UTC()}
 		return t
 	}
 	return s.settle(t)
@@ -100,7 +100,7 @@ func (s *Store) readRecord(key string) (r record, err error) {
 		return r, errors.New("it is no command")
 	case r.Version > process.Version:
 		return r, process.ErrNewer
-	case strings.ToLower(r.Ticket) != key:
+	case strings.ToLower(r.Ticket) != key && markedName(strings.ToLower(r.Ticket), r.Operator) != key:
 		return r, fmt.Errorf("it is of the ticket %.100q", r.Ticket)
 	}
 	return r, nil

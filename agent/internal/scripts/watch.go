@@ -118,7 +118,7 @@ func (s *Store) clear(t *ticket, result *process.Result) {
 	if result.Line == "" || result.ExitCode == tentacle.ExitAbandoned || t.isCompleted() {
 		return
 	}
-	if err := s.removeWork(t.record.Ticket); err != nil {
+	if err := s.removeWork(t.folder()); err != nil {
 		s.cfg.Logger.Warn("Removing the folder of a script that did not run; it stays until the script is completed", "ticket", t.record.Ticket, "error", err)
 	}
 }
