@@ -134,8 +134,13 @@ func Install(ctx context.Context, home string, p step.Plan, o Options) (relative
 // openVersions makes and opens the folder of a package, and clears what died processes left in it.
 func openVersions(home *os.Root, relative string) (*os.Root, error) {
 	at := path.Join(journal.Folder, relative)
-	if err := home.MkdirAll(at, 0o755); err != nil {
-		return nil, fmt.Errorf("making the package's folder: %w", err)
+	for i, c := range at + "/" {
+		if c != '/' {
+			continue
+		}
+		if err := makeFolder(home, at[:i], 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("making the package's folder: %w", err)
+		}
 	}
 	versions, err := home.OpenRoot(at)
 	if err != nil {
@@ -156,7 +161,7 @@ func openVersions(home *os.Root, relative string) (*os.Root, error) {
 // stage unpacks into a new folder, marks it, and puts it on the disk.
 func stage(ctx context.Context, versions *os.Root, content *os.File, p step.Plan, o Options) (_ string, err error) {
 	name := stagingPrefix + randomName()
-	if err := versions.Mkdir(name, 0o755); err != nil {
+	if err := makeFolder(versions, name, 0o755); err != nil {
 		return "", fmt.Errorf("making a folder to unpack to: %w", err)
 	}
 	defer func() {
@@ -178,7 +183,7 @@ func stage(ctx context.Context, versions *os.Root, content *os.File, p step.Plan
 	if err != nil {
 		return "", fmt.Errorf("encoding the marker: %w", err)
 	}
-	if err := root.WriteFile(Marker, append(data, '\n'), 0o644); err != nil {
+	if err := errors.Join(root.WriteFile(Marker, append(data, '\n'), 0o644), root.Chmod(Marker, 0o644)); err != nil {
 		return "", fmt.Errorf("writing the marker: %w", err)
 	}
 	if err := syncTree(root, s.judge.Entries()); err != nil {

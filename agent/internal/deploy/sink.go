@@ -59,31 +59,51 @@ func (s *sink) add(e archive.Entry, modified time.Time, r io.Reader) error {
 		return refuse("%w", err)
 	}
 	if made.Nothing {
+		if e.Kind == archive.Folder {
+			return s.root.Chmod(made.Name, e.Mode)
+		}
 		return nil
 	}
 	for _, dir := range made.Folders {
-		if err := s.root.Mkdir(dir, 0o755); err != nil {
+		if err := makeFolder(s.root, dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if made.Replaces {
+		if err := s.root.Remove(made.Name); err != nil {
 			return err
 		}
 	}
 	switch e.Kind {
 	case archive.Folder:
-		return s.root.Mkdir(made.Name, e.Mode|0o700)
+		return makeFolder(s.root, made.Name, e.Mode)
 	case archive.Symlink:
 		return s.root.Symlink(filepath.FromSlash(e.Link), made.Name)
 	case archive.Hardlink:
 		return s.root.Link(path.Clean(e.Link), made.Name)
 	default:
-		return s.file(made.Name, e.Mode, modified, r)
+		return s.file(made.Name, e, modified, r)
 	}
 }
 
-func (s *sink) file(name string, mode fs.FileMode, modified time.Time, r io.Reader) error {
-	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode|0o400)
+// makeFolder makes a folder with a mode that no umask takes from.
+func makeFolder(root *os.Root, name string, mode fs.FileMode) error {
+	if err := root.Mkdir(name, 0o700); err != nil {
+		return err
+	}
+	return root.Chmod(name, mode)
+}
+
+func (s *sink) file(name string, e archive.Entry, modified time.Time, r io.Reader) error {
+	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.copy(f, r), f.Close()); err != nil {
+	head, err := s.copy(f, r)
+	if e.NoMode {
+		e.Mode = archive.DefaultMode(head)
+	}
+	if err := errors.Join(err, f.Chmod(e.Mode), f.Close()); err != nil {
 		return err
 	}
 	if modified.Unix() <= 0 {
@@ -92,24 +112,28 @@ func (s *sink) file(name string, mode fs.FileMode, modified time.Time, r io.Read
 	return s.root.Chtimes(name, modified, modified)
 }
 
-// copy copies a file's bytes, and tells a failure to read from one to write.
-func (s *sink) copy(f *os.File, r io.Reader) error {
+// headSize is how much of a file's beginning tells what it is.
+const headSize = 4
+
+// copy copies a file's bytes, and tells a failure to read from one to write. It returns how the file begins.
+func (s *sink) copy(f *os.File, r io.Reader) (head []byte, err error) {
 	for {
 		n, err := r.Read(s.buf)
 		s.written += int64(n)
 		if s.written > s.limits.Bytes {
-			return refuse("the archive unpacks to more than %d bytes", s.limits.Bytes)
+			return nil, refuse("the archive unpacks to more than %d bytes", s.limits.Bytes)
 		}
+		head = append(head, s.buf[:min(n, headSize-len(head))]...)
 		if _, failed := f.Write(s.buf[:n]); failed != nil {
-			return failed
+			return nil, failed
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil
+			return head, nil
 		case err != nil && (isRefusal(err) || s.ctx.Err() != nil):
-			return err
+			return nil, err
 		case err != nil:
-			return &readingError{err}
+			return nil, &readingError{err}
 		}
 	}
 }
