@@ -171,6 +171,9 @@ func (s *session) carryOut() int {
 		case <-ctx.Done():
 		}
 	}()
+	if n := s.masker.PlainOnly(); n > 0 {
+		s.warn(fmt.Sprintf("%d sensitive values are very long, and masked only as they are, not in base64 or another form", n))
+	}
 	if n := s.masker.Short(); n > 0 {
 		s.warn(fmt.Sprintf("%d sensitive values have fewer than 3 bytes and are not masked", n))
 	}
