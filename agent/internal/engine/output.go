@@ -113,5 +113,10 @@ func (o *output) close() {
 func (o *output) tailText() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return strings.TrimRight(strings.ToValidUTF8(string(o.tail), "\uFFFD"), "\r\n")
+	lines := strings.Split(strings.ToValidUTF8(string(o.tail), "\uFFFD"), "\n")
+	for i, line := range lines { // of one that was written over, what it shows in the end
+		line = strings.TrimRight(line, "\r")
+		lines[i] = line[strings.LastIndexByte(line, '\r')+1:]
+	}
+	return strings.TrimRight(strings.Join(lines, "\n"), "\n")
 }
