@@ -53,8 +53,9 @@ func (s *session) deployed(j *journal.Journal, row journal.Row, at string, insta
 	s.out.print(fmt.Sprintf("%s %s %s in %s", d.Package, d.Version, did, directory))
 	row.Directory = at
 	r := step.Result{Skipped: installed, Outputs: map[string]string{
-		step.OutputPackageDirectory: s.masker.String(directory),
-		step.OutputPackageVersion:   s.masker.String(d.Version),
+		// Never masked: both are made of names that everybody can read, and the next step is to get them as they are.
+		step.OutputPackageDirectory: directory,
+		step.OutputPackageVersion:   d.Version,
 	}}
 	s.end(j, row, r)
 	s.options.reached("ended")
