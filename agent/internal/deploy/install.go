@@ -174,7 +174,7 @@ func stage(ctx context.Context, versions *os.Root, content *os.File, p step.Plan
 		return "", fmt.Errorf("opening the folder to unpack to: %w", err)
 	}
 	defer root.Close()
-	s := newSink(ctx, root, o.Limits)
+	s := newSink(ctx, root, filepath.Join(versions.Name(), p.Deploy.Version), o.Limits)
 	if err := unpack(ctx, content, p.Deploy.Content, s); err != nil {
 		return "", err
 	}

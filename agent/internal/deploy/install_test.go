@@ -341,7 +341,7 @@ func FuzzArchives(f *testing.F) {
 			c.Format = step.FormatZip
 		}
 		var e *Error
-		err = unpack(t.Context(), content, c, newSink(t.Context(), root, Limits{Bytes: 1 << 20, Entries: 100}))
+		err = unpack(t.Context(), content, c, newSink(t.Context(), root, inside, Limits{Bytes: 1 << 20, Entries: 100}))
 		if errors.As(err, &e) && e.Reason != step.ReasonPackageRefused {
 			t.Errorf("the error is %v", err)
 		}

@@ -6,10 +6,12 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -74,5 +76,23 @@ func checkModes(t *testing.T, format string, content []byte, want map[string]fs.
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// A path that the system does not take is refused by its name, and nothing stays of the package.
+func TestAPathThatIsTooLong(t *testing.T) {
+	home := t.TempDir()
+	for range 13 {
+		home = filepath.Join(home, strings.Repeat("h", 240))
+	}
+	name := strings.Repeat(strings.Repeat("n", 240)+"/", 4) + "file"
+	p := upload(t, home, step.FormatTar, tarOf(t, entry{name: "short"}, entry{name: name}))
+	_, err := install(t, home, p, Options{})
+	var refused *Error
+	if !errors.As(err, &refused) || refused.Reason != step.ReasonPackageRefused || !strings.Contains(err.Error(), "nnn/file\"") || !strings.Contains(err.Error(), "shorter path") {
+		t.Errorf("the error is %v", err)
+	}
+	if got, _ := os.ReadDir(filepath.Join(home, "Applications/shop/production/shop/web")); len(got) != 0 {
+		t.Errorf("it left %v", got)
 	}
 }

@@ -21,6 +21,7 @@ import (
 type sink struct {
 	ctx     context.Context
 	root    *os.Root
+	above   string // the final folder, absolute
 	limits  Limits
 	gauge   *archive.Gauge
 	judge   *archive.Judge
@@ -28,9 +29,14 @@ type sink struct {
 	buf     []byte
 }
 
-func newSink(ctx context.Context, root *os.Root, limits Limits) *sink {
+// maxAbsolute is the longest path that a system takes, without the zero behind it; on Windows and macOS less is usual, but more is
+// possible.
+const maxAbsolute = 4095
+
+// newSink begins in root, which will have the absolute path above.
+func newSink(ctx context.Context, root *os.Root, above string, limits Limits) *sink {
 	limits = limits.OrDefault()
-	return &sink{ctx: ctx, root: root, limits: limits, gauge: archive.NewGauge(limits), judge: archive.NewJudge(limits, system()), buf: make([]byte, 256<<10)}
+	return &sink{ctx: ctx, root: root, above: above, limits: limits, gauge: archive.NewGauge(limits), judge: archive.NewJudge(limits, system()), buf: make([]byte, 256<<10)}
 }
 
 // system is what this machine's system makes of names.
@@ -57,6 +63,9 @@ func (s *sink) add(e archive.Entry, modified time.Time, r io.Reader) error {
 	made, err := s.judge.Entry(e)
 	if err != nil {
 		return refuse("%w", err)
+	}
+	if len(s.above)+1+len(made.Name) > maxAbsolute {
+		return refuse("%q, in %s, would be a path of more than the %d bytes that this system takes: give the Tentacle a home with a shorter path, or the package shorter names", made.Name, s.above, maxAbsolute)
 	}
 	if made.Nothing {
 		if e.Kind == archive.Folder {

@@ -76,9 +76,13 @@ func (s *session) perform(ctx context.Context, j job) (outcome, error) {
 				"the folder %s (workingDir) is not there, or the script's user may not enter it: make it, or let an earlier step do so", dir)}
 		}
 	}
-	code, err := s.start(ctx, command, dir, environment(files, j.Env))
-	if err != nil {
+	env := environment(files, j.Env)
+	if err := fits(command, env, longest()); err != nil {
 		return outcome{}, err
+	}
+	code, err := s.start(ctx, command, dir, env)
+	if err != nil {
+		return outcome{}, explain(err, env)
 	}
 	o := outcome{Code: code}
 	if o.Outputs, o.OutputsCut, err = readOutputFile(files.outputs); err != nil {
