@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -42,7 +43,7 @@ func underInit(args []string) int {
 		var status syscall.WaitStatus
 		ended, err := syscall.Wait4(-1, &status, 0, nil)
 		switch {
-		case err == syscall.EINTR || ended != pid && err == nil:
+		case errors.Is(err, syscall.EINTR) || ended != pid && err == nil:
 		case err != nil:
 			fmt.Fprintf(os.Stderr, "tentacle: waiting for the daemon: %v\n", err)
 			return 1

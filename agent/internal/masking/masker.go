@@ -145,6 +145,18 @@ func (m *Masker) child(state int32, b byte) int32 {
 	return 0
 }
 
+// skip is how many bytes at the beginning of p are in no value that begins there: what no value begins with, or begins with but
+// does not go on so.
+func (m *Masker) skip(p []byte) int {
+	for i := range p {
+		first := m.root[p[i]]
+		if first != 0 && (i+1 == len(p) || m.child(first, p[i+1]) != 0) {
+			return i
+		}
+	}
+	return len(p)
+}
+
 // link finds, breadth first, where to go on when a beginning turns out to be none.
 func (m *Masker) link() {
 	queue := make([]int32, 0, len(m.nodes))

@@ -32,9 +32,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	for i := 0; i < len(p); i++ {
 		if w.state == 0 { // nothing is held back: what begins no value passes in one piece
 			from := i
-			for i < len(p) && w.m.root[p[i]] == 0 {
-				i++
-			}
+			i += w.m.skip(p[i:])
 			w.plain(p[from:i])
 			if i == len(p) {
 				break
