@@ -183,7 +183,7 @@ func stage(ctx context.Context, versions *os.Root, content *os.File, p step.Plan
 	if err != nil {
 		return "", fmt.Errorf("encoding the marker: %w", err)
 	}
-	if err := errors.Join(root.WriteFile(Marker, append(data, '\n'), 0o644), root.Chmod(Marker, 0o644)); err != nil {
+	if err := errors.Join(root.WriteFile(Marker, append(data, '\n'), 0o644), setMode(root, Marker, 0o644)); err != nil {
 		return "", fmt.Errorf("writing the marker: %w", err)
 	}
 	if err := syncTree(root, s.judge.Entries()); err != nil {

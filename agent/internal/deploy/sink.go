@@ -69,7 +69,7 @@ func (s *sink) add(e archive.Entry, modified time.Time, r io.Reader) error {
 	}
 	if made.Nothing {
 		if e.Kind == archive.Folder {
-			return s.root.Chmod(made.Name, e.Mode)
+			return setMode(s.root, made.Name, e.Mode)
 		}
 		return nil
 	}
@@ -100,7 +100,7 @@ func makeFolder(root *os.Root, name string, mode fs.FileMode) error {
 	if err := root.Mkdir(name, 0o700); err != nil {
 		return err
 	}
-	return root.Chmod(name, mode)
+	return setMode(root, name, mode)
 }
 
 func (s *sink) file(name string, e archive.Entry, modified time.Time, r io.Reader) error {
@@ -112,7 +112,7 @@ func (s *sink) file(name string, e archive.Entry, modified time.Time, r io.Reade
 	if e.NoMode {
 		e.Mode = archive.DefaultMode(head)
 	}
-	if err := errors.Join(err, f.Chmod(e.Mode), f.Close()); err != nil {
+	if err := errors.Join(err, setFileMode(f, e.Mode), f.Close()); err != nil {
 		return err
 	}
 	if modified.Unix() <= 0 {
