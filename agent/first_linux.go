@@ -24,8 +24,9 @@ func underInit(args []string) int {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT)
 	// Of a group of its own, so that a signal of the terminal comes once.
-	daemon, err := os.StartProcess("/proc/self/exe", append([]string{os.Args[0]}, args...), &os.ProcAttr{
-		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Env: os.Environ(), Sys: &syscall.SysProcAttr{Setpgid: true}})
+	daemon, err := os.StartProcess("/proc/self/exe", // #nosec G702 -- this program, as it was called itself
+		append([]string{os.Args[0]}, args...), &os.ProcAttr{
+			Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Env: os.Environ(), Sys: &syscall.SysProcAttr{Setpgid: true}})
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "tentacle: starting the daemon: %v\n", err)
 		return 1

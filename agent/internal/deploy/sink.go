@@ -73,6 +73,11 @@ func (s *sink) add(e archive.Entry, modified time.Time, r io.Reader) error {
 		}
 		return nil
 	}
+	return s.make(e, made, modified, r)
+}
+
+// make makes what the judge has said of an entry.
+func (s *sink) make(e archive.Entry, made archive.Made, modified time.Time, r io.Reader) error {
 	for _, dir := range made.Folders {
 		if err := makeFolder(s.root, dir, 0o755); err != nil {
 			return err

@@ -50,29 +50,40 @@ func parseOutputs(text string, cut bool, take func(name, value string)) error {
 		lines[i] = strings.TrimSuffix(lines[i], "\r")
 	}
 	for i := 0; i < len(lines); i++ {
-		line := lines[i]
-		if line == "" {
+		if lines[i] == "" {
 			continue
 		}
-		at := strings.IndexAny(line, "=<")
-		switch {
-		case at > 0 && line[at] == '=':
-			take(line[:at], line[at+1:])
-		case at > 0 && strings.HasPrefix(line[at:], "<<") && len(line) > at+2:
-			n := slices.Index(lines[i+1:], line[at+2:])
+		name, value, word, ok := outputLine(lines[i])
+		if !ok {
+			return fmt.Errorf("line %d of $%s is no output: write name=value, or, for a value of many lines, name<<WORD, the lines, and a line that is WORD", i+1, step.EnvOutput)
+		}
+		if word != "" {
+			n := slices.Index(lines[i+1:], word)
 			if n < 0 && cut {
 				return nil
 			}
 			if n < 0 {
 				return fmt.Errorf("line %d of $%s begins an output of many lines, and no line after it is the word behind <<, which ends it", i+1, step.EnvOutput)
 			}
-			take(line[:at], strings.Join(lines[i+1:i+1+n], "\n"))
+			value = strings.Join(lines[i+1:i+1+n], "\n")
 			i += 1 + n
-		default:
-			return fmt.Errorf("line %d of $%s is no output: write name=value, or, for a value of many lines, name<<WORD, the lines, and a line that is WORD", i+1, step.EnvOutput)
 		}
+		take(name, value)
 	}
 	return nil
+}
+
+// outputLine takes a line apart: name=value, or name<<word.
+func outputLine(line string) (name, value, word string, ok bool) {
+	at := strings.IndexAny(line, "=<")
+	if at <= 0 {
+		return "", "", "", false
+	}
+	if line[at] == '=' {
+		return line[:at], line[at+1:], "", true
+	}
+	word, ok = strings.CutPrefix(line[at:], "<<")
+	return line[:at], "", word, ok && word != ""
 }
 
 // outputValues keeps the outputs of a script, within their bounds.

@@ -151,21 +151,26 @@ func (j jsonStyle) escape(v string) string {
 	var b strings.Builder
 	for _, r := range v {
 		switch {
-		case r < utf8.RuneSelf && strings.ContainsRune(j.coded, r):
-			fmt.Fprintf(&b, j.format, r)
+		case j.isCoded(r):
+			for _, unit := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&b, j.format, unit)
+			}
 		case r == '"' || r == '\\' || r == '/' && j.slashes:
 			b.WriteString(`\` + string(r))
 		case r < ' ':
 			b.WriteString(jsonControls.control(byte(r)))
-		case r >= utf8.RuneSelf && j.ascii:
-			for _, unit := range utf16.Encode([]rune{r}) {
-				fmt.Fprintf(&b, j.format, unit)
-			}
 		default:
 			b.WriteRune(r)
 		}
 	}
 	return b.String()
+}
+
+func (j jsonStyle) isCoded(r rune) bool {
+	if r >= utf8.RuneSelf {
+		return j.ascii
+	}
+	return strings.ContainsRune(j.coded, r)
 }
 
 // htmlQuotes are how the two quotes are written in HTML and XML.
