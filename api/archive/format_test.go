@@ -6,8 +6,10 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"slices"
@@ -80,6 +82,30 @@ func TestTheNamesOfZips(t *testing.T) {
 		f.CreatorVersion = c.system << 8
 		if got := Zip(f).Name; got != c.want {
 			t.Errorf("%q of system %d becomes %q, want %q", c.name, c.system, got, c.want)
+		}
+	}
+}
+
+// Programs of Windows write a name in the characters of their system, and beside it in UTF-8.
+func TestTheNameInUTF8BesideAnother(t *testing.T) {
+	field := func(other, name string) []byte {
+		data := binary.LittleEndian.AppendUint32([]byte{1}, crc32.ChecksumIEEE([]byte(other)))
+		data = append(data, name...)
+		return append(append([]byte{0x01, 0x00, 0, 0, 0x75, 0x70, byte(len(data)), 0}, data...), 0xff)
+	}
+	for _, c := range []struct {
+		extra []byte
+		want  string
+	}{
+		{field("gr?n.txt", "grün.txt"), "grün.txt"},
+		{field("another.txt", "grün.txt"), "gr?n.txt"},
+		{field("gr?n.txt", "gr\xff.txt"), "gr?n.txt"},
+		{field("gr?n.txt", "../evil"), "../evil"}, // to be refused as a name
+		{field("gr?n.txt", "grün.txt")[:12], "gr?n.txt"},
+		{nil, "gr?n.txt"},
+	} {
+		if got := Zip(&zip.File{FileHeader: zip.FileHeader{Name: "gr?n.txt", Extra: c.extra}}).Name; got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
 }
