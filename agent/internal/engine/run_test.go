@@ -74,7 +74,7 @@ func TestTheScriptsCodeIsTheSteps(t *testing.T) {
 // A Tentacle ends a line at a lone carriage return too, so the step's result must not hide behind one.
 func TestAProgressBarHidesNeitherTheResultNorShowsASecret(t *testing.T) {
 	m := newMachine(t)
-	p := script(step.Bash, `printf 'with %s\r' "$TOKEN"; printf '50%%\r'`)
+	p := script(step.Bash, `printf 'with %s\r\n' "$TOKEN"; printf 'hidden %s\r50%%\r' "$TOKEN"`)
 	p.Run.Env = []step.EnvVar{{Name: "TOKEN", Value: step.SecretRef(0)}}
 	r := m.step(p, "correct\rhorse battery").ok(t)
 	if strings.Contains(r.stdout, "battery") || strings.Contains(r.stdout, "correct") {

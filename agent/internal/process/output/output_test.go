@@ -51,18 +51,15 @@ func texts(entries []Entry) []string {
 	return all
 }
 
-func TestLines(t *testing.T) {
+func TestLinesEndAsDotNetEndsThem(t *testing.T) {
 	tests := map[string]struct {
 		bytes string
 		want  []string
 	}{
 		"line feeds":                              {"a\nb\n", []string{"a", "b"}},
 		"carriage return and line feed":           {"a\r\nb\r\n", []string{"a", "b"}},
-		"progress is one line":                    {"10%\r20%\rdone\n", []string{"done"}},
-		"progress without an end":                 {"a\n10%\r20%\r", []string{"a", "20%"}},
-		"carriage returns before the end":         {"a\r\r\nb\r\n\r\n\rc\r\n\r", []string{"a", "b", "", "c", ""}},
-		"a line that is cleared":                  {"10%\r\x1b[Kdone\n", []string{"\x1b[Kdone"}},
-		"empty lines are entries":                 {"\n\r\n\n", []string{"", "", ""}},
+		"a lone carriage return ends a line":      {"10%\r20%\rdone\n", []string{"10%", "20%", "done"}},
+		"empty lines are entries":                 {"\n\r\n\r\r\n", []string{"", "", "", ""}},
 		"an unterminated last line is a line":     {"a\nb", []string{"a", "b"}},
 		"nothing is nothing":                      {"", nil},
 		"invalid bytes are replaced, not dropped": {"a\xff\xfeb\nc\x80\x80\n", []string{"a\ufffd\ufffdb", "c\ufffd\ufffd"}},

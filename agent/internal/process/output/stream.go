@@ -5,8 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Stream splits the bytes of one source into lines and appends them to its Writer. A line that is written over with \r, as
-// progress is, is one line: what it shows in the end. It is an io.Writer that
+// Stream splits the bytes of one source into lines and appends them to its Writer. It is an io.Writer that
 // never fails, for one goroutine; several Streams may share a Writer. It holds at most MaxText bytes of a
 // line that has not ended.
 type Stream struct {
@@ -14,7 +13,7 @@ type Stream struct {
 	source Source
 	line   []byte
 	carry  []byte // the beginning of a rune, at most three bytes
-	back   bool   // a \r came behind the line: what follows is written over it, unless that is its end
+	skipLF bool   // the line ended with \r, so that a \n belongs to it
 }
 
 // NewStream returns the Stream of source.
@@ -26,19 +25,21 @@ func (s *Stream) Write(p []byte) (int, error) {
 	s.writer.mu.Lock()
 	defer s.writer.mu.Unlock()
 	for len(p) > 0 {
-		end := bytes.IndexAny(p, "\r\n")
-		if end != 0 && s.back {
-			s.line, s.back = s.line[:0], false
+		if s.skipLF {
+			s.skipLF = false
+			if p[0] == '\n' {
+				p = p[1:]
+				continue
+			}
 		}
+		end := bytes.IndexAny(p, "\r\n")
 		if end < 0 {
 			s.text(p)
 			break
 		}
 		s.text(p[:end])
-		if s.whole(); p[end] == '\n' {
-			s.emit()
-		}
-		s.back = p[end] == '\r'
+		s.endLine()
+		s.skipLF = p[end] == '\r'
 		p = p[end+1:]
 	}
 	s.writer.flush()
@@ -49,18 +50,18 @@ func (s *Stream) Write(p []byte) (int, error) {
 func (s *Stream) Close() {
 	s.writer.mu.Lock()
 	defer s.writer.mu.Unlock()
-	if s.whole(); len(s.line) > 0 || s.back {
-		s.emit()
+	if len(s.line) > 0 || len(s.carry) > 0 {
+		s.endLine()
 	}
 	s.writer.flush()
 }
 
-// whole replaces the beginning of a rune that does not come to its end.
-func (s *Stream) whole() {
+func (s *Stream) endLine() {
 	if len(s.carry) > 0 {
 		s.keep([]byte(string(utf8.RuneError)))
 	}
 	s.carry = s.carry[:0]
+	s.emit()
 }
 
 func (s *Stream) emit() {
