@@ -27,5 +27,8 @@ func run(args []string) int {
 	if len(args) > 1 && args[0] == "step" && args[1] != "--help" && args[1] != "-h" {
 		return engine.Main(args[1:])
 	}
+	if code, was := first(args); was {
+		return code
+	}
 	return cli.Main(args, version)
 }

@@ -272,7 +272,7 @@ func TestWithRequireEngineOnlyPackagesAreTransferred(t *testing.T) {
 func TestAStepRunsWithoutAShellAndLeavesNothingToSwap(t *testing.T) {
 	r := newRuled(t)
 	// The parent of the script is the supervisor: neither a shell nor an engine is in between.
-	tree := r.step(runStep(step.Bash, `tr '\0' ' ' </proc/$PPID/cmdline; echo; env | grep -c MANTLE_SEAL; echo "$PWD"`))
+	tree := r.step(runStep(step.Bash, `tr '\0' ' ' </proc/$PPID/cmdline; echo; env | grep -cE "MANTLE_(SEAL|CALLER)"; echo "$PWD"`))
 	code, out, bad := r.ends(tree)
 	lines := strings.Split(out, "\n")
 	if code != 0 || len(lines) < 3 || !strings.Contains(lines[0], " supervise ") || lines[1] != "0" {

@@ -11,7 +11,8 @@ const (
 	// EnvVariables is the path of a JSON file, one object from name to text, with all variables that are
 	// not sensitive.
 	EnvVariables = "MANTLE_VARIABLES"
-	// EnvOutput is the path of a file to which a script appends lines of name=value.
+	// EnvOutput is the path of a file to which a script appends lines of name=value, or, for a value of many lines,
+	// name<<WORD, the lines, and a line that is WORD, which can be any word.
 	EnvOutput = "MANTLE_OUTPUT"
 	// EnvNamespace is the namespace of the project.
 	EnvNamespace = "MANTLE_NAMESPACE"

@@ -65,6 +65,14 @@ func TestAVersionThatIsThereIsNotTouched(t *testing.T) {
 		if err != nil || filepath.Base(got) != want {
 			t.Fatalf("folder %s, %v; want %s", got, err, want)
 		}
+		if !IsDirectory(home, p, got) {
+			t.Errorf("%s is taken for no folder of the package", got)
+		}
+		for _, other := range []string{got + "1", got + "/a", got + "_x", filepath.Dir(got) + "/2.0.0", filepath.Base(got), ""} {
+			if IsDirectory(home, p, other) {
+				t.Errorf("%s is taken for a folder of the package", other)
+			}
+		}
 		if target, err := os.Readlink(filepath.Join(filepath.Dir(got), Current)); err != nil || target != want {
 			t.Fatalf("current -> %s, %v", target, err)
 		}
@@ -75,23 +83,20 @@ func TestArchivesCannotLeaveTheirFolder(t *testing.T) {
 	file := func(name string) entry { return entry{name: name, body: "x"} }
 	link := func(name, target string) entry { return entry{name: name, link: target, kind: tar.TypeSymlink} }
 	attacks := map[string][]entry{
-		"traversal":                 {file("../evil")},
-		"traversal within":          {file("a/../../evil")},
-		"absolute":                  {file("/tmp/evil")},
-		"link out":                  {link("l", "../../evil")},
-		"absolute link":             {link("l", "/etc")},
-		"link up through a link":    {link("d", "."), link("l", "d/..")},
-		"write through a link":      {{name: "d", kind: tar.TypeDir, mode: 0o755}, link("l", "d"), file("l/evil")},
-		"write over a link":         {link("l", "d"), file("l")},
-		"folder over a link":        {link("l", "d"), {name: "l/", kind: tar.TypeDir, mode: 0o755}},
-		"duplicate":                 {file("a"), file("a")},
-		"duplicate by another name": {file("a/b"), file("a/./b")},
-		"file as a folder":          {file("a"), file("a/b")},
-		"device":                    {{name: "dev", kind: tar.TypeChar}},
-		"marker":                    {file(Marker)},
-		"too deep":                  {file(strings.Repeat("a/", archive.MaxDepth) + "b")},
-		"long name":                 {file(strings.Repeat("a", archive.MaxName+1))},
-		"dot-dot at the end":        {file("a/..")},
+		"traversal":              {file("../evil")},
+		"traversal within":       {file("a/../../evil")},
+		"absolute":               {file("/tmp/evil")},
+		"link out":               {link("l", "../../evil")},
+		"absolute link":          {link("l", "/etc")},
+		"link up through a link": {link("d", "."), link("l", "d/..")},
+		"write through a link":   {{name: "d", kind: tar.TypeDir, mode: 0o755}, link("l", "d"), file("l/evil")},
+		"write over a folder":    {{name: "l/", kind: tar.TypeDir, mode: 0o755}, file("l")},
+		"file as a folder":       {file("a"), file("a/b")},
+		"device":                 {{name: "dev", kind: tar.TypeChar}},
+		"marker":                 {file(Marker)},
+		"too deep":               {file(strings.Repeat("a/", archive.MaxDepth) + "b")},
+		"long name":              {file(strings.Repeat("a", archive.MaxName+1))},
+		"dot-dot at the end":     {file("a/..")},
 	}
 	onlyTar := map[string][]entry{
 		"fifo":                {{name: "f", kind: tar.TypeFifo}},
@@ -344,7 +349,7 @@ func FuzzArchives(f *testing.F) {
 			c.Format = step.FormatZip
 		}
 		var e *Error
-		err = unpack(t.Context(), content, c, newSink(t.Context(), root, Limits{Bytes: 1 << 20, Entries: 100}))
+		err = unpack(t.Context(), content, c, newSink(t.Context(), root, inside, Limits{Bytes: 1 << 20, Entries: 100}))
 		if errors.As(err, &e) && e.Reason != step.ReasonPackageRefused {
 			t.Errorf("the error is %v", err)
 		}

@@ -38,6 +38,9 @@ func decode(c *process.Call) (step.Plan, []string, error) {
 func (s *session) do(ctx context.Context) step.Result {
 	ctx, stop := context.WithDeadlineCause(ctx, s.began.Add(s.plan.Timeout()), errTimedOut)
 	defer stop()
+	if n := s.masker.PlainOnly(); n > 0 {
+		s.warn(fmt.Sprintf("%d sensitive values are very long, and masked only as they are, not in base64 or another form", n))
+	}
 	if n := s.masker.Short(); n > 0 {
 		s.warn(fmt.Sprintf("%d sensitive values have fewer than 3 bytes and are not masked", n))
 	}

@@ -57,15 +57,18 @@ func (s *session) haveInstalled(ctx context.Context, digests journal.Digests) (s
 	if o.Result == nil {
 		return step.Result{}, errors.New("what installed the package told no result")
 	}
-	r := step.Result{ExitCode: o.Result.ExitCode, Reason: o.Result.Reason, Skipped: o.Result.Skipped, Outputs: map[string]string{}}
+	r := step.Result{ExitCode: o.Result.ExitCode, Reason: o.Result.Reason, Skipped: o.Result.Skipped}
 	if len(r.Reason) > maxReason {
 		r.Reason = step.ReasonDeployFailed
 	}
-	for _, name := range []string{step.OutputPackageDirectory, step.OutputPackageVersion} {
-		if value, found := o.Given[name]; found && len(value) <= step.MaxOutput {
-			r.Outputs[name] = s.masker.String(value)
-		}
+	if r.Reason != "" {
+		return r, nil
 	}
+	directory := o.Given[step.OutputPackageDirectory]
+	if !deploy.IsDirectory(s.home, s.plan, directory) { // which is not masked, so it may be nothing else
+		return step.Result{}, errors.New("what installed the package told no folder of it")
+	}
+	r.Outputs = packageOutputs(directory, s.plan.Deploy.Version)
 	return r, nil
 }
 
@@ -106,11 +109,14 @@ func (s *session) deployed(j *journal.Journal, row journal.Row, at string, insta
 	}
 	s.out.print(fmt.Sprintf("%s %s %s in %s", d.Package, d.Version, did, directory))
 	row.Directory = at
-	r := step.Result{Skipped: installed, Outputs: map[string]string{
-		step.OutputPackageDirectory: s.masker.String(directory),
-		step.OutputPackageVersion:   s.masker.String(d.Version),
-	}}
+	r := step.Result{Skipped: installed, Outputs: packageOutputs(directory, d.Version)}
 	s.end(j, row, r)
 	s.options.reached("ended")
 	return r
+}
+
+// packageOutputs are the outputs of an installed package. They are never masked: both are made of names that everybody can read,
+// and the next step is to get them as they are.
+func packageOutputs(directory, version string) map[string]string {
+	return map[string]string{step.OutputPackageDirectory: directory, step.OutputPackageVersion: version}
 }

@@ -103,9 +103,12 @@ func (s *session) perform(ctx context.Context, j job, a *account.Account) (outco
 	env := cmd.Env // in which the step may have chosen another HOME than the account's
 	process.Become(cmd, a)
 	cmd.Env = env
+	if err := fits(cmd.Args, env, longest()); err != nil {
+		return outcome{}, err
+	}
 	code, err := s.start(ctx, cmd, a)
 	if err != nil {
-		return outcome{}, err
+		return outcome{}, explain(err, env)
 	}
 	o := outcome{Code: code}
 	err = account.As(a, func() error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -131,4 +132,24 @@ func TestATicketThatCannotBeReadIsNobodys(t *testing.T) {
 	r.cancelScript("a")
 	r.await("a", 0)
 	r.want(r.await("b", 0), 0, "alone\n")
+}
+
+// An operator is told of its own deployments only, though each asks by the same ticket.
+func TestAnInventoryIsOfItsOperatorsDeployments(t *testing.T) {
+	r := stepRig(t)
+	r.by(operator, bashStep(t, "deploys", "true"))
+	for who, want := range map[string]int{operator: 1, stranger: 0} {
+		cmd, err := step.Command(step.Plan{Ticket: "asks", Kind: step.KindInventory, Namespace: "n", Environment: "e", Project: "p", RunUID: "u", Step: "s"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scanner := step.NewScanner(step.Nonce("asks"))
+		for _, l := range r.by(who, cmd).Logs {
+			scanner.Line(l.Source, l.Text)
+		}
+		got, ok := scanner.Inventory()
+		if !ok || len(got.Installed) != want {
+			t.Errorf("%s is told of %+v, %v", who, got.Installed, ok)
+		}
+	}
 }
