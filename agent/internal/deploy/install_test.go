@@ -68,7 +68,7 @@ func TestAVersionThatIsThereIsNotTouched(t *testing.T) {
 		if !IsDirectory(home, p, got) {
 			t.Errorf("%s is taken for no folder of the package", got)
 		}
-		for _, other := range []string{got + "1", got + "/a", got + "_x", filepath.Dir(got) + "/2.0.0", filepath.Base(got), ""} {
+		for _, other := range []string{filepath.Dir(got) + "/1.0.01", got + "/a", got + "_x", filepath.Dir(got) + "/2.0.0", filepath.Base(got), ""} {
 			if IsDirectory(home, p, other) {
 				t.Errorf("%s is taken for a folder of the package", other)
 			}
