@@ -22,10 +22,13 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	if len(args) == 2 && args[0] == "supervise" && !strings.HasPrefix(args[1], "-") {
-		return process.Supervise(args[1])
+		return process.Supervise(args[1], engine.Carry)
 	}
 	if len(args) > 1 && args[0] == "step" && args[1] != "--help" && args[1] != "-h" {
 		return engine.Main(args[1:])
+	}
+	if code, was := first(args); was {
+		return code
 	}
 	return cli.Main(args, version)
 }

@@ -269,24 +269,20 @@ func TestWithRequireEngineOnlyPackagesAreTransferred(t *testing.T) {
 	}
 }
 
-func TestAStepRunsWithoutAShellAndCannotBeSwapped(t *testing.T) {
+func TestAStepRunsWithoutAShellAndLeavesNothingToSwap(t *testing.T) {
 	r := newRuled(t)
-	// The parent of the script is the engine, and its parent is the supervisor: no shell in between.
-	tree := r.step(runStep(step.Bash, `tr '\0' ' ' </proc/$PPID/cmdline; echo; g=$(cut -d' ' -f4 /proc/$PPID/stat); tr '\0' ' ' </proc/$g/cmdline; echo "$PWD"`))
+	// The parent of the script is the supervisor: neither a shell nor an engine is in between.
+	tree := r.step(runStep(step.Bash, `tr '\0' ' ' </proc/$PPID/cmdline; echo; env | grep -cE "MANTLE_(SEAL|CALLER)"; echo "$PWD"`))
 	code, out, bad := r.ends(tree)
 	lines := strings.Split(out, "\n")
-	if code != 0 || len(lines) < 3 || !strings.Contains(lines[0], "step --plan plan.json") || !strings.Contains(lines[1], " supervise ") {
+	if code != 0 || len(lines) < 3 || !strings.Contains(lines[0], " supervise ") || lines[1] != "0" {
 		t.Errorf("exit code %d:\n%s%s", code, out, bad)
 	}
-	if strings.Contains(out, "MANTLE_SEAL") {
-		t.Error("the seal is told to the script, or in arguments")
-	}
 
-	// A script that runs as the same user swaps the plan of one that waits for it.
+	// A script looks for what a step is carried out from that waits for it.
 	victim := r.step(runStep(step.Bash, "echo what was allowed"))
-	thief := raw(fmt.Sprintf(`cd "$TentacleHome/Work"; while ! [ -e %[1]s/plan.json ]; do sleep 0.05; done
-while ! [ -e "$TentacleHome/.tentacle/tickets/%[2]s/command" ]; do sleep 0.05; done
-sed -i 's/echo what was allowed/echo what was not!!!/' %[1]s/plan.json; grep -c 'was not' %[1]s/plan.json`, victim.ScriptTicket.TaskID, strings.ToLower(victim.ScriptTicket.TaskID)))
+	thief := raw(fmt.Sprintf(`while ! [ -e "$TentacleHome/.tentacle/tickets/%s/command" ]; do sleep 0.05; done
+ls "$TentacleHome/Work"; grep -rl 'what was allowe[d]' "$TentacleHome/Work" "$TentacleHome/Files" "$TentacleHome/Applications" /proc/[0-9]*/cmdline 2>/dev/null`, strings.ToLower(victim.ScriptTicket.TaskID)))
 	thief = alone(thief)
 	thief.ScriptTicket = ticket("thief")
 	for _, c := range []tentacle.StartScriptCommandV2{thief, victim} {
@@ -294,10 +290,10 @@ sed -i 's/echo what was allowed/echo what was not!!!/' %[1]s/plan.json; grep -c 
 			t.Fatal(got, err)
 		}
 	}
-	if code, out := finish(t, r.Client, "thief"); code != 0 || out != "1" {
-		t.Fatalf("the plan was not swapped: exit code %d: %s", code, out)
+	if _, out := finish(t, r.Client, "thief"); strings.Contains(out, "/") || strings.Contains(out, strings.ToLower(victim.ScriptTicket.TaskID)) {
+		t.Errorf("it found %s", out)
 	}
-	if code, out := finish(t, r.Client, victim.ScriptTicket.TaskID); code != step.ExitPlanRefused || strings.Contains(out, "what was") {
+	if code, out := finish(t, r.Client, victim.ScriptTicket.TaskID); code != 0 || !strings.Contains(out, "what was allowed") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 }

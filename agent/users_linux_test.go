@@ -184,17 +184,21 @@ func TestScriptsOfAnotherUserAreCancelledAndSurviveTheDaemon(t *testing.T) {
 func TestAScriptUserThatCannotBeIsSaidAtTheStart(t *testing.T) {
 	home := scriptsAsNobody(t)
 	initialise(t, home)
-	refused := func(cmd *exec.Cmd, want ...string) {
+	refusedAs := func(exit int, cmd *exec.Cmd, want ...string) {
 		t.Helper()
 		out, _ := cmd.CombinedOutput()
-		if code := cmd.ProcessState.ExitCode(); code != cli.ExitConfig {
-			t.Errorf("exit code %d, want %d", code, cli.ExitConfig)
+		if code := cmd.ProcessState.ExitCode(); code != exit {
+			t.Errorf("exit code %d, want %d", code, exit)
 		}
-		for _, w := range append(want, "key scriptUser") {
+		for _, w := range want {
 			if !strings.Contains(string(out), w) {
 				t.Errorf("%q is not in %s", w, out)
 			}
 		}
+	}
+	refused := func(cmd *exec.Cmd, want ...string) {
+		t.Helper()
+		refusedAs(cli.ExitConfig, cmd, append(want, "key scriptUser")...)
 	}
 	run := func(user string) *exec.Cmd {
 		return command(t.Context(), "run", "--home", home, "--listen", "127.0.0.1:0", "--script-user", user)
@@ -212,7 +216,7 @@ func TestAScriptUserThatCannotBeIsSaidAtTheStart(t *testing.T) {
 	if err := os.Chown(home, nobody, nobody); err != nil {
 		t.Fatal(err)
 	}
-	refused(run("nobody"), "scripts could replace the Tentacle's own files", "chown root "+home)
+	refusedAs(cli.ExitState, run("nobody"), "belongs to nobody", "chown root "+home)
 }
 
 // Without privilege a daemon can have scripts run as itself, and as nobody else.

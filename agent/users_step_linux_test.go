@@ -22,7 +22,7 @@ import (
 
 func runPlan(name, text string) step.Plan {
 	return step.Plan{Ticket: "m" + name, Kind: step.KindRun, Namespace: "shop", Environment: "production", Project: "shop", Release: "1.0.0",
-		RunName: "run-1", RunUID: "u1", Step: name, Target: "web-1", TimeoutSeconds: 120, Outputs: []string{"who"},
+		RunName: "run-1", RunUID: "u1", Step: name, Target: "web-1", TimeoutSeconds: 120,
 		Run: &step.Run{Shell: step.Bash, Script: text}}
 }
 
@@ -106,7 +106,7 @@ func deployAndRun(t *testing.T, home string, o *tentacle.Client) {
 	defer func() { _ = os.Remove(policy) }()
 	p = runPlan("migrate", `id -un; id -G; pwd; echo "$PASSWORD $TentacleHome"; grep CapEff /proc/self/status; ls "$TentacleHome/.tentacle" 2>&1
 		cat "$TentacleHome"/Work/*/plan.json 2>/dev/null; echo "who=$(id -un)" >> "$MANTLE_OUTPUT"`)
-	p.Run.User, p.Run.WorkingDir = "games", "/"
+	p.Run.User, p.Run.WorkingDir, p.Outputs = "games", "/", []string{"who"}
 	p.Run.Env = []step.EnvVar{{Name: "PASSWORD", Value: step.SecretRef(0)}}
 	r, shown := carryOut(t, o, p, "hunter2")
 	want := "games\n60\n/\n******** " + home + "\nCapEff:\t0000000000000000\nls: cannot open directory '" + home + "/.tentacle': Permission denied"

@@ -3,6 +3,7 @@ package archive
 import (
 	"archive/tar"
 	"archive/zip"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -31,21 +32,46 @@ type Entry struct {
 	Link string
 	// Size of a file, unpacked, as the archive says.
 	Size int64
-	// Mode has the permissions.
+	// Mode has the permissions that the entry is to have: those of the archive without setuid, setgid and sticky, and at
+	// least u+rwX.
 	Mode fs.FileMode
+	// NoMode is true of a file of which the archive says none: DefaultMode has them.
+	NoMode bool
 	// what an Other is, for people.
 	what string
 }
 
+// What GNU tar writes beside entries: the archive's label, and a folder with a list of what is in it.
+const (
+	gnuLabel = 'V'
+	gnuDump  = 'D'
+)
+
+// usable adds u+rwX, so that what is installed can be read, and removed again.
+func usable(mode fs.FileMode) fs.FileMode {
+	if mode&0o111 != 0 {
+		mode |= 0o100
+	}
+	return mode | 0o600
+}
+
+// DefaultMode is that of a file of which the archive says none, by how it begins: a program is one that the system can start.
+func DefaultMode(head []byte) fs.FileMode {
+	if bytes.HasPrefix(head, []byte("#!")) || bytes.HasPrefix(head, []byte("\x7fELF")) {
+		return 0o755
+	}
+	return 0o644
+}
+
 // Tar says what an entry of a tar is.
 func Tar(h *tar.Header) Entry {
-	e := Entry{Name: h.Name, Link: h.Linkname, Mode: fs.FileMode(h.Mode).Perm()}
+	e := Entry{Name: h.Name, Link: h.Linkname, Mode: usable(fs.FileMode(h.Mode).Perm())}
 	switch h.Typeflag {
-	case tar.TypeXGlobalHeader:
+	case tar.TypeXGlobalHeader, gnuLabel:
 		e.Kind = Note
-	case tar.TypeDir:
-		e.Kind = Folder
-	case tar.TypeReg, tar.TypeGNUSparse: // the reader fills the holes
+	case tar.TypeDir, gnuDump:
+		e.Kind, e.Mode = Folder, e.Mode|0o700
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse: // the reader fills the holes
 		e.Kind, e.Size = File, h.Size
 	case tar.TypeSymlink:
 		e.Kind = Symlink
@@ -60,10 +86,16 @@ func Tar(h *tar.Header) Entry {
 // Zip says what an entry of a zip is.
 func Zip(f *zip.File) Entry {
 	// Some Windows programs write their own separator.
-	e := Entry{Name: strings.ReplaceAll(f.Name, `\`, "/"), Mode: f.Mode().Perm()}
+	e := Entry{Name: strings.ReplaceAll(zipName(f), `\`, "/"), Mode: usable(f.Mode().Perm()), NoMode: !hasMode(f)}
+	if e.NoMode {
+		e.Mode = 0o644
+	}
 	switch mode := f.Mode(); {
 	case strings.HasSuffix(e.Name, "/") || mode.IsDir():
-		e.Kind = Folder
+		e.Kind, e.Mode = Folder, e.Mode|0o700
+		if e.NoMode {
+			e.Mode = 0o755
+		}
 	case mode&fs.ModeType == fs.ModeSymlink:
 		e.Kind = Symlink
 	case mode&fs.ModeType == 0:

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"path"
 	"path/filepath"
 	"slices"
@@ -34,8 +35,11 @@ type Made struct {
 	Name string
 	// Folders are those above it that the archive did not list before, outermost first.
 	Folders []string
-	// Nothing is true where there is nothing to make: a folder that is there, or a hard link of a file to itself.
+	// Nothing is true where there is nothing to make: a folder that is there, whose mode becomes this entry's, or a hard
+	// link of a file to itself.
 	Nothing bool
+	// Replaces is true where a file or a link of this name is there, and goes first.
+	Replaces bool
 }
 
 // Judge judges the entries of one archive, in their order.
@@ -44,14 +48,21 @@ type Judge struct {
 	system  System
 	entries int
 	bytes   int64
-	// made has the kind of each name, by its digest: names can be long, and many.
-	made map[[16]byte]Kind
+	// made has what was made of each name, by its digest: names can be long, and many.
+	made map[[16]byte]one
+}
+
+// one is what was made of a name.
+type one struct {
+	kind Kind
+	// spelled is of the name as it was written, where others are one with it.
+	spelled uint64
 }
 
 // NewJudge begins with an empty package.
 func NewJudge(limits Limits, system System) *Judge {
-	j := &Judge{limits: limits.OrDefault(), system: system, made: map[[16]byte]Kind{}}
-	j.made[j.key(".")] = Folder
+	j := &Judge{limits: limits.OrDefault(), system: system, made: map[[16]byte]one{}}
+	j.made[j.key(".")] = j.one(".", Folder)
 	return j
 }
 
@@ -65,6 +76,15 @@ func (j *Judge) key(name string) [16]byte {
 	}
 	sum := sha256.Sum256([]byte(name))
 	return [16]byte(sum[:16])
+}
+
+// one is what becomes of a name.
+func (j *Judge) one(name string, kind Kind) one {
+	if !j.system.FoldCase {
+		return one{kind: kind}
+	}
+	sum := sha256.Sum256([]byte(name))
+	return one{kind, binary.BigEndian.Uint64(sum[:])}
 }
 
 // Entry says what an entry makes. The error is a RefusedError that names it.
@@ -89,7 +109,7 @@ func (j *Judge) Entry(e Entry) (Made, error) {
 func (j *Judge) named(name string, e Entry) (Made, error) {
 	switch e.Kind {
 	case Folder:
-		if j.made[j.key(name)] == Folder {
+		if j.made[j.key(name)].kind == Folder {
 			return Made{Name: name, Nothing: true}, nil
 		}
 	case Hardlink:
@@ -109,7 +129,7 @@ func (j *Judge) named(name string, e Entry) (Made, error) {
 
 func (j *Judge) hardlink(name, target string) (Made, error) {
 	old := path.Clean(target)
-	if target == "" || j.made[j.key(old)] != File {
+	if target == "" || j.made[j.key(old)].kind != File {
 		return Made{}, refuse("the hard link %q is to %q, which is no file before it in the archive", name, target)
 	}
 	if j.key(old) == j.key(name) {
@@ -152,14 +172,19 @@ func (j *Judge) parts(name string) error {
 	return nil
 }
 
-// fresh makes a name that is not there yet, and the folders above it.
+// fresh makes a name anew, and the folders above it.
 func (j *Judge) fresh(name string, kind Kind) (Made, error) {
-	if j.made[j.key(name)] != Other {
-		return Made{}, refuse("%q is in the archive twice", name)
+	made, now := Made{Name: name}, j.one(name, kind)
+	switch old := j.made[j.key(name)]; {
+	case old.kind == Folder:
+		return Made{}, refuse("%q is in the archive as a folder too", name)
+	case old.kind != Other && old.spelled != now.spelled:
+		return Made{}, refuse("%q is in the archive twice, with other capitals, which are one name on this system", name)
+	default:
+		made.Replaces = old.kind != Other
 	}
-	made := Made{Name: name}
 	for dir := path.Dir(name); ; dir = path.Dir(dir) {
-		above := j.made[j.key(dir)]
+		above := j.made[j.key(dir)].kind
 		if above == Folder {
 			break
 		}
@@ -173,9 +198,9 @@ func (j *Judge) fresh(name string, kind Kind) (Made, error) {
 		return Made{}, refuse("the archive makes more than %d files and folders", 2*j.limits.Entries)
 	}
 	for _, dir := range made.Folders {
-		j.made[j.key(dir)] = Folder
+		j.made[j.key(dir)] = j.one(dir, Folder)
 	}
-	j.made[j.key(name)] = kind
+	j.made[j.key(name)] = now
 	return made, nil
 }
 

@@ -29,15 +29,25 @@ type decoder struct {
 	streams []*DataStream
 	budget  int64
 	names   fieldNames
+	// counted is how much of the budget is taken care of, and more asks for the rest; nil asks nobody.
+	counted int64
+	more    func(n int64) bool
 }
 
 func newDecoder(size int) *decoder {
-	return &decoder{budget: memoryFactor*int64(size) + memoryBase}
+	return &decoder{budget: memoryFactor*int64(size) + memoryBase, counted: int64(size) + memoryBase}
 }
 
 func (d *decoder) spend(n int) error {
 	if d.budget -= int64(n); d.budget < 0 {
 		return errOverBudget
+	}
+	if d.counted -= int64(n); d.counted < 0 && d.more != nil {
+		part := max(-d.counted, memoryBase)
+		if !d.more(part) {
+			return errNoMemory
+		}
+		d.counted += part
 	}
 	return nil
 }

@@ -160,8 +160,7 @@ func readWhole(r io.Reader, limit int64, room func(size int64) error) ([]byte, e
 		return nil, err
 	}
 	var document bytes.Buffer
-	const firstGuess = 32 << 10
-	document.Grow(int(min(size, firstGuess)) + bytes.MinRead)
+	document.Grow(int(size) + bytes.MinRead) // once, as there is room for it
 	document.Write(header[:])
 	if _, err := io.CopyN(&document, r, size-int64(len(header))); err != nil {
 		return nil, noEOF(err)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"reflect"
 	"runtime/debug"
+	"time"
 )
 
 // invocation is a request that was read and decoded: either failure is set, or method and arguments are. With unwanted
@@ -24,7 +25,9 @@ type invocation struct {
 // serve reads a request, calls the method and answers. When it returns an error the connection cannot go on.
 func (c *session) serve(wire *conn) error {
 	config := &c.server.config
-	document, err := wire.codec.inflate(wire, config.Limits.MaxRequest)
+	defer c.giveBack()
+	document, err := wire.codec.inflateIn(wire, config.Limits.MaxRequest, func(size int64) error { return c.admitRequest(wire, size) })
+	wire.limit = time.Time{}
 	if err != nil {
 		return fmt.Errorf("reading request: %w", err)
 	}
@@ -45,15 +48,18 @@ func (c *session) serve(wire *conn) error {
 			return err
 		}
 	}
+	wire.limit = c.whole(int64(len(answer.out)))
 	if err := wire.sendMessage(answer.out); err != nil {
 		return fmt.Errorf("sending response: %w", err)
 	}
+	wire.limit = time.Time{}
 	return wire.sendStreams(answer.streams, 0)
 }
 
 // decode finds the method and decodes its parameters.
 func (c *session) decode(document []byte) (*invocation, error) {
 	d := newDecoder(len(document))
+	d.more = c.more
 	r, err := decodeRequest(d, document)
 	if err != nil {
 		return nil, err
@@ -187,7 +193,7 @@ func totalLength(streams []*DataStream) int64 {
 
 // invoke calls the method while it watches whether the peer is still there. The error means that it is not.
 func (c *session) invoke(wire *conn, call *invocation) (any, *ServerError, error) {
-	ctx, cancel := context.WithCancel(WithPeer(c.server.ctx, c.peer))
+	ctx, cancel := context.WithCancel(context.WithValue(WithPeer(c.server.ctx, c.peer), sessionKey{}, c))
 	defer cancel()
 	stop := wire.watch(cancel)
 	result, failure := c.protect(call, func() (any, error) { return call.method.invoke(ctx, call.arguments) })

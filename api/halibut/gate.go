@@ -3,17 +3,41 @@ package halibut
 import (
 	"net"
 	"net/netip"
+	"time"
 )
 
-// gate counts the connections whose peer is not known yet. Its owner's lock guards it.
+const (
+	// welcomeFor is how long a source comes first after somebody was authorised from there.
+	welcomeFor = time.Hour
+	// visitsFor is how long at least it counts that a source came; twice as long at most.
+	visitsFor = 10 * time.Second
+	// maxSources and maxKnown bound the maps of sources.
+	maxSources = 16_384
+	maxKnown   = 1024
+	// crowd is how many sources of one IPv6 /48 count as one.
+	crowd = 16
+)
+
+// gate counts the connections whose peer is not known yet, and how often each source came. Its owner's lock guards it.
 type gate struct {
 	most, mostPerSource int
 	all                 int
 	bySource            map[string][]*session
+	// ending is how many had to make room and have not ended yet.
+	ending int
+	// came counts the connections of each source in this period, cameBefore in the one before.
+	came, cameBefore map[string]int
+	turned           time.Time
+	// known is when somebody was authorised from a source.
+	known map[string]time.Time
+	last  uint64
 }
 
 func newGate(most, mostPerSource int) gate {
-	return gate{most: most, mostPerSource: mostPerSource, bySource: map[string][]*session{}}
+	return gate{
+		most: most, mostPerSource: mostPerSource, bySource: map[string][]*session{},
+		came: map[string]int{}, cameBefore: map[string]int{}, known: map[string]time.Time{},
+	}
 }
 
 // Source is what counts as one address when somebody's connections are counted: an IPv4 address, or an IPv6
@@ -39,32 +63,111 @@ func Source(a net.Addr) string {
 	return network.String()
 }
 
-// enter counts c, and returns the one that must go for it, or nil: of its own source where that has too many,
-// else the oldest of the source with most.
-func (g *gate) enter(c *session) *session {
+// enter counts c, and returns the one that must go for it, or nil: the oldest of its own source where that has too many, else
+// the oldest of the source that came most often. That may be c itself, which is not counted then.
+func (g *gate) enter(c *session, now time.Time) *session {
+	g.visit(c.source, now)
+	c.rank = g.rank(c.source, now)
 	var victim *session
 	switch own := g.bySource[c.source]; {
 	case len(own) >= g.mostPerSource:
 		victim = own[0]
 	case g.all >= g.most:
-		victim = g.oldestOfMost()
+		victim = g.worst(now)
+	}
+	if victim != nil && !g.yields(victim, c, now) {
+		return c
 	}
 	if victim != nil {
 		g.leave(victim)
+		victim.leaving = true
+		g.ending++
 	}
+	g.last++
+	c.number = g.last
 	g.bySource[c.source] = append(g.bySource[c.source], c)
 	g.all++
 	return victim
 }
 
-func (g *gate) oldestOfMost() *session {
-	var most []*session
-	for _, list := range g.bySource {
-		if len(list) > len(most) {
-			most = list
+// yields tells whether one makes room for another. Those that had to and have not ended take room still, so there are no more of
+// them than of the others; twice as many, where they yield to somebody who came less often.
+func (g *gate) yields(victim, c *session, now time.Time) bool {
+	rank := g.rank(victim.source, now)
+	return rank >= c.rank && g.ending < g.most || rank > c.rank && g.ending < 2*g.most
+}
+
+// visit counts one more connection of a source.
+func (g *gate) visit(source string, now time.Time) {
+	if now.Sub(g.turned) >= visitsFor {
+		g.came, g.cameBefore, g.turned = map[string]int{}, g.came, now
+	}
+	for _, s := range []string{source, network(source)} {
+		if _, counted := g.came[s]; s != "" && (counted || len(g.came) < maxSources) {
+			g.came[s]++
 		}
 	}
-	return most[0]
+}
+
+// rank is 0 for a source from which somebody was authorised lately, and the higher for others the more often they came.
+func (g *gate) rank(source string, now time.Time) int {
+	if at, known := g.known[source]; known && now.Sub(at) < welcomeFor {
+		return 0
+	}
+	wide := network(source)
+	return 1 + max(g.came[source]+g.cameBefore[source], (g.came[wide]+g.cameBefore[wide])/crowd)
+}
+
+// network is the /48 of an IPv6 source, which one owner may have to itself; empty for others.
+func network(source string) string {
+	const bits = 48
+	p, err := netip.ParsePrefix(source)
+	if err != nil {
+		return ""
+	}
+	wide, err := p.Addr().Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return wide.String()
+}
+
+// welcome notes that somebody was authorised from a source.
+func (g *gate) welcome(source string, now time.Time) {
+	if _, known := g.known[source]; !known && len(g.known) >= maxKnown {
+		oldest, at := "", now
+		for s, t := range g.known {
+			if !t.After(at) {
+				oldest, at = s, t
+			}
+		}
+		delete(g.known, oldest)
+	}
+	g.known[source] = now
+}
+
+// worst is the oldest of the source with the highest rank, and of those with most connections.
+func (g *gate) worst(now time.Time) *session {
+	var worst []*session
+	highest := -1
+	for source, list := range g.bySource {
+		rank := g.rank(source, now)
+		switch {
+		case rank < highest || rank == highest && len(list) < len(worst):
+		case rank > highest, len(list) > len(worst), list[0].number < worst[0].number:
+			worst, highest = list, rank
+		}
+	}
+	return worst[0]
+}
+
+// ended stops counting c, whose goroutine has ended.
+func (g *gate) ended(c *session) {
+	g.leave(c)
+	if c.leaving {
+		c.leaving = false
+		g.ending--
+	}
 }
 
 // leave stops counting c, if it was counted.

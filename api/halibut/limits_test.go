@@ -286,9 +286,10 @@ func TestGate(t *testing.T) {
 		t.Errorf("%s and %s", a, b)
 	}
 	g := newGate(4, 3)
+	now := time.Now()
 	enter := func(s string) (c, victim *session) {
 		c = &session{source: s}
-		return c, g.enter(c)
+		return c, g.enter(c, now)
 	}
 	a1, _ := enter("a")
 	b1, _ := enter("b")

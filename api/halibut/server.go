@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"runtime"
@@ -19,7 +18,8 @@ type Limits struct {
 	// Handshake is for TLS and the preamble together (10 s).
 	Handshake time.Duration
 	// Unauthorised is how many connections may be waiting for authorisation, in all (256) and for each
-	// address or IPv6 /64 (16). When full, the oldest of the address with most is closed.
+	// address or IPv6 /64 (16). When full, the oldest of the address that came most often lately is closed, or the newcomer
+	// where that is its own. An address from which somebody was authorised within the last hour comes before all others.
 	Unauthorised, UnauthorisedPerAddress int
 	// Authorised is how many authorised connections may be open, in all (2048) and for each certificate (256). A peer
 	// that has its share gets a new one for the one that idled longest. Where all are in use it gets more, as long as
@@ -35,6 +35,11 @@ type Limits struct {
 	IO time.Duration
 	// MaxRequest is the inflated size of a request in bytes (16 MiB).
 	MaxRequest int64
+	// SlowestPeer is how many bytes a second a peer must send of a large request, and take of an answer, beside IO (64 KiB).
+	SlowestPeer int64
+	// Memory is how many bytes large requests and answers may take together (256 MiB), and those of one certificate (64 MiB). A
+	// request waits for its part for up to IO, and methods ask for that of a large answer by Reserve.
+	Memory, MemoryPerPeer int64
 	// MaxRefused is how many bytes of refused data streams are read and thrown away so that the peer can be
 	// answered (64 MiB); where there are more, the connection is closed, and the peer tries again.
 	MaxRefused int64
@@ -119,6 +124,8 @@ type Server struct {
 	listeners map[net.Listener]bool
 	sessions  map[*session]bool
 	gate      gate
+	places    *places
+	memory    *memory
 }
 
 // NewServer checks the configuration and returns a Server. It starts nothing.
@@ -131,23 +138,24 @@ func NewServer(config ServerConfig) (*Server, error) {
 		return nil, errors.New("a server needs Authorise")
 	}
 	config.setDefaults()
-	certificate := config.Certificate
-	certificate.PrivateKey = &limitedSigner{Signer: signer, places: make(chan struct{}, config.Limits.Computing)}
 	s := &Server{
 		config:    config,
 		codec:     newCodec(),
 		listeners: map[net.Listener]bool{},
 		sessions:  map[*session]bool{},
 		gate:      newGate(config.Limits.Unauthorised, config.Limits.UnauthorisedPerAddress),
+		places:    newPlaces(config.Limits.Computing),
+		memory:    newMemory(config.Limits.Memory, config.Limits.MemoryPerPeer),
 		tls: &tls.Config{
 			MinVersion:                  tls.VersionTLS12,
 			MaxVersion:                  config.NewestTLS,
-			Certificates:                []tls.Certificate{certificate},
+			GetCertificate:              placedCertificate(config.Certificate, signer),
 			ClientAuth:                  tls.RequestClientCert,
 			DynamicRecordSizingDisabled: true,
 		},
 	}
 	ticketsOnlyFrom13(s.tls)
+	limitHandshakes(s.tls)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -164,6 +172,9 @@ func (config *ServerConfig) setDefaults() {
 	setDefault(&l.Idle, 10*time.Minute)
 	setDefault(&l.IO, time.Minute)
 	setDefault(&l.MaxRequest, 16<<20)
+	setDefault(&l.SlowestPeer, 64<<10)
+	setDefault(&l.Memory, 256<<20)
+	setDefault(&l.MemoryPerPeer, 64<<20)
 	setDefault(&l.MaxRefused, 64<<20)
 	setDefault(&l.MaxUnwanted, 16<<30)
 	if config.Logger == nil {
@@ -175,19 +186,6 @@ func (config *ServerConfig) setDefaults() {
 	if config.Refused == nil {
 		config.Refused = func(Peer, error) {}
 	}
-}
-
-// limitedSigner lets only so many signatures be computed at once, so that strangers' handshakes cannot take
-// every CPU. Waiting for a peer's bytes takes no place.
-type limitedSigner struct {
-	crypto.Signer
-	places chan struct{}
-}
-
-func (l *limitedSigner) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	l.places <- struct{}{}
-	defer func() { <-l.places }()
-	return l.Signer.Sign(rand, digest, opts)
 }
 
 // Serve accepts connections from l until Shutdown, and closes l. It returns nil after Shutdown, else the

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -16,16 +17,27 @@ type session struct {
 	server *Server
 	raw    net.Conn
 	source string
+	// rank is lower for those whose handshakes come first; see gate.
+	rank int
+	// ctx ends when the connection is closed from this side.
+	ctx    context.Context //nolint:containedctx // it is the session's own
+	cancel context.CancelFunc
 
 	// The server's lock guards these. peer and who, its certificate's thumbprint, are not changed after authorised is
 	// set. idle is since when it waits for NEXT, or zero: before, and after PROCEED, a request may be on its way. One
-	// that was ousted answers no more.
+	// that was ousted answers no more. One that is leaving made room for another before its
+	// peer was known. number is its place in the order of arrival.
 	authorised bool
 	busy       bool
 	ousted     bool
-	idle       time.Time
-	peer       Peer
-	who        Thumbprint
+	leaving    bool
+	number     uint64
+
+	// taken is what the session's own goroutine has of the server's memory.
+	taken int64
+	idle  time.Time
+	peer  Peer
+	who   Thumbprint
 }
 
 // accept begins a session in a goroutine of its own.
@@ -34,22 +46,28 @@ func (s *Server) accept(raw net.Conn) {
 		_ = tcp.SetKeepAliveConfig(keepAlive())
 	}
 	c := &session{server: s, raw: raw, source: Source(raw.RemoteAddr())}
+	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	s.mu.Lock()
-	if s.closing {
-		s.mu.Unlock()
-		c.close()
-		return
+	victim := c
+	if !s.closing {
+		victim = s.gate.enter(c, time.Now())
 	}
-	victim := s.gate.enter(c)
-	s.sessions[c] = true
-	s.wg.Add(1)
+	if victim != c {
+		s.sessions[c] = true
+		s.wg.Add(1)
+	}
 	s.mu.Unlock()
 	if victim != nil {
 		victim.close()
 	}
+	if victim == c {
+		s.config.Refused(Peer{Address: raw.RemoteAddr()}, ErrNoPeer)
+		return
+	}
 	go func() {
 		defer s.wg.Done()
 		defer s.forget(c)
+		defer c.survive()
 		err := c.run()
 		if err != nil && c.peer.Address == nil {
 			s.config.Refused(Peer{Address: raw.RemoteAddr()}, ErrNoPeer)
@@ -60,24 +78,36 @@ func (s *Server) accept(raw net.Conn) {
 	}()
 }
 
+// survive keeps a panic from ending more than its connection.
+func (c *session) survive() {
+	if p := recover(); p != nil {
+		c.server.config.Logger.Error("a connection panicked, and is closed", "peer", c.raw.RemoteAddr().String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	}
+}
+
 func (s *Server) forget(c *session) {
 	c.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.gate.leave(c)
+	s.gate.ended(c)
 	delete(s.sessions, c)
 }
 
 // close ends the connection; its goroutine then ends by itself. It may be called at any time.
-func (c *session) close() { _ = c.raw.Close() }
+func (c *session) close() {
+	c.cancel()
+	_ = c.raw.Close()
+}
 
 // run does TLS, the preamble, and then one request after the other.
 func (c *session) run() error {
 	limits := &c.server.config.Limits
 	limit := time.Now().Add(limits.Handshake)
-	secured := tls.Server(c.raw, c.server.tls)
-	ctx, cancel := context.WithDeadline(c.server.ctx, limit)
+	ctx, cancel := context.WithDeadline(c.ctx, limit)
+	hands := &handshake{Conn: c.raw, places: c.server.places, rank: c.rank, ctx: ctx}
+	secured := tls.Server(hands, c.server.tls)
 	err := secured.HandshakeContext(ctx)
+	hands.end()
 	cancel()
 	if err != nil {
 		return fmt.Errorf("TLS handshake: %w", err)
@@ -149,6 +179,7 @@ func (s *Server) enter(c *session) (victim *session, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gate.leave(c)
+	s.gate.welcome(c.source, time.Now())
 	open, own, oldest := s.beside(c)
 	switch {
 	case own >= limits.AuthorisedPerPeer && oldest != nil:

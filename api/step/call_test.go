@@ -55,16 +55,6 @@ func TestWhatCommandMakesIsAnEngineCallAndNothingElseIs(t *testing.T) {
 	}
 }
 
-func TestASealTellsPlanAndSecretsApart(t *testing.T) {
-	seen := map[string]bool{}
-	for _, pair := range [][2]string{{"plan", ""}, {"plan", "secrets"}, {"plans", "ecrets"}, {"", "plan"}, {"secrets", "plan"}} {
-		seen[Seal([]byte(pair[0]), []byte(pair[1]))] = true
-	}
-	if len(seen) != 5 {
-		t.Errorf("%d seals for 5 contents", len(seen))
-	}
-}
-
 func TestContentPaths(t *testing.T) {
 	for _, format := range []string{FormatTar, FormatTarGz, FormatZip} {
 		if !IsContentPath(ContentPath(sum, format)) {

@@ -2,8 +2,6 @@ package step
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -68,15 +66,6 @@ func IsCall(c tentacle.StartScriptCommandV2, system string) (plan, secrets *hali
 		}
 	}
 	return plan, secrets, plan != nil
-}
-
-// Seal stands for the content of the two files of an engine call; secrets is empty where there are none. A
-// Tentacle hands it to the engine in EnvSeal, so that the engine carries out the plan that the Tentacle has seen,
-// and no other that somebody put in its place meanwhile.
-func Seal(plan, secrets []byte) string {
-	a, b := sha256.Sum256(plan), sha256.Sum256(secrets)
-	sum := sha256.Sum256(append(a[:], b[:]...))
-	return hex.EncodeToString(sum[:])
 }
 
 // Command is the message that starts a step on a Tentacle. It fills Version, Nonce and StepDigest where

@@ -72,7 +72,7 @@ func parseMessage(prefix, line string) (message, bool) {
 }
 
 // FormatOutput is the line by which the engine gives one output: Octopus's own message, and the nonce.
-// The value must have been masked, and a line over MaxLine is refused.
+// The value must have no secret in it, and a line over MaxLine is refused.
 func FormatOutput(nonce, name, value string) (string, error) {
 	line := message{"setVariable", []attribute{{"name", name}, {"value", value}, {"nonce", nonce}}}.format(octopusPrefix)
 	if len(line) > MaxLine {

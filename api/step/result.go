@@ -39,6 +39,10 @@ const (
 	ReasonUserRefused = "UserRefused"
 	// ReasonWorkingDirNotFound: the folder that the script is to begin in is not there.
 	ReasonWorkingDirNotFound = "WorkingDirNotFound"
+	// ReasonOutputsInvalid: the script wrote something into its file of outputs that is no output; the text has the line's number.
+	ReasonOutputsInvalid = "OutputsInvalid"
+	// ReasonEnvironmentTooLarge: the machine's system gives no process so much environment; the text names the variable.
+	ReasonEnvironmentTooLarge = "EnvironmentTooLarge"
 	// ReasonContentMissing: the package's content is not on the machine; it must be sent.
 	ReasonContentMissing = "ContentMissing"
 	// ReasonContentCorrupt: the content has another digest than the plan says; it was removed.
@@ -63,7 +67,8 @@ const (
 	maxReasonSize = 64
 )
 
-// Result is how a step ended, as its engine says. Outputs, Tail and Warnings are masked.
+// Result is how a step ended, as its engine says. Tail and Warnings are masked. Outputs are as the script gave them: one with a
+// sensitive value in it is not among them.
 type Result struct {
 	// ExitCode is that of the script, or one of this package's.
 	ExitCode int `json:"exitCode"`

@@ -11,7 +11,8 @@ const (
 	// EnvVariables is the path of a JSON file, one object from name to text, with all variables that are
 	// not sensitive.
 	EnvVariables = "MANTLE_VARIABLES"
-	// EnvOutput is the path of a file to which a script appends lines of name=value.
+	// EnvOutput is the path of a file to which a script appends lines of name=value, or, for a value of many lines,
+	// name<<WORD, the lines, and a line that is WORD, which can be any word.
 	EnvOutput = "MANTLE_OUTPUT"
 	// EnvNamespace is the namespace of the project.
 	EnvNamespace = "MANTLE_NAMESPACE"
@@ -30,10 +31,6 @@ const (
 	// EnvTicket is the ticket of this attempt.
 	EnvTicket = "MANTLE_TICKET"
 )
-
-// EnvSeal is where a Tentacle tells the engine what the content of plan and secrets was when it saw them (Seal).
-// Scripts are not given it.
-const EnvSeal = "MANTLE_SEAL"
 
 // EnvTentacleHome is where the engine learns its home from, as every Tentacle exports it.
 const EnvTentacleHome = "TentacleHome"

@@ -124,7 +124,7 @@ type TargetResult struct {
 	// +kubebuilder:validation:MaxItems=64
 	Steps []ActionStatus `json:"steps,omitempty"`
 	// outputs are the values that the steps gave on the target. A key is the name of the step, a period and the name of the
-	// output, for example install.package.directory. Values of Secrets in them are masked.
+	// output, for example install.package.directory. An output that contains the value of a Secret is left out.
 	// +optional
 	Outputs map[string]string `json:"outputs,omitempty"`
 	// outputsCut is true if outputs were left out because a slice holds at most 64 KiB of them.

@@ -31,7 +31,7 @@ type EnvVar struct {
 
 // RunStep runs a script on the machine. The operator does not change the script: values reach it as environment variables
 // and in the file that $MANTLE_VARIABLES names. A script gives an output by appending a line name=value to the file that
-// $MANTLE_OUTPUT names.
+// $MANTLE_OUTPUT names; for a value of several lines it appends name<<END, the lines, and a line END, which can be any word.
 type RunStep struct {
 	// shell is the interpreter that runs the script: Bash, PowerShell or Python.
 	Shell Shell `json:"shell"`

@@ -16,6 +16,11 @@ import (
 // plugin runs it with a kubectl that forwards to a server, and answers what it prints.
 func plugin(t *testing.T, args ...string) (asked, printed string, err error) {
 	t.Helper()
+	return run(t, append([]string{"./kubectl-mantle"}, args...)...)
+}
+
+func run(t *testing.T, command ...string) (asked, printed string, err error) {
+	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("there is no curl")
 	}
@@ -23,6 +28,10 @@ func plugin(t *testing.T, args ...string) (asked, printed string, err error) {
 		asked = r.Header.Get("Authorization") + " " + r.URL.String()
 		if strings.Contains(r.URL.Path, "/missing") {
 			http.Error(w, "RunNotFound: there is no DeploymentRun missing", http.StatusNotFound)
+			return
+		}
+		if strings.Contains(r.URL.Path, "/evil") {
+			fmt.Fprintln(w, "red \x1b[31mtext\tcaf\u00e9\u009b2J\x7f")
 			return
 		}
 		fmt.Fprintln(w, "the output")
@@ -41,9 +50,9 @@ esac
 	if err := os.WriteFile(filepath.Join(dir, "kubectl"), fmt.Appendf(nil, kubectl, server.Listener.Addr()), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), "./kubectl-mantle", args...)
-	command.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
-	out, err := command.Output()
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+	out, err := cmd.Output()
 	return asked, string(out), err
 }
 
@@ -63,5 +72,21 @@ func TestThePluginAsksForWhatIsNamed(t *testing.T) {
 	}
 	if asked, _, err := plugin(t, "logs"); err == nil || asked != "" {
 		t.Errorf("without a run: asked %q, %v", asked, err)
+	}
+}
+
+// What a machine prints does not act on the terminal of who reads it, unless that is asked for.
+func TestATerminalGetsNoControlCharacters(t *testing.T) {
+	if _, err := exec.LookPath("script"); err != nil {
+		t.Skip("there is no script(1)")
+	}
+	for args, want := range map[string]string{"logs evil": "red [31mtext\tcaf\u00e92J\n", "logs -r evil": "red \x1b[31mtext\tcaf\u00e9\u009b2J\x7f\n"} {
+		_, printed, err := run(t, "script", "-qec", "./kubectl-mantle "+args, "/dev/null")
+		if got := strings.ReplaceAll(printed, "\r\n", "\n"); err != nil || got != want {
+			t.Errorf("%s: printed %q, %v, want %q", args, got, err, want)
+		}
+	}
+	if _, printed, err := plugin(t, "logs", "evil"); err != nil || !strings.Contains(printed, "\x1b[31m") {
+		t.Errorf("into a file: printed %q, %v", printed, err)
 	}
 }

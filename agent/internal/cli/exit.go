@@ -107,6 +107,9 @@ func remedy(err error, dir string) string {
 	if unusable, ok := errors.AsType[*home.UnusableError](err); ok {
 		return "give the daemon its file: " + unusable.Remedy()
 	}
+	if exposed, ok := errors.AsType[*home.ExposedError](err); ok {
+		return exposed.Remedy()
+	}
 	switch {
 	case errors.Is(err, home.ErrNotInitialised):
 		return "make a Tentacle there with 'tentacle init --home " + dir + "', or name the right home with --home or TENTACLE_HOME"

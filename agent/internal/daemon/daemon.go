@@ -44,8 +44,12 @@ type Options struct {
 }
 
 // Run is the daemon of a home until ctx ends, which is no error. It fails with *home.RunningError where
-// there is one already, and with errors that match ErrConfig, ErrState or ErrListen.
+// there is one already, with *home.ExposedError where others could change the home, and with errors that match
+// ErrConfig, ErrState or ErrListen.
 func Run(ctx context.Context, o Options) (err error) {
+	if err := o.Home.CheckTrusted(os.Geteuid()); err != nil {
+		return fmt.Errorf("this home is not safe to serve: %w", err)
+	}
 	asked, stop, err := o.Home.Reloads() // first: who reads the process id may signal it at once
 	if err != nil {
 		return fmt.Errorf("preparing to be told of changes: %w", err)

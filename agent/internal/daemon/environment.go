@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"crypto/x509"
+	"os"
 	"path/filepath"
 	"runtime"
 
 	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -16,7 +18,8 @@ const (
 	instanceName = "Tentacle"
 )
 
-// environment is what every script gets beside the daemon's own environment: the variables that scripts
+// environment is what every script gets beside the daemon's own environment: what that lacks of a login, as systemd gives a
+// service of root no HOME, the variables that scripts
 // written for Octopus look for (halibut.md section 6.4), without those of its proxy, and the engine. apart says that they run as another user than the daemon.
 func environment(h home.Home, executable, version string, id *Identity, apart bool) []string {
 	folder, journals := filepath.Dir(executable), h.Dir()
@@ -41,7 +44,7 @@ func environment(h home.Home, executable, version string, id *Identity, apart bo
 	for _, e := range all {
 		env = append(env, e[0]+"="+e[1])
 	}
-	return env
+	return append(env, process.Login(os.Environ())...)
 }
 
 // signature names a certificate's algorithm as .NET does.

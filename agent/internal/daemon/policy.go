@@ -1,10 +1,13 @@
 package daemon
 
 import (
+	"errors"
 	"os/user"
 
 	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/policy"
+	"github.com/mantledeploy/mantle/agent/internal/trust"
+	"github.com/mantledeploy/mantle/api/halibut"
 )
 
 // ownUser is the name of this process's user; empty where the system cannot tell.
@@ -23,7 +26,10 @@ func (p *parts) openPolicy(o Options) *policy.List {
 		scriptUser = ownUser()
 	}
 	apart, _ := ScriptsRunApart(o.Home, p.config)
-	list := policy.Open(policy.Config{Home: o.Home, User: scriptUser, Apart: apart, Logger: p.logger, Changed: p.policyChanged})
+	applications := policy.OpenApplications(o.Home, func(t halibut.Thumbprint) bool {
+		return !errors.Is(p.trust.CheckOperator(t), trust.ErrNotTrusted)
+	})
+	list := policy.Open(policy.Config{Home: o.Home, User: scriptUser, Apart: apart, Applications: applications, Logger: p.logger, Changed: p.policyChanged})
 	_, _ = list.Policy() // which logs
 	return list
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/owners"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -78,8 +79,9 @@ func forget(home *os.Root, c step.Content) error {
 }
 
 // Contents are the digests of the complete contents in a home, the newest first, at most
-// step.MaxContents. A content is complete when an installation has read it to its end.
-func Contents(home string) ([]string, error) {
+// step.MaxContents. A content is complete when an installation has read it to its end. Those that the operator has not
+// sent are left out, unless operator is empty.
+func Contents(home, operator string) ([]string, error) {
 	root, err := os.OpenRoot(home)
 	if err != nil {
 		return nil, fmt.Errorf("opening the home: %w", err)
@@ -103,7 +105,7 @@ func Contents(home string) ([]string, error) {
 	}
 	var all []held
 	for _, name := range names {
-		if at, ok := complete(root, name); ok {
+		if at, ok := complete(root, name); ok && owned(root, name, operator) {
 			all = append(all, held{name, at})
 		}
 	}
@@ -113,6 +115,15 @@ func Contents(home string) ([]string, error) {
 		sums = append(sums, h.sum)
 	}
 	return sums, nil
+}
+
+// owned tells whether an operator has sent the content of that name.
+func owned(home *os.Root, name, operator string) bool {
+	if operator == "" {
+		return true
+	}
+	_, err := home.Lstat(path.Join(contentsFolder, name, owners.File(operator)))
+	return err == nil
 }
 
 // complete tells whether a folder of contents is what its name says, and since when.

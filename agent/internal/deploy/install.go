@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,6 +90,17 @@ func Directory(home, relative string) string {
 	return filepath.Join(home, journal.Folder, filepath.FromSlash(relative))
 }
 
+// IsDirectory tells whether dir is the absolute path of a folder that Install may give to the plan's package.
+func IsDirectory(home string, p step.Plan, dir string) bool {
+	name, within := strings.CutPrefix(dir, Directory(home, folder(p))+string(filepath.Separator))
+	number, named := strings.CutPrefix(name, p.Deploy.Version)
+	if !within || !named || number == "" {
+		return within && named
+	}
+	n, err := strconv.Atoi(strings.TrimPrefix(number, "_"))
+	return err == nil && n < maxSame && number == fmt.Sprintf("_%d", n)
+}
+
 // Install unpacks the plan's package and makes it current. It returns the folder, relative to the
 // folder of applications, with forward slashes. When ctx ends it stops and leaves nothing behind.
 func Install(ctx context.Context, home string, p step.Plan, o Options) (relative string, err error) {
@@ -134,8 +146,13 @@ func Install(ctx context.Context, home string, p step.Plan, o Options) (relative
 // openVersions makes and opens the folder of a package, and clears what died processes left in it.
 func openVersions(home *os.Root, relative string) (*os.Root, error) {
 	at := path.Join(journal.Folder, relative)
-	if err := home.MkdirAll(at, 0o755); err != nil {
-		return nil, fmt.Errorf("making the package's folder: %w", err)
+	for i, c := range at + "/" {
+		if c != '/' {
+			continue
+		}
+		if err := makeFolder(home, at[:i], 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("making the package's folder: %w", err)
+		}
 	}
 	versions, err := home.OpenRoot(at)
 	if err != nil {
@@ -156,7 +173,7 @@ func openVersions(home *os.Root, relative string) (*os.Root, error) {
 // stage unpacks into a new folder, marks it, and puts it on the disk.
 func stage(ctx context.Context, versions *os.Root, content *os.File, p step.Plan, o Options) (_ string, err error) {
 	name := stagingPrefix + randomName()
-	if err := versions.Mkdir(name, 0o755); err != nil {
+	if err := makeFolder(versions, name, 0o755); err != nil {
 		return "", fmt.Errorf("making a folder to unpack to: %w", err)
 	}
 	defer func() {
@@ -169,7 +186,7 @@ func stage(ctx context.Context, versions *os.Root, content *os.File, p step.Plan
 		return "", fmt.Errorf("opening the folder to unpack to: %w", err)
 	}
 	defer root.Close()
-	s := newSink(ctx, root, o.Limits)
+	s := newSink(ctx, root, filepath.Join(versions.Name(), p.Deploy.Version), o.Limits)
 	if err := unpack(ctx, content, p.Deploy.Content, s); err != nil {
 		return "", err
 	}
@@ -178,7 +195,7 @@ func stage(ctx context.Context, versions *os.Root, content *os.File, p step.Plan
 	if err != nil {
 		return "", fmt.Errorf("encoding the marker: %w", err)
 	}
-	if err := root.WriteFile(Marker, append(data, '\n'), 0o644); err != nil {
+	if err := errors.Join(root.WriteFile(Marker, append(data, '\n'), 0o644), setMode(root, Marker, 0o644)); err != nil {
 		return "", fmt.Errorf("writing the marker: %w", err)
 	}
 	if err := syncTree(root, s.judge.Entries()); err != nil {

@@ -65,6 +65,14 @@ func TestAVersionThatIsThereIsNotTouched(t *testing.T) {
 		if err != nil || filepath.Base(got) != want {
 			t.Fatalf("folder %s, %v; want %s", got, err, want)
 		}
+		if !IsDirectory(home, p, got) {
+			t.Errorf("%s is taken for no folder of the package", got)
+		}
+		for _, other := range []string{filepath.Dir(got) + "/1.0.01", got + "/a", got + "_x", filepath.Dir(got) + "/2.0.0", filepath.Base(got), ""} {
+			if IsDirectory(home, p, other) {
+				t.Errorf("%s is taken for a folder of the package", other)
+			}
+		}
 		if target, err := os.Readlink(filepath.Join(filepath.Dir(got), Current)); err != nil || target != want {
 			t.Fatalf("current -> %s, %v", target, err)
 		}
@@ -75,23 +83,20 @@ func TestArchivesCannotLeaveTheirFolder(t *testing.T) {
 	file := func(name string) entry { return entry{name: name, body: "x"} }
 	link := func(name, target string) entry { return entry{name: name, link: target, kind: tar.TypeSymlink} }
 	attacks := map[string][]entry{
-		"traversal":                 {file("../evil")},
-		"traversal within":          {file("a/../../evil")},
-		"absolute":                  {file("/tmp/evil")},
-		"link out":                  {link("l", "../../evil")},
-		"absolute link":             {link("l", "/etc")},
-		"link up through a link":    {link("d", "."), link("l", "d/..")},
-		"write through a link":      {{name: "d", kind: tar.TypeDir, mode: 0o755}, link("l", "d"), file("l/evil")},
-		"write over a link":         {link("l", "d"), file("l")},
-		"folder over a link":        {link("l", "d"), {name: "l/", kind: tar.TypeDir, mode: 0o755}},
-		"duplicate":                 {file("a"), file("a")},
-		"duplicate by another name": {file("a/b"), file("a/./b")},
-		"file as a folder":          {file("a"), file("a/b")},
-		"device":                    {{name: "dev", kind: tar.TypeChar}},
-		"marker":                    {file(Marker)},
-		"too deep":                  {file(strings.Repeat("a/", archive.MaxDepth) + "b")},
-		"long name":                 {file(strings.Repeat("a", archive.MaxName+1))},
-		"dot-dot at the end":        {file("a/..")},
+		"traversal":              {file("../evil")},
+		"traversal within":       {file("a/../../evil")},
+		"absolute":               {file("/tmp/evil")},
+		"link out":               {link("l", "../../evil")},
+		"absolute link":          {link("l", "/etc")},
+		"link up through a link": {link("d", "."), link("l", "d/..")},
+		"write through a link":   {{name: "d", kind: tar.TypeDir, mode: 0o755}, link("l", "d"), file("l/evil")},
+		"write over a folder":    {{name: "l/", kind: tar.TypeDir, mode: 0o755}, file("l")},
+		"file as a folder":       {file("a"), file("a/b")},
+		"device":                 {{name: "dev", kind: tar.TypeChar}},
+		"marker":                 {file(Marker)},
+		"too deep":               {file(strings.Repeat("a/", archive.MaxDepth) + "b")},
+		"long name":              {file(strings.Repeat("a", archive.MaxName+1))},
+		"dot-dot at the end":     {file("a/..")},
 	}
 	onlyTar := map[string][]entry{
 		"fifo":                {{name: "f", kind: tar.TypeFifo}},
@@ -195,7 +200,7 @@ func TestAWrongContentIsRemovedSoThatItIsSentAgain(t *testing.T) {
 
 func TestContentsAreListedOnceTheyWereRead(t *testing.T) {
 	home := t.TempDir()
-	if got, err := Contents(home); err != nil || len(got) != 0 {
+	if got, err := Contents(home, ""); err != nil || len(got) != 0 {
 		t.Errorf("an empty home holds %v, %v", got, err)
 	}
 	p := upload(t, home, step.FormatTarGz, tarOf(t, entry{name: "a"}))
@@ -203,14 +208,14 @@ func TestContentsAreListedOnceTheyWereRead(t *testing.T) {
 	if _, err := install(t, home, p, Options{}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Contents(home)
+	got, err := Contents(home, "")
 	if err != nil || !slices.Equal(got, []string{p.Deploy.Content.SHA256}) {
 		t.Errorf("contents %v, %v; %s was not read yet", got, err, unread.Deploy.Content.SHA256)
 	}
 	if err := os.Truncate(filepath.Join(home, filepath.FromSlash(p.Deploy.Content.Path)), 3); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Contents(home); err != nil || len(got) != 0 {
+	if got, err := Contents(home, ""); err != nil || len(got) != 0 {
 		t.Errorf("a cut content is listed: %v, %v", got, err)
 	}
 	if free, err := FreeBytes(home); err != nil || free <= 0 {
@@ -344,7 +349,7 @@ func FuzzArchives(f *testing.F) {
 			c.Format = step.FormatZip
 		}
 		var e *Error
-		err = unpack(t.Context(), content, c, newSink(t.Context(), root, Limits{Bytes: 1 << 20, Entries: 100}))
+		err = unpack(t.Context(), content, c, newSink(t.Context(), root, inside, Limits{Bytes: 1 << 20, Entries: 100}))
 		if errors.As(err, &e) && e.Reason != step.ReasonPackageRefused {
 			t.Errorf("the error is %v", err)
 		}

@@ -3,6 +3,7 @@
 package deploy
 
 import (
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -15,6 +16,12 @@ func replaceLink(root *os.Root, from, to string) error { return root.Rename(from
 
 // readLink is the name that a link made by makeLink points to.
 func readLink(root *os.Root, name string) (string, error) { return root.Readlink(name) }
+
+// setMode gives a file or folder its permissions.
+func setMode(root *os.Root, name string, mode fs.FileMode) error { return root.Chmod(name, mode) }
+
+// setFileMode is setMode for a file that is open.
+func setFileMode(f *os.File, mode fs.FileMode) error { return f.Chmod(mode) }
 
 // syncNames puts the names in an open folder on the disk.
 func syncNames(d *os.File) error { return d.Sync() }

@@ -39,6 +39,12 @@ func readLink(root *os.Root, name string) (string, error) {
 	return filepath.Base(target), err
 }
 
+// setMode does nothing: Windows has permissions of another kind, and what is installed can always be written.
+func setMode(*os.Root, string, fs.FileMode) error { return nil }
+
+// setFileMode does nothing.
+func setFileMode(*os.File, fs.FileMode) error { return nil }
+
 // syncNames does nothing: Windows writes names with the files.
 func syncNames(*os.File) error { return nil }
 

@@ -21,6 +21,7 @@ func TestWhatTarMakesIsUnpacked(t *testing.T) {
 		"sparse":      {"disk.img": disk},
 		"sparse-pax":  {"disk.img": disk},
 		"named-twice": {"d": "/", "d/f": "x\n", "d/g": "x\n"},
+		"appended":    {"etc": "/", "etc/app.conf": "final\n"},
 	} {
 		published, err := os.ReadFile(filepath.Join("../../../api/archive/testdata", name+".tar.gz"))
 		if err != nil {

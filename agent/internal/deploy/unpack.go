@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bufio"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -24,9 +23,10 @@ func unpack(ctx context.Context, f *os.File, c step.Content, s *sink) error {
 	if c.Format == step.FormatZip {
 		return unpackZip(ctx, f, c, s)
 	}
-	var plain io.Reader = bufio.NewReaderSize(countIn{f, s.gauge}, 256<<10)
+	sent := bufio.NewReaderSize(countIn{f, s.gauge}, 256<<10)
+	var plain io.Reader = sent
 	if c.Format == step.FormatTarGz {
-		z, err := gzip.NewReader(plain)
+		z, err := archive.Gunzip(sent)
 		if err != nil {
 			return corrupt("the content is not gzip: %w", err)
 		}

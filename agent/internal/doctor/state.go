@@ -21,7 +21,7 @@ import (
 
 // lookAtHome looks who could read or change what belongs to the owner. That .tentacle itself is closed is
 // checked by opening the home.
-func lookAtHome(_ context.Context, m Machine) []Finding {
+func lookAtHome(ctx context.Context, m Machine) []Finding {
 	if runtime.GOOS == "windows" {
 		return well("%s is there; who may open .tentacle is told by its access list (icacls)", m.Home.Dir())
 	}
@@ -32,13 +32,7 @@ func lookAtHome(_ context.Context, m Machine) []Finding {
 			all = append(all, bad(Warn, "chmod 0600 "+path, "%s has mode %04o and is for the Tentacle's user alone", path, info.Mode().Perm())...)
 		}
 	}
-	info, err := os.Stat(m.Home.Dir())
-	switch {
-	case err != nil:
-		return bad(Fail, "run this as the user to whom the home belongs", "%v", err)
-	case info.Mode().Perm()&0o022 != 0:
-		all = append(all, bad(Fail, "chmod go-w "+m.Home.Dir(), "others on this machine can write to %s (mode %04o), and so put another .tentacle in its place", m.Home.Dir(), info.Mode().Perm())...)
-	}
+	all = append(all, untrusted(ctx, m)...)
 	if len(all) == 0 {
 		return well("%s and its state are closed to others, and the daemon's user can use them", m.Home.Dir())
 	}

@@ -16,8 +16,8 @@ import (
 const claimFile = "claimed"
 
 // claim makes the folder this process's own before anything is done: durably, so that it is not begun again after the
-// machine has lost its power, unless the Tentacle sees to that, as one does that seals its calls.
-func claim(folder string, durably bool) error {
+// machine has lost its power.
+func claim(folder string) error {
 	f, err := os.OpenFile(filepath.Join(folder, claimFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return errClaimed
@@ -26,10 +26,7 @@ func claim(folder string, durably bool) error {
 		return fmt.Errorf("claiming the step: %w", err)
 	}
 	_, err = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
-	if durably {
-		err = errors.Join(err, f.Sync(), syncFolder(folder))
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err := errors.Join(err, f.Sync(), syncFolder(folder), f.Close()); err != nil {
 		return fmt.Errorf("claiming the step: %w", err)
 	}
 	return nil

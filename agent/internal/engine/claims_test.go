@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,6 +131,13 @@ func TestOldClaimsAreForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.claiming(script(step.Bash, "true"), "m2").wait().ok(t)
+	if _, err := os.Stat(old); err != nil {
+		t.Errorf("a claim of this run of the machine is forgotten, as its clock was set: %v", err)
+	}
+	if err := errors.Join(os.WriteFile(filepath.Join(old, "claimed"), []byte("77\n"), 0o600), os.Chtimes(old, long, long)); err != nil {
+		t.Fatal(err)
+	}
+	m.claiming(script(step.Bash, "true"), "m3").wait().ok(t)
 	if _, err := os.Stat(old); err == nil {
 		t.Error("the old claim is still there")
 	}

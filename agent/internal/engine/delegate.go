@@ -3,23 +3,32 @@ package engine
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/account"
+	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
 // workerGrace is how long a worker that was told to end may take: it asks the script, kills it, and cleans up.
-const workerGrace = askGrace + killGrace + 5*time.Second
+const workerGrace = workerAsks + killGrace + 5*time.Second
+
+// workerAsks is how long a worker waits between asking a script to end and killing it.
+const workerAsks = 10 * time.Second
 
 // worker is a process that runs a job as another user.
 type worker struct {
+	child
 	in  io.WriteCloser
 	out io.ReadCloser
 	err io.ReadCloser
@@ -31,14 +40,50 @@ func (w *worker) close() {
 	_, _, _ = w.in.Close(), w.out.Close(), w.err.Close()
 }
 
-// delegate runs a job as another user. ctx ends it as it ends a script of the engine's own.
-func (s *session) delegate(ctx context.Context, name string, j job) (outcome, error) {
-	w, err := s.findWorker(name)
+// startWorker starts a worker as account a: argv, which may be a program that starts it.
+func (s *session) startWorker(a *account.Account, remedy string, argv ...string) (*worker, error) {
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx,gosec // this program or sudo; it ends with its input, and ends its script before
+	cmd.Dir, cmd.Env = rootOf(s.home), s.envOf(a)
+	process.Become(cmd, a)
+	var ours, theirs [3]*os.File
+	for i := range ours {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("making a pipe: %w", err), closeAll(ours[:i]), closeAll(theirs[:i]))
+		}
+		if ours[i], theirs[i] = r, w; i == 0 {
+			ours[i], theirs[i] = w, r
+		}
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs[0], theirs[1], theirs[2]
+	c, err := s.place.startWorker(cmd)
+	_ = closeAll(theirs[:])
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting %s: %w", argv[0], err), closeAll(ours[:]))
+	}
+	return &worker{child: c, in: ours[0], out: ours[1], err: ours[2], remedy: remedy}, nil
+}
+
+func closeAll(files []*os.File) (err error) {
+	for _, f := range files {
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}
+
+// delegateAs runs a job as the user of a name, whose account is a.
+func (s *session) delegateAs(ctx context.Context, name string, a *account.Account, j job) (outcome, error) {
+	w, err := s.findWorker(name, a)
 	if err != nil {
 		return outcome{}, &reasonError{step.ReasonUserRefused, err}
 	}
-	defer w.close()
 	j.Env = append(tentacleEnvironment(), j.Env...)
+	return s.delegate(ctx, w, name, j)
+}
+
+// delegate has a worker do a job. ctx ends it as it ends a script of the engine's own.
+func (s *session) delegate(ctx context.Context, w *worker, name string, j job) (outcome, error) {
+	defer w.close()
 	said := listen(w.err)
 	go func() { _ = (&frameWriter{w: w.in}).json(frameJob, j) }() // that it is not read shows in the answer
 	type answer struct {
@@ -56,21 +101,34 @@ func (s *session) delegate(ctx context.Context, name string, j job) (outcome, er
 	case a = <-answers:
 	case <-ctx.Done():
 		_ = w.in.Close()
+		late := false
 		select {
 		case <-answers:
 		case <-time.After(workerGrace):
-			return outcome{}, fmt.Errorf("ending the script of %s: it does not die", name)
+			late = true
+		}
+		if err := w.finish(); err != nil || late {
+			return outcome{}, cmp.Or(err, fmt.Errorf("ending the script of %s: it does not die", name))
 		}
 		return outcome{}, context.Cause(ctx)
 	}
-	switch {
-	case a.err == nil:
+	if a.err == nil {
 		return a.o, nil
-	case !a.began:
-		return outcome{}, &reasonError{step.ReasonUserRefused, fmt.Errorf("the step is to run as %s, which this Tentacle may not: %s%s", name, w.remedy, said())}
-	default:
-		return outcome{}, fmt.Errorf("what ran the script as %s ended without a result: %w%s", name, a.err, said())
 	}
+	if err := w.finish(); err != nil { // what it has started must not go on unseen
+		return outcome{}, err
+	}
+	if !a.began {
+		return outcome{}, &reasonError{step.ReasonUserRefused, fmt.Errorf("the step is to run as %s, which this Tentacle may not: %s%s", name, w.remedy, said())}
+	}
+	return outcome{}, fmt.Errorf("what ran the script as %s ended without a result: %w%s", name, a.err, said())
+}
+
+// finish ends what is left of a worker that has said its last, or that does not answer.
+func (w *worker) finish() error {
+	ctx, cancel := context.WithTimeout(context.Background(), killGrace)
+	defer cancel()
+	return w.endRest(ctx)
 }
 
 // follow passes on what a worker says until its outcome.

@@ -9,10 +9,10 @@ import (
 	"github.com/mantledeploy/mantle/api/step"
 )
 
-// environment is what a script gets: this process's own, the step's values and its names, and its files.
-func environment(files scriptFiles, values []string) []string {
+// environment is what a script gets: what it has of its Tentacle, the step's values and its names, and its files.
+func environment(base []string, files scriptFiles, values []string) []string {
 	var all []string
-	for _, e := range os.Environ() {
+	for _, e := range base {
 		if !strings.HasPrefix(strings.ToUpper(e), "MANTLE_") {
 			all = append(all, e)
 		}
@@ -33,13 +33,13 @@ func (s *session) values(env []step.EnvVar) ([]string, error) {
 		}
 		all = append(all, e.Name+"="+value)
 	}
-	engine, err := enginePath()
+	engine, err := s.place.engine()
 	if err != nil {
 		return nil, err
 	}
 	p := s.plan
 	for _, e := range [][2]string{
-		{step.EnvEngine, engine}, {step.EnvHome, s.home},
+		{step.EnvEngine, engine[0]}, {step.EnvHome, s.home},
 		{step.EnvNamespace, p.Namespace}, {step.EnvEnvironment, p.Environment}, {step.EnvProject, p.Project},
 		{step.EnvRelease, p.Release}, {step.EnvRun, p.RunName}, {step.EnvStep, p.Step}, {step.EnvTarget, p.Target},
 		{step.EnvTicket, p.Ticket},

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"unicode/utf16"
 
 	"github.com/mantledeploy/mantle/api/step"
@@ -24,12 +25,12 @@ type scriptFiles struct {
 }
 
 // writeFiles writes the script, the variables that are not sensitive, and an empty file for outputs.
-func (s *session) writeFiles(j job) (scriptFiles, error) {
+func writeFiles(folder string, j job) (scriptFiles, error) {
 	extension, content := form(j.Shell, j.Script)
 	files := scriptFiles{
-		script:    filepath.Join(s.folder, "mantle-script"+extension),
-		variables: filepath.Join(s.folder, "mantle-variables.json"),
-		outputs:   filepath.Join(s.folder, "mantle-outputs"),
+		script:    filepath.Join(folder, "mantle-script"+extension),
+		variables: filepath.Join(folder, "mantle-variables.json"),
+		outputs:   filepath.Join(folder, "mantle-outputs"),
 	}
 	variables, err := json.Marshal(j.Variables)
 	if err != nil {
@@ -54,12 +55,12 @@ func (f scriptFiles) remove(s *session) {
 	}
 }
 
-// form is how a script lies on the disk: Bash reads no CRLF, and Windows PowerShell takes a file for
-// UTF-8 only with a mark at its beginning. Otherwise a script is left as it is.
+// form is how a script lies on the disk: Bash reads no CRLF and no byte-order mark, which editors on Windows make, and
+// Windows PowerShell takes a file for UTF-8 only with such a mark. Otherwise a script is left as it is.
 func form(shell step.Shell, text string) (extension string, content []byte) {
 	switch shell {
 	case step.Bash:
-		return ".sh", []byte(strings.ReplaceAll(text, "\r\n", "\n"))
+		return ".sh", []byte(strings.ReplaceAll(strings.TrimPrefix(text, "\uFEFF"), "\r\n", "\n"))
 	case step.PowerShell:
 		return ".ps1", []byte("\uFEFF" + strings.TrimPrefix(text, "\uFEFF"))
 	case step.Python:
@@ -71,21 +72,21 @@ func form(shell step.Shell, text string) (extension string, content []byte) {
 // readOutputFile reads the file of outputs, at most maxOutputFile bytes of it. Windows PowerShell's `>>`
 // writes UTF-16, which is understood too.
 func readOutputFile(path string) (text string, cut bool, err error) {
-	info, err := os.Lstat(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it must not wait for a writer of what took the file's place
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", false, nil
 	}
 	if err != nil {
 		return "", false, err
 	}
-	if !info.Mode().IsRegular() {
-		return "", false, errors.New("the file was replaced by something else")
-	}
-	f, err := os.Open(path)
+	defer f.Close()
+	info, err := f.Stat()
 	if err != nil {
 		return "", false, err
 	}
-	defer f.Close()
+	if !info.Mode().IsRegular() {
+		return "", false, errors.New("the file was replaced by something else")
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxOutputFile+1))
 	if err != nil {
 		return "", false, err

@@ -5,13 +5,18 @@ import (
 	"errors"
 	"runtime"
 
+	"github.com/mantledeploy/mantle/agent/internal/account"
 	"github.com/mantledeploy/mantle/agent/internal/deploy"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
 // inventory tells what the machine holds.
 func inventory(ctx context.Context, s *session) step.Result {
-	inv, err := s.gather()
+	var inv step.Inventory
+	err := account.As(s.account, func() (err error) {
+		inv, err = s.gather()
+		return err
+	})
 	if err != nil {
 		return s.failed(ctx, err)
 	}
@@ -25,13 +30,13 @@ func inventory(ctx context.Context, s *session) step.Result {
 
 func (s *session) gather() (step.Inventory, error) {
 	inv := step.Inventory{OS: runtime.GOOS, Arch: runtime.GOARCH}
-	j, err := s.journal()
+	j, err := s.openJournal()
 	if err != nil {
 		return inv, err
 	}
 	var installed, contents, free error
-	inv.Installed, installed = j.Installed()
-	inv.Contents, contents = deploy.Contents(s.home)
+	inv.Installed, installed = j.Installed(s.operator)
+	inv.Contents, contents = deploy.Contents(s.home, s.operator)
 	inv.FreeBytes, free = deploy.FreeBytes(s.home)
 	return inv, errors.Join(installed, contents, free)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/masking"
+	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -57,7 +58,6 @@ func execute(args []string, o options) int {
 	flags := Flags()
 	drain := flags.Bool("drain", false, "read the input to its end and discard it; for the engine's own use")
 	worker := flags.Bool("worker", false, "run a script as another user; for the engine's own use")
-	inherited := inheritWorker()
 	text := func(name string) string { return flags.Lookup(name).Value.String() }
 	switch err := flags.Parse(args); {
 	case err != nil:
@@ -77,7 +77,6 @@ func execute(args []string, o options) int {
 		fmt.Fprintln(os.Stderr, "tentacle step: "+err.Error())
 		return code
 	}
-	s.worker = inherited
 	return s.carryOut()
 }
 
@@ -92,8 +91,7 @@ func open(plan, home string, began time.Time, o options) (*session, int, error) 
 		return nil, step.ExitPlanRefused, fmt.Errorf("finding the plan: %w", err)
 	}
 	folder := filepath.Dir(plan)
-	seal := os.Getenv(step.EnvSeal)
-	if err := claim(folder, seal == ""); err != nil && (!o.claims || !errors.Is(err, errClaimed)) {
+	if err := claim(folder); err != nil && (!o.claims || !errors.Is(err, errClaimed)) {
 		code := step.ExitFailed
 		if errors.Is(err, errClaimed) {
 			code = step.ExitClaimed
@@ -101,7 +99,7 @@ func open(plan, home string, began time.Time, o options) (*session, int, error) 
 		return nil, code, err
 	}
 	o.reached("claimed")
-	p, secrets, err := readCall(plan, filepath.Join(folder, step.SecretsFile), seal)
+	p, secrets, err := readCall(plan, filepath.Join(folder, step.SecretsFile))
 	if err != nil {
 		return nil, step.ExitPlanRefused, err
 	}
@@ -111,13 +109,12 @@ func open(plan, home string, began time.Time, o options) (*session, int, error) 
 		}
 	}
 	masker := masking.New(secrets)
-	return &session{plan: p, secrets: secrets, folder: folder, home: home, began: began, options: o, masker: masker,
+	return &session{plan: p, secrets: secrets, work: folder, home: home, place: alone{asks: askGrace}, env: os.Environ(), began: began, options: o, masker: masker,
 		out: newOutput(masker, os.Stdout, os.Stderr)}, 0, nil
 }
 
-// readCall reads plan and secrets, each once, and takes the secrets' file away. Where the Tentacle has told what it saw of
-// them, they must be that still: on their way here they lie in a folder that other scripts of the same user can write.
-func readCall(plan, secrets, seal string) (step.Plan, []string, error) {
+// readCall reads plan and secrets, each once, and takes the secrets' file away.
+func readCall(plan, secrets string) (step.Plan, []string, error) {
 	hidden, err := takeSecrets(secrets)
 	if err != nil {
 		return step.Plan{}, nil, err
@@ -126,37 +123,34 @@ func readCall(plan, secrets, seal string) (step.Plan, []string, error) {
 	if err != nil {
 		return step.Plan{}, nil, fmt.Errorf("reading the plan: %w", err)
 	}
-	if seal != "" && seal != step.Seal(data, hidden) {
-		return step.Plan{}, nil, errChanged
-	}
-	p, err := step.DecodePlan(bytes.NewReader(data))
+	return decodeCall(data, hidden)
+}
+
+// decodeCall understands a plan and its secrets, which may be nil.
+func decodeCall(plan, secrets []byte) (step.Plan, []string, error) {
+	p, err := step.DecodePlan(bytes.NewReader(plan))
 	if err != nil {
 		return step.Plan{}, nil, err
 	}
 	var values []string
-	if hidden != nil {
-		if values, err = step.DecodeSecrets(bytes.NewReader(hidden)); err != nil {
+	if secrets != nil {
+		if values, err = step.DecodeSecrets(bytes.NewReader(secrets)); err != nil {
 			return step.Plan{}, nil, err
 		}
 	}
 	return p, values, p.CheckSecrets(len(values))
 }
 
-// errChanged says that plan or secrets are not those that the Tentacle has seen.
-var errChanged = errors.New("the plan, or its secrets, were changed on this machine after they arrived; nothing is done. Another script that runs as the same user must have done it")
-
 // The causes for which a step is ended from outside.
 var (
 	errTimedOut  = errors.New("the step's time is over")
-	errCancelled = errors.New("the step was cancelled")
+	errCancelled = process.ErrCancelled
 )
 
-// carryOut does the step, prints its result and returns the exit code.
+// carryOut does the step of a process of its own, prints its result and returns the exit code.
 func (s *session) carryOut() int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	ctx, stop := context.WithDeadlineCause(ctx, s.began.Add(s.plan.Timeout()), errTimedOut)
-	defer stop()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, endSignals()...)
 	defer signal.Stop(signals)
@@ -171,15 +165,10 @@ func (s *session) carryOut() int {
 		case <-ctx.Done():
 		}
 	}()
-	if n := s.masker.Short(); n > 0 {
-		s.warn(fmt.Sprintf("%d sensitive values have fewer than 3 bytes and are not masked", n))
-	}
 	if code, over := s.take(ctx); over {
 		return code
 	}
-	r := kinds()[s.plan.Kind](ctx, s)
-	s.finish(r)
-	return r.ExitCode
+	return s.do(ctx).ExitCode
 }
 
 // take claims the ticket of a step that must not run twice where the Tentacle does not see to that. It is over where

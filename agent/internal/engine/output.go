@@ -19,11 +19,12 @@ type output struct {
 
 // stream is one of the two. Its writer is masked; raw lines go around the masking.
 type stream struct {
-	o      *output
-	to     io.Writer
-	masked *masking.Writer
-	last   byte // the last byte that was written
-	closed bool
+	o        *output
+	to       io.Writer
+	masked   *masking.Writer
+	progress progress
+	last     byte // the last byte that was written
+	closed   bool
 }
 
 func newOutput(m *masking.Masker, stdout, stderr io.Writer) *output {
@@ -48,23 +49,34 @@ func (s *stream) Write(p []byte) (int, error) {
 type passed struct{ s *stream }
 
 func (w passed) Write(p []byte) (int, error) {
-	_, _ = w.s.to.Write(p)
-	if len(p) > 0 {
-		w.s.last = p[len(p)-1]
+	w.s.show(w.s.progress.lines(p))
+	return len(p), nil
+}
+
+// show writes what is to be seen. The output's lock is held.
+func (s *stream) show(p []byte) {
+	if len(p) == 0 {
+		return
 	}
-	o := w.s.o
+	_, _ = s.to.Write(p)
+	s.last = p[len(p)-1]
+	o := s.o
 	o.tail = append(o.tail, p...)
 	if over := len(o.tail) - 2*step.MaxTail; over > 2*step.MaxTail {
 		o.tail = append(o.tail[:0], o.tail[over:]...)
 	}
-	return len(p), nil
+}
+
+// pass passes on all that is held back. The output's lock is held.
+func (s *stream) pass() {
+	_ = s.masked.Flush()
+	s.show(s.progress.rest())
 }
 
 // endLine passes on what is held back and ends a line that was begun. The output's lock is held.
 func (s *stream) endLine() {
-	_ = s.masked.Flush()
-	if s.last != '\n' {
-		_, _ = passed{s}.Write([]byte{'\n'})
+	if s.pass(); s.last != '\n' {
+		s.show([]byte{'\n'})
 	}
 }
 
@@ -94,7 +106,8 @@ func (o *output) raw(lines ...string) {
 func (o *output) flush() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	_, _ = o.stdout.masked.Flush(), o.stderr.masked.Flush()
+	o.stdout.pass()
+	o.stderr.pass()
 }
 
 // aside says something that is not the step's output.

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"sync/atomic"
 	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/account"
 )
 
 // How long is waited for a script that is being ended, and for output after its end.
@@ -19,65 +21,57 @@ const (
 	drainAtEnd = 10 * time.Second // at most, after the script's own end
 )
 
-// start runs a command in folder dir and in its own group until it ends by itself, ctx ends, or it cannot be ended. Its
-// output goes to the session's. An error means that there is no exit code.
-func (s *session) start(ctx context.Context, command []string, dir string, environment []string) (int, error) {
+// start runs a script until it ends by itself, ctx ends, or it cannot be ended. Its output goes to the session's. An error
+// means that there is no exit code. Its pipes are ones that account a may open by their names, too.
+func (s *session) start(ctx context.Context, cmd *exec.Cmd, a *account.Account) (int, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // running what the plan says is the purpose; its end is signalled to a whole group
-	cmd.Dir, cmd.Env = dir, environment
-	stdout, err := newPipe(s.out.stdout)
+	var pipes [2]*pipe
+	err := account.As(a, func() (err error) {
+		for i, to := range []io.Writer{s.out.stdout, s.out.stderr} {
+			if pipes[i], err = newPipe(to); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return 0, err
 	}
-	stderr, err := newPipe(s.out.stderr)
+	cmd.Stdout, cmd.Stderr = pipes[0].w, pipes[1].w
+	c, err := s.place.start(cmd)
+	_, _ = pipes[0].w.Close(), pipes[1].w.Close()
 	if err != nil {
-		stdout.abandon()
-		return 0, err
+		_, _ = pipes[0].r.Close(), pipes[1].r.Close()
+		return 0, fmt.Errorf("starting %s: %w", cmd.Path, err)
 	}
-	cmd.Stdout, cmd.Stderr = stdout.w, stderr.w
-	group, err := startGroup(cmd)
-	_, _ = stdout.w.Close(), stderr.w.Close()
-	if err != nil {
-		stdout.abandon()
-		stderr.abandon()
-		return 0, fmt.Errorf("starting %s: %w", command[0], err)
-	}
-	defer group.release()
-	stdout.copy()
-	stderr.copy()
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	err = s.wait(ctx, group, ended)
-	s.drain(stdout, stderr)
-	if err != nil {
-		return 0, err
-	}
-	return exitCode(cmd.ProcessState), nil
+	defer c.release()
+	pipes[0].copy()
+	pipes[1].copy()
+	code, err := wait(ctx, c)
+	s.drain(pipes[:]...)
+	return code, err
 }
 
-// wait waits for the end of the group's first process. When ctx ends it ends the whole group.
-func (s *session) wait(ctx context.Context, g *group, ended <-chan error) error {
+// wait waits for the end of a script. When ctx ends it ends the script, with all that it has started.
+func wait(ctx context.Context, c child) (int, error) {
 	select {
-	case err := <-ended:
-		return ignoreExit(err)
+	case <-c.exited():
+		return c.over()
 	case <-ctx.Done():
 	}
-	g.ask()
-	gone := waited(ended, askGrace)
-	g.kill() // What is left of the group too.
-	if !gone && !waited(ended, killGrace) {
-		return fmt.Errorf("ending the script, process %d: it does not die", g.pid)
+	if err := c.end(); err != nil {
+		return 0, err
 	}
-	return context.Cause(ctx)
+	return 0, context.Cause(ctx)
 }
 
-func waited(ended <-chan error, limit time.Duration) bool {
+func waited(ended <-chan struct{}, limit time.Duration) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
-	case <-ended: //nolint:errcheck // how it ended does not matter, only that it did
+	case <-ended:
 		return true
 	case <-timer.C:
 		return false
@@ -109,8 +103,6 @@ func newPipe(to io.Writer) (*pipe, error) {
 	return &pipe{r: r, w: w, to: to, done: make(chan struct{})}, nil
 }
 
-func (p *pipe) abandon() { _, _ = p.r.Close(), p.w.Close() }
-
 // copy passes on what arrives until all writers are gone, or the pipe's deadline passes.
 func (p *pipe) copy() {
 	go func() {
@@ -137,7 +129,7 @@ func (p *pipe) ended() bool {
 }
 
 // drain takes what a script left in its pipes. Where a process that the script left behind keeps one
-// open, it waits until that is quiet, and leaves the pipe to a process that discards.
+// open, it waits until that is quiet, and leaves the pipe to what discards.
 func (s *session) drain(pipes ...*pipe) {
 	limit, quiet, seen := time.Now().Add(drainAtEnd), time.Now(), int64(-1)
 	for {
@@ -157,10 +149,11 @@ func (s *session) drain(pipes ...*pipe) {
 		waitAny(pipes, 20*time.Millisecond)
 	}
 	for _, p := range pipes {
-		if !p.ended() {
-			s.leave(p)
+		if p.ended() {
+			_ = p.r.Close()
+		} else {
+			s.place.leave(s, p)
 		}
-		_ = p.r.Close()
 	}
 }
 
@@ -174,24 +167,5 @@ func waitAny(pipes []*pipe, limit time.Duration) {
 		case <-timer.C:
 			return
 		}
-	}
-}
-
-// leave gives a pipe to a process of its own, which reads and discards until the last writer is gone.
-func (s *session) leave(p *pipe) {
-	_ = p.r.SetReadDeadline(time.Now())
-	waitAny([]*pipe{p}, quietAfter)
-	engine, err := enginePath()
-	if err == nil {
-		cmd := exec.Command(engine, "step", "--drain") //nolint:noctx // it outlives this process
-		cmd.Dir, cmd.Env = s.home, []string{}
-		cmd.Stdin = p.r
-		apart(cmd)
-		if err = cmd.Start(); err == nil {
-			err = cmd.Process.Release()
-		}
-	}
-	if err != nil {
-		s.warn("a process that the script left behind can no longer print: " + err.Error())
 	}
 }

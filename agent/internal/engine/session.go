@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/account"
 	"github.com/mantledeploy/mantle/agent/internal/deploy"
 	"github.com/mantledeploy/mantle/agent/internal/journal"
 	"github.com/mantledeploy/mantle/agent/internal/masking"
@@ -17,15 +18,19 @@ import (
 // session is one step while it is carried out.
 type session struct {
 	plan     step.Plan
+	operator string // who had the step done, as the Tentacle says; empty where that is not Mantle's
 	secrets  []string
-	folder   string
+	work     string // the folder that a script's files are in, where that is known before
 	home     string
 	began    time.Time
 	masker   *masking.Masker
 	out      *output
 	warnings []string
 	options  options
-	worker   *worker // that was started for this step; nil where none was
+	place    place
+	account  *account.Account // that scripts run as, and to which the home's applications belong; nil is this process's own
+	env      []string         // of scripts, without what the step adds
+	remote   bool             // this process is a worker, whose warnings are given by the one that started it
 	// claim is the ticket's, where the Tentacle does not keep it; nil otherwise.
 	claim *journal.Claim
 }
@@ -44,22 +49,37 @@ func (s *session) warn(text string) {
 	if len(s.warnings) < step.MaxWarnings {
 		s.warnings = append(s.warnings, text)
 	}
-	lines := step.FormatWarning(text)
-	s.out.raw(lines...)
+	if s.remote {
+		return
+	}
+	s.out.raw(step.FormatWarning(text)...)
 }
 
-// journal opens the journal of the home.
-func (s *session) journal() (*journal.Journal, error) {
+// journal opens the journal of the home, as the account that it belongs to.
+func (s *session) journal() (j *journal.Journal, err error) {
+	err = account.As(s.account, func() error {
+		j, err = s.openJournal()
+		return err
+	})
+	return j, err
+}
+
+func (s *session) openJournal() (*journal.Journal, error) {
 	if s.home == "" {
 		return nil, fmt.Errorf("where the Tentacle's home is is not known: neither %s nor --home is set", step.EnvTentacleHome)
 	}
 	return journal.Open(s.home)
 }
 
+// append writes a row, as the account that the journal belongs to.
+func (s *session) append(j *journal.Journal, row journal.Row) error {
+	return account.As(s.account, func() error { return j.Append(row, s.plan.Kind == step.KindDeploy) })
+}
+
 // row is the journal's row of this step, without its phase.
 func (s *session) row() journal.Row {
 	p := s.plan
-	return journal.Row{Namespace: p.Namespace, Environment: p.Environment, Project: p.Project, Release: p.Release,
+	return journal.Row{Operator: s.operator, Namespace: p.Namespace, Environment: p.Environment, Project: p.Project, Release: p.Release,
 		Snapshot: p.Snapshot, Run: p.RunName, RunUID: p.RunUID, Step: p.Step, Kind: string(p.Kind), Target: p.Target,
 		Ticket: p.Ticket, Final: p.Final}
 }
@@ -67,7 +87,7 @@ func (s *session) row() journal.Row {
 // begin writes that a step begins. What has no such row must not be done.
 func (s *session) begin(j *journal.Journal, row journal.Row) error {
 	row.Phase, row.Time = journal.Started, time.Now().UTC()
-	return j.Append(row, s.plan.Kind == step.KindDeploy)
+	return s.append(j, row)
 }
 
 // end writes how a step ended. It was done by then, so a journal that cannot be written is a warning:
@@ -78,7 +98,7 @@ func (s *session) end(j *journal.Journal, row journal.Row, r step.Result) {
 		row.Phase = journal.Failed
 	}
 	row.Reason, row.ExitCode, row.Skipped = r.Reason, r.ExitCode, r.Skipped
-	if err := j.Append(row, s.plan.Kind == step.KindDeploy); err != nil {
+	if err := s.append(j, row); err != nil {
 		s.warn("the end of this step is not in the machine's journal: " + err.Error())
 	}
 }

@@ -47,14 +47,6 @@ func work(in io.Reader, out io.Writer) int {
 }
 
 func workIn(in io.Reader, frames *frameWriter, j job) (outcome, error) {
-	folder, err := os.MkdirTemp("", "mantle-step-")
-	if err != nil { // the engine's own user may have another place for such folders
-		folder, err = os.MkdirTemp(fallbackTemp, "mantle-step-")
-	}
-	if err != nil {
-		return outcome{}, fmt.Errorf("making a folder for the script: %w", err)
-	}
-	defer os.RemoveAll(folder) //nolint:errcheck // what the script left and this user cannot remove stays
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 4)
@@ -71,11 +63,33 @@ func workIn(in io.Reader, frames *frameWriter, j job) (outcome, error) {
 		}
 	}()
 	masker := masking.New(nil)
-	s := &session{folder: folder, home: folder, masker: masker,
+	s := &session{masker: masker, place: alone{asks: workerAsks}, env: os.Environ(), remote: true,
 		out: newOutput(masker, frameStream{frames, frameStdout}, frameStream{frames, frameStderr})}
-	o, err := s.perform(ctx, j)
-	s.out.flush()
+	defer s.out.flush()
+	if j.Deploy != nil {
+		return s.workDeploy(ctx, *j.Deploy), nil
+	}
+	folder, err := makeTemp()
+	if err != nil {
+		return outcome{}, err
+	}
+	defer os.RemoveAll(folder) //nolint:errcheck // what the script left and this user cannot remove stays
+	s.work, s.home = folder, folder
+	o, err := s.perform(ctx, j, nil)
+	o.Warnings = s.warnings
 	return o, err
+}
+
+// workDeploy installs a package, and has the one that started this worker tell of it.
+func (s *session) workDeploy(ctx context.Context, d deployJob) outcome {
+	s.plan, s.operator, s.home = d.Plan, d.Operator, d.Home
+	j, err := s.openJournal()
+	if err != nil {
+		r := s.failed(ctx, err)
+		return outcome{Result: &r, Warnings: s.warnings}
+	}
+	r := s.install(ctx, j, d.Digests)
+	return outcome{Result: &r, Given: r.Outputs, Warnings: s.warnings}
 }
 
 func isPipeSignal(s os.Signal) bool {

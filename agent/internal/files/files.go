@@ -152,14 +152,18 @@ func (s *Store) write(ctx context.Context, remotePath string, parts []string, fr
 	if err := s.allow(ctx, audit.Entry{What: audit.Upload, Path: remotePath, Size: &size}); err != nil {
 		return "", err
 	}
-	if hash, err = s.replace(ctx, p, from, size); err != nil {
+	owner := ""
+	if isContent(parts) {
+		owner = operatorOf(ctx)
+	}
+	if hash, err = s.replace(ctx, p, owner, from, size); err != nil {
 		return "", fmt.Errorf("writing %.200q: %w", remotePath, err)
 	}
 	return hash, nil
 }
 
-// replace writes content beside p and renames it to p.
-func (s *Store) replace(ctx context.Context, p *place, from io.Reader, size int64) (hash string, err error) {
+// replace writes content beside p and renames it to p. It is noted as the owner's, unless there is none.
+func (s *Store) replace(ctx context.Context, p *place, owner string, from io.Reader, size int64) (hash string, err error) {
 	temp := tempPrefix + rand.Text()
 	to, err := p.folder.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less the umask, as others write files
 	if err != nil {
@@ -171,10 +175,8 @@ func (s *Store) replace(ctx context.Context, p *place, from io.Reader, size int6
 			_ = p.folder.Remove(temp)
 		}
 	}()
-	if p.info != nil && p.info.Mode().IsRegular() {
-		if err := to.Chmod(p.info.Mode().Perm()); err != nil && runtime.GOOS != "windows" {
-			return "", err
-		}
+	if err := keepMode(to, p); err != nil {
+		return "", err
 	}
 	digest := sha1.New()
 	n, err := io.Copy(io.MultiWriter(to, digest), &reader{ctx, io.LimitReader(from, size)})
@@ -187,23 +189,15 @@ func (s *Store) replace(ctx context.Context, p *place, from io.Reader, size int6
 	if err := to.Close(); err != nil {
 		return "", err
 	}
+	if owner != "" {
+		if err := own(p, temp, owner); err != nil {
+			return "", err
+		}
+	}
 	if err := p.folder.Rename(temp, p.name); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(digest.Sum(nil)), nil
-}
-
-// reader ends when its context does.
-type reader struct {
-	ctx context.Context // a reader has no other way to be told
-	io.Reader
-}
-
-func (r *reader) Read(b []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(b)
 }
 
 // DownloadFile gives the content of remotePath, as long as it is now; nil where there is no file of that
@@ -214,7 +208,11 @@ func (s *Store) DownloadFile(ctx context.Context, remotePath string) (content *h
 	if err != nil {
 		return nil, classify(err)
 	}
-	file, size, err := s.openAs(remotePath, parts)
+	owner := ""
+	if isContent(parts) {
+		owner = operatorOf(ctx)
+	}
+	file, size, err := s.openAs(remotePath, parts, owner)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, s.allow(ctx, audit.Entry{What: audit.Download, Path: remotePath, Reason: "there is no such file"})
 	}
@@ -229,15 +227,15 @@ func (s *Store) DownloadFile(ctx context.Context, remotePath string) (content *h
 	}
 	return halibut.NewDataStream(size, func() (io.ReadCloser, error) {
 		// Opened only when it is sent, so that a peer that goes away leaves no file open.
-		again, _, err := s.openAs(remotePath, parts)
+		again, _, err := s.openAs(remotePath, parts, owner)
 		return again, err
 	}), nil
 }
 
 // openAs is open with the rights of the store's account.
-func (s *Store) openAs(text string, parts []string) (file *os.File, size int64, err error) {
+func (s *Store) openAs(text string, parts []string, owner string) (file *os.File, size int64, err error) {
 	err = account.As(s.account, func() error {
-		file, size, err = s.open(text, parts)
+		file, size, err = s.open(text, parts, owner)
 		return err
 	})
 	return file, size, err
@@ -249,26 +247,27 @@ const maxReplaced = 20
 // errReplaced is a file that was replaced between the look at it and its opening.
 var errReplaced = fmt.Errorf("%w: it was replaced again and again while it was opened", errRefused)
 
-// open opens a regular file for reading; anything else is fs.ErrNotExist.
-func (s *Store) open(text string, parts []string) (file *os.File, size int64, err error) {
+// open opens a regular file for reading; anything else is fs.ErrNotExist, and so is a content that the owner has not sent,
+// unless there is no owner.
+func (s *Store) open(text string, parts []string, owner string) (file *os.File, size int64, err error) {
 	if len(parts) == 0 {
 		return nil, 0, fs.ErrNotExist
 	}
 	for range maxReplaced {
-		if file, size, err = s.openOnce(text, parts); !errors.Is(err, errReplaced) {
+		if file, size, err = s.openOnce(text, parts, owner); !errors.Is(err, errReplaced) {
 			break
 		}
 	}
 	return file, size, err
 }
 
-func (s *Store) openOnce(text string, parts []string) (*os.File, int64, error) {
+func (s *Store) openOnce(text string, parts []string, owner string) (*os.File, int64, error) {
 	p, err := s.walk(text, parts, false, true)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer p.close()
-	if p.info == nil || !p.info.Mode().IsRegular() {
+	if p.info == nil || !p.info.Mode().IsRegular() || owner != "" && !owns(p, owner) {
 		return nil, 0, fs.ErrNotExist
 	}
 	file, err := p.folder.OpenFile(p.name, os.O_RDONLY|openFlags, 0)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -71,7 +72,10 @@ func copyProgram(target, source string) error {
 		return err
 	}
 	defer from.Close()
-	to, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o755) // #nosec G302 -- a program
+	if err := os.Remove(target); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a Replace that was cut off
+		return err
+	}
+	to, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755) // #nosec G302 -- a program; no link is followed
 	if err != nil {
 		return err
 	}

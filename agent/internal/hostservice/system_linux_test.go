@@ -212,4 +212,15 @@ func TestAProgramIsReplacedUnderTheFeetOfItsProcesses(t *testing.T) {
 	if err := replaceProgram(target, target, false); err == nil {
 		t.Error("a program took its own place")
 	}
+	victim := filepath.Join(dir, "victim")
+	write(t, victim, "keep")
+	if err := os.Symlink(victim, target+".new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := replaceProgram(target, source, false); err != nil {
+		t.Error(err)
+	}
+	if content, err := os.ReadFile(victim); err != nil || string(content) != "keep" {
+		t.Errorf("a link in the way was followed: %q, %v", content, err)
+	}
 }

@@ -8,8 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
+
+	"github.com/mantledeploy/mantle/agent/internal/uptime"
 )
 
 // claimsFolder is where tickets are claimed, within Folder. No namespace has a name like it.
@@ -29,6 +30,7 @@ const (
 	claimsSwept = 100
 	claimPoll   = 200 * time.Millisecond
 	maxEnd      = 1 << 20
+	maxMark     = 1 << 10
 )
 
 // End is how a step ended, as its engine said.
@@ -102,7 +104,8 @@ func (c *Claim) mark() error {
 		return err
 	}
 	c.First = true
-	_, err = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+	now := uptime.Now()
+	_, err = fmt.Fprintf(f, "%d\n%s %d\n", os.Getpid(), now.Boot, now.Up)
 	claims := filepath.Dir(c.folder)
 	return errors.Join(err, f.Sync(), f.Close(), syncFolder(c.folder), syncFolder(claims), syncFolder(filepath.Dir(claims)))
 }
@@ -154,6 +157,22 @@ func (c *Claim) Finish(end End) error {
 // Release lets go of the ticket; the claim stays.
 func (c *Claim) Release() error { return c.lock.Close() }
 
+// claimedLately tells whether a ticket was claimed in this run of the machine, and less than claimsKept ago, whatever its clock says
+// of that: where it was set since, a claim seems to be older than it is.
+func (j *Journal) claimedLately(ticket string) bool {
+	data, err := os.ReadFile(filepath.Join(j.folder, claimsFolder, ticket, claimMark))
+	if err != nil || len(data) > maxMark {
+		return false
+	}
+	var pid int
+	var then uptime.Reading
+	if _, err := fmt.Sscan(string(data), &pid, &then.Boot, (*int64)(&then.Up)); err != nil {
+		return false // an earlier version's
+	}
+	ago, known := uptime.Now().Since(then)
+	return known && ago < claimsKept
+}
+
 // sweep removes claims that are old. What it cannot remove is tried again by a later claim.
 func (j *Journal) sweep() {
 	folder := filepath.Join(j.folder, claimsFolder)
@@ -164,7 +183,7 @@ func (j *Journal) sweep() {
 	removed := 0
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || time.Since(info.ModTime()) < claimsKept {
+		if err != nil || time.Since(info.ModTime()) < claimsKept || j.claimedLately(e.Name()) {
 			continue
 		}
 		if removed++; removed > claimsSwept {

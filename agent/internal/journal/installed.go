@@ -19,12 +19,15 @@ type state struct {
 
 // Installed tells, for each namespace, environment and project, what its newest run left: Succeeded when
 // a row that is marked final ended well and none failed or is without its end, else Incomplete. Newest
-// first, at most step.MaxInstalled.
-func (j *Journal) Installed() ([]step.Installed, error) {
+// first, at most step.MaxInstalled. Rows of other operators are left out, unless operator is empty.
+func (j *Journal) Installed(operator string) ([]step.Installed, error) {
 	states := map[[3]string]*state{}
 	n := 0
 	err := j.each(func(row Row) {
 		n++
+		if operator != "" && row.Operator != "" && row.Operator != operator {
+			return
+		}
 		key := [3]string{row.Namespace, row.Environment, row.Project}
 		s := states[key]
 		if s == nil {

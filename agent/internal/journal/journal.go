@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +32,9 @@ const (
 
 // Row is one line of the journal.
 type Row struct {
+	// Operator is who had the step done, by the SHA-256 thumbprint of its certificate. Empty in rows of earlier versions, and
+	// where the Tentacle is not Mantle's.
+	Operator    string    `json:"operator,omitempty"`
 	Namespace   string    `json:"namespace"`
 	Environment string    `json:"environment"`
 	Project     string    `json:"project"`
@@ -112,13 +114,15 @@ func (j *Journal) Append(row Row, sync bool) error {
 		if _, err := f.Write(line); err != nil {
 			return err
 		}
-		if !sync {
-			return nil
+		if sync {
+			if err := errors.Join(f.Sync(), syncFolder(j.folder)); err != nil {
+				return err
+			}
 		}
-		if err := f.Sync(); err != nil {
-			return err
+		if size+int64(len(line)) > compactAt {
+			_ = j.compact(f) // the next row tries again
 		}
-		return syncFolder(j.folder)
+		return nil
 	})
 }
 
@@ -135,36 +139,33 @@ func (j *Journal) Newest(match func(Row) bool) (row Row, found bool, err error) 
 // each calls f for every row that can be read, oldest first.
 func (j *Journal) each(f func(Row)) error {
 	return j.locked(false, func(file *os.File) error {
-		size, err := file.Seek(0, io.SeekEnd)
-		if err != nil {
-			return err
-		}
-		from := max(0, size-maxRead)
-		lines := newLineReader(io.NewSectionReader(file, from, size-from))
-		if from > 0 {
-			_, _ = lines.next() // The rest of a line.
-		}
-		for {
-			line, err := lines.next()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
+		return eachLine(file, func(line []byte) {
 			var row Row
-			if len(bytes.TrimSpace(line)) > 0 && json.Unmarshal(line, &row) == nil {
+			if json.Unmarshal(line, &row) == nil {
 				f(row)
 			}
-		}
+		})
 	})
 }
 
+// maxReplaced is how often the journal may be replaced while somebody waits for its lock.
+const maxReplaced = 100
+
 // locked opens the journal, takes its lock, and lets both go after f.
-func (j *Journal) locked(exclusive bool, f func(*os.File) error) (err error) {
+func (j *Journal) locked(exclusive bool, f func(*os.File) error) error {
+	for range maxReplaced {
+		if again, err := j.lockedOnce(exclusive, f); !again {
+			return err
+		}
+	}
+	return errors.New("using the journal: it is replaced again and again")
+}
+
+// lockedOnce is locked, but calls nothing where the journal was replaced while this waited for the lock of the former one.
+func (j *Journal) lockedOnce(exclusive bool, f func(*os.File) error) (again bool, err error) {
 	file, err := os.OpenFile(filepath.Join(j.folder, File), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return fmt.Errorf("opening the journal: %w", err)
+		return false, fmt.Errorf("opening the journal: %w", err)
 	}
 	defer func() {
 		if closeErr := file.Close(); err == nil && closeErr != nil {
@@ -172,12 +173,15 @@ func (j *Journal) locked(exclusive bool, f func(*os.File) error) (err error) {
 		}
 	}()
 	if err := lock(file, exclusive); err != nil {
-		return fmt.Errorf("locking the journal: %w", err)
+		return false, fmt.Errorf("locking the journal: %w", err)
+	}
+	if same, err := j.current(file); err != nil || !same {
+		return err == nil, err
 	}
 	if err := f(file); err != nil {
-		return fmt.Errorf("using the journal: %w", err)
+		return false, fmt.Errorf("using the journal: %w", err)
 	}
-	return nil
+	return false, nil
 }
 
 // lock tries until it has the lock, or lockWait is over. Closing the file releases it.

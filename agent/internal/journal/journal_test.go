@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -55,7 +57,7 @@ func TestInstalledTellsTheNewestRun(t *testing.T) {
 	} {
 		j, _ := open(t)
 		add(t, j, c.rows...)
-		got, err := j.Installed()
+		got, err := j.Installed("")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,12 +67,32 @@ func TestInstalledTellsTheNewestRun(t *testing.T) {
 	}
 }
 
+func TestAnOperatorIsToldOfItsOwnDeployments(t *testing.T) {
+	j, _ := open(t)
+	for operator, project := range map[string]string{"first": "p", "second": "q", "": "r"} { // the last is of an earlier version
+		r := row(project, "1", "a", Succeeded, true)
+		r.Operator = operator
+		add(t, j, r)
+	}
+	for operator, want := range map[string]string{"first": "p r", "second": "q r", "": "p q r"} {
+		got, err := j.Installed(operator)
+		var projects []string
+		for _, i := range got {
+			projects = append(projects, i.Project)
+		}
+		slices.Sort(projects)
+		if text := strings.Join(projects, " "); err != nil || text != want {
+			t.Errorf("%q: %s, %v, want %s", operator, text, err, want)
+		}
+	}
+}
+
 func TestInstalledIsBoundedToTheNewest(t *testing.T) {
 	j, _ := open(t)
 	for i := range step.MaxInstalled + 5 {
 		add(t, j, row(fmt.Sprint("p", i), "1", "a", Succeeded, true))
 	}
-	got, err := j.Installed()
+	got, err := j.Installed("")
 	if err != nil || len(got) != step.MaxInstalled || got[0].Project != fmt.Sprint("p", step.MaxInstalled+4) {
 		t.Errorf("%d rows, %v, the first is %+v", len(got), err, got[0])
 	}
@@ -90,7 +112,7 @@ func TestATornLineIsPassedOver(t *testing.T) {
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := j.Installed(); err != nil || got[0].Phase != step.Succeeded {
+		if got, err := j.Installed(""); err != nil || got[0].Phase != step.Succeeded {
 			t.Fatalf("after a torn line: %+v, %v", got, err)
 		}
 		add(t, j, row("p", "1", "a", Succeeded, true))
@@ -149,6 +171,55 @@ func TestTheKeyStays(t *testing.T) {
 	info, err := os.Stat(filepath.Join(filepath.Dir(path), keyFile))
 	if err != nil || info.Mode().Perm()&0o077 != 0 {
 		t.Errorf("the key's file: %v, %v", info.Mode(), err)
+	}
+}
+
+// The journal does not grow for ever, and tells the same when what is no longer asked for is left out of it.
+func TestTheJournalIsCompacted(t *testing.T) {
+	j, path := open(t)
+	long := strings.Repeat("x", 20<<10)
+	add(t, j, row("quiet", "1", "q", Succeeded, true))
+	deployed := row("busy", "0", "d", Succeeded, false)
+	deployed.Kind, deployed.Package, deployed.Version = "deploy", "app", "1.0"
+	add(t, j, deployed)
+	var others sync.WaitGroup
+	for i := range 4 {
+		others.Go(func() { // as other processes, whose rows must not be lost
+			other := &Journal{folder: j.folder}
+			for n := range 150 {
+				r := row(fmt.Sprint("busy", i), fmt.Sprint(n), "t", Succeeded, true)
+				r.Reason = long
+				if err := other.Append(r, false); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	others.Wait()
+	info, err := os.Stat(path)
+	if err != nil || info.Size() > compactAt+64<<10 {
+		t.Fatalf("%v, %v", info.Size(), err)
+	}
+	got, err := j.Installed("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := map[string]string{}
+	for _, i := range got {
+		runs[i.Project] = i.RunUID + " " + i.Phase
+	}
+	want := map[string]string{"quiet": "1 Succeeded", "busy": "0 Incomplete"}
+	for i := range 4 {
+		want[fmt.Sprint("busy", i)] = "149 Succeeded"
+	}
+	if diff := cmp.Diff(want, runs); diff != "" {
+		t.Error(diff)
+	}
+	if r, found, err := j.Newest(func(r Row) bool { return r.Package == "app" }); err != nil || !found || r.Version != "1.0" {
+		t.Errorf("the package: %+v, %v, %v", r, found, err)
+	}
+	if left, _ := filepath.Glob(path + ".new"); len(left) > 0 {
+		t.Errorf("%v is left", left)
 	}
 }
 

@@ -4,6 +4,12 @@
 // which passes everything on with every occurrence of a value replaced by Mask, and Masker.String does
 // the same for a text in one piece.
 //
+// A value is also masked without the white space around it, and as programs show it: quoted for a shell, escaped for JSON, HTML
+// or a URL, in base64 and in hex. What a program makes of a value otherwise cannot be known: parts of it, its characters in
+// another order, case or encoding (UTF-16), encrypted, compressed, or with something between its characters, as in a hex dump or
+// a value that is wrapped at a column. Of base64 that has other bytes around a value, the characters at its two ends that depend
+// on these bytes stay, with up to four bits of the value.
+//
 // All values are looked for at once by an automaton over bytes (Aho and Corasick's), so that the cost
 // does not grow with their number, and a value that arrives in many pieces is found like one that
 // arrives whole. Where values overlap or contain each other, every byte that belongs to any of them is

@@ -3,7 +3,10 @@ package masking
 import (
 	"bytes"
 	"cmp"
+	"maps"
 	"slices"
+	"strings"
+	"unicode"
 )
 
 // Mask is what stands for one or more values.
@@ -15,6 +18,8 @@ const (
 	minValue = 3
 	// minLine is the length in bytes from which a line of a many-line value counts as a value.
 	minLine = 8
+	// maxForms is how many bytes all forms of all values may have together, as each takes memory.
+	maxForms = 1 << 20
 )
 
 // Masker knows the values. It is immutable and can be used by many writers at once.
@@ -22,6 +27,7 @@ type Masker struct {
 	root  [256]int32 // the state after one byte; 0 is the root
 	nodes []node
 	short int
+	plain int
 }
 
 // node is one state: a beginning of a value.
@@ -34,40 +40,80 @@ type node struct {
 	match   int32 // the length of the longest value that this beginning ends with, or 0
 }
 
-// New makes a masker of values. Of a value of many lines its lines of 8 or more bytes count too; a value
-// under 3 bytes does not count, and Short tells of how many that is true.
+// New makes a masker of values. A value counts as it is, without white space around it, and in the forms that forms lists; of a
+// value of many lines its lines of 8 or more bytes do too. A value under 3 bytes does not count, and Short tells of how many
+// that is true; PlainOnly of how many values the forms are not known.
 func New(values []string) *Masker {
 	m := &Masker{nodes: make([]node, 1)}
-	patterns := map[string]bool{}
-	for _, v := range values {
-		if len(v) < minValue {
-			if v != "" {
-				m.short++
-			}
-			continue
-		}
-		patterns[v] = true
-		lines := bytes.FieldsFunc([]byte(v), func(r rune) bool { return r == '\n' || r == '\r' })
-		for _, line := range lines {
-			if len(line) >= minLine {
-				patterns[string(line)] = true
-			}
-		}
-	}
-	sorted := make([]string, 0, len(patterns))
-	for p := range patterns {
-		sorted = append(sorted, p)
-	}
-	slices.SortFunc(sorted, func(a, b string) int { return cmp.Or(len(b)-len(a), cmp.Compare(a, b)) })
-	for _, p := range sorted {
+	for _, p := range m.patterns(values) {
 		m.add(p)
 	}
 	m.link()
 	return m
 }
 
+// patterns are what is masked, the longest first.
+func (m *Masker) patterns(values []string) []string {
+	all, left := map[string]bool{}, maxForms
+	for _, v := range values {
+		trimmed := strings.TrimSpace(v)
+		if len(trimmed) < minValue && v != "" {
+			m.short++
+		}
+		if trimmed == "" || len(v) < minValue {
+			continue
+		}
+		wholes, lines := parts(v)
+		for _, p := range append(wholes, lines...) {
+			all[p] = true
+		}
+		derived, fits := formsOf(wholes, lines, left)
+		if !fits {
+			m.plain++
+		}
+		for p := range derived {
+			left -= len(p)
+		}
+		maps.Copy(all, derived)
+	}
+	sorted := slices.Collect(maps.Keys(all))
+	slices.SortFunc(sorted, func(a, b string) int { return cmp.Or(len(b)-len(a), cmp.Compare(a, b)) })
+	return sorted
+}
+
+// parts are a value with and without white space around it, and its lines, also when they are joined.
+func parts(v string) (wholes, lines []string) {
+	for _, p := range append([]string{v}, trims(v)...) {
+		if len(p) >= minValue {
+			wholes = append(wholes, p)
+		}
+	}
+	each := strings.FieldsFunc(v, func(r rune) bool { return r == '\n' || r == '\r' })
+	for _, line := range append(each, strings.Join(each, "")) {
+		for _, p := range append([]string{line}, trims(line)...) {
+			if len(p) >= minLine {
+				lines = append(lines, p)
+			}
+		}
+	}
+	return unique(wholes), unique(lines)
+}
+
+func unique(all []string) []string {
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// trims are a text without white space at its end, at its beginning, and at both.
+func trims(s string) []string {
+	return []string{strings.TrimRight(s, "\r\n"), strings.TrimRightFunc(s, unicode.IsSpace), strings.TrimLeftFunc(s, unicode.IsSpace), strings.TrimSpace(s)}
+}
+
 // Short is the number of values that are too short to be masked.
 func (m *Masker) Short() int { return m.short }
+
+// PlainOnly is the number of values that are too long for their forms to be masked; they themselves, and their lines, are.
+func (m *Masker) PlainOnly() int { return m.plain }
 
 func (m *Masker) add(pattern string) {
 	state := int32(0)
@@ -97,6 +143,18 @@ func (m *Masker) child(state int32, b byte) int32 {
 		}
 	}
 	return 0
+}
+
+// skip is how many bytes at the beginning of p are in no value that begins there: what no value begins with, or begins with but
+// does not go on so.
+func (m *Masker) skip(p []byte) int {
+	for i := range p {
+		first := m.root[p[i]]
+		if first != 0 && (i+1 == len(p) || m.child(first, p[i+1]) != 0) {
+			return i
+		}
+	}
+	return len(p)
 }
 
 // link finds, breadth first, where to go on when a beginning turns out to be none.

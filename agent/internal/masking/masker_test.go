@@ -8,21 +8,13 @@ import (
 	"testing"
 )
 
-// reference masks a whole text the slow way: it marks every byte of every occurrence of every value.
+// reference masks a whole text the slow way: it marks every byte of every occurrence of every form of a value.
 func reference(values []string, text string) string {
 	covered := make([]bool, len(text))
-	for _, v := range values {
-		parts := []string{v}
-		for line := range strings.SplitSeq(strings.ReplaceAll(v, "\r", "\n"), "\n") {
-			if len(line) >= 8 {
-				parts = append(parts, line)
-			}
-		}
-		for _, p := range parts {
-			for i := 0; len(p) >= 3 && i+len(p) <= len(text); i++ {
-				for j := i; text[i:i+len(p)] == p && j < i+len(p); j++ {
-					covered[j] = true
-				}
+	for _, p := range (&Masker{}).patterns(values) {
+		for i := 0; i+len(p) <= len(text); i++ {
+			for j := i; text[i:i+len(p)] == p && j < i+len(p); j++ {
+				covered[j] = true
 			}
 		}
 	}

@@ -22,10 +22,24 @@ func (m *Masker) Writer(out io.Writer) *Writer { return &Writer{m: m, out: out} 
 // Write takes the next bytes and passes on all that can no longer be part of a value. It keeps nothing
 // of p.
 func (w *Writer) Write(p []byte) (int, error) {
+	if len(w.m.nodes) == 1 { // there is nothing to mask
+		if len(p) == 0 {
+			return 0, nil
+		}
+		return w.out.Write(p)
+	}
 	w.buf = w.buf[:0]
-	for _, b := range p {
-		w.pending = append(w.pending, b)
-		w.state = w.m.next(w.state, b)
+	for i := 0; i < len(p); i++ {
+		if w.state == 0 { // nothing is held back: what begins no value passes in one piece
+			from := i
+			i += w.m.skip(p[i:])
+			w.plain(p[from:i])
+			if i == len(p) {
+				break
+			}
+		}
+		w.pending = append(w.pending, p[i])
+		w.state = w.m.next(w.state, p[i])
 		n := w.m.nodes[w.state]
 		if n.match > 0 {
 			w.cover(len(w.pending)-int(n.match), len(w.pending))

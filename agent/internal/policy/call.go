@@ -18,6 +18,8 @@ type Call struct {
 	// User and Folder are those that the plan names for the script; empty where it names none.
 	User   string `json:"user,omitempty"`
 	Folder string `json:"folder,omitempty"`
+	// Application is the folder below Applications to which a package is deployed; empty where none is.
+	Application string `json:"application,omitempty"`
 	// Problem is why the plan cannot be read. The engine will refuse it too.
 	Problem string `json:"problem,omitempty"`
 }
@@ -29,6 +31,9 @@ func CallOf(plan []byte) *Call {
 		return &Call{Problem: err.Error()}
 	}
 	c := &Call{Kind: p.Kind}
+	if p.Deploy != nil {
+		c.Application = p.Namespace
+	}
 	switch {
 	case p.Run != nil:
 		c.Interpreter, c.User, c.Folder = p.Run.Shell, p.Run.User, p.Run.WorkingDir

@@ -65,6 +65,11 @@ func (r *Rules) describe(b *strings.Builder) {
 	if r.MaxOutput != 0 {
 		row("output", "the first and last of it, %d KiB together, of each script", r.MaxOutput>>10)
 	}
+	if r.Applications != nil {
+		row("deploys", "to %s below Applications, whoever deployed there first", words(r.Applications))
+	} else {
+		row("deploys", "to folders below Applications that no other operator has")
+	}
 	if !r.RequireEngine {
 		row("what", "any script, as a user that it can become, in any folder; any file in the home but .tentacle and Work")
 		return

@@ -10,7 +10,7 @@ import (
 	"github.com/mantledeploy/mantle/api/step"
 )
 
-const ruleNames = "hours, maxScripts, maxOutput, requireEngine, interpreters, users, folders"
+const ruleNames = "hours, maxScripts, maxOutput, requireEngine, interpreters, users, folders, applications"
 
 // maxScripts bounds the number that can be written. The bounds of maxOutput, in bytes: the result of a step, and the
 // rows of an inventory, must fit, and a Tentacle keeps no more than that anyway.
@@ -42,6 +42,7 @@ func (r *reader) rules(n *yaml.Node, key, operator string) Rules {
 		RuleInterpreters:  engineOnly(RuleInterpreters, func(n *yaml.Node, key string) { rules.Interpreters = r.interpreters(n, key) }),
 		RuleUsers:         engineOnly(RuleUsers, func(n *yaml.Node, key string) { rules.Users = r.users(n, key) }),
 		RuleFolders:       engineOnly(RuleFolders, func(n *yaml.Node, key string) { rules.Folders = r.folders(n, key) }),
+		RuleApplications:  func(n *yaml.Node, key string) { rules.Applications = r.applications(n, key) },
 	}, nil)
 	for _, name := range []string{RuleInterpreters, RuleUsers, RuleFolders} {
 		if n := needEngine[name]; n != nil && !rules.RequireEngine {
@@ -116,6 +117,17 @@ func (r *reader) folders(n *yaml.Node, key string) []string {
 			r.bad(entry, key, "%.100q is not the absolute path of a folder; write one, as %s", entry.Value, exampleFolder)
 		}
 		all = append(all, filepath.Clean(entry.Value))
+	}
+	return all
+}
+
+func (r *reader) applications(n *yaml.Node, key string) []string {
+	all := []string{}
+	for _, entry := range r.list(n, key) {
+		if err := step.CheckSegment(entry.Value); err != nil {
+			r.bad(entry, key, "%.100q is not the name of a folder below Applications, which is a namespace: %s", entry.Value, err)
+		}
+		all = append(all, entry.Value)
 	}
 	return all
 }

@@ -25,6 +25,8 @@ type Config struct {
 	// Changed is told what came into force, if it is set: the content of the file, nil where there is none, and why it
 	// cannot be used. It is called at the first question too, and must not ask the List.
 	Changed func(content []byte, problem error)
+	// Applications knows to whom the folders below Applications belong. Nil lets everybody deploy everywhere.
+	Applications *Applications
 	// Logger gets changes of the policy, and what is wrong with it. Now is the clock; nil is the machine's.
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -84,13 +86,32 @@ func (l *List) Check(s Start) (maxOutput int64, err error) {
 	if refused := l.checkUser(s.Call, rules); refused != nil {
 		return 0, refused
 	}
-	if rules == nil {
-		return 0, nil
+	if rules != nil {
+		if refused := rules.check(s, l.config.User, l.config.Now()); refused != nil {
+			return 0, refused
+		}
+		maxOutput = rules.MaxOutput
 	}
-	if refused := rules.check(s, l.config.User, l.config.Now()); refused != nil {
-		return 0, refused
+	return maxOutput, l.checkApplication(s, rules)
+}
+
+// checkApplication asks whether an operator may deploy to a folder below Applications: if the policy names it for the operator,
+// or if it belongs to the operator, or to nobody; then it belongs to the operator from now on.
+func (l *List) checkApplication(s Start, rules *Rules) error {
+	if s.Call == nil || s.Call.Application == "" || s.Call.Problem != "" || l.config.Applications == nil {
+		return nil
 	}
-	return rules.MaxOutput, nil
+	folder := s.Call.Application
+	if rules != nil && rules.Applications != nil {
+		if slices.Contains(rules.Applications, folder) {
+			return nil
+		}
+		return refuse(RuleApplications, "this operator may not deploy to Applications/%s on this machine; allowed: %s", folder, words(rules.Applications))
+	}
+	if p, err := l.Policy(); err == nil && p.gives(folder) {
+		return refuse(RuleApplications, "the policy of this machine gives Applications/%s to other operators only", folder)
+	}
+	return l.config.Applications.take(s.Operator, folder)
 }
 
 // checkUser holds a step that names a user to the one whom the owner gave to scripts, unless the policy lists others: where

@@ -23,6 +23,7 @@ const (
 	RuleInterpreters  = "interpreters"
 	RuleUsers         = "users"
 	RuleFolders       = "folders"
+	RuleApplications  = "applications"
 )
 
 // Anyone is the entry of operators that have none of their own.
@@ -50,6 +51,9 @@ type Rules struct {
 	Interpreters []step.Shell
 	Users        []string
 	Folders      []string
+	// Applications are the folders below Applications to which the operator may deploy, whoever deployed there first. Nil is
+	// those that belong to it, and those that belong to nobody.
+	Applications []string
 }
 
 // Refusal is what a policy does not allow. It is never retried.
@@ -85,6 +89,11 @@ func (p *Policy) rules(operator, sha1 halibut.Thumbprint) *Rules {
 		}
 	}
 	return nil
+}
+
+// gives tells whether the policy names the operators who may deploy to a folder below Applications.
+func (p *Policy) gives(folder string) bool {
+	return p != nil && slices.ContainsFunc(p.Operators, func(r Rules) bool { return slices.Contains(r.Applications, folder) })
 }
 
 // check is the first rule that refuses s. user is who runs what names no user.

@@ -38,9 +38,6 @@ func MayBecome(a *account.Account) error {
 	return privileges()
 }
 
-// Privileged says whether this process may start others as any account, and end them.
-func Privileged() bool { return privileges() == nil }
-
 // LookupAccount asks the system for an account by its name: by `getent` and `id`, which see every directory
 // that the machine uses (LDAP, Active Directory), as a static program does not. Where there are no such
 // programs the files in /etc are read. The name is held to what step.CheckUser takes.

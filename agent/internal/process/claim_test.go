@@ -4,8 +4,10 @@ package process
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,7 +27,7 @@ func TestWhoeverMakesStartedDecidesAndItIsWhole(t *testing.T) {
 	if _, won, err := Decide(dir, Result{ExitCode: tentacle.ExitCanceled}); won || err != nil {
 		t.Errorf("a second decision: %v, %v", won, err)
 	}
-	if made, err := begin(dir, Started{Version: Version}); made || !errors.Is(err, fs.ErrExist) {
+	if made, err := begin(dir, Started{Version: Version}, true); made || !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a claim after the decision: %v, %v", made, err)
 	}
 	if sight := look(t, dir); sight.State != Finished || sight.Result.ExitCode != tentacle.ExitTimeout {
@@ -217,4 +219,51 @@ func TestOrphansOfALongScriptLeaveNoCorpses(t *testing.T) {
 		t.Fatal(err)
 	}
 	end(t, s)
+}
+
+// A daemon that is stopped or swapped out reads no notes, and its pipe fills up. That the script has ended must reach it
+// all the same, while something that the script left behind still holds its output.
+func TestTheEndOfAScriptIsToldThroughAFullPipe(t *testing.T) {
+	dir := folder(t, "sleep 300 & echo $! > child; exit 3")
+	ours, theirs, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	if err := makeClaim(dir); err != nil {
+		t.Fatal(err)
+	}
+	raw := int(theirs.Fd()) // #nosec G115 -- descriptors are small
+	if err := syscall.SetNonblock(raw, true); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n > 0; {
+		n, _ = syscall.Write(raw, []byte(strings.Repeat("o", 4096)))
+	}
+	cmd := exec.Command(os.Args[0], "supervise", dir)
+	cmd.Env, cmd.ExtraFiles = append(os.Environ(), notifyVariable+"=1"), []*os.File{theirs}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = theirs.Close()
+	for deadline := time.Now().Add(30 * time.Second); !Marked(dir, ResultFile); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the script does not end")
+		}
+	}
+	if err := ours.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, ours); err != nil {
+		t.Errorf("the daemon is not told: %v", err)
+	}
+	child, err := os.ReadFile(filepath.Join(dir, "child")) // #nosec G304 -- a file of the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(child)))
+	if err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
+		t.Errorf("what the script left running does not live: %v", err)
+	}
+	_ = cmd.Wait()
 }

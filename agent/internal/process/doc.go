@@ -10,9 +10,12 @@
 // The files of a ticket's folder, and who writes them:
 //
 //	command    the daemon: what to run; synced before the start is answered
-//	claim      the daemon makes it; the supervisor locks it until it has written the result, or dies
+//	call       the daemon: plan and secrets of a step; synced with the command. The supervisor removes it when it has read it
+//	claim      the daemon makes it when it launches; the supervisor locks it until it has written the result, or dies
 //	started    made exclusively, whole and synced, before the script starts: by the supervisor (boot, process
-//	           id, start time) or, to settle the ticket, by the daemon (Decision, and no process to be killed by)
+//	           id, start time) or, to settle the ticket, by the daemon (Decision, and no process to be killed by).
+//	           The supervisor does not sync it where command says that the turn came with the start (Spec.Boot): then
+//	           a ticket without it is Lost in another run of the machine, as nobody knows whether it was made
 //	cancel     the daemon, synced: end it; completed: nobody wants its result any more
 //	output-*   package output: by the daemon before the claim, by the supervisor after
 //	result     the supervisor, renamed when whole, in a file that was allocated before the claim
@@ -28,13 +31,16 @@
 // DIR in its arguments. The script is the leader of a process group in that session; its environment is the
 // daemon's with the additions of Launch. A cancel is TERM to all of them, KILL after a grace, and where
 // processes survive both the ticket is abandoned, with their ids. On Linux they are the session and all that
-// descends from the supervisor: it adopts orphans, so that a session of its own hides nothing. Elsewhere what
+// descends from the supervisor (and, after its death, what is in its session, if the mark in their environment says that it is
+// that one still): it adopts orphans, so that a session of its own hides nothing. Elsewhere what
 // has left the session and lost its parent is out of reach. What a script that ended by itself left
 // running is never touched: the supervisor stays to drain its output, so that nothing breaks by writing.
 //
+// A step of Mantle's is carried out in the supervisor's own process (carry.go), by the Step that Supervise is given. It
+// starts at most one process, the interpreter. The end of a script is told to the daemon by closing the pipe to it.
+//
 // Scripts may run as another account than the supervisor (users.go, become_unix.go), which LookupAccount asks
-// the system for. Nothing of the supervisor's rights is passed on; a step that names a user of its own
-// has a second process, a worker, started as that user.
+// the system for. Nothing of the supervisor's rights is passed on.
 //
 // On Windows there are no sessions and no signals. A supervisor leaves the daemon's Job where that lets it, and
 // has a console of its own; the script runs in another Job, as the leader of a process group of that console. A

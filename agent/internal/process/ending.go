@@ -3,7 +3,6 @@ package process
 import (
 	"time"
 
-	"github.com/mantledeploy/mantle/agent/internal/process/output"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -33,10 +32,7 @@ func (s *supervision) ended() Result {
 func (s *supervision) cancel() Result {
 	s.group.terminate()
 	if !s.gone(s.spec.Grace, func() {}) && !s.gone(s.spec.Abandon, s.group.kill) {
-		return Result{
-			ExitCode: tentacle.ExitAbandoned, Source: output.StdErr,
-			Line: tentacle.Abandoned(bounded(s.group.survivors())),
-		}
+		return s.abandoned(s.group.survivors())
 	}
 	select {
 	case <-s.drained:

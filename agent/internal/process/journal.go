@@ -36,13 +36,16 @@ type Spec struct {
 	CommandLine string `json:"commandLine,omitempty"`
 	// User is the account that the script runs as; empty is the supervisor's own.
 	User string `json:"user,omitempty"`
-	// StepUser is set for an engine whose step runs as another user than the engine: the supervisor starts
-	// a worker for it.
-	StepUser string        `json:"stepUser,omitempty"`
-	Dir      string        `json:"dir"`           // the working folder, absolute
-	Env      []string      `json:"env,omitempty"` // added to the environment, as NAME=value
-	Grace    time.Duration `json:"grace"`         // from TERM to KILL
-	Abandon  time.Duration `json:"abandon"`       // from KILL to giving up
+	// Call says that this is a step, whose plan is in CallFile: the supervisor carries it out itself. Path and Args are
+	// then this program's engine, for what it cannot do in its own process.
+	Call bool `json:"call,omitempty"`
+	// Boot is the run of the machine in which the ticket's turn came together with its start. In that run the claim need
+	// not be on the disk; in another one nobody knows whether the ticket was claimed, and it is Lost.
+	Boot    string        `json:"boot,omitempty"`
+	Dir     string        `json:"dir"`           // the working folder, absolute
+	Env     []string      `json:"env,omitempty"` // added to the environment, as NAME=value
+	Grace   time.Duration `json:"grace"`         // from TERM to KILL
+	Abandon time.Duration `json:"abandon"`       // from KILL to giving up
 	// Drain is how long after the script's own exit its output is waited for.
 	Drain  time.Duration `json:"drain"`
 	Output output.Limits `json:"output"`
@@ -67,12 +70,17 @@ type Started struct {
 	Boot      string `json:"boot,omitempty"`
 	Process   int    `json:"process,omitempty"`
 	StartTime string `json:"startTime,omitempty"`
+	// Mark is in the environment of the supervisor and of all that it started; see EndSession. Earlier versions have none.
+	Mark string `json:"mark,omitempty"`
 	// Decision is the end of a ticket that was never run.
 	Decision *Result `json:"decision,omitempty"`
 }
 
 // Rebooted says whether the machine was started anew since, as far as that can be known.
 func (s Started) Rebooted() bool { return s.Boot != "" && s.Boot != bootID() }
+
+// Boot identifies this run of the machine; empty where that is not known.
+func Boot() string { return bootID() }
 
 // State is where a ticket stands.
 type State int
@@ -150,7 +158,7 @@ func Decide(dir string, result Result) (*Result, bool, error) {
 		return nil, false, fmt.Errorf("reading output: %w", err)
 	}
 	result.Version, result.Entries, result.Ended = Version, entries, time.Now().UTC()
-	made, err := begin(dir, Started{Version: Version, Decision: &result})
+	made, err := begin(dir, Started{Version: Version, Decision: &result}, true)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, false, nil
 	}
@@ -160,10 +168,10 @@ func Decide(dir string, result Result) (*Result, bool, error) {
 	return &result, made, err
 }
 
-// begin makes the started file, whole and synced, and says whether it did. Of all who try one succeeds; the
+// begin makes the started file, whole and, with durable, synced, and says whether it did. Of all who try one succeeds; the
 // others get fs.ErrExist. It may have made the file and still fail. The file is synced under its last name
 // only, as every sync costs the start of a script some milliseconds.
-func begin(dir string, started Started) (made bool, err error) {
+func begin(dir string, started Started, durable bool) (made bool, err error) {
 	data, err := json.Marshal(started)
 	if err != nil {
 		return false, err
@@ -183,6 +191,9 @@ func begin(dir string, started Started) (made bool, err error) {
 	}
 	if err != nil {
 		return false, errors.Join(err, file.Close())
+	}
+	if !durable {
+		return true, file.Close()
 	}
 	folder := make(chan error, 1)
 	go func() { folder <- SyncDir(dir) }() // both at a time cost little more than one

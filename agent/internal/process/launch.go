@@ -1,9 +1,11 @@
 package process
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +26,10 @@ const maxReason = 1024
 // notifyVariable says to a supervisor that it inherited a pipe to its daemon. It is not passed to the script.
 const notifyVariable = "MANTLE_SUPERVISOR_NOTIFY"
 
+// markVariable is something random in the environment of a supervisor and of its script. It tells them from others which have got
+// the number of their session since.
+const markVariable = "TentacleScriptMark"
+
 // Supervisor is a supervisor that this process launched. Its methods are safe for concurrent use.
 type Supervisor struct {
 	cmd      *exec.Cmd
@@ -31,6 +37,7 @@ type Supervisor struct {
 	notes    chan struct{}
 	claimed  atomic.Bool
 	finished atomic.Bool
+	silent   atomic.Bool
 	released atomic.Bool
 	reason   atomic.Pointer[string]
 	reap     sync.Once
@@ -40,10 +47,13 @@ type Supervisor struct {
 // environment, and the script's, is that of the calling process with env added. It fails when the process
 // cannot be started; whether the ticket was begun is told by Look alone.
 func Launch(argv []string, dir string, env []string) (*Supervisor, error) {
+	if err := makeClaim(dir); err != nil {
+		return nil, fmt.Errorf("starting a supervisor: %w", err)
+	}
 	args := append(slices.Clone(argv), dir)
 	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx,gosec // this program itself, as its main says; it outlives its daemon
 	cmd.Dir = rootOf(dir)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(append(os.Environ(), env...), markVariable+"="+rand.Text())
 	s := &Supervisor{cmd: cmd, notes: make(chan struct{}, 1)}
 	ours, theirs, err := s.prepare()
 	if err != nil {
@@ -64,6 +74,15 @@ func Launch(argv []string, dir string, env []string) (*Supervisor, error) {
 	return s, nil
 }
 
+// makeClaim makes the file that supervisors lock. It holds nothing, so that it need not be on the disk before.
+func makeClaim(dir string) error {
+	file, err := os.OpenFile(filepath.Join(dir, ClaimFile), os.O_RDWR|os.O_CREATE, 0o600) // #nosec G304 -- a file of the ticket's own folder
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
 // listen reads what the supervisor tells until it exits, and takes its exit status from the system.
 func (s *Supervisor) listen() {
 	defer close(s.notes)
@@ -82,6 +101,8 @@ func (s *Supervisor) listen() {
 			go s.wait() // as long as it takes
 			return
 		}
+		s.silent.Store(true)
+		s.poke()
 	}
 	s.wait()
 }
@@ -119,6 +140,9 @@ func (s *Supervisor) Claimed() bool { return s.claimed.Load() }
 
 // Finished says that the supervisor has told that there is a result. False says nothing.
 func (s *Supervisor) Finished() bool { return s.finished.Load() }
+
+// Silent says that the supervisor tells nothing any more: there is a result, or it ends. Look says which.
+func (s *Supervisor) Silent() bool { return s.silent.Load() }
 
 // Reason says why the supervisor could not claim the ticket, if it told that before it exited.
 func (s *Supervisor) Reason() string {

@@ -24,7 +24,7 @@ import (
 // TestMain is also the supervisor of the tests.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "supervise" {
-		os.Exit(Supervise(os.Args[2]))
+		os.Exit(Supervise(os.Args[2], nil))
 	}
 	os.Exit(m.Run())
 }
@@ -198,6 +198,7 @@ func (i *immortal) terminate()       {}
 func (i *immortal) kill()            { i.kills++ }
 func (i *immortal) survivors() []int { return []int{4711, 4712} }
 func (i *immortal) release()         {}
+func (i *immortal) killLeft() []int  { return nil }
 
 func TestWhatCannotBeEndedIsAbandoned(t *testing.T) {
 	group := &immortal{}

@@ -94,16 +94,18 @@ func breakaway() uint32 {
 
 type notifier struct{}
 
-func inheritNotifier() notifier { return notifier{} }
+func inheritNotifier() *notifier { return &notifier{} }
 
 // closeInherited does nothing: Windows passes on only the handles that are named.
 func closeInherited() {}
 
-func (notifier) tell(byte) {}
+func (*notifier) tell(byte) {}
 
-func (notifier) fail(error) {}
+func (*notifier) close() {}
 
-func (notifier) gone() bool { return false }
+func (*notifier) fail(error) {}
+
+func (*notifier) gone() bool { return false }
 
 func wakeSignals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
 
@@ -199,6 +201,9 @@ func (g group) survivors() []int {
 	return ids
 }
 
+// killLeft does nothing: Windows tells nobody that a process was killed.
+func (g group) killLeft() []int { return nil }
+
 // Become changes nothing: on Windows all run as the daemon's account.
 func Become(*exec.Cmd, *account.Account) {}
 
@@ -208,9 +213,9 @@ func StartBare(cmd *exec.Cmd) error { return cmd.Start() }
 func privileges() error { return fmt.Errorf("%w a way to do so on Windows", ErrPrivilege) }
 
 // await waits for the script and tells its exit status.
-func await(cmd *exec.Cmd, ended func(int32)) {
-	_ = cmd.Wait()                            // its error says no more than the state
-	ended(int32(cmd.ProcessState.ExitCode())) // #nosec G115 -- 32 bits
+func await(cmd *exec.Cmd, ended func(status int32, killed bool)) {
+	_ = cmd.Wait()                                   // its error says no more than the state
+	ended(int32(cmd.ProcessState.ExitCode()), false) // #nosec G115 -- 32 bits
 }
 
 func reserve(file *os.File, size int64) error {

@@ -26,7 +26,8 @@ func (s *supervision) finish(result Result) {
 		err = os.Rename(s.result.Name(), filepath.Join(s.dir, ResultFile))
 	}
 	if err == nil {
-		s.daemon.tell(noteResult)
+		s.daemon.tell(noteResult) // for a daemon of an earlier version
+		s.daemon.close()          // which cannot be lost, as a byte can where the pipe is full
 	} // else the ticket is Lost, which is what can be told of it
 }
 

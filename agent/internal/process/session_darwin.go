@@ -44,14 +44,20 @@ func allProcesses() []member {
 	return all
 }
 
+// hasVariable knows nothing of other processes' environments here.
+func hasVariable(int, string) (has, known bool) { return false, false }
+
+// killMember kills a process of a session.
+func killMember(pid, _ int) { _ = syscall.Kill(pid, syscall.SIGKILL) }
+
 // adoptOrphans does nothing: here, what loses its parent and has left the session is out of reach.
 func adoptOrphans() {}
 
 // await waits for the script and tells its exit status.
-func await(cmd *exec.Cmd, ended func(int32)) {
+func await(cmd *exec.Cmd, ended func(status int32, killed bool)) {
 	_ = cmd.Wait() // its error says no more than the state
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	ended(exitStatus(status))
+	ended(exitStatus(status), wasKilled(status))
 }
 
 func reserve(file *os.File, size int64) error {

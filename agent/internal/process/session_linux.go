@@ -2,8 +2,11 @@ package process
 
 import (
 	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,13 +75,45 @@ func allProcesses() []member {
 	return all
 }
 
+// maxEnviron is how much is read of the environment of a process.
+const maxEnviron = 4 << 20
+
+// hasVariable tells whether a process was started with NAME=value in its environment. known is false where that cannot be seen.
+func hasVariable(pid int, variable string) (has, known bool) {
+	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		return false, !errors.Is(err, fs.ErrPermission)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxEnviron))
+	if err != nil {
+		return false, !errors.Is(err, fs.ErrPermission)
+	}
+	return slices.Contains(strings.Split(string(data), "\x00"), variable), true
+}
+
+// killMember kills a process if it is in the session. A descriptor holds it meanwhile, so that its number is not another's.
+func killMember(pid, session int) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // an old system, or a sandbox
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		return
+	}
+	defer unix.Close(fd) //nolint:errcheck // nothing can be done about it
+	if fields := stat(pid); len(fields) > 3 && fields[3] == strconv.Itoa(session) {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	}
+}
+
 // adoptOrphans makes this process the parent of whatever loses its own below it, so that a script's
 // processes are found by a cancel even when they have made sessions of their own.
 func adoptOrphans() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
 // await waits for the script, tells its exit status, and goes on to take those of the orphans that this
 // process was given, as long as there are any.
-func await(cmd *exec.Cmd, ended func(int32)) {
+func await(cmd *exec.Cmd, ended func(status int32, killed bool)) {
 	leader := cmd.Process.Pid
 	_ = cmd.Process.Release() // it is waited for here
 	for {
@@ -89,7 +124,7 @@ func await(cmd *exec.Cmd, ended func(int32)) {
 		case err != nil:
 			return
 		case pid == leader:
-			ended(exitStatus(status))
+			ended(exitStatus(status), wasKilled(status))
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,18 +32,21 @@ func (s *Supervisor) prepare() (ours, theirs *os.File, err error) {
 }
 
 // notifier tells the daemon that launched this supervisor, if it still lives.
-type notifier struct{ inherited bool }
+type notifier struct {
+	mu   sync.Mutex
+	open bool // the descriptor is the pipe
+}
 
-func inheritNotifier() notifier {
+func inheritNotifier() *notifier {
 	if os.Getenv(notifyVariable) != "1" {
-		return notifier{}
+		return &notifier{}
 	}
 	var stat unix.Stat_t
 	if unix.Fstat(notifyDescriptor, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFIFO {
-		return notifier{}
+		return &notifier{}
 	}
 	unix.CloseOnExec(notifyDescriptor)
-	return notifier{inherited: unix.SetNonblock(notifyDescriptor, true) == nil}
+	return &notifier{open: unix.SetNonblock(notifyDescriptor, true) == nil}
 }
 
 // closeInherited closes what this process was given beside its standard streams and the notifier: a pipe of
@@ -69,23 +73,40 @@ func closeInherited() {
 	}
 }
 
-// tell never waits: a full pipe says already that there is something new, and a dead daemon needs no word.
-func (n notifier) tell(note byte) {
-	if n.inherited {
+// tell never waits: if the pipe is full the daemon knows already that there is something new, and if nobody reads it the
+// daemon is gone.
+func (n *notifier) tell(note byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.open {
 		_, _ = unix.Write(notifyDescriptor, []byte{note})
 	}
 }
 
+// close tells that there will be no more to tell, however full the pipe is.
+func (n *notifier) close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.open {
+		n.open = false
+		_ = unix.Close(notifyDescriptor)
+	}
+}
+
 // fail tells in words why the ticket could not be claimed.
-func (n notifier) fail(err error) {
-	if text := err.Error(); n.inherited {
+func (n *notifier) fail(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if text := err.Error(); n.open {
 		_, _ = unix.Write(notifyDescriptor, append([]byte{noteFailed}, text[:min(len(text), maxReason)]...))
 	}
 }
 
 // gone says that the daemon that launched this supervisor is known to have ended.
-func (n notifier) gone() bool {
-	if !n.inherited {
+func (n *notifier) gone() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.open {
 		return false
 	}
 	fds := []unix.PollFd{{Fd: notifyDescriptor}}
@@ -208,32 +229,19 @@ func (g group) kill() {
 
 func (g group) survivors() []int { return dependants() }
 
+func (g group) killLeft() []int {
+	var left []int
+	for _, pid := range g.survivors() {
+		if pgid, err := unix.Getpgid(pid); err == nil && pgid == g.leader {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			left = append(left, pid)
+		}
+	}
+	return left
+}
+
 // release does nothing: what is left of a script does not end with its supervisor.
 func (g group) release() {}
-
-// EndSession kills what is left in the session of a supervisor that vanished, waits for patience at most,
-// and returns the ids of those it found and of those that survived. It touches nothing when the machine was
-// started anew since, or when the session's number belongs to another one by now.
-func EndSession(started Started, patience time.Duration) (found, left []int) {
-	if started.Process <= 1 || started.Rebooted() {
-		return nil, nil
-	}
-	if now := startTime(started.Process); now != "" && now != started.StartTime {
-		return nil, nil
-	}
-	found = sessionProcesses(started.Process)
-	deadline := time.Now().Add(patience)
-	for left = found; len(left) > 0; left = sessionProcesses(started.Process) {
-		for _, pid := range left {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
-		if time.Now().After(deadline) {
-			return found, left
-		}
-		time.Sleep(5 * time.Millisecond) //nolint:forbidigo // processes that are no children tell nobody of their end
-	}
-	return found, nil
-}
 
 // exitStatus is the exit code as a shell tells it: 128 and the signal for what a signal ended.
 func exitStatus(status syscall.WaitStatus) int32 {
@@ -241,4 +249,9 @@ func exitStatus(status syscall.WaitStatus) int32 {
 		return 128 + int32(status.Signal()) // #nosec G115 -- signals are small
 	}
 	return int32(status.ExitStatus()) // #nosec G115 -- eight bits
+}
+
+// wasKilled says whether a process was ended by what no process can catch.
+func wasKilled(status syscall.WaitStatus) bool {
+	return status.Signaled() && status.Signal() == syscall.SIGKILL
 }

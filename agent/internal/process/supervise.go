@@ -22,19 +22,25 @@ const (
 
 // supervision is one script under its supervisor.
 type supervision struct {
-	dir     string
-	spec    Spec
-	daemon  notifier
-	wake    <-chan os.Signal // look for a cancel
-	lock    *os.File         // held until the result is there
-	result  *os.File         // allocated for it
-	writer  *output.Writer
-	streams [2]*output.Stream
+	dir  string
+	spec Spec
+	// operator is who had the ticket started.
+	operator string
+	daemon   *notifier
+	wake     <-chan os.Signal // look for a cancel
+	lock     *os.File         // held until the result is there
+	result   *os.File         // allocated for it
+	writer   *output.Writer
+	streams  [2]*output.Stream
+	step     Step // what carries out steps
 
 	group   processes
-	exited  chan struct{} // closed when the script itself has ended; status is set before
+	exited  chan struct{} // closed when the script itself has ended; status and killed are set before
 	status  int32
-	drained chan struct{} // closed when nobody holds the output any more
+	killed  bool              // by SIGKILL
+	left    []int             // what could not be killed
+	kept    []<-chan struct{} // closed when nobody holds the output of a step any more
+	drained chan struct{}     // closed when nobody holds the output any more
 }
 
 // processes are all that belong to a script: a session, or on Windows a Job.
@@ -42,18 +48,19 @@ type processes interface {
 	terminate()       // asks them to end
 	kill()            // ends them, as far as the system can
 	survivors() []int // the ids of those that live
+	killLeft() []int  // kills what is left of the leader's own group, and returns what it found
 	release()         // lets them live on without this process
 }
 
-// Supervise runs the script of the ticket whose folder is dir: `tentacle supervise DIR`. It returns when the
-// script has ended and nobody holds its output any more, or at once where the ticket is somebody else's
-// (exit status 3). It needs a process of its own, as it becomes the leader of a session.
-func Supervise(dir string) int {
+// Supervise runs the script of the ticket whose folder is dir: `tentacle supervise DIR`. A step of Mantle's is carried out
+// by step, in this process. It returns when the script has ended and nobody holds its output any more, or at once where
+// the ticket is somebody else's (exit status 3). It needs a process of its own, as it becomes the leader of a session.
+func Supervise(dir string, step Step) int {
 	wake := make(chan os.Signal, 4)
 	signal.Notify(wake, wakeSignals()...)
 	daemon := inheritNotifier()
 	closeInherited()
-	s := &supervision{dir: dir, daemon: daemon, wake: wake, exited: make(chan struct{}), drained: make(chan struct{})}
+	s := &supervision{dir: dir, daemon: daemon, wake: wake, step: step, exited: make(chan struct{}), drained: make(chan struct{})}
 	claimed, err := s.claim()
 	if !claimed {
 		if err != nil {
@@ -81,7 +88,7 @@ func (s *supervision) claim() (claimed bool, err error) {
 	if err := ownSession(); err != nil {
 		return false, fmt.Errorf("making a session: %w", err)
 	}
-	if s.spec, err = readSpec(s.dir); err != nil {
+	if s.spec, s.operator, err = readCommand(s.dir); err != nil {
 		return false, err
 	}
 	s.lock, err = lockClaim(filepath.Join(s.dir, ClaimFile))
@@ -103,8 +110,8 @@ func (s *supervision) claim() (claimed bool, err error) {
 	if s.daemon.gone() {
 		return false, nil // the next daemon settles the ticket anew, and this one must not be in its way
 	}
-	me := Started{Version: Version, Boot: bootID(), Process: os.Getpid(), StartTime: startTime(os.Getpid())}
-	claimed, err = begin(s.dir, me)
+	me := Started{Version: Version, Boot: bootID(), Process: os.Getpid(), StartTime: startTime(os.Getpid()), Mark: os.Getenv(markVariable)}
+	claimed, err = begin(s.dir, me, s.spec.Boot == "" || s.spec.Boot != me.Boot)
 	if errors.Is(err, fs.ErrExist) {
 		return false, nil
 	}
@@ -121,22 +128,27 @@ func (s *supervision) stillborn(err error) Result {
 	return Result{ExitCode: tentacle.ExitLaunchFailed, Line: fmt.Sprintf("The script could not be started: %s", err), Source: output.StdErr}
 }
 
-func readSpec(dir string) (Spec, error) {
+// readCommand reads what a supervisor needs of the command file.
+func readCommand(dir string) (spec Spec, operator string, err error) {
 	var command struct {
-		Version int  `json:"version"`
-		Process Spec `json:"process"`
+		Version  int    `json:"version"`
+		Operator string `json:"operator"`
+		Process  Spec   `json:"process"`
 	}
 	found, err := ReadState(dir, CommandFile, &command)
 	if err == nil && (!found || command.Version > Version || command.Process.Path == "") {
 		err = fmt.Errorf("reading %s: not understood", CommandFile)
 	}
-	return command.Process, err
+	return command.Process, command.Operator, err
 }
 
 // run carries the script from start to end and returns its result.
 func (s *supervision) run() Result {
 	if Marked(s.dir, CancelFile) {
 		return Result{ExitCode: tentacle.ExitCanceled, Line: "The script was cancelled before it began.", Source: output.StdErr}
+	}
+	if s.spec.isCall() {
+		return s.carry()
 	}
 	if err := s.start(); err != nil {
 		return s.stillborn(err)
@@ -163,17 +175,13 @@ func (s *supervision) run() Result {
 
 func (s *supervision) start() error {
 	cmd := &exec.Cmd{Path: s.spec.Path, Args: append([]string{s.spec.Path}, s.spec.Args...), Dir: s.spec.Dir, Env: scriptEnv(s.spec)}
-	inherited, err := s.startWorker(cmd)
-	if err != nil {
-		return err
-	}
 	readers, writers, err := s.become(cmd)
 	if err != nil {
 		return err
 	}
 	cmd.Stdout, cmd.Stderr = writers[0], writers[1]
 	group, err := startGroup(cmd, s.spec)
-	for _, w := range append(inherited, writers[:]...) {
+	for _, w := range writers {
 		_ = w.Close() // the script has its own
 	}
 	if err != nil {
@@ -189,12 +197,7 @@ func (s *supervision) start() error {
 		reading.Wait()
 		close(s.drained)
 	}()
-	go func() {
-		await(cmd, func(status int32) {
-			s.status = status
-			close(s.exited)
-		})
-	}()
+	go await(cmd, s.hasExited)
 	return nil
 }
 

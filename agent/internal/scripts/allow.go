@@ -65,8 +65,8 @@ func (s *Store) judge(ctx context.Context, t *ticket, cmd tentacle.StartScriptCo
 	return nil
 }
 
-// readCall takes a call of the engine apart, and has the engine run it. The plan that is judged is the one that the engine
-// carries out: it is told the seal, and looks.
+// readCall takes a call of the engine apart, and has the supervisor carry it out. The plan that is judged is the one that is
+// carried out: no script can get at it in between.
 func (s *Store) readCall(t *ticket, cmd tentacle.StartScriptCommandV2) error {
 	plan, secrets, ok := step.IsCall(cmd, runtime.GOOS)
 	if !ok {
@@ -74,10 +74,12 @@ func (s *Store) readCall(t *ticket, cmd tentacle.StartScriptCommandV2) error {
 	}
 	if len(s.cfg.Engine) > 0 {
 		t.record.Process.Path, t.record.Process.CommandLine = s.cfg.Engine[0], ""
-		t.record.Process.Args = append(append([]string{}, s.cfg.Engine[1:]...), "--plan", step.PlanFile)
+		t.record.Process.Args = append([]string{}, s.cfg.Engine[1:]...)
+		t.record.Process.Call = true
 	}
 	if tooLong(plan, secrets) {
-		t.record.Call = &policy.Call{Problem: "plan or secrets are longer than an engine reads"}
+		const problem = "plan or secrets are longer than an engine reads"
+		t.record.Call, t.content = &policy.Call{Problem: problem}, &process.Content{Problem: problem}
 		return nil
 	}
 	data, err := readStream(plan)
@@ -92,10 +94,7 @@ func (s *Store) readCall(t *ticket, cmd tentacle.StartScriptCommandV2) error {
 	if problem := t.record.Call.Problem; len(problem) > maxProblem {
 		t.record.Call.Problem = strings.ToValidUTF8(problem[:maxProblem], "")
 	}
-	if user := t.record.Call.User; user != t.record.Process.User && len(s.cfg.Engine) > 0 && process.Privileged() {
-		t.record.Process.StepUser = user // whom the engine has no right to become
-	}
-	t.record.Process.Env = []string{step.EnvSeal + "=" + step.Seal(data, hidden)}
+	t.content = &process.Content{Plan: data, Secrets: hidden}
 	return nil
 }
 

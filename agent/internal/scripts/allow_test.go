@@ -5,6 +5,7 @@ package scripts
 import (
 	"crypto/x509"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -57,17 +58,17 @@ func stepCall(t testing.TB, id string, secrets ...string) tentacle.StartScriptCo
 	return c
 }
 
-func TestAnEngineCallIsRunByTheEngineWithTheSealOfItsFiles(t *testing.T) {
+func TestAStepIsCarriedOutByItsSupervisor(t *testing.T) {
 	j := &judgement{}
 	r := newRig(t, func(c *Config) {
-		c.Engine, c.Allowed = []string{"/bin/sh", "-c", `echo "$0 $*"; echo "$MANTLE_SEAL"; pwd; echo "$PWD"`, "step"}, j.allowed
+		c.Engine, c.Allowed = []string{os.Args[0], "step"}, j.allowed
+		c.Env = []string{step.EnvTentacleHome + "=" + c.Home}
 	})
-	cmd := stepCall(t, "call", "hunter2")
-	got := r.run(cmd)
-	work := r.inHome("Work", "call")
-	seal := step.Seal([]byte(content(work+"/plan.json")), []byte(content(work+"/secrets.json")))
-	r.want(got, 0, "step --plan plan.json\n"+seal+"\n"+work+"\n"+work+"\n")
-	want := &policy.Call{Kind: step.KindRun, Interpreter: step.Python, Folder: "/srv"}
+	ticket := r.inHome(".tentacle", "tickets", "call")
+	got := r.run(bashStep(t, "call", `echo "$PW"; pwd; ps -o args= -p $PPID; ls `+ticket+`; cd "$TentacleHome"; grep -rlF "$PW" . && echo found; exit 3`, "hunter2"))
+	supervisor := strings.Join([]string{os.Args[0], "supervise", ticket}, " ")
+	r.want(told(got), 3, "********\n"+r.inHome("Work", "call")+"\n"+supervisor+"\nclaim\ncommand\noutput-0000000000000001\nstarted\n")
+	want := &policy.Call{Kind: step.KindRun, Interpreter: step.Bash}
 	for _, s := range j.asked {
 		if diff := cmp.Diff(want, s.Call); diff != "" {
 			t.Errorf("asked of:\n%s", diff)
@@ -75,11 +76,6 @@ func TestAnEngineCallIsRunByTheEngineWithTheSealOfItsFiles(t *testing.T) {
 	}
 	if len(j.asked) != 2 || len(j.turns()) != 1 {
 		t.Errorf("asked %d times, %d of them at its turn", len(j.asked), len(j.turns()))
-	}
-	for _, name := range []string{"command", "started", "result"} {
-		if strings.Contains(content(r.inHome(".tentacle", "tickets", "call", name)), "hunter2") {
-			t.Errorf("the secret is in %s of the journal", name)
-		}
 	}
 	other := stepCall(t, "other")
 	other.Scripts = map[string]string{"Bash": "echo as the shell does"}

@@ -25,12 +25,20 @@ type batch struct {
 	dirs    map[string]*account.Account // and who may open them; nil for the daemon
 }
 
-func (b *batch) dir(name string) { b.add(name, nil) }
+// add takes a file that was written, or fails with the error of doing so.
+func (b *batch) add(file *os.File, err error) error {
+	if err == nil {
+		b.files = append(b.files, file)
+	}
+	return err
+}
+
+func (b *batch) dir(name string) { b.addDir(name, nil) }
 
 // workDir is dir for a folder of scripts.
-func (b *batch) workDir(name string) { b.add(name, b.account) }
+func (b *batch) workDir(name string) { b.addDir(name, b.account) }
 
-func (b *batch) add(name string, who *account.Account) {
+func (b *batch) addDir(name string, who *account.Account) {
 	if b.dirs == nil {
 		b.dirs = map[string]*account.Account{}
 	}
@@ -101,16 +109,22 @@ func (b *batch) taken() []func() error {
 	return tasks
 }
 
-// atOnce does all tasks, as many at the same time as a batch may hold open.
+// maxSyncs is how many syncs of all batches are under way at once. Each holds a thread of the system for as long as the disk
+// takes, and a disk that stands still for a second must not make the daemon start more of them than it may have.
+const maxSyncs = 32
+
+// syncing has an element for each sync that is under way.
+var syncing = make(chan struct{}, maxSyncs) //nolint:gochecknoglobals // the bound is that of the process
+
+// atOnce does all tasks, as many at the same time as the process may.
 func atOnce(tasks []func() error) error {
 	errs := make([]error, len(tasks))
-	slots := make(chan struct{}, maxOpen)
 	var all sync.WaitGroup
 	for i, task := range tasks {
-		slots <- struct{}{}
+		syncing <- struct{}{}
 		all.Go(func() {
+			defer func() { <-syncing }()
 			errs[i] = task()
-			<-slots
 		})
 	}
 	all.Wait()

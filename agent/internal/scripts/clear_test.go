@@ -56,8 +56,14 @@ func TestTheSecretsOfAScriptThatNeverBeganAreRemoved(t *testing.T) {
 			r.Store.cfg.Supervisor = []string{"/does/not/exist"}
 			r.start(withSecrets(script("a", "echo")))
 		}},
-		"its program cannot be started": {tentacle.ExitLaunchFailed, func(r *rig) {
-			r.Store.cfg.Engine = []string{"/does/not/exist"}
+		"a step, cancelled while it waits": {tentacle.ExitCanceled, func(r *rig) {
+			r.Store.cfg.Engine = []string{os.Args[0], "step"}
+			r.occupy()
+			r.start(stepCall(r.t, "a", "hunter2"))
+			r.cancelScript("a")
+		}},
+		"a step without a supervisor": {tentacle.ExitLaunchFailed, func(r *rig) {
+			r.Store.cfg.Engine, r.Store.cfg.Supervisor = []string{os.Args[0], "step"}, []string{"/does/not/exist"}
 			r.start(stepCall(r.t, "a", "hunter2"))
 		}},
 		"its supervisor is killed": {tentacle.ExitLost, func(r *rig) {

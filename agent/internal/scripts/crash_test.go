@@ -10,19 +10,24 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
 // daemonMain is a daemon that starts a script for each ticket that it reads from its input, until it is
 // killed. It says when it is ready and when a start is answered.
 func daemonMain(home string) int {
-	s, err := Open(testConfig(home))
+	c := testConfig(home)
+	c.Engine, c.Env = []string{os.Args[0], "step"}, []string{step.EnvTentacleHome + "=" + home}
+	s, err := Open(c)
 	if err != nil {
 		fmt.Println("failed:", err)
 		return 1
@@ -38,7 +43,16 @@ func daemonMain(home string) int {
 	return 0
 }
 
+// crashScript is a script, or a step where the ticket's name says so.
 func crashScript(home, id string) tentacle.StartScriptCommandV2 {
+	if strings.HasPrefix(id, "step") {
+		c, err := step.Command(step.Plan{Ticket: id, Kind: step.KindRun, Namespace: "n", Environment: "e", Project: "p", RunUID: "u", Step: "s",
+			Run: &step.Run{Shell: step.Bash, Script: fmt.Sprintf("echo ran >> %q/ran-%s; sleep 0.0$((RANDOM %% 5)); echo whole; echo done", home, id)}}, []string{"hunter2"})
+		if err != nil {
+			panic(err)
+		}
+		return c
+	}
 	cmd := script(id, fmt.Sprintf("echo ran >> %q/ran-%s; sleep 0.0$((RANDOM %% 5)); cat file; echo done", home, id))
 	cmd.Isolation = tentacle.FullIsolation
 	cmd.Files = []tentacle.ScriptFile{{Name: "file", Contents: halibut.NewDataStreamBytes([]byte("whole\n"))}}
@@ -85,13 +99,13 @@ func TestADaemonKilledAroundAStartRunsItAtMostOnce(t *testing.T) {
 	seed := uint64(time.Now().UnixNano()) // #nosec G115 -- any number will do
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0)) // #nosec G404 -- instants, not secrets
-	r := newRig(t)
+	r := stepRig(t)
 	counts := map[string]int{}
-	for i := range 50 {
+	for i := range 80 {
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
 		}
-		id := fmt.Sprint("crash", i)
+		id := fmt.Sprint([]string{"crash", "step"}[i%2], i)
 		answered := crash(t, r.cfg.Home, id, time.Duration(random.IntN(12_000))*time.Microsecond)
 		r.open()
 		known := r.known[id] != nil
@@ -105,11 +119,11 @@ func TestADaemonKilledAroundAStartRunsItAtMostOnce(t *testing.T) {
 			got = r.run(crashScript(r.cfg.Home, id)) // as an operator does
 			ran = content(r.inHome("ran-" + id))
 		}
-		if got.ExitCode != 0 || ran != "ran\n" || lines(got.Logs) != "whole\ndone\n" {
+		if got.ExitCode != 0 || ran != "ran\n" || lines(told(got).Logs) != "whole\ndone\n" {
 			t.Fatalf("%s: known %v, exit code %d, output %q, ran %q", id, known, got.ExitCode, lines(got.Logs), ran)
 		}
 		counts["done"]++
-		r.want(r.start(crashScript(r.cfg.Home, id)), 0, "whole\ndone\n")
+		r.want(told(r.start(crashScript(r.cfg.Home, id))), 0, "whole\ndone\n")
 		if again := content(r.inHome("ran-" + id)); again != "ran\n" {
 			t.Fatalf("%s ran %q", id, again)
 		}
@@ -118,6 +132,47 @@ func TestADaemonKilledAroundAStartRunsItAtMostOnce(t *testing.T) {
 		}
 	}
 	t.Log(counts)
+}
+
+// Whenever the supervisor of a step is killed, the step runs at most once, and its ticket is not over before its script is.
+func TestASupervisorKilledAtAnyInstantLeavesNoScriptBehind(t *testing.T) {
+	seed := uint64(time.Now().UnixNano()) // #nosec G115 -- any number will do
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0)) // #nosec G404 -- instants, not secrets
+	r := stepRig(t)
+	codes := map[int32]int{}
+	for i := range 80 {
+		id := fmt.Sprint("step", i)
+		r.start(bashStep(t, id, fmt.Sprintf("echo $$ >> %q; sleep 0.0$((RANDOM %% 4)); sleep 0.0$((RANDOM %% 4))", r.inHome("ran-"+id))))
+		instant := time.Now().Add(time.Duration(random.IntN(60_000)) * time.Microsecond)
+		var started process.Started
+		for found := false; !found; {
+			found, _ = process.ReadState(r.inHome(".tentacle", "tickets", id), process.StartedFile, &started)
+		}
+		time.Sleep(time.Until(instant)) // the instant of the kill, not a wait for something
+		if process.Marked(r.inHome(".tentacle", "tickets", id), process.ResultFile) {
+			codes[0]++
+			continue
+		}
+		if held, err := process.Held(r.inHome(".tentacle", "tickets", id)); err == nil && held {
+			_ = syscall.Kill(started.Process, syscall.SIGKILL)
+		}
+		got := r.await(id, 0)
+		codes[got.ExitCode]++
+		if got.ExitCode != 0 && got.ExitCode != tentacle.ExitLost {
+			t.Errorf("%s: exit code %d, %s", id, got.ExitCode, lines(got.Logs))
+		}
+		ran := strings.Fields(content(r.inHome("ran-" + id)))
+		if len(ran) > 1 {
+			t.Errorf("%s ran %d times", id, len(ran))
+		}
+		for _, pid := range ran {
+			if n, err := strconv.Atoi(pid); err != nil || alive(n) {
+				t.Errorf("%s is over, and its script %s goes on (%v)", id, pid, err)
+			}
+		}
+	}
+	t.Logf("exit codes and how many had them: %v", codes)
 }
 
 func TestAScriptGoesOnWithoutItsDaemon(t *testing.T) {
@@ -195,7 +250,11 @@ func TestWhatANewDaemonFinds(t *testing.T) {
 			}
 			r.completeScript("a")
 			r.restart()
-			if got := r.start(exclusive("a", "echo")); got.ExitCode != tentacle.ExitAlreadyCompleted {
+			want := tentacle.ExitAlreadyCompleted
+			if test.files[process.CommandFile] != "" {
+				want = tentacle.ExitLost // nobody knows whose it was, so it is not this operator's to complete
+			}
+			if got := r.start(exclusive("a", "echo")); got.ExitCode != want {
 				t.Errorf("after its completion: %+v", got)
 			}
 		})

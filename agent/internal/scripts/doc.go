@@ -18,7 +18,9 @@
 // Each ticket that is recorded and not finished has one goroutine (drive.go), which waits for the mutex, launches
 // the supervisor and follows it. All else happens in the goroutine of the call. The state is in the ticket's
 // folder (<home>/.tentacle/tickets/<ticket in lower case>, see package process); what a ticket has in memory is a cache
-// of it, and a channel to wait for changes. The script's own folder is <home>/Work/<ticket>.
+// of it, and a channel to wait for changes. The script's own folder is <home>/Work/<ticket>; that of a step is made by the
+// supervisor, when it starts the interpreter. Two operators may use the same ticket; the second one's names have a mark of
+// the operator behind them (owner.go).
 //
 // Script service V1 is the same tickets by other names (v1.go): the Store makes the ticket, and as its caller
 // hears of a refusal only from the status, a refusal is recorded as a ticket that has ended.

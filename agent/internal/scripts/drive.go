@@ -43,7 +43,7 @@ func (s *Store) awaitTurn(t *ticket, turn *turn) bool {
 	defer notice.Stop()
 	var timeout <-chan time.Time
 	if t.record.Timeout > 0 {
-		timer := time.NewTimer(time.Until(t.record.Arrived.Add(t.record.Timeout)))
+		timer := time.NewTimer(t.patience())
 		defer timer.Stop()
 		timeout = timer.C
 	}
@@ -67,6 +67,14 @@ func (s *Store) awaitTurn(t *ticket, turn *turn) bool {
 			return false
 		}
 	}
+}
+
+// patience is how long a ticket still waits for its mutex. A change of the clock does not matter to one that this daemon received.
+func (t *ticket) patience() time.Duration {
+	if t.fresh {
+		return time.Until(t.born.Add(t.record.Timeout))
+	}
+	return time.Until(t.record.Arrived.Add(t.record.Timeout))
 }
 
 // tellOfWait writes the lines that say what a script waits for, once. A ticket of an earlier daemon goes
@@ -166,7 +174,7 @@ func (s *Store) listen(t *ticket, supervisor *process.Supervisor) (begun bool) {
 	for {
 		select {
 		case _, open := <-supervisor.Notes():
-			if supervisor.Finished() {
+			if hasResult(t, supervisor) {
 				return true
 			}
 			if !open {
@@ -190,6 +198,16 @@ func (s *Store) listen(t *ticket, supervisor *process.Supervisor) (begun bool) {
 func (s *Store) begun(t *ticket) bool {
 	sight, err := process.Look(t.dir)
 	return err != nil || sight.State != process.Unclaimed
+}
+
+// hasResult says whether the supervisor has told that there is a result. One that tells nothing any more may have ended
+// without.
+func hasResult(t *ticket, supervisor *process.Supervisor) bool {
+	if supervisor.Finished() || !supervisor.Silent() {
+		return supervisor.Finished()
+	}
+	sight, err := process.Look(t.dir)
+	return err == nil && sight.State == process.Finished
 }
 
 func (s *Store) news(t *ticket, claimed bool) {

@@ -44,7 +44,7 @@ func (s *Store) cancelKnown(ctx context.Context, operator string, t *ticket, cmd
 	if err := s.cancel(t); err != nil {
 		return tentacle.ScriptStatusResponseV2{}, err
 	}
-	return s.status(t, cmd.Ticket, cmd.LastLogSequence)
+	return s.status(ctx, t, cmd.Ticket, cmd.LastLogSequence)
 }
 
 // cancel makes a cancel durable and tells the ticket's goroutine.
@@ -80,14 +80,19 @@ func (s *Store) cancelUnknown(ctx context.Context, operator, id string) (appeare
 		return false, nil
 	}
 	s.mu.Lock()
-	if other := s.known[key]; other != nil {
+	if other := s.owned(operator, key); other != nil {
 		s.mu.Unlock()
-		if appeared = other.belongsTo(operator) && !other.isCompleted(); !appeared {
+		if appeared = !other.isCompleted(); !appeared {
 			s.auditEnd(ctx, audit.Cancel, operator, id, nil)
 		}
 		return appeared, nil
 	}
-	if stone, err := s.tombstone(key); stone != nil || err != nil {
+	stone, err := s.ownStone(operator, key)
+	name, free := "", false
+	if stone == nil && err == nil {
+		name, free, err = s.freeName(operator, key)
+	}
+	if !free || err != nil {
 		s.mu.Unlock()
 		s.auditEnd(ctx, audit.Cancel, operator, id, nil)
 		return false, err
@@ -96,22 +101,27 @@ func (s *Store) cancelUnknown(ctx context.Context, operator, id string) (appeare
 		s.mu.Unlock()
 		return false, err
 	}
+	return false, s.cancelEarly(ctx, operator, id, name)
+}
+
+// cancelEarly leaves the tombstone of a ticket that never arrived. s.mu is held, and is not when it returns.
+func (s *Store) cancelEarly(ctx context.Context, operator, id, name string) (err error) {
 	stone := tombstone{Ticket: id, Operator: operator, Cancelled: true}
-	t := s.newTicket(key, record{Ticket: id, Operator: operator})
-	s.known[key] = t
+	t := s.newTicket(name, record{Ticket: id, Operator: operator})
+	s.known[name] = t
 	s.mu.Unlock()
 	defer t.settle()
-	if err = s.setTombstone(key, stone); err != nil {
+	if err = s.setTombstone(name, stone); err != nil {
 		s.dropCancel(operator)
 		t.failure = fmt.Errorf("cancelling script %s: %w", id, err)
 	} else {
-		t.refusal = stone.answer(tentacle.ScriptTicket{TaskID: id}, operator)
+		t.refusal = stone.answer(tentacle.ScriptTicket{TaskID: id})
 		s.note(ctx, t.entry(audit.Cancel, audit.Allowed)) // a start that comes late is refused, so this changes something
 	}
 	s.mu.Lock()
-	delete(s.known, key)
+	delete(s.known, name)
 	s.mu.Unlock()
-	return false, t.failure
+	return t.failure
 }
 
 // CompleteScript says that the operator has the result. A finished ticket is replaced by its tombstone; one
@@ -119,6 +129,9 @@ func (s *Store) cancelUnknown(ctx context.Context, operator, id string) (appeare
 // unknown ticket is well. An error means that trying again may help.
 func (s *Store) CompleteScript(ctx context.Context, operator string, cmd tentacle.CompleteScriptCommandV2) error {
 	t := s.find(operator, cmd.Ticket.TaskID)
+	if t != nil && t.orphan {
+		t = nil // it is not this operator's to forget, as far as anybody knows
+	}
 	s.auditEnd(ctx, audit.Complete, operator, cmd.Ticket.TaskID, t)
 	if t == nil {
 		return nil
@@ -179,7 +192,7 @@ func (s *Store) bury(t *ticket) error {
 	err := s.setTombstone(t.key, stone)
 	if isFull(err) { // what nobody needs any more makes room
 		output.Remove(t.dir)
-		err = errors.Join(os.RemoveAll(s.workFolder(t.record.Ticket)), s.setTombstone(t.key, stone))
+		err = errors.Join(os.RemoveAll(s.workFolder(t.folder())), s.setTombstone(t.key, stone))
 	}
 	if err != nil {
 		return err

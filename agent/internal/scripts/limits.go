@@ -1,10 +1,12 @@
 package scripts
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -61,6 +63,30 @@ func (s *Store) checkCount(operator string) error {
 	if n < s.cfg.MaxTickets {
 		return nil
 	}
-	return fmt.Errorf("%w (%d, which is the most): complete those that have ended and try again, or wait until they are forgotten, %d days after their end",
-		errTooMany, n, s.cfg.FinishedAge/(24*time.Hour))
+	return fmt.Errorf("%w (%d, which is the most), and none of them has ended: cancel some, or try again later", errTooMany, n)
+}
+
+// retire completes the script of an operator that ended first, of which nobody has fetched the result, to make room for another.
+// It says false if there is none, or if it cannot be forgotten.
+func (s *Store) retire(ctx context.Context, operator string) bool {
+	var oldest *ticket
+	var ended time.Time
+	s.mu.Lock()
+	for _, t := range s.known {
+		if phase, result, _ := t.snapshot(); t.record.Operator == operator && phase == finished && !t.newer && (oldest == nil || result.Ended.Before(ended)) {
+			oldest, ended = t, result.Ended
+		}
+	}
+	s.mu.Unlock()
+	if oldest == nil {
+		return false
+	}
+	if err := s.sweepTicket(oldest); err != nil {
+		s.cfg.Logger.Error("Forgetting a script to make room for another", "ticket", oldest.record.Ticket, "error", err)
+		return false
+	}
+	e := oldest.entry(audit.Complete, audit.Allowed)
+	e.Reason = "nobody fetched its result, and it made room for another script of its operator"
+	s.note(ctx, e)
+	return true
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/api/halibut"
@@ -103,13 +102,15 @@ func (r *rig) refusedForNow(id, says string) {
 
 func TestAnOperatorHasSoManyScriptsOnAMachineAndNoMore(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.MaxTickets = 2 })
-	r.run(script("first", "echo one"))
-	r.run(script("second", "echo two"))
-	const says = "2, which is the most): complete those that have ended"
+	r.start(script("first", "sleep 300"))
+	r.start(script("second", "sleep 300"))
+	const says = "2, which is the most), and none of them has ended"
 	r.refusedForNow("third", says)
 	r.restart()
 	r.refusedForNow("third", says)
-	r.want(r.start(script("first", "echo")), 0, "one\n") // is known
+	if got := r.start(script("first", "echo")); got.State == tentacle.Complete {
+		t.Errorf("one that is known: %+v", got)
+	}
 	if got, err := r.StartScript(context.Background(), stranger, script("other", "echo")); err != nil || got.ExitCode != 0 {
 		t.Errorf("another operator: %+v, %v", got, err)
 	}
@@ -117,15 +118,28 @@ func TestAnOperatorHasSoManyScriptsOnAMachineAndNoMore(t *testing.T) {
 	if _, err := r.StartScriptV1(context.Background(), operator, tentacle.StartScriptCommand{ScriptBody: "echo", TaskID: &task}); err == nil || !strings.Contains(err.Error(), says) {
 		t.Errorf("over V1: %v", err)
 	}
-	r.completeScript("first")
+	r.cancelScript("first")
+	r.await("first", 0)
 	r.want(r.run(script("third", "echo three")), 0, "three\n")
 }
 
-func TestWhatIsOverForLongMakesRoomForOthers(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.MaxTickets, c.SweepPause, c.FinishedAge = 1, time.Nanosecond, time.Nanosecond })
-	r.run(script("first", "echo"))
-	r.refusedForNow("second", "which is the most")
-	r.want(r.run(script("second", "echo two")), 0, "two\n")
+// Results that nobody fetches must not keep an operator out.
+func TestTheOldestResultThatNobodyFetchedMakesRoom(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.MaxTickets = 3 })
+	path, note := r.marker("ran")
+	r.run(script("first", note))
+	r.run(script("second", "echo two"))
+	r.start(script("runs", "sleep 300"))
+	r.want(r.run(script("third", "echo three")), 0, "three\n")
+	r.want(r.start(script("first", note)), tentacle.ExitAlreadyCompleted, "! already completed, exit code 0\n")
+	r.want(r.status("second", 0), 0, "two\n")
+	r.restart()
+	r.want(r.run(script("fourth", "echo four")), 0, "four\n")
+	r.want(r.status("second", 0), tentacle.ExitUnknownScript, "")
+	r.want(r.status("third", 0), 0, "three\n")
+	if got := content(path); got != "ran\n" {
+		t.Errorf("it ran: %q", got)
+	}
 }
 
 func TestACommandThatIsTooLongIsNotRead(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 // endPause is how often End looks whether scripts have ended.
 const endPause = 50 * time.Millisecond
 
-// Listed is a script as its journal tells of it.
+// Listed is a script as its journal tells of it. Its Ticket has a mark behind it where another operator has the same.
 type Listed struct {
 	Ticket, Operator string
 	// Task is what the operator calls the work that the script belongs to.
@@ -75,7 +75,7 @@ func listed(dir string) (l Listed, found bool, err error) {
 	if err != nil {
 		return l, false, err
 	}
-	l = Listed{Ticket: r.Ticket, Operator: r.Operator, Task: r.TaskID, Arrived: r.Arrived, State: sight.State, Result: sight.Result, dir: dir}
+	l = Listed{Ticket: r.Ticket + nameMark(filepath.Base(dir)), Operator: r.Operator, Task: r.TaskID, Arrived: r.Arrived, State: sight.State, Result: sight.Result, dir: dir}
 	if l.State == process.Running {
 		var started process.Started
 		if _, err := process.ReadState(dir, process.StartedFile, &started); err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/engine"
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -28,9 +29,11 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 {
 		switch os.Args[1] {
 		case "supervise":
-			os.Exit(process.Supervise(os.Args[2]))
+			os.Exit(process.Supervise(os.Args[2], engine.Carry))
 		case "daemon":
 			os.Exit(daemonMain(os.Args[2]))
+		case "step-daemon":
+			os.Exit(stepDaemonMain(os.Args[2]))
 		case "hold":
 			os.Exit(holdMain(os.Args[2]))
 		}

@@ -23,7 +23,7 @@ func (t *ticket) untouched() error {
 	return fmt.Errorf("script %s was taken up by a newer version of tentacle than the one that runs now; start that version again", t.key)
 }
 
-// guard keeps the mutex of a ticket of a newer version, as long as its supervisor lives.
+// guard keeps the mutex of a ticket that cannot be read, or is of a newer version, as long as its supervisor lives.
 func (s *Store) guard(t *ticket) {
 	turn := s.mutexes.hold(t.record.Mutex, t.record.Exclusive)
 	s.alive.Go(func() {

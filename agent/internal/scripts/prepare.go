@@ -54,14 +54,15 @@ func (s *Store) prepare(ctx context.Context, t *ticket, cmd tentacle.StartScript
 	}
 	batch := &batch{account: s.cfg.Account}
 	batch.dir(s.tickets)
-	batch.workDir(s.work)
-	if err := s.writeWork(batch, t.record.Ticket, names, cmd.Files, body); err != nil {
-		return errors.Join(err, batch.sync())
+	if t.record.Process.Call {
+		err = batch.add(process.StageCall(t.dir, *t.content))
+		t.content = nil
+	} else {
+		batch.workDir(s.work)
+		err = s.writeWork(batch, t.folder(), names, cmd.Files, body)
 	}
-	command, err := process.StageState(t.dir, process.CommandFile, t.record)
 	if err == nil {
-		batch.files = append(batch.files, command)
-		err = batch.file(filepath.Join(t.dir, process.ClaimFile), 0o600, strings.NewReader(""))
+		err = batch.add(process.StageState(t.dir, process.CommandFile, t.record))
 	}
 	if err != nil {
 		return errors.Join(err, batch.sync())
@@ -196,7 +197,7 @@ func (s *Store) journal(key string) string   { return filepath.Join(s.tickets, k
 // the end.
 func (s *Store) discard(t *ticket) {
 	remove := func() error {
-		if err := s.removeWork(t.record.Ticket); err != nil {
+		if err := s.removeWork(t.folder()); err != nil {
 			return err
 		}
 		return os.RemoveAll(t.dir)

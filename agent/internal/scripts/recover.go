@@ -45,7 +45,7 @@ func (s *Store) recover() error {
 	var waiting []*ticket
 	for _, t := range live {
 		switch {
-		case t.newer:
+		case t.newer, t.orphan:
 			s.guard(t)
 		case t.phase == running:
 			s.follow(t, s.mutexes.hold(t.record.Mutex, t.record.Exclusive))
@@ -73,16 +73,18 @@ func (s *Store) take(key string) *ticket {
 		return nil
 	}
 	r, err := s.readRecord(key)
+	boot := r.Process.Boot
 	r.Process = process.Spec{} // for the supervisor, who reads it in the journal
 	t := s.newTicket(key, r)
+	t.boot = boot
 	close(t.ready)
 	if errors.Is(err, process.ErrNewer) {
 		return s.leave(t)
 	}
 	if err != nil {
 		log.Error("Reading what an earlier start knew of a script; it is reported as lost", "error", err)
-		t.record = record{Ticket: key}
-		t.phase, t.result = finished, &process.Result{ExitCode: tentacle.ExitLost, Line: "Lost: the script's journal cannot be read.", Source: output.StdErr, Ended: time.Now().UTC()}
+		t.record, t.orphan = record{Ticket: strings.TrimSuffix(key, nameMark(key)), Mutex: defaultMutex, Exclusive: true}, true
+		t.phase, t.result = finished, &process.Result{ExitCode: tentacle.ExitLost, Line: lostLine, Source: output.StdErr, Ended: time.Now().UTC()}
 		return t
 	}
 	return s.settle(t)
@@ -98,7 +100,7 @@ func (s *Store) readRecord(key string) (r record, err error) {
 		return r, errors.New("it is no command")
 	case r.Version > process.Version:
 		return r, process.ErrNewer
-	case strings.ToLower(r.Ticket) != key:
+	case strings.ToLower(r.Ticket) != key && markedName(strings.ToLower(r.Ticket), r.Operator) != key:
 		return r, fmt.Errorf("it is of the ticket %.100q", r.Ticket)
 	}
 	return r, nil
@@ -114,14 +116,8 @@ func (s *Store) settle(t *ticket) *ticket {
 		return s.leave(t)
 	case err != nil: // watch goes on looking, and logs it
 		t.phase = running
-	case sight.State == process.Finished:
-		t.phase, t.result = finished, sight.Result
-	case sight.State == process.Vanished:
-		t.phase, t.result = finished, s.lose(t, *sight.Started)
-	case sight.State == process.Running:
-		t.phase = running
 	default:
-		t.phase = recorded
+		s.settleAs(t, sight)
 	}
 	if t.phase == running && t.cancelled {
 		t.poke <- struct{}{}
@@ -139,6 +135,23 @@ func (s *Store) settle(t *ticket) *ticket {
 	}
 	s.sweepFolders(t.key)
 	return nil
+}
+
+// settleAs gives a ticket the phase that was seen.
+func (s *Store) settleAs(t *ticket, sight process.Sight) {
+	switch sight.State {
+	case process.Finished:
+		t.phase, t.result = finished, sight.Result
+	case process.Vanished:
+		t.phase, t.result = finished, s.lose(t, *sight.Started)
+	case process.Running:
+		t.phase = running
+	case process.Unclaimed:
+		t.phase = recorded
+		if withTurn := (process.Started{Boot: t.boot}); withTurn.Rebooted() { // it may have been claimed
+			t.phase, t.result = finished, s.lose(t, withTurn)
+		}
+	}
 }
 
 // sweepFolders removes the folders of a ticket whose spelling is not known for sure.

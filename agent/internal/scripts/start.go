@@ -40,11 +40,7 @@ func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartSc
 		s.note(ctx, audit.Entry{What: audit.Start, Decision: audit.Refused, Operator: operator, Script: audit.Digest([]byte(body)), Reason: "its ticket is not one"})
 		return *refused, nil
 	}
-	t, fresh, answer, err := s.admit(key, operator, cmd)
-	if errors.Is(err, errTooMany) {
-		s.note(ctx, audit.Entry{What: audit.Start, Decision: audit.Refused, Operator: operator, Ticket: id.TaskID, Script: audit.Digest([]byte(body)), Reason: errTooMany.Error()})
-		s.sweep() // so that it passes even where nothing else sweeps
-	}
+	t, fresh, answer, err := s.makeWay(ctx, key, operator, cmd)
 	if err != nil {
 		return none, err
 	}
@@ -67,7 +63,7 @@ func (s *Store) start(ctx context.Context, operator string, cmd tentacle.StartSc
 	if wait := cmd.DurationToWaitForScriptToFinish; wait != nil {
 		s.awaitEnd(ctx, t, min(time.Duration(*wait), maxWait))
 	}
-	return s.status(t, id, 0)
+	return s.status(ctx, t, id, 0)
 }
 
 // checkStart returns what a command's ticket is known by, or why it is not one.
@@ -90,27 +86,40 @@ func (t *ticket) settled(ctx context.Context) (refused *tentacle.ScriptStatusRes
 	return t.refusal, t.failure
 }
 
+// makeWay is admit, which makes room where the operator has as many tickets as it may.
+func (s *Store) makeWay(ctx context.Context, key, operator string, cmd tentacle.StartScriptCommandV2) (t *ticket, fresh bool, answer *tentacle.ScriptStatusResponseV2, err error) {
+	t, fresh, answer, err = s.admit(key, operator, cmd)
+	for errors.Is(err, errTooMany) && s.retire(ctx, operator) {
+		t, fresh, answer, err = s.admit(key, operator, cmd)
+	}
+	if errors.Is(err, errTooMany) {
+		s.note(ctx, audit.Entry{
+			What: audit.Start, Decision: audit.Refused, Operator: operator, Ticket: cmd.ScriptTicket.TaskID,
+			Script: audit.Digest([]byte(scriptBody(cmd))), Reason: errTooMany.Error(),
+		})
+		s.sweep() // so that it passes even where nothing else sweeps
+	}
+	return t, fresh, answer, err
+}
+
 // admit returns the ticket of a start, fresh when this call made it, or the answer where there is no more
 // to do.
 func (s *Store) admit(key, operator string, cmd tentacle.StartScriptCommandV2) (t *ticket, fresh bool, answer *tentacle.ScriptStatusResponseV2, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := cmd.ScriptTicket
-	if t := s.known[key]; t != nil {
-		switch {
-		case !t.belongsTo(operator):
-			return nil, false, unknown(id, 0), nil
-		case t.isCompleted():
+	if t := s.owned(operator, key); t != nil {
+		if t.isCompleted() {
 			return nil, false, alreadyCompleted(id, t.exitCode()), nil
 		}
 		return t, false, nil, nil
 	}
-	stone, err := s.tombstone(key)
+	stone, err := s.ownStone(operator, key)
 	if err != nil {
 		return nil, false, nil, err
 	}
 	if stone != nil {
-		return nil, false, stone.answer(id, operator), nil
+		return nil, false, stone.answer(id), nil
 	}
 	if s.life.Err() != nil {
 		return nil, false, nil, errShuttingDown
@@ -118,15 +127,22 @@ func (s *Store) admit(key, operator string, cmd tentacle.StartScriptCommandV2) (
 	if err := s.checkCount(operator); err != nil {
 		return nil, false, nil, err
 	}
-	t = s.newTicket(key, s.newRecord(operator, cmd))
+	name, free, err := s.freeName(operator, key)
+	if err != nil {
+		return nil, false, nil, err
+	}
+	if !free {
+		return nil, false, unknown(id, 0), nil
+	}
+	t = s.newTicket(name, s.newRecord(operator, name, cmd))
 	t.fresh = true
-	s.known[key] = t
+	s.known[name] = t
 	s.alive.Add(1) // given back by receive; Close waits for it
 	return t, true, nil, nil
 }
 
 // newRecord is what is kept of a command. One that asks for too much will be refused, so nothing is kept of it.
-func (s *Store) newRecord(operator string, cmd tentacle.StartScriptCommandV2) record {
+func (s *Store) newRecord(operator, name string, cmd tentacle.StartScriptCommandV2) record {
 	if checkSize(cmd) != nil {
 		cmd = tentacle.StartScriptCommandV2{ScriptTicket: cmd.ScriptTicket}
 	}
@@ -138,7 +154,7 @@ func (s *Store) newRecord(operator string, cmd tentacle.StartScriptCommandV2) re
 	if name := cmd.IsolationMutexName; name != nil && *name != "" {
 		r.Mutex = *name
 	}
-	r.Process = scriptCommand(s.workFolder(r.Ticket), cmd.Arguments)
+	r.Process = scriptCommand(s.workFolder(r.Ticket+nameMark(name)), cmd.Arguments)
 	r.Process.Grace, r.Process.Abandon, r.Process.Drain = s.cfg.Grace, s.cfg.Abandon, s.cfg.Drain
 	r.Process.Output = s.cfg.Output
 	if a := s.cfg.Account; !a.IsSelf() {
@@ -152,7 +168,9 @@ func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScript
 	defer s.alive.Done()
 	defer t.settle()
 	err := s.judge(ctx, t, cmd, body)
+	var place *turn
 	if err == nil {
+		place = s.joinWith(t)
 		err = s.prepare(ctx, t, cmd, body)
 	}
 	if err == nil { // from here on it is recorded, and will run
@@ -163,9 +181,13 @@ func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScript
 	if err == nil {
 		t.record.Process = process.Spec{} // for the supervisor, who reads it in the journal
 		t.change(func() { t.phase = recorded })
-		s.follow(t, s.mutexes.join(t.record.Mutex, t.record.Exclusive))
+		if place == nil {
+			place = s.mutexes.join(t.record.Mutex, t.record.Exclusive)
+		}
+		s.follow(t, place)
 		return
 	}
+	s.mutexes.leave(place)
 	s.discard(t)
 	if code, line := refusedWith(err); code != 0 {
 		if own {
@@ -184,6 +206,21 @@ func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScript
 	s.mu.Lock()
 	delete(s.known, t.key)
 	s.mu.Unlock()
+}
+
+// joinWith gives a step its place at the mutex before it is recorded, so that it can be recorded with its turn: its claim
+// then need not be synced. Other scripts, which may be long in coming, get theirs afterwards.
+func (s *Store) joinWith(t *ticket) *turn {
+	if !t.record.Process.Call {
+		return nil
+	}
+	place := s.mutexes.join(t.record.Mutex, t.record.Exclusive)
+	select {
+	case <-place.granted:
+		t.record.Process.Boot = process.Boot()
+	default:
+	}
+	return place
 }
 
 // awaitEnd waits until the ticket is finished.

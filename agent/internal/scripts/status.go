@@ -7,6 +7,7 @@ import (
 
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
+	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -15,12 +16,12 @@ const enough = 64 << 10
 
 // GetStatus returns the state of a ticket and its output after a sequence. Of a ticket that is unknown,
 // completed or another operator's it is Complete -45.
-func (s *Store) GetStatus(_ context.Context, operator string, request tentacle.ScriptStatusRequestV2) (tentacle.ScriptStatusResponseV2, error) {
+func (s *Store) GetStatus(ctx context.Context, operator string, request tentacle.ScriptStatusRequestV2) (tentacle.ScriptStatusResponseV2, error) {
 	t := s.find(operator, request.Ticket.TaskID)
 	if t == nil {
 		return *unknown(request.Ticket, request.LastLogSequence), nil
 	}
-	return s.status(t, request.Ticket, request.LastLogSequence)
+	return s.status(ctx, t, request.Ticket, request.LastLogSequence)
 }
 
 // WaitForStatus is GetStatus that waits, at most MaxWait and a minute, until there is something to say: the
@@ -28,11 +29,11 @@ func (s *Store) GetStatus(_ context.Context, operator string, request tentacle.S
 // passed after the first new line. It ends early with ctx, and when the Store is closed.
 func (s *Store) WaitForStatus(ctx context.Context, operator string, cmd tentacle.WaitForStatusCommandV1) (tentacle.ScriptStatusResponseV2, error) { //nolint:cyclop // all that may end the wait stands in one select
 	t := s.find(operator, cmd.Ticket.TaskID)
-	if t == nil {
+	switch {
+	case t == nil:
 		return *unknown(cmd.Ticket, cmd.LastLogSequence), nil
-	}
-	if t.newer {
-		return tentacle.ScriptStatusResponseV2{}, t.untouched()
+	case t.newer || t.orphan:
+		return s.status(ctx, t, cmd.Ticket, cmd.LastLogSequence)
 	}
 	first, _, _ := t.snapshot()
 	p := t.page(cmd.LastLogSequence)
@@ -45,7 +46,7 @@ func (s *Store) WaitForStatus(ctx context.Context, operator string, cmd tentacle
 		if t.isGone() {
 			return *unknown(cmd.Ticket, cmd.LastLogSequence), nil
 		}
-		if err := p.read(s.cfg.MaxReply); err != nil {
+		if err := s.gather(ctx, p); err != nil {
 			return tentacle.ScriptStatusResponseV2{}, err
 		}
 		if phase == finished || phase.state() != first.state() || p.size >= enough || p.more {
@@ -64,19 +65,22 @@ func (s *Store) WaitForStatus(ctx context.Context, operator string, cmd tentacle
 		case <-timer.C:
 		case <-s.life.Done():
 		}
-		return s.status(t, cmd.Ticket, cmd.LastLogSequence)
+		return s.status(ctx, t, cmd.Ticket, cmd.LastLogSequence)
 	}
 }
 
 // status answers with what there is now. The state is taken before the output, so that a Complete one has
 // all of it.
-func (s *Store) status(t *ticket, id tentacle.ScriptTicket, after int64) (tentacle.ScriptStatusResponseV2, error) {
-	if t.newer {
+func (s *Store) status(ctx context.Context, t *ticket, id tentacle.ScriptTicket, after int64) (tentacle.ScriptStatusResponseV2, error) {
+	switch {
+	case t.newer:
 		return tentacle.ScriptStatusResponseV2{}, t.untouched()
+	case t.orphan:
+		return lost(id), nil
 	}
 	phase, result, _ := t.snapshot()
 	p := t.page(after)
-	if err := p.read(s.cfg.MaxReply); err != nil {
+	if err := s.gather(ctx, p); err != nil {
 		return tentacle.ScriptStatusResponseV2{}, err
 	}
 	return s.respond(t, id, p, phase, result), nil
@@ -104,6 +108,25 @@ func (t *ticket) page(after int64) *page {
 		p.reader = t.reader
 	}
 	return p
+}
+
+// modest is how much output is gathered without asking for memory. It holds the longest line.
+const modest = 128 << 10
+
+// replyFactor is how much memory a response takes, by the output in it: as lines, encoded and compressed.
+const replyFactor = 3
+
+// gather reads what there is for one response: as much as that may hold if there is memory for it, else less, and the rest is for
+// the next one.
+func (s *Store) gather(ctx context.Context, p *page) error {
+	if err := p.read(min(s.cfg.MaxReply, modest)); err != nil || !p.more || s.cfg.MaxReply <= modest {
+		return err
+	}
+	if !halibut.Reserve(ctx, replyFactor*s.cfg.MaxReply) {
+		return nil
+	}
+	p.more = false
+	return p.read(s.cfg.MaxReply)
 }
 
 func (p *page) read(limit int64) error {

@@ -60,6 +60,9 @@ type Config struct {
 	MaxReply int64         // output in one response, text and 64 bytes for each line; 4 MiB
 	Output   output.Limits // what is kept of a script's output
 
+	// Now is the clock; nil is the machine's.
+	Now func() time.Time
+
 	Logger *slog.Logger
 }
 
@@ -88,6 +91,9 @@ func (c Config) withDefaults() Config {
 	if c.Allowed == nil {
 		c.Allowed = func(policy.Start) (int64, error) { return 0, nil }
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	if c.Audit == nil {
 		c.Audit = func(context.Context, audit.Entry) error { return nil }
 	}
@@ -100,6 +106,7 @@ func (c Config) withDefaults() Config {
 // Store is the scripts of one home. Its methods are safe for concurrent use.
 type Store struct {
 	cfg        Config
+	state      string
 	tickets    string // the folder of the tickets' journals
 	tombstones string
 	cancelled  string // the folder of the tombstones of tickets that never arrived
@@ -110,6 +117,7 @@ type Store struct {
 	mu    sync.Mutex
 	known map[string]*ticket // by the ticket in lower case
 	swept time.Time
+	clock sync.Mutex // held while the clock is read
 	// cancels is how many tombstones of tickets that never arrived each operator has.
 	cancels map[string]int
 
@@ -128,7 +136,7 @@ func Open(cfg Config) (*Store, error) {
 	cfg = cfg.withDefaults()
 	state := filepath.Join(cfg.Home, ".tentacle")
 	s := &Store{
-		cfg:     cfg,
+		cfg: cfg, state: state,
 		tickets: filepath.Join(state, "tickets"), tombstones: filepath.Join(state, "tombstones"), cancelled: filepath.Join(state, "cancelled"),
 		work:  filepath.Join(cfg.Home, "Work"),
 		known: map[string]*ticket{},

@@ -41,14 +41,18 @@ const (
 
 // ticket is one script that this Store knows.
 type ticket struct {
-	key      string // the ticket in lower case
+	key      string // the ticket in lower case, with the mark of its operator; see owner.go
 	dir      string // its journal
 	record   record
-	ready    chan struct{} // closed when it is recorded, refused or failed
-	poke     chan struct{} // tells the ticket's goroutine that it was cancelled
-	fresh    bool          // this daemon received it
-	newer    bool          // a newer version has it in hand: it is not touched; see newer.go
-	occupied sync.Mutex    // held while a cancel or a completion is being made durable
+	ready    chan struct{}    // closed when it is recorded, refused or failed
+	poke     chan struct{}    // tells the ticket's goroutine that it was cancelled
+	fresh    bool             // this daemon received it
+	content  *process.Content // of a step, until it is on the disk
+	boot     string           // of its command (process.Spec)
+	born     time.Time        // when this daemon knew of it first
+	orphan   bool             // its journal cannot be read, so nobody knows whose it is
+	newer    bool             // a newer version has it in hand: it is not touched; see newer.go
+	occupied sync.Mutex       // held while a cancel or a completion is being made durable
 
 	// Why it was never recorded, to be read once ready is closed; failure where trying again may help.
 	refusal *tentacle.ScriptStatusResponseV2
@@ -67,7 +71,7 @@ type ticket struct {
 func (s *Store) newTicket(key string, r record) *ticket {
 	dir := s.journal(key)
 	return &ticket{
-		key: key, dir: dir, record: r,
+		key: key, dir: dir, record: r, born: time.Now(),
 		ready: make(chan struct{}), poke: make(chan struct{}, 1), changed: make(chan struct{}),
 		reader: output.NewReader(dir, 0),
 	}
@@ -153,22 +157,17 @@ func ticketKey(id string) (string, bool) {
 	return strings.ToLower(id), true
 }
 
-// find returns the ticket if it is known, belongs to operator and is not completed.
+// find returns the ticket if it is known, belongs to operator or to nobody, and is not completed.
 func (s *Store) find(operator, id string) *ticket {
 	key, ok := ticketKey(id)
 	if !ok {
 		return nil
 	}
 	s.mu.Lock()
-	t := s.known[key]
+	t := s.owned(operator, key)
 	s.mu.Unlock()
-	if t == nil || !t.belongsTo(operator) || t.isCompleted() {
+	if t == nil || t.isCompleted() {
 		return nil
 	}
 	return t
-}
-
-// belongsTo says whether operator started the ticket. One whose journal cannot be read is everybody's.
-func (t *ticket) belongsTo(operator string) bool {
-	return t.record.Operator == operator || t.record.Operator == ""
 }

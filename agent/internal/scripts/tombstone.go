@@ -14,7 +14,7 @@ import (
 )
 
 // tombstone remembers a ticket that is over, so that a start of it that comes late runs nothing. It is a
-// file named after the ticket in lower case; its age is the file's own. Those of tickets that were cancelled before
+// file named after the ticket in lower case (owner.go); its age is the file's own. Those of tickets that were cancelled before
 // they arrived lie in a folder of their own, as an operator makes them at no cost.
 type tombstone struct {
 	Version   int    `json:"version"`
@@ -25,11 +25,8 @@ type tombstone struct {
 }
 
 // answer is what a start of the ticket is told.
-func (t tombstone) answer(id tentacle.ScriptTicket, operator string) *tentacle.ScriptStatusResponseV2 {
-	switch {
-	case t.Operator != operator && t.Operator != "":
-		return unknown(id, 0)
-	case t.Cancelled:
+func (t tombstone) answer(id tentacle.ScriptTicket) *tentacle.ScriptStatusResponseV2 {
+	if t.Cancelled {
 		r := refusal(id, tentacle.ExitCanceled, "The script was cancelled before it arrived.")
 		return &r
 	}
@@ -88,20 +85,26 @@ func (s *Store) sweep() {
 		all = append(all, t)
 	}
 	s.mu.Unlock()
+	s.clock.Lock()
+	clock := s.readClock()
+	s.clock.Unlock()
 	for _, t := range all {
 		phase, result, _ := t.snapshot()
-		if phase != finished || !t.isCompleted() && now.Sub(result.Ended) < s.cfg.FinishedAge {
+		if phase != finished || !t.isCompleted() && clock.age(result.Ended) < s.cfg.FinishedAge {
 			continue
 		}
 		if err := s.sweepTicket(t); err != nil {
 			s.cfg.Logger.Error("Sweeping a script that nobody completed", "ticket", t.record.Ticket, "error", err)
 		}
 	}
-	s.sweepTombstones(now)
+	s.sweepTombstones(clock)
 }
 
 // sweepTicket forgets a finished ticket. One that is completed already could not be forgotten before.
 func (s *Store) sweepTicket(t *ticket) error {
+	if held, err := process.Held(t.dir); t.orphan && (held || err != nil) {
+		return err // it runs, as far as anybody can tell
+	}
 	if !t.isCompleted() {
 		return s.complete(t)
 	}
@@ -110,11 +113,11 @@ func (s *Store) sweepTicket(t *ticket) error {
 	return s.bury(t)
 }
 
-func (s *Store) sweepTombstones(now time.Time) {
+func (s *Store) sweepTombstones(clock clockState) {
 	for dir, age := range map[string]time.Duration{s.tombstones: s.cfg.TombstoneAge, s.cancelled: s.cfg.CancelledAge} {
 		err := eachFile(dir, func(f fs.DirEntry) {
 			info, err := f.Info()
-			if err != nil || now.Sub(info.ModTime()) < age {
+			if err != nil || clock.age(info.ModTime()) < age {
 				return
 			}
 			operator := s.cancelledBy(f.Name())

@@ -56,12 +56,12 @@ func (s *Store) recordRefusal(t *ticket, code int32, why string) error {
 }
 
 // GetStatusV1 is GetStatus; a ticket that is unknown, completed or another operator's is Complete 0.
-func (s *Store) GetStatusV1(_ context.Context, operator string, request tentacle.ScriptStatusRequest) (tentacle.ScriptStatusResponse, error) {
+func (s *Store) GetStatusV1(ctx context.Context, operator string, request tentacle.ScriptStatusRequest) (tentacle.ScriptStatusResponse, error) {
 	t := s.find(operator, request.Ticket.TaskID)
 	if t == nil {
 		return tentacle.UnknownV1(request.Ticket, request.LastLogSequence), nil
 	}
-	r, err := s.status(t, request.Ticket, request.LastLogSequence)
+	r, err := s.status(ctx, t, request.Ticket, request.LastLogSequence)
 	return tentacle.ScriptStatusResponse(r), err
 }
 

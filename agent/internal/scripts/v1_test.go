@@ -89,7 +89,7 @@ func TestATicketOfV1IsNeverOneThatWasGivenBefore(t *testing.T) {
 	for second := range 120 { // what an earlier daemon gave, as far as this test may take
 		at := now.Add(time.Duration(second) * time.Second)
 		cmd := tentacle.CancelScriptCommandV2{Ticket: tentacle.TicketV1(at, &task, 1)} // leaves a tombstone
-		if _, err := r.CancelScript(context.Background(), stranger, cmd); err != nil {
+		if _, err := r.CancelScript(context.Background(), operator, cmd); err != nil {
 			t.Fatal(err)
 		}
 	}

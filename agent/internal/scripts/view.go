@@ -29,6 +29,7 @@ const (
 
 // Seen is what an onlooker knows of a script.
 type Seen struct {
+	// Ticket has a mark of its operator behind it if another operator has the same ticket. OpenLog takes it as it is.
 	Ticket string `json:"ticket"`
 	State  string `json:"state"`
 	// Operator is the SHA-256 thumbprint of who started it.
@@ -140,7 +141,7 @@ func (f stone) look() (s Seen, ok bool) {
 	if found, err := process.ReadState(f.dir, f.info.Name(), &t); err != nil || !found || t.Ticket == "" {
 		return s, false
 	}
-	s = Seen{Ticket: t.Ticket, Operator: t.Operator, State: SeenCompleted, Since: f.info.ModTime().UTC(), ExitCode: t.ExitCode}
+	s = Seen{Ticket: t.Ticket + nameMark(f.info.Name()[:len(f.info.Name())-len(stoneName(""))]), Operator: t.Operator, State: SeenCompleted, Since: f.info.ModTime().UTC(), ExitCode: t.ExitCode}
 	if t.Cancelled {
 		s.Why = "It was cancelled before it arrived."
 	}
@@ -157,7 +158,7 @@ type Log struct {
 
 // OpenLog begins at the first line of a script's output. It fails with ErrNoScript or ErrCompleted.
 func OpenLog(h home.Home, ticket string) (*Log, error) {
-	key, ok := ticketKey(ticket)
+	key, ok := nameOf(ticket)
 	if !ok {
 		return nil, ErrNoScript
 	}

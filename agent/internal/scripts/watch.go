@@ -74,6 +74,8 @@ func (s *Store) lose(t *ticket, started process.Started) *process.Result {
 	why := "Lost: the script's supervisor ended without a result, so how far the script came is not known."
 	found, left := process.EndSession(started, s.cfg.Abandon)
 	switch {
+	case started.Rebooted() && started.Process == 0:
+		why = "Lost: the machine was started anew (reboot) when the script's turn had come, so whether it began is not known."
 	case started.Rebooted():
 		why = "Lost: the machine was started anew (reboot) while the script ran, so how far it came is not known."
 	case len(left) > 0:
@@ -107,13 +109,16 @@ func (s *Store) finish(t *ticket, result *process.Result) {
 	}
 }
 
-// clear removes the folder of a script that never began, or whose supervisor died: its secrets, which an engine
-// would have removed, would lie there until somebody completes the ticket. The journal has all that is told of it.
+// clear removes the secrets of a step that never began, and the folder of a script that never began, or whose supervisor
+// died: they would lie there until somebody completes the ticket. The journal has all that is told of it.
 func (s *Store) clear(t *ticket, result *process.Result) {
+	if err := process.RemoveCall(t.dir); err != nil {
+		s.cfg.Logger.Warn("Removing what a step was to be carried out from; it stays until the step is completed", "ticket", t.record.Ticket, "error", err)
+	}
 	if result.Line == "" || result.ExitCode == tentacle.ExitAbandoned || t.isCompleted() {
 		return
 	}
-	if err := s.removeWork(t.record.Ticket); err != nil {
+	if err := s.removeWork(t.folder()); err != nil {
 		s.cfg.Logger.Warn("Removing the folder of a script that did not run; it stays until the script is completed", "ticket", t.record.Ticket, "error", err)
 	}
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -22,6 +23,9 @@ func (m *machine) admit(ctx context.Context, a halibut.Arrival) (release func(),
 		return nil, err
 	}
 	release, err = m.room.admit(who, a.Method, a.StreamBytes, a.Left)
+	if lack, ok := errors.AsType[*lackError](err); ok && m.MakeRoom(who, lack.bytes) {
+		release, err = m.room.admit(who, a.Method, a.StreamBytes, a.Left)
+	}
 	if err != nil {
 		m.noteNoRoom(ctx, a.Method, a.StreamBytes)
 	}

@@ -18,6 +18,15 @@ type room struct {
 	promises map[*promise]bool
 }
 
+// lackError says that bytes more must be free.
+type lackError struct {
+	bytes int64
+	text  string
+}
+
+// Error is the line that the operator gets.
+func (e *lackError) Error() string { return e.text }
+
 // promise is what a call of an operator is still going to take of the disk.
 type promise struct {
 	operator string
@@ -25,16 +34,13 @@ type promise struct {
 }
 
 // admit refuses the streams of a call for which the disk has no room, before they are transferred: they are
-// spooled first and then written to their place. Those of a start must leave what its script needs. The refusal
-// may pass, and says so by being no FinalError. What is admitted keeps room for what is left of it, until release.
+// spooled first and then written to their place. They must leave what a script needs to be started, but uploads where no script
+// could be started anyway. The refusal
+// is a *lackError, which may pass, and says so by being no FinalError. What is admitted keeps room for what is left of it, until release.
 func (r *room) admit(operator, method string, size int64, left func() int64) (release func(), err error) {
 	const margin = 1 << 20
 	if size <= 0 {
 		return nil, nil
-	}
-	reserve := int64(margin)
-	if method == "StartScript" {
-		reserve += r.reserve
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -43,6 +49,10 @@ func (r *room) admit(operator, method string, size int64, left func() int64) (re
 	if err != nil {
 		return nil, err
 	}
+	reserve := int64(margin)
+	if method == "StartScript" || free >= r.reserve {
+		reserve += r.reserve
+	}
 	// Who announces much and sends it slowly, or never, must not keep the others from their work.
 	taken := own + min(others, max(free-reserve, 0)/2)
 	if (free-taken-reserve)/2 < size {
@@ -50,8 +60,9 @@ func (r *room) admit(operator, method string, size int64, left func() int64) (re
 		if taken > 0 {
 			besides = fmt.Sprintf(", %d MiB of them for what is being received already", taken>>20)
 		}
-		return nil, fmt.Errorf("low disk space on this machine: %d MiB are free at %s%s, and receiving %d MiB needs twice as much and %d MiB besides; make room and try again",
-			free>>20, r.dir, besides, size>>20, reserve>>20)
+		return nil, &lackError{bytes: 2*size + taken + reserve - free, text: fmt.Sprintf(
+			"low disk space on this machine: %d MiB are free at %s%s, and receiving %d MiB needs twice as much and %d MiB besides; make room and try again",
+			free>>20, r.dir, besides, size>>20, reserve>>20)}
 	}
 	p := &promise{operator: operator, left: left}
 	if r.promises == nil {

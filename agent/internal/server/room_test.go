@@ -118,3 +118,21 @@ func TestWhatOthersAnnounceLeavesHalfOfTheRoom(t *testing.T) {
 		t.Error("when it ended, all is there again")
 	}
 }
+
+// Uploads, however many, must leave the room that anybody's script needs.
+func TestUploadsLeaveRoomForScripts(t *testing.T) {
+	free := int64(640 << 20)
+	r := onDisk(&free, 500<<20)
+	const size = 30 << 20
+	taken := 0
+	for ; !r.lacks("a", "UploadFile", size); taken++ {
+		if free -= size; taken > 100 {
+			t.Fatal("there is no end of it")
+		}
+	}
+	if taken == 0 || free < 500<<20 || r.low() != nil {
+		t.Errorf("%d uploads leave %d MiB", taken, free>>20)
+	}
+	free = 100 << 20
+	r.take(t, "a", "UploadFile", size).release() // no script could be started here anyway
+}

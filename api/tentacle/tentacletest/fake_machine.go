@@ -17,6 +17,12 @@ import (
 // maxHeld bounds each file that a Fake takes into its memory.
 const maxHeld = 256 << 20
 
+// ticketKey is an operator and its ticket.
+type ticketKey struct {
+	owner halibut.Thumbprint
+	id    string
+}
+
 // machine is a Tentacle in memory. One lock guards all of it.
 type machine struct {
 	script  Script
@@ -25,7 +31,7 @@ type machine struct {
 	running sync.WaitGroup
 
 	mu         sync.Mutex
-	tickets    map[string]*ticket
+	tickets    map[ticketKey]*ticket
 	mutexes    map[string]*mutex
 	files      map[string][]byte
 	executions []*Execution
@@ -38,7 +44,7 @@ func newMachine(o Options) *machine {
 	if o.Generation != Mantle {
 		return &machine{
 			script: o.Script, root: o.Root, generation: o.Generation,
-			tickets: map[string]*ticket{}, mutexes: map[string]*mutex{}, files: map[string][]byte{},
+			tickets: map[ticketKey]*ticket{}, mutexes: map[string]*mutex{}, files: map[string][]byte{},
 		}
 	}
 	if facts.Version == "" {
@@ -55,7 +61,7 @@ func newMachine(o Options) *machine {
 	}
 	return &machine{
 		script: o.Script, root: o.Root, facts: facts,
-		tickets: map[string]*ticket{}, mutexes: map[string]*mutex{}, files: map[string][]byte{},
+		tickets: map[ticketKey]*ticket{}, mutexes: map[string]*mutex{}, files: map[string][]byte{},
 	}
 }
 
@@ -67,10 +73,26 @@ func operator(ctx context.Context) halibut.Thumbprint {
 	return halibut.SHA256Thumbprint(peer.Certificate)
 }
 
+// key is what a ticket of the caller's is known by.
+func (m *machine) key(ctx context.Context, t tentacle.ScriptTicket) ticketKey {
+	return ticketKey{m.owner(ctx), tentacle.CanonicalTicket(t.TaskID)}
+}
+
+// workFolder is the name of a script's folder: the ticket, with its operator where another has the same. The lock is held.
+func (m *machine) workFolder(k *ticket, t tentacle.ScriptTicket) string {
+	id := tentacle.CanonicalTicket(t.TaskID)
+	for key := range m.tickets {
+		if key.id == id && key.owner != k.owner {
+			return id + "@" + strings.TrimPrefix(string(k.owner), "sha256:")
+		}
+	}
+	return id
+}
+
 // find returns a ticket that the caller may see, or nil. The lock is held.
 func (m *machine) find(ctx context.Context, t tentacle.ScriptTicket) *ticket {
-	k := m.tickets[tentacle.CanonicalTicket(t.TaskID)]
-	if k == nil || k.owner != m.owner(ctx) || k.completed || k.forestalled {
+	k := m.tickets[m.key(ctx, t)]
+	if k == nil || k.completed || k.forestalled {
 		return nil
 	}
 	return k
@@ -107,7 +129,7 @@ func (m *machine) StartScript(ctx context.Context, c tentacle.StartScriptCommand
 // second of two callers waits until the first has begun.
 func (m *machine) claim(ctx context.Context, c tentacle.StartScriptCommandV2) (*ticket, *tentacle.ScriptStatusResponseV2) {
 	m.mu.Lock()
-	id := tentacle.CanonicalTicket(c.ScriptTicket.TaskID)
+	id := m.key(ctx, c.ScriptTicket)
 	k := m.tickets[id]
 	if k == nil || k.completed && m.octopus() {
 		k = newTicket(m.owner(ctx))
@@ -118,8 +140,6 @@ func (m *machine) claim(ctx context.Context, c tentacle.StartScriptCommandV2) (*
 	defer m.mu.Unlock()
 	var refusal tentacle.ScriptStatusResponseV2
 	switch {
-	case k.owner != m.owner(ctx):
-		refusal = tentacle.UnknownTicket(c.ScriptTicket, 0)
 	case k.forestalled:
 		refusal = tentacle.Refused(c.ScriptTicket, tentacle.ExitCanceled, "the script was cancelled before it was started")
 	case k.completed:
@@ -159,7 +179,7 @@ func (m *machine) begin(k *ticket, c tentacle.StartScriptCommandV2) {
 	}
 	e := &Execution{Command: c, Operator: k.owner, Files: files, machine: m, ticket: k}
 	if m.root != "" {
-		e.Folder = filepath.Join(m.root, "Work", tentacle.CanonicalTicket(c.ScriptTicket.TaskID))
+		e.Folder = filepath.Join(m.root, "Work", m.workFolder(k, c.ScriptTicket))
 	}
 	place := m.mutex(c.IsolationMutexName).enter(c.Isolation != tentacle.NoIsolation)
 	m.running.Go(func() { m.run(k, e, place) })
@@ -207,7 +227,7 @@ func (m *machine) GetStatus(ctx context.Context, r tentacle.ScriptStatusRequestV
 func (m *machine) CancelScript(ctx context.Context, c tentacle.CancelScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	id := tentacle.CanonicalTicket(c.Ticket.TaskID)
+	id := m.key(ctx, c.Ticket)
 	if m.tickets[id] == nil && !m.octopus() {
 		k := newTicket(m.owner(ctx))
 		k.forestalled = true

@@ -22,7 +22,7 @@ func (m *machine) make(ctx context.Context, c tentacle.StartScriptCommand) (*tic
 	for {
 		m.made++
 		id := tentacle.TicketV1(time.Now(), c.TaskID, m.made)
-		if name := tentacle.CanonicalTicket(id.TaskID); m.tickets[name] == nil {
+		if name := m.key(ctx, id); m.tickets[name] == nil {
 			k := newTicket(m.owner(ctx))
 			m.tickets[name] = k
 			return k, id

@@ -2,7 +2,6 @@ package tentacletest
 
 import (
 	"slices"
-	"time"
 
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
@@ -200,80 +199,4 @@ func completeTwice(h *harness) {
 	h.complete(c.ScriptTicket)
 	h.complete(c.ScriptTicket)
 	h.completed(c, 1)
-}
-
-func ownerCases() []testCase {
-	return []testCase{
-		{name: "ticket of another operator does not exist", run: othersTicket},
-		{name: "tombstone of another operator does not exist", run: othersTombstone},
-		{name: "scripts of two operators share a mutex", run: othersMutex},
-	}
-}
-
-func othersTicket(h *harness) {
-	mark, count := h.marker()
-	c := h.command("echo mine; sleep 60")
-	h.start(c)
-	h.until(c.ScriptTicket, printed("mine"))
-	k := c.ScriptTicket
-	other := c
-	other.ScriptBody = mark
-	other.DurationToWaitForScriptToFinish = seconds(1)
-	r, err := h.b.StartScript(h.ctx, other)
-	h.othersAnswer("StartScript", r, err)
-	r, err = h.b.GetStatus(h.ctx, tentacle.ScriptStatusRequestV2{Ticket: k})
-	h.othersAnswer("GetStatus", r, err)
-	r, err = h.b.CancelScript(h.ctx, tentacle.CancelScriptCommandV2{Ticket: k})
-	h.othersAnswer("CancelScript", r, err)
-	began := time.Now()
-	r, err = h.b.WaitForStatus(h.ctx, tentacle.WaitForStatusCommandV1{Ticket: k, MaxWait: *seconds(30)})
-	h.othersAnswer("WaitForStatus", r, err)
-	if took := time.Since(began); took > 20*time.Second {
-		h.Errorf("WaitForStatus took %v", took)
-	}
-	if err := h.b.CompleteScript(h.ctx, tentacle.CompleteScriptCommandV2{Ticket: k}); err != nil {
-		h.Errorf("CompleteScript: %v", err)
-	}
-	if r := h.status(k, 0); r.State != tentacle.Running || !printed("mine")(r) || count() != 0 {
-		h.Fatalf("after all that the ticket is %+v", r)
-	}
-}
-
-func (h *harness) othersAnswer(method string, r tentacle.ScriptStatusResponseV2, err error) {
-	h.Helper()
-	if err != nil || r.State != tentacle.Complete || r.ExitCode != tentacle.ExitUnknownScript || printed("mine")(r) {
-		h.Errorf("%s of another's ticket: %+v, %v", method, r, err)
-	}
-}
-
-func othersTombstone(h *harness) {
-	c := h.command("echo mine; exit 3")
-	h.run(c)
-	h.complete(c.ScriptTicket)
-	r, err := h.b.StartScript(h.ctx, c)
-	h.othersAnswer("StartScript", r, err)
-	h.completed(c, 3)
-}
-
-func othersMutex(h *harness) {
-	holder := h.holder(tentacle.FullIsolation)
-	c := h.exclusive("exit 0")
-	if _, err := h.b.StartScript(h.ctx, c); err != nil {
-		h.Fatal(err)
-	}
-	wait := func(wanted tentacle.ProcessState) {
-		for {
-			r, err := h.b.GetStatus(h.ctx, tentacle.ScriptStatusRequestV2{Ticket: c.ScriptTicket})
-			if err != nil {
-				h.Fatal(err)
-			}
-			if r.State == wanted && (wanted == tentacle.Complete || printed(tentacle.StdoutDefault)(r)) {
-				return
-			}
-			h.nap()
-		}
-	}
-	wait(tentacle.Pending)
-	h.cancel(holder)
-	wait(tentacle.Complete)
 }

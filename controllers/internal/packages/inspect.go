@@ -5,7 +5,6 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -53,7 +52,7 @@ func inspect(ctx context.Context, file *os.File, size int64) (format, content st
 	case bytes.HasPrefix(head, []byte("PK")):
 		format = step.FormatZip
 		content, err = i.zip(whole)
-	case len(head) > 262 && string(head[257:262]) == "ustar":
+	case archive.IsTar(head):
 		format = step.FormatTar
 		i.gauge.In(size)
 		content, err = i.tar(whole)
@@ -104,7 +103,7 @@ type reading func(p []byte) (int, error)
 func (r reading) Read(p []byte) (int, error) { return r(p) }
 
 func (i *inspection) tarGz(r io.Reader) (string, error) {
-	compressed, err := gzip.NewReader(bufio.NewReaderSize(i.in(r), 256<<10))
+	compressed, err := archive.Gunzip(bufio.NewReaderSize(i.in(r), 256<<10))
 	if err != nil {
 		return "", err
 	}

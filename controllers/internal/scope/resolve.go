@@ -185,5 +185,5 @@ func (in Input) output(ref variables.Reference) (string, error) {
 			return text, nil
 		}
 	}
-	return "", fmt.Errorf("step %s has set no output %s on target %s", ref.Step, ref.Output, target)
+	return "", fmt.Errorf("step %s has set no output %s on target %s; if it tried to, its log says why it was kept back", ref.Step, ref.Output, target)
 }

@@ -102,7 +102,7 @@ func TestExpand(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"$(schema)": "in environment production on target web-2: $(steps.migrate.outputs.version) has no value: step migrate has set no output version on target web-2",
+		"$(schema)": "in environment production on target web-2: $(steps.migrate.outputs.version) has no value: step migrate has set no output version on target web-2; if it tried to, its log says why it was kept back",
 		"$(nobody)": "in environment production on target web-2: $(nobody) has no value: no variable of that name has a value here",
 	} {
 		_, err := Expand(in, vars, text)

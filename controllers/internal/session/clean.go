@@ -55,11 +55,11 @@ func cleanResult(r step.Result) step.Result {
 	r.Seconds = min(max(r.Seconds, 0), maxSeconds)
 	r.Reason, r.Tail = text.Clean(r.Reason), clean(r.Tail, step.MaxTail)
 	for name, value := range r.Outputs {
-		if text.Clean(name) != name {
+		// What cannot be shown is left out and not changed: the next step is to get what this one gave, or not to start.
+		if text.Clean(name) != name || text.Clean(value) != value {
 			delete(r.Outputs, name)
-			continue
+			r.OutputsCut = true
 		}
-		r.Outputs[name] = text.Clean(value)
 	}
 	return r
 }

@@ -1,0 +1,176 @@
+package process
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/mantledeploy/mantle/agent/internal/account"
+	"github.com/mantledeploy/mantle/api/step"
+)
+
+// CallFile is the file of a ticket's folder with the plan and the secrets of a step. It is written before the command,
+// and the supervisor removes it before it starts anything.
+const CallFile = "call"
+
+// Content is what a step is carried out from, as its operator sent it.
+type Content struct {
+	Plan    []byte
+	Secrets []byte // nil if there are none
+	// Problem says why plan and secrets are not here. The step is refused with it.
+	Problem string
+}
+
+// callHead is the first line of a call's file. Plan and secrets follow, as many bytes as it says.
+type callHead struct {
+	Version int    `json:"version"`
+	Plan    int    `json:"plan"`
+	Secrets *int   `json:"secrets,omitempty"` // nil if there are none
+	Sum     uint32 `json:"sum"`               // CRC-32C of what follows
+	Problem string `json:"problem,omitempty"`
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// maxCallFile bounds what is read of a call's file.
+const maxCallFile = step.MaxPlanSize + step.MaxSecretsSize + 64<<10
+
+// StageCall writes the file of a call and leaves it open; the caller syncs and closes it.
+func StageCall(dir string, c Content) (*os.File, error) {
+	head := callHead{Version: Version, Plan: len(c.Plan), Problem: c.Problem}
+	if c.Secrets != nil {
+		n := len(c.Secrets)
+		head.Secrets = &n
+	}
+	body := slices.Concat(c.Plan, c.Secrets)
+	head.Sum = crc32.Checksum(body, castagnoli)
+	line, err := json.Marshal(head)
+	if err != nil {
+		return nil, fmt.Errorf("writing %s: %w", CallFile, err)
+	}
+	file, err := writeNew(filepath.Join(dir, CallFile), os.O_EXCL, slices.Concat(line, []byte("\n"), body))
+	if err != nil {
+		return nil, fmt.Errorf("writing %s: %w", CallFile, err)
+	}
+	return file, nil
+}
+
+// RemoveCall removes the file of a call, if there is one.
+func RemoveCall(dir string) error {
+	if err := os.Remove(filepath.Join(dir, CallFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the secrets of a step: %w", err)
+	}
+	return nil
+}
+
+// takeCall reads the file of a call and removes it.
+func takeCall(dir string) (Content, error) {
+	data, err := readBounded(filepath.Join(dir, CallFile), maxCallFile)
+	if err == nil {
+		err = RemoveCall(dir)
+	}
+	if err != nil {
+		return Content{}, fmt.Errorf("reading the plan: %w", err)
+	}
+	c, err := parseCall(data)
+	if err != nil {
+		return Content{}, fmt.Errorf("reading the plan: %w", err)
+	}
+	return c, nil
+}
+
+func parseCall(data []byte) (Content, error) {
+	line, body, found := bytes.Cut(data, []byte("\n"))
+	var head callHead
+	if err := json.Unmarshal(line, &head); err != nil || !found {
+		return Content{}, errors.New("its file is not understood")
+	}
+	if head.Version > Version {
+		return Content{}, ErrNewer
+	}
+	length := head.Plan
+	if head.Secrets != nil {
+		length += *head.Secrets
+	}
+	if head.Plan < 0 || head.Plan > len(body) || length != len(body) || head.Sum != crc32.Checksum(body, castagnoli) {
+		return Content{}, errors.New("its file is not whole")
+	}
+	c := Content{Plan: body[:head.Plan], Problem: head.Problem}
+	if head.Secrets != nil {
+		c.Secrets = body[head.Plan:]
+	}
+	return c, nil
+}
+
+// sealVariable is where the predecessor of this version kept a digest of a step's plan and secrets, which it left in the
+// script's folder for the engine to read. Tickets of its time may still wait for their turn.
+const sealVariable = "MANTLE_SEAL="
+
+// isCall says whether the supervisor carries the ticket out itself.
+func (s Spec) isCall() bool { return s.Call || s.seal() != "" }
+
+func (s Spec) seal() string {
+	for _, e := range s.Env {
+		if seal, ok := strings.CutPrefix(e, sealVariable); ok {
+			return seal
+		}
+	}
+	return ""
+}
+
+// takeSealed reads what the predecessor of this version left, with the rights of the account of scripts only, as it is
+// that account's folder.
+func (s Spec) takeSealed(a *account.Account) (c Content, err error) {
+	err = account.As(a, func() error {
+		plan, secrets := filepath.Join(s.Dir, step.PlanFile), filepath.Join(s.Dir, step.SecretsFile)
+		if c.Plan, err = readBounded(plan, step.MaxPlanSize); err != nil {
+			return err
+		}
+		c.Secrets, err = readBounded(secrets, step.MaxSecretsSize)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return errors.Join(err, os.Remove(secrets))
+	})
+	if err != nil {
+		return c, fmt.Errorf("reading the plan: %w", err)
+	}
+	one, two := sha256.Sum256(c.Plan), sha256.Sum256(c.Secrets)
+	sum := sha256.Sum256(slices.Concat(one[:], two[:]))
+	if hex.EncodeToString(sum[:]) != s.seal() {
+		return Content{}, errors.New("the plan, or its secrets, were changed on this machine after they arrived. Another script that runs as the same user must have done it")
+	}
+	return c, nil
+}
+
+// readBounded reads a file of at most limit bytes. It does not wait for a writer of what is no file.
+func readBounded(path string, limit int64) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // #nosec G304 -- a file of the ticket
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a file", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s is longer than %d bytes", path, limit)
+	}
+	return data, err
+}
