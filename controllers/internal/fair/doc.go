@@ -6,7 +6,8 @@
 // at most the reconciles that its half of the workers has begun. A reconcile has a deadline.
 //
 // While several namespaces have requests, a worker pauses after a reconcile, for three times its duration and at most
-// 50 ms: otherwise reconciles that only compute would leave no CPU time to others.
+// 250 ms: otherwise reconciles that only compute would leave no CPU time to others. Other workers can reconcile the same
+// object meanwhile.
 //
 // Finding the requests for an event can be fair too: see Mapped.
 package fair
