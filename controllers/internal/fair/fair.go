@@ -11,7 +11,7 @@ import (
 // The number of concurrent reconciles of a controller. Many is the default of controllers of runs, targets and bindings, whose
 // reconciles mostly wait for the API server; one namespace uses half of them. Few is for all others.
 const (
-	Many = 32
+	Many = 16
 	Few  = 4
 )
 
