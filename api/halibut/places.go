@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -52,13 +53,11 @@ func (p *places) take(ctx context.Context, rank int) error {
 func (p *places) forget(w *waiter) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, other := range p.waiting {
-		if other == w {
-			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
-			return true
-		}
+	i := slices.Index(p.waiting, w)
+	if i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
 	}
-	return false
+	return i >= 0
 }
 
 // give gives a place back.
@@ -76,7 +75,7 @@ func (p *places) give() {
 		}
 	}
 	w := p.waiting[best]
-	p.waiting = append(p.waiting[:best], p.waiting[best+1:]...)
+	p.waiting = slices.Delete(p.waiting, best, best+1)
 	close(w.turn)
 }
 

@@ -27,7 +27,9 @@ type resumption struct {
 	store   Sessions
 	to      Endpoint
 	version uint16
+	// offered is true if the session stored is to be resumed.
 	offered bool
+	stored  TLSSession
 }
 
 // Get implements tls.ClientSessionCache.
@@ -35,15 +37,11 @@ func (r *resumption) Get(string) (*tls.ClientSessionState, bool) {
 	if !r.offered {
 		return nil, false
 	}
-	stored, found := r.store.Load(r.to)
-	if !found {
-		return nil, false
-	}
-	state, err := tls.ParseSessionState(stored.state)
+	state, err := tls.ParseSessionState(r.stored.state)
 	if err != nil {
 		return nil, false
 	}
-	resumable, err := tls.NewResumptionState(stored.ticket, state)
+	resumable, err := tls.NewResumptionState(r.stored.ticket, state)
 	return resumable, err == nil
 }
 
@@ -71,7 +69,7 @@ func (r *resumption) configure(config *tls.Config, resume bool) {
 	}
 	config.ClientSessionCache = r
 	if resume {
-		_, r.offered = r.store.Load(r.to)
+		r.stored, r.offered = r.store.Load(r.to)
 	}
 	if r.offered {
 		config.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256}

@@ -15,7 +15,8 @@ import (
 )
 
 // After a pass, the next one is put off, so that the changes of several targets in the meantime are handled, and written,
-// together. The pause is pauseEach for each target of the binding, but at most maxPause. While a run is in progress the pause is longer, as only the progress changes.
+// together. The pause is pauseEach for each target of the binding, but at most maxPause. While a run is in progress the pause is
+// longer, as only the progress changes.
 const (
 	pauseEach, maxPause               = time.Millisecond, time.Second
 	pauseEachRunning, maxPauseRunning = 2 * time.Millisecond, 5 * time.Second

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -93,12 +92,20 @@ func Directory(home, relative string) string {
 // IsDirectory tells whether dir is the absolute path of a folder that Install may give to the plan's package.
 func IsDirectory(home string, p step.Plan, dir string) bool {
 	name, within := strings.CutPrefix(dir, Directory(home, folder(p))+string(filepath.Separator))
-	number, named := strings.CutPrefix(name, p.Deploy.Version)
-	if !within || !named || number == "" {
-		return within && named
+	for i := range maxSame {
+		if within && name == numbered(p.Deploy.Version, i) {
+			return true
+		}
 	}
-	n, err := strconv.Atoi(strings.TrimPrefix(number, "_"))
-	return err == nil && n < maxSame && number == fmt.Sprintf("_%d", n)
+	return false
+}
+
+// numbered is the name of a folder of a version, where so many of the same are there already.
+func numbered(version string, same int) string {
+	if same == 0 {
+		return version
+	}
+	return fmt.Sprintf("%s_%d", version, same)
 }
 
 // Install unpacks the plan's package and makes it current. It returns the folder, relative to the
@@ -207,10 +214,7 @@ func stage(ctx context.Context, versions *os.Root, content *os.File, p step.Plan
 // rename gives the finished folder the first free name of its version.
 func rename(versions *os.Root, staging, version string) (string, error) {
 	for i := range maxSame {
-		name := version
-		if i > 0 {
-			name = fmt.Sprintf("%s_%d", version, i)
-		}
+		name := numbered(version, i)
 		_, err := versions.Lstat(name)
 		if err == nil {
 			continue

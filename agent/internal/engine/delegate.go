@@ -124,6 +124,13 @@ func (s *session) delegate(ctx context.Context, w *worker, name string, j job) (
 	return outcome{}, fmt.Errorf("what ran the script as %s ended without a result: %w%s", name, a.err, said())
 }
 
+// passOn gives the warnings of a worker, which prints none itself.
+func (s *session) passOn(o outcome) {
+	for _, text := range o.Warnings[:min(len(o.Warnings), step.MaxWarnings)] {
+		s.warn(text)
+	}
+}
+
 // finish ends what is left of a worker that has said its last, or that does not answer.
 func (w *worker) finish() error {
 	ctx, cancel := context.WithTimeout(context.Background(), killGrace)

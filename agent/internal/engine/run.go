@@ -41,9 +41,7 @@ func (s *session) script(ctx context.Context, run step.Run) step.Result {
 	} else {
 		o, err = s.delegateAs(ctx, run.User, a, j)
 	}
-	for _, text := range o.Warnings[:min(len(o.Warnings), step.MaxWarnings)] {
-		s.warn(text)
-	}
+	s.passOn(o)
 	if err == nil && o.Failure != "" {
 		err = &reasonError{o.Reason, errors.New(o.Failure)}
 	}

@@ -26,6 +26,14 @@ func isContent(parts []string) bool {
 	return found && step.IsContentPath(folder+rest)
 }
 
+// ownerOf is who calls, if parts lead to a content, else empty.
+func ownerOf(ctx context.Context, parts []string) string {
+	if !isContent(parts) {
+		return ""
+	}
+	return operatorOf(ctx)
+}
+
 // operatorOf is who calls; empty if nobody does.
 func operatorOf(ctx context.Context) string {
 	p, ok := halibut.PeerFrom(ctx)
@@ -54,16 +62,11 @@ func own(p *place, temp, operator string) error {
 
 // disown removes the files that say whose a content is.
 func disown(folder *os.Root) error {
-	d, err := folder.Open(".")
+	all, err := names(folder, ".", maxBeside)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	names, err := d.Readdirnames(maxBeside)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	for _, name := range names {
+	for _, name := range all {
 		if _, ok := owners.MarkOf(name); !ok {
 			continue
 		}
@@ -72,6 +75,20 @@ func disown(folder *os.Root) error {
 		}
 	}
 	return nil
+}
+
+// names lists a folder, at most so many names.
+func names(root *os.Root, folder string, most int) ([]string, error) {
+	d, err := root.OpenFile(folder, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	all, err := d.Readdirnames(most)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return all, nil
 }
 
 // sameContent tells whether two files of a folder are there and have the same bytes.

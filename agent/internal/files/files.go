@@ -152,11 +152,7 @@ func (s *Store) write(ctx context.Context, remotePath string, parts []string, fr
 	if err := s.allow(ctx, audit.Entry{What: audit.Upload, Path: remotePath, Size: &size}); err != nil {
 		return "", err
 	}
-	owner := ""
-	if isContent(parts) {
-		owner = operatorOf(ctx)
-	}
-	if hash, err = s.replace(ctx, p, owner, from, size); err != nil {
+	if hash, err = s.replace(ctx, p, ownerOf(ctx, parts), from, size); err != nil {
 		return "", fmt.Errorf("writing %.200q: %w", remotePath, err)
 	}
 	return hash, nil
@@ -208,10 +204,7 @@ func (s *Store) DownloadFile(ctx context.Context, remotePath string) (content *h
 	if err != nil {
 		return nil, classify(err)
 	}
-	owner := ""
-	if isContent(parts) {
-		owner = operatorOf(ctx)
-	}
+	owner := ownerOf(ctx, parts)
 	file, size, err := s.openAs(remotePath, parts, owner)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, s.allow(ctx, audit.Entry{What: audit.Download, Path: remotePath, Reason: "there is no such file"})

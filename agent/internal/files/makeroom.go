@@ -2,9 +2,6 @@ package files
 
 import (
 	"cmp"
-	"errors"
-	"io"
-	"os"
 	"path"
 	"slices"
 	"time"
@@ -89,12 +86,14 @@ func choose(all []held, mine string, bytes int64, now time.Time) (victims []held
 // contents lists what lies there.
 func (s *Store) contents() []held {
 	var all []held
-	for _, name := range s.names(contentsFolder, maxContents) {
+	digests, _ := names(s.root, contentsFolder, maxContents) // what cannot be listed makes no room
+	for _, name := range digests {
 		if !step.IsSHA256(name) {
 			continue
 		}
 		h := held{name: name}
-		for _, file := range s.names(path.Join(contentsFolder, name), maxBeside) {
+		beside, _ := names(s.root, path.Join(contentsFolder, name), maxBeside)
+		for _, file := range beside {
 			info, err := s.root.Lstat(path.Join(contentsFolder, name, file))
 			if err != nil || !info.Mode().IsRegular() {
 				continue
@@ -110,17 +109,4 @@ func (s *Store) contents() []held {
 		all = append(all, h)
 	}
 	return all
-}
-
-func (s *Store) names(folder string, most int) []string {
-	d, err := s.root.OpenFile(folder, os.O_RDONLY|openFlags, 0)
-	if err != nil {
-		return nil
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(most)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil
-	}
-	return names
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 const (
@@ -85,9 +86,7 @@ func (j *Journal) needed(file *os.File) ([][]byte, error) {
 		}
 		lines = append(lines, k.line)
 	}
-	for a, b := 0, len(lines)-1; a < b; a, b = a+1, b-1 {
-		lines[a], lines[b] = lines[b], lines[a]
-	}
+	slices.Reverse(lines)
 	return lines, nil
 }
 

@@ -1,7 +1,6 @@
 package scripts
 
 import (
-	"bufio"
 	"io"
 	"os"
 	"os/exec"
@@ -33,24 +32,11 @@ func TestWhatAStepCosts(t *testing.T) {
 	}
 	trace := filepath.Join(t.TempDir(), "trace")
 	cmd := exec.CommandContext(t.Context(), strace, "-f", "-qq", "-o", trace, "-e", "trace=execve,fsync,fdatasync,sync,syncfs,sync_file_range,write", "-e", "signal=none", "-s", "16", os.Args[0], "step-daemon", home)
-	in, err := cmd.StdinPipe()
-	if err != nil {
+	in, said := startDaemon(t, cmd)
+	if _, err := io.WriteString(in, "a\n"); err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	said := bufio.NewScanner(out)
-	for _, want := range []string{"ready", "answered", "ended 0"} {
-		if want == "answered" {
-			if _, err := io.WriteString(in, "a\n"); err != nil {
-				t.Fatal(err)
-			}
-		}
+	for _, want := range []string{"answered", "ended 0"} {
 		if !said.Scan() || said.Text() != want {
 			t.Fatalf("the daemon said %q", said.Text())
 		}

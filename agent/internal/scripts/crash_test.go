@@ -59,11 +59,9 @@ func crashScript(home, id string) tentacle.StartScriptCommandV2 {
 	return cmd
 }
 
-// crash starts a script in a daemon of its own and kills that daemon after a while. It says whether the
-// start was answered.
-func crash(t *testing.T, home, id string, after time.Duration) bool {
+// startDaemon starts a daemon of the test's, and waits until it is ready.
+func startDaemon(t *testing.T, cmd *exec.Cmd) (in io.WriteCloser, said *bufio.Scanner) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "daemon", home) // #nosec G204 -- this test itself
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -75,10 +73,19 @@ func crash(t *testing.T, home, id string, after time.Duration) bool {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewScanner(out)
-	if !lines.Scan() || lines.Text() != "ready" {
-		t.Fatalf("the daemon said %q", lines.Text())
+	said = bufio.NewScanner(out)
+	if !said.Scan() || said.Text() != "ready" {
+		t.Fatalf("the daemon said %q", said.Text())
 	}
+	return in, said
+}
+
+// crash starts a script in a daemon of its own and kills that daemon after a while. It says whether the
+// start was answered.
+func crash(t *testing.T, home, id string, after time.Duration) bool {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "daemon", home) // #nosec G204 -- this test itself
+	in, lines := startDaemon(t, cmd)
 	if _, err := io.WriteString(in, id+"\n"); err != nil {
 		t.Fatal(err)
 	}

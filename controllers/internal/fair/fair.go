@@ -63,11 +63,6 @@ func (q *queue) Get() (reconcile.Request, bool) {
 // Get next.
 func (q *queue) Done(request reconcile.Request) {
 	rest := q.turns.rest(request)
-	if rest == 0 {
-		q.turns.release(request.Namespace)
-		q.Typed.Done(request)
-		return
-	}
 	q.Typed.Done(request)
 	time.Sleep(rest) //nolint:forbidigo // the pause is intended
 	q.turns.release(request.Namespace)
