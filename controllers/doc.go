@@ -45,6 +45,8 @@
 //	    run: ARunThatHasEndedLeavesNothing, ARunThatVanishesLeavesNothing
 //	turns | project and environment | one for each run | with the run, or when it waits for something else | the API server is asked
 //	    run: ATurnIsGivenBack, ARunThatVanishesLeavesNothing
+//	runs that wait for the actions of others | name | unfinished runs | when they start, end or are deleted | each is considered once more
+//	    run: ARunStartsOnceTheActionsOfOthersHaveStarted, ARunThatVanishesLeavesNothing
 //	deleted runs | name | those since the last pass of that name | with the next pass of that name | logs are removed at the next start
 //	    run: ARunThatVanishesLeavesNothing
 //	the ledger of a run | target and step | the contents of 500 slices | with the run, or after a conflict | it is loaded again

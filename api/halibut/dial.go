@@ -161,7 +161,7 @@ func (c *Client) handshake(ctx context.Context, ep Endpoint, raw net.Conn, resum
 	ctx, cancel := context.WithTimeout(ctx, c.config.TLSTimeout)
 	defer cancel()
 	if err := secured.HandshakeContext(ctx); err != nil {
-		return nil, presented, err
+		return nil, presented, session.failed(err)
 	}
 	return secured, presented, nil
 }

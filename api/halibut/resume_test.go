@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -132,6 +133,49 @@ func TestSessionsOfOldTLSAreNotResumed(t *testing.T) {
 	if len(c.known) != 0 {
 		t.Errorf("%d sessions were stored", len(c.known))
 	}
+}
+
+// A listener may have none of the key exchanges that a resumed session needs.
+func TestAListenerThatCannotResumeIsCalledAnew(t *testing.T) {
+	certificate := identity(t, ECDSA)
+	accept, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate},
+		ClientAuth: tls.RequireAnyClientCert, CurvePreferences: []tls.CurveID{tls.X25519}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = accept.Close() })
+	go func() {
+		for {
+			raw, err := accept.Accept()
+			if err != nil {
+				return
+			}
+			go greet(raw)
+		}
+	}()
+	l := &listener{client: identity(t, ECDSA)}
+	c, ep := l.resuming(t), Endpoint{Address: accept.Addr().String(), Thumbprint: thumbprintOf(t, certificate)}
+	for n := range int32(2) {
+		if _, err := c.Connect(t.Context(), ep); err != nil || c.whole.Load() != n+1 {
+			t.Fatalf("connection %d: %v, %d without a session", n, err, c.whole.Load())
+		}
+		if len(c.known) != 1 {
+			t.Fatalf("%d sessions are stored", len(c.known))
+		}
+	}
+}
+
+// greet answers a caller as a Halibut listener does, and waits for its end.
+func greet(raw net.Conn) {
+	defer raw.Close()
+	line := make([]byte, len(initialMX)+2)
+	if _, err := io.ReadFull(raw, line); err != nil {
+		return
+	}
+	if _, err := io.WriteString(raw, lineServer+version+crlf+crlf); err != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, raw)
 }
 
 func leaf(t *testing.T, c tls.Certificate) *x509.Certificate {

@@ -22,6 +22,8 @@ const (
 	ReasonAbandoned = "Abandoned"
 	// ReasonQueued surfaces while another run of the project in the environment goes first.
 	ReasonQueued = "Queued"
+	// ReasonNamespaceBusy surfaces while many actions of other runs in the namespace wait to be sent to their machines.
+	ReasonNamespaceBusy = "NamespaceBusy"
 	// ReasonBound surfaces when a person's run names another release than the binding's, which is not suspended.
 	ReasonBound = "Bound"
 	// ReasonTargetsResolved surfaces when the set of targets is fixed.

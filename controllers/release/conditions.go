@@ -51,8 +51,8 @@ func deployments(runs []v1alpha1.DeploymentRun) []v1alpha1.ReleaseDeployment {
 	seen := map[v1alpha1.ObjectName]bool{}
 	var list []v1alpha1.ReleaseDeployment
 	for _, run := range runs {
-		if seen[run.Spec.Environment] || len(list) == maxDeployments {
-			continue
+		if run.Status.Phase == "" || seen[run.Spec.Environment] || len(list) == maxDeployments {
+			continue // a new run gets a phase soon
 		}
 		seen[run.Spec.Environment] = true
 		at := run.Status.FinishTime

@@ -54,7 +54,7 @@ func (r *Reconciler) admit(ctx context.Context, f facts) (again time.Duration, e
 
 // wait returns the first thing that the run has to wait for, or nil. The order is the one that helps users most.
 func (r *Reconciler) wait(ctx context.Context, f facts) (*plan.Wait, error) {
-	for _, gate := range []func(context.Context, facts) (*plan.Wait, error){r.missingObjects, r.heldByBinding, r.packagesReady, r.queued, r.confirmTurn} {
+	for _, gate := range []func(context.Context, facts) (*plan.Wait, error){r.missingObjects, r.heldByBinding, r.packagesReady, r.queued, r.hasRoom, r.confirmTurn} {
 		if wait, err := gate(ctx, f); err != nil || wait != nil {
 			return wait, err
 		}
@@ -200,5 +200,13 @@ func goesFirst(a, b *v1alpha1.DeploymentRun) bool {
 // for something else may wait forever, and must not block others.
 func waitsForTurn(run *v1alpha1.DeploymentRun) bool {
 	ready := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionReady)
-	return ready == nil || ready.Reason == v1alpha1.ReasonQueued || ready.Reason == v1alpha1.ReasonRecording
+	if ready == nil {
+		return true
+	}
+	switch ready.Reason {
+	case v1alpha1.ReasonQueued, v1alpha1.ReasonNamespaceBusy, v1alpha1.ReasonRecording:
+		return true
+	default:
+		return false
+	}
 }

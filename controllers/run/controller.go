@@ -31,6 +31,8 @@ type Dispatcher interface {
 	Drain(owner types.UID) []dispatch.Report
 	Acknowledge(owner types.UID, m session.Machine, ticket string)
 	Forget(owner types.UID)
+	// Backlog returns how many actions of a namespace wait to be sent.
+	Backlog(namespace string) int
 	Tickets
 }
 
@@ -134,17 +136,22 @@ func (r *Reconciler) pass(ctx context.Context, request ctrl.Request) (ctrl.Resul
 		wait = soonest(wait, joined)
 	}
 	r.memory.passed(run, started, r.Now())
-	if status.IsConflict(err) || apierrors.IsNotFound(err) {
-		// Another process writes as well, or a slice was deleted: the next pass reads the run from the API server.
-		r.memory.drop(run)
-	}
 	if err != nil {
+		r.failed(before, err)
 		return retry(err)
 	}
 	if run.Status.Phase.IsTerminal() {
 		return r.ended(ctx, run)
 	}
 	return ctrl.Result{RequeueAfter: wait}, nil
+}
+
+// failed makes the next pass read the run from the API server if another process writes as well, if a slice was deleted, or
+// if the set of targets may have been fixed by a write that failed.
+func (r *Reconciler) failed(run *v1alpha1.DeploymentRun, err error) {
+	if status.IsConflict(err) || apierrors.IsNotFound(err) || !resolved(run) {
+		r.memory.drop(run)
+	}
 }
 
 // ended cleans up after a run that has ended.
@@ -164,16 +171,16 @@ func retry(err error) (ctrl.Result, error) {
 	return ctrl.Result{}, err
 }
 
-// latest returns the run, or nil if it does not exist. If this process has the run in memory, latest returns the cached
-// object with the status that this process wrote last, as the cache may lag behind. Otherwise it reads from the API server,
+// latest returns the run, or nil if it does not exist. If this process knows the status that it wrote last, latest returns
+// the cached object with that status, as the cache may lag behind. Otherwise it reads from the API server,
 // as an old object would make it finish the run twice, or create its slices again.
 func (r *Reconciler) latest(ctx context.Context, key types.NamespacedName) (*v1alpha1.DeploymentRun, error) {
 	run, err := optional.Get(ctx, r.Client, key.Namespace, key.Name, &v1alpha1.DeploymentRun{})
 	if err != nil {
 		return nil, fmt.Errorf("reading run %s: %w", key.Name, err)
 	}
-	if l := r.memory.get(run); l != nil && !r.memory.hasDeleted(key) {
-		run.Status = *l.ledger.Status.DeepCopy()
+	if wrote := r.memory.statusOf(run); wrote != nil && !r.memory.hasDeleted(key) {
+		run.Status = *wrote
 		return run, nil
 	}
 	if run == nil || !run.Status.Phase.IsTerminal() {
@@ -215,7 +222,11 @@ func (r *Reconciler) write(ctx context.Context, before, run *v1alpha1.Deployment
 	l := r.memory.get(run)
 	patcher := status.NewPatcher(r.Client, before)
 	if l == nil {
-		return 0, patcher.WithLock().Patch(ctx, run)
+		if err := patcher.WithLock().Patch(ctx, run); err != nil {
+			return 0, err
+		}
+		r.memory.wrote(run)
+		return 0, nil
 	}
 	if equality.Semantic.DeepEqual(before.Status, run.Status) {
 		return 0, nil

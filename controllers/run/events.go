@@ -60,6 +60,8 @@ func (r *Reconciler) announceWait(before, run *v1alpha1.DeploymentRun) {
 	switch is.Reason {
 	case v1alpha1.ReasonRunning, v1alpha1.ReasonPreparing, v1alpha1.ReasonCancelled, v1alpha1.ReasonSuperseded:
 		return // the run does not wait
+	case v1alpha1.ReasonNamespaceBusy:
+		return // many runs wait then, and for a short time
 	}
 	kind := corev1.EventTypeNormal
 	if stalled(run) {

@@ -14,6 +14,7 @@ import (
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
+	"github.com/mantledeploy/mantle/controllers/internal/status"
 )
 
 // addFinalizer adds the finalizer, and reports whether the run had it already. Nothing is started for a run without it, as
@@ -52,8 +53,12 @@ func (r *Reconciler) cleanUp(ctx context.Context, run *v1alpha1.DeploymentRun) (
 }
 
 // removeFinalizer removes only the finalizer of this controller. The patch has the resourceVersion, as the garbage collector
-// may have added a finalizer in the meantime.
+// may have added a finalizer in the meantime. If the run was changed, it is read again.
 func (r *Reconciler) removeFinalizer(ctx context.Context, run *v1alpha1.DeploymentRun) error {
+	err := r.patchFinalizer(ctx, run)
+	if !status.IsConflict(err) {
+		return err
+	}
 	current, err := optional.Get(ctx, r.Reader, run.Namespace, run.Name, &v1alpha1.DeploymentRun{})
 	if err != nil {
 		return fmt.Errorf("reading run %s: %w", run.Name, err)
@@ -61,9 +66,13 @@ func (r *Reconciler) removeFinalizer(ctx context.Context, run *v1alpha1.Deployme
 	if current == nil || current.UID != run.UID {
 		return nil
 	}
-	before := current.DeepCopy()
-	controllerutil.RemoveFinalizer(current, v1alpha1.FinalizerRun)
-	err = r.Client.Patch(ctx, current, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	return r.patchFinalizer(ctx, current)
+}
+
+func (r *Reconciler) patchFinalizer(ctx context.Context, run *v1alpha1.DeploymentRun) error {
+	without := run.DeepCopy()
+	controllerutil.RemoveFinalizer(without, v1alpha1.FinalizerRun)
+	err := r.Client.Patch(ctx, without, client.MergeFromWithOptions(run, client.MergeFromWithOptimisticLock{}))
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("removing the finalizer of run %s: %w", run.Name, err)
 	}

@@ -84,11 +84,15 @@ func (r *Reconciler) gather(ctx context.Context, run *v1alpha1.DeploymentRun) (f
 	return f, r.gatherTargets(ctx, &f)
 }
 
-// gatherActive sets f.Active. If this process does not have the run in memory, gatherActive loads it from the API server,
-// as another leader may have written it.
+// gatherActive sets f.Active. If this process neither has the run in memory nor has just created its slices, gatherActive
+// loads it from the API server, as another leader may have written it.
 func (r *Reconciler) gatherActive(ctx context.Context, f *facts) error {
 	if f.Active = r.memory.get(f.Run); f.Active != nil {
 		f.Active.inputs.Learn(f.Release)
+		return nil
+	}
+	if made := r.memory.takeCreated(f.Run); made != nil {
+		r.activate(f, ledger.New(f.Run, made.process, made.slices))
 		return nil
 	}
 	process, err := r.frozenUncached.ReadNamed(ctx, f.Run.Namespace, f.Run.Status.Snapshot)
@@ -111,13 +115,18 @@ func (r *Reconciler) gatherActive(ctx context.Context, f *facts) error {
 		f.Problem = fmt.Sprintf("DeploymentRunSlice %s is missing, so the results of its targets are unknown; restore it, or cancel the run", book.Missing[0])
 		return nil
 	}
+	book.Resume(f.Now)
+	r.markMissingLogs(book)
+	r.activate(f, book)
+	return nil
+}
+
+// activate keeps a ledger in memory.
+func (r *Reconciler) activate(f *facts, book *ledger.Ledger) {
 	book.Written = r.Metrics.SliceWritten
 	f.Active = &active{ledger: book, inputs: r.composer.For(f.Run, book)}
 	f.Active.inputs.Learn(f.Release)
-	book.Resume(f.Now)
-	r.markMissingLogs(book)
 	r.memory.store(f.Run, f.Active)
-	return nil
 }
 
 // markMissingLogs marks the output that is not on this replica's disk as lost.

@@ -18,6 +18,8 @@ type active struct {
 	inputs *compose.Run
 	// saved is when the status of the run was written last.
 	saved time.Time
+	// begun is true once actions were dispatched.
+	begun bool
 	// passed is when the last pass ended, and took is its duration.
 	passed time.Time
 	took   time.Duration
@@ -48,8 +50,20 @@ type remembered struct {
 	turn turn
 	// active is nil until the targets of the run are fixed.
 	active *active
+	// status is what this process wrote last while the targets were not fixed; nil if the run must be read from the API server.
+	status *v1alpha1.DeploymentRunStatus
+	// created has the slices of a run whose targets were just fixed by this process; otherwise nil.
+	created *created
+	// room is set while the run waits for the actions of other runs.
+	room *room
 	// announced are the kinds and reasons of waits that had an event.
 	announced []string
+}
+
+// created is what a ledger is made of.
+type created struct {
+	process *v1alpha1.ProjectSpec
+	slices  []*v1alpha1.DeploymentRunSlice
 }
 
 // turn identifies a project in an environment. One run at a time may proceed there.
@@ -84,11 +98,54 @@ func (m *memory) get(run *v1alpha1.DeploymentRun) *active {
 	return nil
 }
 
+// statusOf returns a copy of the status of an unfinished run that this process wrote last; nil if it does not know it.
+func (m *memory) statusOf(run *v1alpha1.DeploymentRun) *v1alpha1.DeploymentRunStatus {
+	if l := m.get(run); l != nil {
+		return l.ledger.Status.DeepCopy()
+	}
+	if run == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known := m.runs[nameOf(run)]; known != nil && known.uid == run.UID {
+		return known.status.DeepCopy()
+	}
+	return nil
+}
+
+// wrote stores the status of a run whose targets were not fixed before.
+func (m *memory) wrote(run *v1alpha1.DeploymentRun) {
+	m.change(run, func(known *remembered) { known.status = run.Status.DeepCopy() })
+}
+
+// keepCreated stores what was created for a run. takeCreated returns it once.
+func (m *memory) keepCreated(run *v1alpha1.DeploymentRun, c created) {
+	m.change(run, func(known *remembered) { known.created = &c })
+}
+
+func (m *memory) takeCreated(run *v1alpha1.DeploymentRun) (c *created) {
+	m.change(run, func(known *remembered) { c, known.created = known.created, nil })
+	return c
+}
+
+// change changes what is known of a run.
+func (m *memory) change(run *v1alpha1.DeploymentRun, change func(*remembered)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.runs[nameOf(run)]
+	if known == nil || known.uid != run.UID {
+		known = &remembered{uid: run.UID, turn: turnOf(run)}
+		m.runs[nameOf(run)] = known
+	}
+	change(known)
+}
+
 // pause returns how long to wait before the next pass of a run.
 func (m *memory) pause(run *v1alpha1.DeploymentRun, now time.Time) time.Duration {
 	l := m.get(run)
 	if l == nil {
-		return 0
+		return m.waits(run, now)
 	}
 	return min(pauseFactor*l.took, maxPause, time.Duration(len(l.ledger.Targets))*pauseEach) - now.Sub(l.passed)
 }
@@ -144,12 +201,12 @@ func (m *memory) acquireTurn(run *v1alpha1.DeploymentRun, unfinished map[types.U
 	return run.UID
 }
 
-// drop removes the ledger of a run; the next pass loads it again.
+// drop removes the ledger and the status of a run; the next pass reads them from the API server.
 func (m *memory) drop(run *v1alpha1.DeploymentRun) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if known := m.runs[nameOf(run)]; known != nil {
-		known.active = nil
+		known.active, known.status, known.created = nil, nil, nil
 	}
 }
 

@@ -30,6 +30,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 	"github.com/mantledeploy/mantle/controllers/internal/ledger"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
+	"github.com/mantledeploy/mantle/controllers/internal/recorded"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
@@ -123,6 +124,7 @@ func newStage(t *testing.T, process v1alpha1.ProjectSpec, slices ...[]string) *s
 	}
 	objects := setting(t, process, slices)
 	s.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
+		WithIndex(&v1alpha1.DeploymentRun{}, recorded.ByProject, recorded.ProjectOf).
 		WithStatusSubresource(&v1alpha1.DeploymentRun{}, &v1alpha1.DeploymentRunSlice{}).WithInterceptorFuncs(funcs).Build()
 	s.newLeader()
 	return s
@@ -360,7 +362,8 @@ func (s *stage) Acknowledge(_ types.UID, _ session.Machine, ticket string) {
 	s.acknowledged[ticket] = true
 	delete(s.actions, ticket)
 }
-func (s *stage) Forget(types.UID) { s.actions = map[string]*staged{} }
+func (s *stage) Backlog(string) int { return 0 }
+func (s *stage) Forget(types.UID)   { s.actions = map[string]*staged{} }
 func (s *stage) For(context.Context, string) (*session.Identity, error) {
 	if s.asked++; s.lost != nil {
 		s.clock = s.clock.Add(time.Second) // as long as it takes to see that nobody answers

@@ -20,6 +20,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/packages"
+	"github.com/mantledeploy/mantle/controllers/internal/recorded"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 	"github.com/mantledeploy/mantle/controllers/internal/snapshot"
 )
@@ -55,7 +56,8 @@ func newStub(t *testing.T, objects ...client.Object) *stub {
 	environment := &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "production"}}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Finalizers: []string{"test/holds"}}}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(objects, release, frozen, environment, namespace)...).
-		WithStatusSubresource(&v1alpha1.DeploymentRun{}, &v1alpha1.DeploymentRunSlice{}, &v1alpha1.DeploymentTarget{}).Build()
+		WithStatusSubresource(&v1alpha1.DeploymentRun{}, &v1alpha1.DeploymentRunSlice{}, &v1alpha1.DeploymentTarget{}).
+		WithIndex(&v1alpha1.DeploymentRun{}, recorded.ByProject, recorded.ProjectOf).Build()
 	s := &stub{t: t, recorder: events.NewFakeRecorder(100), fetched: true, now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
 	s.Reconciler = newReconciler(c, c, s.recorder,
 		Deps{Dispatcher: nowhere{}, Identities: nowhere{}, Packages: s, Logs: nowhere{}, Now: func() time.Time { return s.now }})
@@ -171,6 +173,7 @@ func (nowhere) Relocate(string)                                {}
 func (nowhere) Drop(string)                                    {}
 func (nowhere) Acknowledge(types.UID, session.Machine, string) {}
 func (nowhere) Forget(types.UID)                               {}
+func (nowhere) Backlog(string) int                             { return 0 }
 func (nowhere) Delete(string, types.UID) error                 { return nil }
 func (nowhere) For(context.Context, string) (*session.Identity, error) {
 	return &session.Identity{Namespace: "shop"}, nil

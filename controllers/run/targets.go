@@ -95,6 +95,14 @@ func tooMany(process *v1alpha1.ProjectSpec, targets int) *plan.Outcome {
 		"nothing was deployed: the run has %d targets, but with these steps a run can have at most %d; use several environments, or merge steps", targets, most)}
 }
 
+func pointers[T any](all []T) []*T {
+	to := make([]*T, len(all))
+	for i := range all {
+		to[i] = &all[i]
+	}
+	return to
+}
+
 // commit stores the set of targets. It makes the run an owner of the snapshot and creates the slices, and sets the status
 // last: the set is fixed once the status is written.
 func (r *Reconciler) commit(ctx context.Context, f facts, process *v1alpha1.ProjectSpec, targets []v1alpha1.DeploymentTarget) error {
@@ -105,6 +113,7 @@ func (r *Reconciler) commit(ctx context.Context, f facts, process *v1alpha1.Proj
 	if err := ledger.Create(ctx, r.Client, r.Reader, f.Run, parts); err != nil {
 		return err
 	}
+	r.memory.keepCreated(f.Run, created{process: process, slices: pointers(parts)})
 	s := &f.Run.Status
 	now := metav1.NewTime(f.Now)
 	s.StartTime, s.Snapshot, s.Slices, s.Phase = &now, f.Release.Status.Snapshot, int32(len(parts)), v1alpha1.RunRunning

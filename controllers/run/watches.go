@@ -15,6 +15,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/fair"
+	"github.com/mantledeploy/mantle/controllers/internal/recorded"
 	"github.com/mantledeploy/mantle/controllers/internal/watch"
 )
 
@@ -33,6 +34,9 @@ func indexUnfinished(o client.Object) []string {
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.DeploymentRun{}, unfinished, indexUnfinished); err != nil {
 		return fmt.Errorf("indexing runs: %w", err)
+	}
+	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.DeploymentRun{}, recorded.ByProject, recorded.ProjectOf); err != nil {
+		return fmt.Errorf("indexing runs by project: %w", err)
 	}
 	r.takeover = &takeover{reader: r.Client, now: r.Now, done: r.Metrics.TookOver}
 	if err := mgr.Add(r.takeover); err != nil {

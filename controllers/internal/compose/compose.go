@@ -60,7 +60,7 @@ type Action struct {
 // Prepare builds the plan with the current values. If that is not possible it returns a *dispatch.NotReady.
 func (r *Run) Prepare(ctx context.Context, a Action) (dispatch.Prepared, error) {
 	var target v1alpha1.DeploymentTarget
-	if err := r.composer.Cached.Get(ctx, client.ObjectKey{Namespace: r.namespace, Name: a.Target.Name}, &target); err != nil {
+	if err := r.composer.Cached.Get(ctx, client.ObjectKey{Namespace: r.namespace, Name: a.Target.Name}, &target, client.UnsafeDisableDeepCopy); err != nil {
 		return dispatch.Prepared{}, fmt.Errorf("reading the target: %w", err)
 	}
 	plan := step.Plan{Version: step.Version, Ticket: a.Ticket, Nonce: step.Nonce(a.Ticket), Namespace: r.namespace,

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/identity"
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
@@ -19,7 +21,7 @@ type Identities interface {
 // Locate returns the machine of a target of the fixed set, with its current address. A final error is a
 // *dispatch.NotReady.
 func (r *Run) Locate(ctx context.Context, was v1alpha1.SliceTarget) (session.Machine, error) {
-	t, err := optional.Get(ctx, r.composer.Cached, r.namespace, was.Name, &v1alpha1.DeploymentTarget{})
+	t, err := optional.Get(ctx, r.composer.Cached, r.namespace, was.Name, &v1alpha1.DeploymentTarget{}, client.UnsafeDisableDeepCopy)
 	switch {
 	case err != nil:
 		return session.Machine{}, fmt.Errorf("reading target %s: %w", was.Name, err)
@@ -37,7 +39,7 @@ func (r *Run) Locate(ctx context.Context, was v1alpha1.SliceTarget) (session.Mac
 	}
 	var policy *v1alpha1.TargetPolicy
 	if t.Spec.Policy != "" {
-		policy, err = optional.Get(ctx, r.composer.Cached, r.namespace, string(t.Spec.Policy), &v1alpha1.TargetPolicy{})
+		policy, err = optional.Get(ctx, r.composer.Cached, r.namespace, string(t.Spec.Policy), &v1alpha1.TargetPolicy{}, client.UnsafeDisableDeepCopy)
 		if err != nil {
 			return session.Machine{}, fmt.Errorf("reading policy %s: %w", t.Spec.Policy, err)
 		}

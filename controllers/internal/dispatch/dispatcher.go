@@ -258,13 +258,6 @@ func (d *Dispatcher) remove(act *action) {
 	}
 }
 
-// Len returns the number of actions.
-func (d *Dispatcher) Len() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.actions)
-}
-
 // updateReport changes the report of an action, and notifies its owner if it now differs from what the owner knows.
 func (d *Dispatcher) updateReport(act *action, change func(*Report)) {
 	d.mu.Lock()

@@ -62,6 +62,15 @@ func (c limiter) hasRoom(namespace string) bool {
 // full reports whether a namespace has reached its limit of actions in progress.
 func (c limiter) full(namespace string) bool { return c.inProgress[namespace] >= c.max }
 
+// backlog returns how many actions of a namespace wait or have not reached their machine.
+func (c limiter) backlog(namespace string) int {
+	n := c.starting[namespace]
+	if waiting := c.waiting[namespace]; waiting != nil {
+		n += waiting.later.Len() + waiting.first.Len()
+	}
+	return n
+}
+
 func (c limiter) count(act *action) {
 	c.inProgress[act.Owner.Namespace]++
 	c.starting[act.Owner.Namespace]++

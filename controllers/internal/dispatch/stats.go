@@ -31,3 +31,18 @@ func (r *runner) sent() {
 		r.config.Sent(time.Since(r.dispatched))
 	}
 }
+
+// Backlog returns how many actions of a namespace have not reached their machine: those that wait for their turn, and those
+// that are being prepared and sent.
+func (d *Dispatcher) Backlog(namespace string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.limiter.backlog(namespace)
+}
+
+// Len returns the number of actions.
+func (d *Dispatcher) Len() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.actions)
+}

@@ -79,10 +79,22 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// Others returns the other runs of the project in the environment.
+// ByProject is the field of runs by which Others selects. The API server can select by it too; a cache needs an index by it
+// with ProjectOf.
+const ByProject = "spec.project"
+
+// ProjectOf returns the project of a run.
+func ProjectOf(o client.Object) []string {
+	if run, ok := o.(*v1alpha1.DeploymentRun); ok {
+		return []string{string(run.Spec.Project)}
+	}
+	return nil
+}
+
+// Others returns the other runs of the project in the environment. They may be shared with the cache and must not be modified.
 func Others(ctx context.Context, from client.Reader, run *v1alpha1.DeploymentRun) ([]v1alpha1.DeploymentRun, error) {
 	var runs v1alpha1.DeploymentRunList
-	if err := from.List(ctx, &runs, client.InNamespace(run.Namespace)); err != nil {
+	if err := from.List(ctx, &runs, client.InNamespace(run.Namespace), client.MatchingFields{ByProject: string(run.Spec.Project)}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing runs: %w", err)
 	}
 	return slices.DeleteFunc(runs.Items, func(other v1alpha1.DeploymentRun) bool {

@@ -44,7 +44,8 @@ func newWorld(t *testing.T) *world {
 		Spec: v1alpha1.DeploymentRunSliceSpec{Targets: []v1alpha1.SliceTarget{{Name: "web-1", UID: "web-1", Thumbprint: "AA"}}},
 		Status: v1alpha1.DeploymentRunSliceStatus{Results: []v1alpha1.TargetResult{{Target: "web-1", Phase: v1alpha1.StepFailed,
 			Steps: []v1alpha1.ActionStatus{{Name: "install", Phase: v1alpha1.StepFailed, Sent: true, Attempt: 1, StartTime: &at}}}}}}
-	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(w.target, w.run, slice, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}).Build()
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(w.target, w.run, slice, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}).
+		WithIndex(&v1alpha1.DeploymentRun{}, ByProject, ProjectOf).Build()
 	w.client, w.Records = c, &Records{Client: c, Reader: c, Now: func() time.Time { return w.now }}
 	return w
 }
