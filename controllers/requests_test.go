@@ -22,7 +22,8 @@ const fleetSize = 1000
 
 // What the operator may ask of the API server for fleetSize targets, somewhat more than it does. What follows from time has room
 // for a slow machine: the environment is written every ten seconds while its targets change, which reads the identity, and
-// the writes of a run, its slices and its binding are joined over a second or more; and a write that met another is tried again.
+// the writes of a run, its slices and its binding are joined over a second or more; a write that met another is tried again; and a
+// slice is read for a target whose row the cache shows later than the end of the run.
 var (
 	// runBudget is from the change of a binding to its Ready, for one step on all targets, and what follows from that: one
 	// request for each target, and 500 others at most.
@@ -37,6 +38,7 @@ var (
 		{"patch", "deploymentruns"}:             4,
 		{"patch", "deploymentruns/status"}:      20,
 		{"create", "deploymentrunslices"}:       10,
+		{"get", "deploymentrunslices"}:          fleetSize / 20,
 		{listLive, "deploymentrunslices"}:       5,
 		{"patch", "deploymentrunslices/status"}: 70,
 		{"patch", "deploymenttargets/status"}:   fleetSize + 100,
@@ -70,6 +72,7 @@ var (
 		{"patch", "deploymentruns"}:             4,
 		{"watch", "deploymentruns"}:             2,
 		{"patch", "deploymentruns/status"}:      20,
+		{"get", "deploymentrunslices"}:          fleetSize / 20,
 		{listLive, "deploymentrunslices"}:       5,
 		{"watch", "deploymentrunslices"}:        2,
 		{"patch", "deploymentrunslices/status"}: 70,
