@@ -37,6 +37,7 @@ func (r *Reconciler) admit(ctx context.Context, f facts) (again time.Duration, e
 			Message: fmt.Sprintf("superseded by release %s before any target started", f.Binding.Spec.Release)})
 		return 0, nil
 	}
+	defer r.leave(f.Run)
 	wait, err := r.wait(ctx, f)
 	switch {
 	case err != nil:

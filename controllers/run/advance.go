@@ -37,7 +37,7 @@ func (r *Reconciler) advance(ctx context.Context, f facts) (time.Duration, error
 	if now.Outcome != nil {
 		l.Close(now.Results)
 	}
-	again, due := l.Due(f.Now)
+	again, due := l.Due(f.Now, f.Active.took)
 	if due || l.HasPlanned() || now.Outcome != nil {
 		again = 0
 		if err := l.Store(ctx, r.Client, f.Now, now.Results, !f.Run.DeletionTimestamp.IsZero()); err != nil {

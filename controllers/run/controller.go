@@ -18,6 +18,7 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/compose"
 	"github.com/mantledeploy/mantle/controllers/internal/dispatch"
 	"github.com/mantledeploy/mantle/controllers/internal/metrics"
+	"github.com/mantledeploy/mantle/controllers/internal/notify"
 	"github.com/mantledeploy/mantle/controllers/internal/optional"
 	"github.com/mantledeploy/mantle/controllers/internal/recorded"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
@@ -81,6 +82,8 @@ type Reconciler struct {
 	// frozen reads processes from the cache, frozenUncached from the API server.
 	frozen, frozenUncached *snapshot.Reader
 	records                *recorded.Records
+	// entered enqueues the next run that waits until others have started.
+	entered *notify.Notifier
 	takeover               *takeover
 }
 
@@ -92,6 +95,7 @@ func New(mgr ctrl.Manager, deps Deps) *Reconciler {
 func newReconciler(c client.Client, reader client.Reader, recorder events.EventRecorder, deps Deps) *Reconciler {
 	return &Reconciler{Deps: deps, Client: c, Reader: reader, Recorder: recorder, memory: newMemory(),
 		frozen: snapshot.NewReader(c), frozenUncached: snapshot.NewReader(reader), records: &recorded.Records{Client: c, Reader: reader, Now: deps.Now},
+		entered: notify.New(),
 		composer: &compose.Composer{Cached: c, Live: reader, Identities: deps.Identities, Packages: deps.Packages, Now: deps.Now}}
 }
 
@@ -216,8 +220,8 @@ func (r *Reconciler) save(ctx context.Context, before, run *v1alpha1.DeploymentR
 }
 
 // write writes the status if it differs from what was written last. Until the set of targets is fixed, the patch has the
-// resourceVersion, as another leader may have fixed it. If only the progress has changed, the write is put off, by up to a
-// second, or five seconds for a large run, to join it with later changes; write then returns how long to wait.
+// resourceVersion, as another leader may have fixed it. If only the progress has changed, the write is put off, by up to
+// ledger.WriteInterval, to join it with later changes; write then returns how long to wait.
 func (r *Reconciler) write(ctx context.Context, before, run *v1alpha1.DeploymentRun) (time.Duration, error) {
 	l := r.memory.get(run)
 	patcher := status.NewPatcher(r.Client, before)
@@ -231,7 +235,7 @@ func (r *Reconciler) write(ctx context.Context, before, run *v1alpha1.Deployment
 	if equality.Semantic.DeepEqual(before.Status, run.Status) {
 		return 0, nil
 	}
-	if wait := l.ledger.WriteInterval() - r.Now().Sub(l.saved); wait > 0 && sameState(before, run) {
+	if wait := l.ledger.WriteInterval(l.took) - r.Now().Sub(l.saved); wait > 0 && sameState(before, run) {
 		return wait, nil
 	}
 	if err := patcher.Patch(ctx, run); err != nil {

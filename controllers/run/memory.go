@@ -54,8 +54,9 @@ type remembered struct {
 	status *v1alpha1.DeploymentRunStatus
 	// created has the slices of a run whose targets were just fixed by this process; otherwise nil.
 	created *created
-	// room is set while the run waits for the actions of other runs.
-	room *room
+	// room is set while the run waits for the actions of other runs, and entering while it is being started.
+	room     *room
+	entering bool
 	// announced are the kinds and reasons of waits that had an event.
 	announced []string
 }
@@ -133,12 +134,17 @@ func (m *memory) takeCreated(run *v1alpha1.DeploymentRun) (c *created) {
 func (m *memory) change(run *v1alpha1.DeploymentRun, change func(*remembered)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	change(m.of(run))
+}
+
+// of returns what is known of a run; it remembers the run if it does not yet. The lock is held.
+func (m *memory) of(run *v1alpha1.DeploymentRun) *remembered {
 	known := m.runs[nameOf(run)]
 	if known == nil || known.uid != run.UID {
 		known = &remembered{uid: run.UID, turn: turnOf(run)}
 		m.runs[nameOf(run)] = known
 	}
-	change(known)
+	return known
 }
 
 // pause returns how long to wait before the next pass of a run.

@@ -10,12 +10,14 @@ import (
 	"github.com/mantledeploy/mantle/controllers/internal/plan"
 )
 
-// A run starts only if fewer than maxBacklog actions of its namespace wait to be sent, so that the runs that have started
-// are finished first. It is asked again after roomPause, and only the maxNext oldest of the runs that wait for this start.
+// A run starts only if fewer than maxBacklog actions of its namespace wait to be sent, and fewer than maxEntering runs are
+// being started, so that the runs that have started are finished first. It is asked again after roomPause, and only the
+// maxNext oldest of the runs that wait for this start.
 const (
-	maxBacklog = 128
-	maxNext    = 16
-	roomPause  = time.Second
+	maxBacklog  = 128
+	maxEntering = 2
+	maxNext     = 16
+	roomPause   = time.Second
 )
 
 // room is what a run knows that waits for the actions of others.
@@ -29,13 +31,19 @@ type room struct {
 // hasRoom waits while many actions of the namespace wait to be sent.
 func (r *Reconciler) hasRoom(_ context.Context, f facts) (*plan.Wait, error) {
 	backlog := r.Dispatcher.Backlog(f.Run.Namespace) + r.memory.beginning(f.Run.Namespace)
-	if backlog < maxBacklog && r.memory.olderWaiting(f.Run) < maxNext {
-		r.memory.enter(f.Run)
+	if backlog < maxBacklog && r.memory.enter(f.Run) {
 		return nil, nil
 	}
 	r.memory.await(f.Run, f.Now.Add(roomPause))
 	return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonNamespaceBusy, Again: roomPause,
 		Message: "many actions of other runs in this namespace wait to be sent; the run starts after them"}, nil
+}
+
+// leave lets the next run start that waits for it.
+func (r *Reconciler) leave(run *v1alpha1.DeploymentRun) {
+	if next, found := r.memory.leave(run); found {
+		r.entered.Notify(next)
+	}
 }
 
 // beginning returns how many targets the runs of a namespace have whose targets are fixed and which have started nothing yet.
@@ -57,24 +65,55 @@ func (m *memory) beginning(namespace string) int {
 	return n
 }
 
-// olderWaiting returns how many older runs of the namespace wait for room.
-func (m *memory) olderWaiting(run *v1alpha1.DeploymentRun) int {
+// enter reports whether a run can be started: it is among the oldest of its namespace that wait, and few are being started.
+// If so, leave must be called when it was.
+func (m *memory) enter(run *v1alpha1.DeploymentRun) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := 0
+	waiting, entering := 0, 0
 	for name, known := range m.runs {
-		if w := known.room; w != nil && name.Namespace == run.Namespace && older(w.created, name, run) {
-			n++
+		switch {
+		case name.Namespace != run.Namespace || known.uid == run.UID:
+		case known.entering:
+			entering++
+		case known.room != nil && older(known.room.created, name, run.CreationTimestamp.Time, run.Name):
+			waiting++
 		}
 	}
-	return n
+	if waiting >= maxNext || entering >= maxEntering {
+		return false
+	}
+	known := m.of(run)
+	known.room, known.entering = nil, true
+	return true
 }
 
-func older(created time.Time, name types.NamespacedName, run *v1alpha1.DeploymentRun) bool {
-	if !created.Equal(run.CreationTimestamp.Time) {
-		return created.Before(run.CreationTimestamp.Time)
+// leave is called when a run was started, or was not. It returns the oldest run that waits for this; false if there is none.
+func (m *memory) leave(run *v1alpha1.DeploymentRun) (next types.NamespacedName, found bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	entered := m.runs[nameOf(run)]
+	if entered == nil || entered.uid != run.UID || !entered.entering {
+		return next, false
 	}
-	return name.Name < run.Name
+	entered.entering = false
+	var oldest *room
+	for name, known := range m.runs {
+		if w := known.room; w != nil && name.Namespace == run.Namespace && (oldest == nil || older(w.created, name, oldest.created, next.Name)) {
+			oldest, next = w, name
+		}
+	}
+	if oldest != nil {
+		oldest.until = time.Time{}
+	}
+	return next, oldest != nil
+}
+
+func older(created time.Time, name types.NamespacedName, than time.Time, thanName string) bool {
+	if !created.Equal(than) {
+		return created.Before(than)
+	}
+	return name.Name < thanName
 }
 
 // await stores that a run waits for room.
@@ -82,11 +121,6 @@ func (m *memory) await(run *v1alpha1.DeploymentRun, until time.Time) {
 	m.change(run, func(known *remembered) {
 		known.room = &room{created: run.CreationTimestamp.Time, generation: run.Generation, until: until}
 	})
-}
-
-// enter stores that a run does not wait for room.
-func (m *memory) enter(run *v1alpha1.DeploymentRun) {
-	m.change(run, func(known *remembered) { known.room = nil })
 }
 
 // waits returns how long a run pauses that waits for room. A change of the run ends its pause.

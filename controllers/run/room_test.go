@@ -126,3 +126,30 @@ func TestARunThatStartsReadsLittle(t *testing.T) {
 		t.Errorf("it has not begun: %+v", known)
 	}
 }
+
+// Each start takes several requests, for which the steps of the runs that have started would wait.
+func TestFewRunsAreStartedAtOnce(t *testing.T) {
+	m, now := newMemory(), time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	runs := make([]*v1alpha1.DeploymentRun, maxEntering+2)
+	for i := range runs {
+		runs[i] = aRun(fmt.Sprintf("run-%d", i))
+	}
+	for _, run := range runs[:maxEntering] {
+		if !m.enter(run) {
+			t.Fatalf("%s is not started", run.Name)
+		}
+	}
+	for _, run := range runs[maxEntering:] {
+		if m.enter(run) {
+			t.Fatalf("%s is started beside %d others", run.Name, maxEntering)
+		}
+		m.await(run, now.Add(roomPause))
+	}
+	next, found := m.leave(runs[0])
+	if want := runs[maxEntering]; !found || next != nameOf(want) || m.pause(want, now) > 0 || m.pause(runs[maxEntering+1], now) <= 0 {
+		t.Errorf("the next is %s, %t; it pauses for %s", next, found, m.pause(want, now))
+	}
+	if !m.enter(runs[maxEntering]) {
+		t.Error("it is not started")
+	}
+}

@@ -54,6 +54,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.DeploymentTarget{}, fair.Mapped(r.ofTarget), builder.WithPredicates(watch.Targets())).
 		WatchesRawSource(r.Reports).
 		WatchesRawSource(r.Fetched).
+		WatchesRawSource(r.entered.Source()).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("setting up the run controller: %w", err)

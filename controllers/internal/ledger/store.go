@@ -17,29 +17,32 @@ import (
 
 const (
 	// writeInterval is the least time between two writes of progress to the slices of a run, writeIntervalLarge that of a
-	// run with more than largeRun targets.
+	// run with more than largeRun targets. While the API server is slow it is slowFactor times as long as a pass takes, and
+	// at most writeIntervalLarge.
 	writeInterval      = time.Second
 	writeIntervalLarge = 5 * time.Second
 	largeRun           = 1000
+	slowFactor         = 8
 	// writers is how many slices of a run are written at the same time.
 	writers = 8
 )
 
-// Due returns when unwritten progress must be written, and whether that is now; 0 and false if there is none.
-func (l *Ledger) Due(now time.Time) (wait time.Duration, due bool) {
+// Due returns when unwritten progress must be written, and whether that is now; 0 and false if there is none. took is how
+// long the last pass took.
+func (l *Ledger) Due(now time.Time, took time.Duration) (wait time.Duration, due bool) {
 	if len(l.dirty) == 0 {
 		return 0, false
 	}
-	wait = l.WriteInterval() - now.Sub(l.written)
+	wait = l.WriteInterval(took) - now.Sub(l.written)
 	return max(wait, 0), wait <= 0
 }
 
-// WriteInterval returns the least time between two writes of progress.
-func (l *Ledger) WriteInterval() time.Duration {
+// WriteInterval returns the least time between two writes of progress, if the last pass took that long.
+func (l *Ledger) WriteInterval(took time.Duration) time.Duration {
 	if len(l.Targets) > largeRun {
 		return writeIntervalLarge
 	}
-	return writeInterval
+	return min(max(writeInterval, slowFactor*took), writeIntervalLarge)
 }
 
 // HasPlanned reports whether an attempt must be written before it can be dispatched.
