@@ -83,8 +83,8 @@ type Reconciler struct {
 	frozen, frozenUncached *snapshot.Reader
 	records                *recorded.Records
 	// entered enqueues the next run that waits until others have started.
-	entered *notify.Notifier
-	takeover               *takeover
+	entered  *notify.Notifier
+	takeover *takeover
 }
 
 // New returns a Reconciler that uses the manager's clients.
@@ -95,7 +95,7 @@ func New(mgr ctrl.Manager, deps Deps) *Reconciler {
 func newReconciler(c client.Client, reader client.Reader, recorder events.EventRecorder, deps Deps) *Reconciler {
 	return &Reconciler{Deps: deps, Client: c, Reader: reader, Recorder: recorder, memory: newMemory(),
 		frozen: snapshot.NewReader(c), frozenUncached: snapshot.NewReader(reader), records: &recorded.Records{Client: c, Reader: reader, Now: deps.Now},
-		entered: notify.New(),
+		entered:  notify.New(),
 		composer: &compose.Composer{Cached: c, Live: reader, Identities: deps.Identities, Packages: deps.Packages, Now: deps.Now}}
 }
 
