@@ -11,8 +11,8 @@ import (
 )
 
 // A run starts only if fewer than maxBacklog actions of its namespace wait to be sent, and fewer than maxEntering runs are
-// being started, so that the runs that have started are finished first. It is asked again after roomPause, and only the
-// maxNext oldest of the runs that wait for this start.
+// being started, so that the runs that have started are finished first. It is asked again after roomPause, or later the more
+// runs are before it; only the maxNext oldest of the runs that wait for this start.
 const (
 	maxBacklog  = 128
 	maxEntering = 2
@@ -31,11 +31,13 @@ type room struct {
 // hasRoom waits while many actions of the namespace wait to be sent.
 func (r *Reconciler) hasRoom(_ context.Context, f facts) (*plan.Wait, error) {
 	backlog := r.Dispatcher.Backlog(f.Run.Namespace) + r.memory.beginning(f.Run.Namespace)
-	if backlog < maxBacklog && r.memory.enter(f.Run) {
+	enters, older := r.memory.enter(f.Run, backlog < maxBacklog)
+	if enters {
 		return nil, nil
 	}
-	r.memory.await(f.Run, f.Now.Add(roomPause))
-	return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonNamespaceBusy, Again: roomPause,
+	pause := roomPause * time.Duration(1+older/maxNext)
+	r.memory.await(f.Run, f.Now.Add(pause))
+	return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonNamespaceBusy, Again: pause,
 		Message: "many actions of other runs in this namespace wait to be sent; the run starts after them"}, nil
 }
 
@@ -65,27 +67,27 @@ func (m *memory) beginning(namespace string) int {
 	return n
 }
 
-// enter reports whether a run can be started: it is among the oldest of its namespace that wait, and few are being started.
-// If so, leave must be called when it was.
-func (m *memory) enter(run *v1alpha1.DeploymentRun) bool {
+// enter reports whether a run can be started: there is room, it is among the oldest of its namespace that wait, and few are
+// being started. If so, leave must be called when it was. Otherwise, before is how many older ones wait.
+func (m *memory) enter(run *v1alpha1.DeploymentRun, room bool) (enters bool, before int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	waiting, entering := 0, 0
+	entering := 0
 	for name, known := range m.runs {
 		switch {
 		case name.Namespace != run.Namespace || known.uid == run.UID:
 		case known.entering:
 			entering++
 		case known.room != nil && older(known.room.created, name, run.CreationTimestamp.Time, run.Name):
-			waiting++
+			before++
 		}
 	}
-	if waiting >= maxNext || entering >= maxEntering {
-		return false
+	if !room || before >= maxNext || entering >= maxEntering {
+		return false, before
 	}
 	known := m.of(run)
 	known.room, known.entering = nil, true
-	return true
+	return true, 0
 }
 
 // leave is called when a run was started, or was not. It returns the oldest run that waits for this; false if there is none.
@@ -121,6 +123,23 @@ func (m *memory) await(run *v1alpha1.DeploymentRun, until time.Time) {
 	m.change(run, func(known *remembered) {
 		known.room = &room{created: run.CreationTimestamp.Time, generation: run.Generation, until: until}
 	})
+}
+
+// awaits reports whether a run waits for room.
+func (m *memory) awaits(run *v1alpha1.DeploymentRun) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.runs[nameOf(run)]
+	return known != nil && known.uid == run.UID && known.room != nil
+}
+
+// endPause makes the next pass consider a run that waits for room.
+func (m *memory) endPause(run *v1alpha1.DeploymentRun) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known := m.runs[nameOf(run)]; known != nil && known.uid == run.UID && known.room != nil {
+		known.room.until = time.Time{}
+	}
 }
 
 // waits returns how long a run pauses that waits for room. A change of the run ends its pause.

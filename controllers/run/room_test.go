@@ -84,12 +84,12 @@ func TestTheOldestRunsGoFirst(t *testing.T) {
 	for _, name := range names {
 		s.turns(name+" is queued", s.in(name, v1alpha1.RunQueued), name)
 	}
-	waiting, s.now = 0, s.now.Add(2*roomPause)
+	waiting, s.now = 0, s.now.Add(3*roomPause)
 	if got := s.pass(newest).Status.Phase; got != v1alpha1.RunQueued {
 		t.Errorf("the newest is %s before the others", got)
 	}
 	s.pass(names[0])
-	s.now = s.now.Add(2 * roomPause)
+	s.now = s.now.Add(3 * roomPause)
 	if got := s.pass(newest).Status.Phase; got == v1alpha1.RunQueued {
 		t.Error("the newest still waits")
 	}
@@ -135,12 +135,12 @@ func TestFewRunsAreStartedAtOnce(t *testing.T) {
 		runs[i] = aRun(fmt.Sprintf("run-%d", i))
 	}
 	for _, run := range runs[:maxEntering] {
-		if !m.enter(run) {
+		if enters, _ := m.enter(run, true); !enters {
 			t.Fatalf("%s is not started", run.Name)
 		}
 	}
 	for _, run := range runs[maxEntering:] {
-		if m.enter(run) {
+		if enters, _ := m.enter(run, true); enters {
 			t.Fatalf("%s is started beside %d others", run.Name, maxEntering)
 		}
 		m.await(run, now.Add(roomPause))
@@ -149,7 +149,10 @@ func TestFewRunsAreStartedAtOnce(t *testing.T) {
 	if want := runs[maxEntering]; !found || next != nameOf(want) || m.pause(want, now) > 0 || m.pause(runs[maxEntering+1], now) <= 0 {
 		t.Errorf("the next is %s, %t; it pauses for %s", next, found, m.pause(want, now))
 	}
-	if !m.enter(runs[maxEntering]) {
+	if enters, _ := m.enter(runs[maxEntering], false); enters {
+		t.Error("it is started although there is no room")
+	}
+	if enters, _ := m.enter(runs[maxEntering], true); !enters {
 		t.Error("it is not started")
 	}
 }

@@ -49,8 +49,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.DeploymentRun{}, fair.Mapped(r.waitingBehind), builder.WithPredicates(mayUnblock())).
 		Watches(&v1alpha1.DeploymentRun{}, handler.Funcs{DeleteFunc: r.deleted}).
 		Watches(&v1alpha1.ReleaseBinding{}, fair.Mapped(r.ofBinding), specChanged).
-		Watches(&v1alpha1.Release{}, fair.Mapped(r.inNamespace)).
-		Watches(&v1alpha1.Environment{}, fair.Mapped(r.inNamespace), specChanged).
+		Watches(&v1alpha1.Release{}, fair.Mapped(r.ofRelease)).
+		Watches(&v1alpha1.Environment{}, fair.Mapped(r.ofEnvironment), specChanged).
 		Watches(&v1alpha1.DeploymentTarget{}, fair.Mapped(r.ofTarget), builder.WithPredicates(watch.Targets())).
 		WatchesRawSource(r.Reports).
 		WatchesRawSource(r.Fetched).
@@ -106,20 +106,33 @@ func (r *Reconciler) ofBinding(ctx context.Context, o client.Object) []reconcile
 		return nil
 	}
 	return r.unfinishedRuns(ctx, o.GetNamespace(), func(run *v1alpha1.DeploymentRun) bool {
-		return run.Spec.Project == binding.Spec.Project && run.Spec.Environment == binding.Spec.Environment
+		concerns := run.Spec.Project == binding.Spec.Project && run.Spec.Environment == binding.Spec.Environment
+		if concerns {
+			r.memory.endPause(run)
+		}
+		return concerns
 	})
 }
 
-// inNamespace returns requests for all unfinished runs. They may wait for a release or an environment, or be superseded by a
-// release that has become ready.
-func (r *Reconciler) inNamespace(ctx context.Context, o client.Object) []reconcile.Request {
-	return r.unfinishedRuns(ctx, o.GetNamespace(), func(*v1alpha1.DeploymentRun) bool { return true })
+// ofRelease returns requests for the unfinished runs of a release's project. They may wait for the release, or be superseded
+// by it if it has become ready.
+func (r *Reconciler) ofRelease(ctx context.Context, o client.Object) []reconcile.Request {
+	release, ok := o.(*v1alpha1.Release)
+	if !ok {
+		return nil
+	}
+	return r.unfinishedRuns(ctx, o.GetNamespace(), func(run *v1alpha1.DeploymentRun) bool { return run.Spec.Project == release.Spec.Project })
 }
 
-// ofTarget returns requests for the active runs that have the target, and for the runs that have not started: they may wait
-// for its status.installed.
+// ofEnvironment returns requests for the unfinished runs of an environment.
+func (r *Reconciler) ofEnvironment(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.unfinishedRuns(ctx, o.GetNamespace(), func(run *v1alpha1.DeploymentRun) bool { return string(run.Spec.Environment) == o.GetName() })
+}
+
+// ofTarget returns requests for the active runs that have the target, and for the runs that have not started and do not wait
+// for others: they may wait for its status.installed.
 func (r *Reconciler) ofTarget(ctx context.Context, o client.Object) []reconcile.Request {
-	requests := r.unfinishedRuns(ctx, o.GetNamespace(), func(run *v1alpha1.DeploymentRun) bool { return !resolved(run) })
+	requests := r.unfinishedRuns(ctx, o.GetNamespace(), func(run *v1alpha1.DeploymentRun) bool { return !resolved(run) && !r.memory.awaits(run) })
 	for _, name := range r.memory.runsOf(o.GetNamespace(), o.GetName()) {
 		requests = append(requests, reconcile.Request{NamespacedName: name})
 	}
