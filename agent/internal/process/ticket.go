@@ -111,7 +111,12 @@ func receivedBefore(dir string) bool {
 	if err != nil {
 		return !errors.Is(err, fs.ErrNotExist)
 	}
-	return !strings.HasPrefix(commandNote, strings.TrimRight(string(data), "\x00")) // ours, or what a power cut left of it
+	for i, c := range data {
+		if i == len(commandNote) || c != 0 && c != commandNote[i] {
+			return true
+		}
+	}
+	return false // ours, or what a power cut left of it
 }
 
 // takeContent reads plan and secrets of a step, and removes them.

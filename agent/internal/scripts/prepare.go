@@ -33,8 +33,9 @@ func badName(name, reason string) error {
 	return badStartError{tentacle.ExitBadTicket, fmt.Sprintf("The file %.200q is refused: %s", name, reason)}
 }
 
-// prepare writes the script's folder, its ticket file, and the start into the audit log, and syncs all at the same time. A
-// ticket file that is not whole, as it may be if the power fails meanwhile, was never received.
+// prepare writes the ticket file, and the start into the audit log, and syncs both at the same time. A ticket file that is not
+// whole, as it may be if the power fails meanwhile, was never received. What is no step has a folder, which is on the disk before:
+// nobody could tell afterwards whether that is whole.
 func (s *Store) prepare(ctx context.Context, t *ticket, cmd tentacle.StartScriptCommandV2, body string) error {
 	if err := cmd.Isolation.Check(); err != nil {
 		return badStartError{tentacle.ExitFatal, "The script is refused: " + err.Error()}
@@ -49,20 +50,18 @@ func (s *Store) prepare(ctx context.Context, t *ticket, cmd tentacle.StartScript
 	if err := process.RemoveTicket(t.dir); err != nil { // of a start that was never answered
 		return err
 	}
-	batch := &batch{account: s.cfg.Account}
-	batch.dir(s.tickets)
 	content := t.content
 	t.content = nil
 	if !t.record.Process.Call {
 		content = nil
-		batch.workDir(s.work)
-		err = s.writeWork(batch, t.folder(), names, cmd.Files, body)
+		if err := s.writeWork(t.folder(), names, cmd.Files, body); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = batch.add(process.StageTicket(t.dir, t.record, content))
-	}
-	if err != nil {
-		return errors.Join(err, batch.sync())
+	batch := &batch{}
+	batch.dir(s.tickets)
+	if err := batch.add(process.StageTicket(t.dir, t.record, content)); err != nil {
+		return err
 	}
 	audited, launched := make(chan error, 1), make(chan struct{})
 	go func() { audited <- s.auditStart(ctx, t) }()
@@ -72,9 +71,15 @@ func (s *Store) prepare(ctx context.Context, t *ticket, cmd tentacle.StartScript
 	return err
 }
 
-// writeWork writes the folder that the script sees, which belongs to the account of scripts. Others that run as
+// writeWork writes and syncs the folder that the script sees, which belongs to the account of scripts. Others that run as
 // it can get at the folder while it is written, so nothing of it is done with more rights than theirs.
-func (s *Store) writeWork(b *batch, id string, names []string, files []tentacle.ScriptFile, body string) error {
+func (s *Store) writeWork(id string, names []string, files []tentacle.ScriptFile, body string) error {
+	b := &batch{account: s.cfg.Account}
+	b.workDir(s.work)
+	return errors.Join(s.fillWork(b, id, names, files, body), b.sync())
+}
+
+func (s *Store) fillWork(b *batch, id string, names []string, files []tentacle.ScriptFile, body string) error {
 	work := s.workFolder(id)
 	if err := s.removeWork(id); err != nil {
 		return err
