@@ -71,6 +71,9 @@ func ReadCommand(dir string, target any) (found bool, err error) {
 	t, err := readTicket(dir, false)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if !receivedBefore(dir) {
+			return false, nil
+		}
 		return ReadState(dir, CommandFile, target) // an earlier version
 	case errors.Is(err, errTorn):
 		return false, nil

@@ -83,6 +83,9 @@ func TestATicketFileThatIsNotWholeWasNotReceived(t *testing.T) {
 	if received, err := Received(dir); err != nil || received {
 		t.Errorf("without a ticket file: %v, %v", received, err)
 	}
+	if found, err := ReadCommand(dir, &struct{}{}); err != nil || found {
+		t.Errorf("without a ticket file its command is read: %v, %v", found, err)
+	}
 }
 
 func TestATicketThatWasBegunIsReceivedWhateverIsLeftOfIt(t *testing.T) {

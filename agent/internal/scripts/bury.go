@@ -10,9 +10,9 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
 )
 
-// bury has a finished ticket replaced by its tombstone. The tombstone is written here; a little later it is synced, together
-// with those of all tickets that were completed meanwhile, and only then does the ticket itself go. Until then a start that
-// comes late finds the one or the other. The ticket is occupied.
+// bury has a finished ticket replaced by its tombstone. The tombstone is written here, and the script's folder goes; a little
+// later it is synced, together with those of all tickets that were completed meanwhile, and only then does the ticket
+// itself go. Until then a start that comes late finds the one or the other. The ticket is occupied.
 func (s *Store) bury(t *ticket) error {
 	if t.buried {
 		return nil
@@ -27,6 +27,7 @@ func (s *Store) bury(t *ticket) error {
 	if err != nil {
 		return err
 	}
+	_ = s.removeWork(t.folder()) // discard tries it again
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.life.Err() != nil {
