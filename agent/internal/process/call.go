@@ -20,8 +20,8 @@ import (
 	"github.com/mantledeploy/mantle/api/step"
 )
 
-// CallFile is the file of a ticket's folder with the plan and the secrets of a step. It is written before the command,
-// and the supervisor removes it before it starts anything.
+// CallFile is where the predecessor of this version left the plan and the secrets of a step, in the ticket's folder. The
+// supervisor removes it before it starts anything.
 const CallFile = "call"
 
 // Content is what a step is carried out from, as its operator sent it.
@@ -41,35 +41,13 @@ type callHead struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // maxCallFile bounds what is read of a call's file.
 const maxCallFile = step.MaxPlanSize + step.MaxSecretsSize + 64<<10
 
-// StageCall writes the file of a call and leaves it open; the caller syncs and closes it.
-func StageCall(dir string, c Content) (*os.File, error) {
-	head := callHead{Version: Version, Plan: len(c.Plan), Problem: c.Problem}
-	if c.Secrets != nil {
-		n := len(c.Secrets)
-		head.Secrets = &n
-	}
-	body := slices.Concat(c.Plan, c.Secrets)
-	head.Sum = crc32.Checksum(body, castagnoli)
-	line, err := json.Marshal(head)
-	if err != nil {
-		return nil, fmt.Errorf("writing %s: %w", CallFile, err)
-	}
-	file, err := writeNew(filepath.Join(dir, CallFile), os.O_EXCL, slices.Concat(line, []byte("\n"), body))
-	if err != nil {
-		return nil, fmt.Errorf("writing %s: %w", CallFile, err)
-	}
-	return file, nil
-}
-
-// RemoveCall removes the file of a call, if there is one.
-func RemoveCall(dir string) error {
+// removeCall removes the file of a call, if there is one.
+func removeCall(dir string) error {
 	if err := os.Remove(filepath.Join(dir, CallFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing the secrets of a step: %w", err)
+		return err
 	}
 	return nil
 }
@@ -78,7 +56,7 @@ func RemoveCall(dir string) error {
 func takeCall(dir string) (Content, error) {
 	data, err := readBounded(filepath.Join(dir, CallFile), maxCallFile)
 	if err == nil {
-		err = RemoveCall(dir)
+		err = removeCall(dir)
 	}
 	if err != nil {
 		return Content{}, fmt.Errorf("reading the plan: %w", err)

@@ -90,7 +90,7 @@ func (s *supervision) openCall() (*Call, error) {
 	}
 	c := &Call{Operator: s.operator, Dir: s.spec.Dir, Account: a, Engine: append([]string{s.spec.Path}, s.spec.Args...), s: s}
 	if s.spec.Call {
-		c.Content, err = takeCall(s.dir)
+		c.Content, err = takeContent(s.dir)
 	} else {
 		c.Content, err = s.spec.takeSealed(a)
 		s.spec.Env, c.Engine = nil, []string{s.spec.Path, "step"}

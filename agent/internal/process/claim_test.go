@@ -3,6 +3,7 @@
 package process
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -58,12 +59,13 @@ func TestASupervisorThatCannotClaimTellsWhyAndLeavesTheTicketAsItWas(t *testing.
 // that launched it listens no more.
 func TestASupervisorWhoseDaemonIsGoneClaimsNothing(t *testing.T) {
 	dir := folder(t, "touch ran")
-	claim := filepath.Join(dir, CommandFile)
-	command, err := os.ReadFile(claim) // #nosec G304 -- a file of the test
-	if err != nil {
-		t.Fatal(err)
+	claim := filepath.Join(dir, CommandFile) // of an earlier version
+	var asked map[string]any
+	if found, err := ReadCommand(dir, &asked); err != nil || !found {
+		t.Fatal(found, err)
 	}
-	if err := os.Remove(claim); err != nil {
+	command, err := json.Marshal(asked)
+	if err := errors.Join(err, os.Remove(TicketFile(dir)), os.Remove(claim)); err != nil {
 		t.Fatal(err)
 	}
 	if err := syscall.Mkfifo(claim, 0o600); err != nil { // the supervisor waits for whoever writes

@@ -2,23 +2,32 @@
 // them. It is the only package of the Tentacle that starts processes for the daemon, and the only one that
 // signals any.
 //
-// The daemon writes a ticket's folder and calls Launch, which starts `tentacle supervise DIR`; that program
+// The daemon writes a ticket and calls Launch, which starts `tentacle supervise DIR`; that program
 // is Supervise. Look tells where a ticket stands, from its folder alone, so that it does not matter whether
 // the daemon that looks is the one that launched. Decide settles a ticket without running it, Wake makes a
 // supervisor look for a cancel, and EndSession kills what a dead supervisor left behind.
 //
-// The files of a ticket's folder, and who writes them:
+// A ticket is a file and a folder beside it, DIR+ticket and DIR. The file (ticket.go, records.go) is what the start asked
+// for, written once by the daemon: the command, and the plan and the secrets of a step, as records with length and CRC. It is
+// synced together with the folder that both are in before the start is answered. One that is not whole was cut by the power
+// before that, and its ticket was never received. A supervisor cuts plan and secrets off when it has read them, which is
+// after it has made started.
 //
-//	command    the daemon: what to run; synced before the start is answered
-//	call       the daemon: plan and secrets of a step; synced with the command. The supervisor removes it when it has read it
+// The files of the folder, and who writes them:
+//
 //	claim      the daemon makes it when it launches; the supervisor locks it until it has written the result, or dies
 //	started    made exclusively, whole and synced, before the script starts: by the supervisor (boot, process
 //	           id, start time) or, to settle the ticket, by the daemon (Decision, and no process to be killed by).
-//	           The supervisor does not sync it where command says that the turn came with the start (Spec.Boot): then
+//	           The supervisor does not sync it where the command says that the turn came with the start (Spec.Boot): then
 //	           a ticket without it is Lost in another run of the machine, as nobody knows whether it was made
 //	cancel     the daemon, synced: end it; completed: nobody wants its result any more
 //	output-*   package output: by the daemon before the claim, by the supervisor after
 //	result     the supervisor, renamed when whole, in a file that was allocated before the claim
+//	command    nothing but a version, which tells predecessors that know no ticket file to leave the ticket alone. Theirs
+//	           is the command, and call their plan and secrets; both are read still
+//
+// A supervisor may be launched while the ticket is being synced (LaunchHeld). It then waits at a pipe, before it
+// looks at anything, until the daemon lets it go on; if the daemon ends, so does the supervisor.
 //
 // Whoever makes started decides, so two supervisors of one ticket, or a supervisor and a daemon that
 // cancels, never both win, and a daemon may be killed between any two steps. Look reads started before it

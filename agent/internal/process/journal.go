@@ -28,7 +28,7 @@ const Version = 1
 // ErrNewer says that a file was written by a newer version of the program.
 var ErrNewer = errors.New("written by a newer version of tentacle")
 
-// Spec is what a supervisor needs to know to run a script. It is the member "process" of the command file.
+// Spec is what a supervisor needs to know to run a script. It is the member "process" of the command.
 type Spec struct {
 	Path string   `json:"path"`           // the program, absolute
 	Args []string `json:"args,omitempty"` // its arguments without the program's name
@@ -36,7 +36,7 @@ type Spec struct {
 	CommandLine string `json:"commandLine,omitempty"`
 	// User is the account that the script runs as; empty is the supervisor's own.
 	User string `json:"user,omitempty"`
-	// Call says that this is a step, whose plan is in CallFile: the supervisor carries it out itself. Path and Args are
+	// Call says that this is a step, whose plan is in the ticket file: the supervisor carries it out itself. Path and Args are
 	// then this program's engine, for what it cannot do in its own process.
 	Call bool `json:"call,omitempty"`
 	// Boot is the run of the machine in which the ticket's turn came together with its start. In that run the claim need
@@ -169,8 +169,9 @@ func Decide(dir string, result Result) (*Result, bool, error) {
 }
 
 // begin makes the started file, whole and, with durable, synced, and says whether it did. Of all who try one succeeds; the
-// others get fs.ErrExist. It may have made the file and still fail. The file is synced under its last name
-// only, as every sync costs the start of a script some milliseconds.
+// others get fs.ErrExist. It may have made the file and still fail. A claim is synced under its last name
+// only, as every sync costs the start of a script some milliseconds: the power may cut it, and then the ticket is Lost. A
+// decision is whole before it has its name.
 func begin(dir string, started Started, durable bool) (made bool, err error) {
 	data, err := json.Marshal(started)
 	if err != nil {
@@ -181,6 +182,11 @@ func begin(dir string, started Started, durable bool) (made bool, err error) {
 	defer os.Remove(tmp) //nolint:errcheck // nobody reads it, and it goes with its folder
 	if err != nil {
 		return false, err
+	}
+	if started.Decision != nil && durable {
+		if err = file.Sync(); err != nil {
+			return false, errors.Join(err, file.Close())
+		}
 	}
 	err = os.Link(tmp, name)
 	if err != nil && !errors.Is(err, fs.ErrExist) { // a file system without links

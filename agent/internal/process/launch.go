@@ -20,11 +20,19 @@ const (
 	noteFailed  = 'x' // and then, in words, why it could not claim the ticket
 )
 
+// noteGo is what the daemon tells a supervisor that it holds.
+const noteGo = 'g'
+
 // maxReason bounds those words, in bytes; a pipe takes so many in one piece.
 const maxReason = 1024
 
-// notifyVariable says to a supervisor that it inherited a pipe to its daemon. It is not passed to the script.
-const notifyVariable = "MANTLE_SUPERVISOR_NOTIFY"
+// notifyVariable says to a supervisor that it inherited a pipe to its daemon (notifyPipe), and with it a second one by which the
+// daemon lets it go on (notifyHeld). It is not passed to the script.
+const (
+	notifyVariable = "MANTLE_SUPERVISOR_NOTIFY"
+	notifyPipe     = "1"
+	notifyHeld     = "2"
+)
 
 // markVariable is something random in the environment of a supervisor and of its script. It tells them from others which have got
 // the number of their session since.
@@ -34,6 +42,7 @@ const markVariable = "TentacleScriptMark"
 type Supervisor struct {
 	cmd      *exec.Cmd
 	pipe     *os.File // nil where there are no such pipes
+	gate     *os.File // of a supervisor that is held
 	notes    chan struct{}
 	claimed  atomic.Bool
 	finished atomic.Bool
@@ -47,6 +56,16 @@ type Supervisor struct {
 // environment, and the script's, is that of the calling process with env added. It fails when the process
 // cannot be started; whether the ticket was begun is told by Look alone.
 func Launch(argv []string, dir string, env []string) (*Supervisor, error) {
+	return launchSupervisor(argv, dir, env, false)
+}
+
+// LaunchHeld is Launch, where CanHold says that there is such a thing, but the supervisor looks at nothing before Go is called. It
+// ends without having done anything if the ticket is dropped, or its daemon ends.
+func LaunchHeld(argv []string, dir string, env []string) (*Supervisor, error) {
+	return launchSupervisor(argv, dir, env, true)
+}
+
+func launchSupervisor(argv []string, dir string, env []string, held bool) (*Supervisor, error) {
 	if err := makeClaim(dir); err != nil {
 		return nil, fmt.Errorf("starting a supervisor: %w", err)
 	}
@@ -55,21 +74,19 @@ func Launch(argv []string, dir string, env []string) (*Supervisor, error) {
 	cmd.Dir = rootOf(dir)
 	cmd.Env = append(append(os.Environ(), env...), markVariable+"="+rand.Text())
 	s := &Supervisor{cmd: cmd, notes: make(chan struct{}, 1)}
-	ours, theirs, err := s.prepare()
-	if err != nil {
-		return nil, fmt.Errorf("starting a supervisor: %w", err)
+	err := s.prepare(held)
+	if err == nil {
+		err = cmd.Start()
 	}
-	err = cmd.Start()
-	if theirs != nil {
+	for _, theirs := range cmd.ExtraFiles {
 		_ = theirs.Close()
 	}
 	if err != nil {
-		if ours != nil {
-			_ = ours.Close()
+		for _, ours := range []*os.File{s.pipe, s.gate} {
+			_ = ours.Close() // nil is well
 		}
 		return nil, fmt.Errorf("starting a supervisor: %w", err)
 	}
-	s.pipe = ours
 	go s.listen()
 	return s, nil
 }
@@ -155,6 +172,15 @@ func (s *Supervisor) Reason() string {
 // Polled says that this system has no way for a supervisor to tell anything: Look is to be called instead,
 // every now and then.
 func (s *Supervisor) Polled() bool { return s.pipe == nil }
+
+// Go lets a supervisor go on that was held.
+func (s *Supervisor) Go() {
+	_, _ = s.gate.Write([]byte{noteGo}) // one that has ended is heard of
+	_ = s.gate.Close()
+}
+
+// Drop has a supervisor end that was held.
+func (s *Supervisor) Drop() { _ = s.gate.Close() }
 
 // Release stops listening. The supervisor and its script go on.
 func (s *Supervisor) Release() {

@@ -34,13 +34,20 @@ func folder(t *testing.T, body string) string {
 	t.Helper()
 	dir := t.TempDir()
 	spec := Spec{Path: "/bin/bash", Args: []string{"-c", body}, Dir: dir, Grace: time.Second, Abandon: 20 * time.Second, Drain: 10 * time.Second}
-	if err := WriteState(dir, CommandFile, map[string]any{"version": Version, "process": spec}, false); err != nil {
-		t.Fatal(err)
-	}
+	rewrite(t, dir, spec)
 	if err := os.WriteFile(filepath.Join(dir, ClaimFile), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// rewrite makes the ticket file of a ticket anew.
+func rewrite(t *testing.T, dir string, spec Spec) {
+	t.Helper()
+	_ = os.Remove(TicketFile(dir))
+	if err := WriteTicket(dir, map[string]any{"version": Version, "process": spec}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func launch(t *testing.T, dir string) *Supervisor {
@@ -143,9 +150,7 @@ func TestACancelFoundAfterTheClaimRunsNothing(t *testing.T) {
 func TestAProgramThatIsMissing(t *testing.T) {
 	dir := folder(t, "")
 	spec := Spec{Path: "/bin/no-such-shell", Dir: dir}
-	if err := WriteState(dir, CommandFile, map[string]any{"version": Version, "process": spec}, false); err != nil {
-		t.Fatal(err)
-	}
+	rewrite(t, dir, spec)
 	end(t, launch(t, dir))
 	if sight := look(t, dir); sight.State != Finished || sight.Result.ExitCode != tentacle.ExitLaunchFailed || !strings.Contains(sight.Result.Line, "/bin/no-such-shell") {
 		t.Errorf("%+v", sight)

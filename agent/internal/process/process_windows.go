@@ -76,10 +76,15 @@ func rootOf(dir string) string { return filepath.VolumeName(dir) + string(filepa
 
 // prepare gives the supervisor a console of its own, which nobody sees, and takes it out of the daemon's Job.
 // There is no pipe: Windows inherits handles in another way.
-func (s *Supervisor) prepare() (ours, theirs *os.File, err error) {
+func (s *Supervisor) prepare(bool) error {
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{HideWindow: true, CreationFlags: windows.CREATE_NEW_PROCESS_GROUP | windows.CREATE_NO_WINDOW | breakaway()}
-	return nil, nil, nil
+	return nil
 }
+
+// CanHold says whether LaunchHeld holds a supervisor on this system.
+const CanHold = false
+
+func inheritGate() (pass func() bool) { return func() bool { return true } }
 
 // breakaway is the flag that starts a process outside the Job of this one, or 0 where that is not in a Job or
 // its Job does not allow it: to ask all the same would start nothing.

@@ -19,16 +19,54 @@ import (
 // notifyDescriptor is the first inherited one behind the standard streams.
 const notifyDescriptor = 3
 
-// prepare gives the supervisor a session of its own and the pipe.
-func (s *Supervisor) prepare() (ours, theirs *os.File, err error) {
-	ours, theirs, err = os.Pipe()
+// gateDescriptor is the one behind it, where the supervisor is held.
+const gateDescriptor = 4
+
+// CanHold says whether LaunchHeld holds a supervisor on this system.
+const CanHold = true
+
+// prepare gives the supervisor a session of its own and its pipes.
+func (s *Supervisor) prepare(held bool) error {
+	ours, theirs, err := os.Pipe()
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	s.cmd.ExtraFiles = []*os.File{theirs}
-	s.cmd.Env = append(s.cmd.Env, notifyVariable+"=1")
+	s.pipe, s.cmd.ExtraFiles = ours, []*os.File{theirs}
+	notify := notifyPipe
+	if held {
+		theirs, ours, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		s.gate, s.cmd.ExtraFiles, notify = ours, append(s.cmd.ExtraFiles, theirs), notifyHeld
+	}
+	s.cmd.Env = append(s.cmd.Env, notifyVariable+"="+notify)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	return ours, theirs, nil
+	return nil
+}
+
+// isPipe says whether an inherited descriptor is a pipe.
+func isPipe(fd int) bool {
+	var stat unix.Stat_t
+	return unix.Fstat(fd, &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFIFO
+}
+
+// inheritGate keeps the pipe of a supervisor that is held, and returns what waits until its daemon lets it go on. That says
+// false where the daemon has ended, or wants nothing of it any more.
+func inheritGate() (pass func() bool) {
+	if os.Getenv(notifyVariable) != notifyHeld {
+		return func() bool { return true }
+	}
+	if !isPipe(gateDescriptor) {
+		return func() bool { return false }
+	}
+	unix.CloseOnExec(gateDescriptor)
+	return func() bool {
+		gate := os.NewFile(gateDescriptor, "gate")
+		defer gate.Close()
+		n, _ := gate.Read(make([]byte, 1)) // an error is an end
+		return n == 1
+	}
 }
 
 // notifier tells the daemon that launched this supervisor, if it still lives.
@@ -38,11 +76,7 @@ type notifier struct {
 }
 
 func inheritNotifier() *notifier {
-	if os.Getenv(notifyVariable) != "1" {
-		return &notifier{}
-	}
-	var stat unix.Stat_t
-	if unix.Fstat(notifyDescriptor, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFIFO {
+	if os.Getenv(notifyVariable) == "" || !isPipe(notifyDescriptor) {
 		return &notifier{}
 	}
 	unix.CloseOnExec(notifyDescriptor)

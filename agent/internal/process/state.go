@@ -49,42 +49,22 @@ func ReadState(dir, name string, target any) (found bool, err error) {
 
 // WriteState writes a state file by rename; durable syncs it and its folder.
 func WriteState(dir, name string, value any, durable bool) error {
-	file, err := StageState(dir, name, value)
+	data, err := json.Marshal(value)
 	if err != nil {
-		return err
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	staged := filepath.Join(dir, "."+name+".new")
+	file, err := writeNew(staged, os.O_TRUNC, append(data, '\n'))
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, errors.Join(err, os.RemoveAll(staged)))
 	}
 	if durable {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", name, errors.Join(err, os.Remove(file.Name())))
+		return fmt.Errorf("writing %s: %w", name, errors.Join(err, os.Remove(staged)))
 	}
-	if durable {
-		return CommitState(dir, name)
-	}
-	return os.Rename(staged(dir, name), filepath.Join(dir, name))
-}
-
-// StageState writes what will be a state file once CommitState gives it its name, and leaves it open. The caller
-// syncs and closes it before that, perhaps together with others.
-func StageState(dir, name string, value any) (*os.File, error) {
-	data, err := json.Marshal(value)
-	if err != nil {
-		return nil, fmt.Errorf("writing %s: %w", name, err)
-	}
-	file, err := writeNew(staged(dir, name), os.O_TRUNC, append(data, '\n'))
-	if err != nil {
-		return nil, fmt.Errorf("writing %s: %w", name, errors.Join(err, os.RemoveAll(staged(dir, name))))
-	}
-	return file, nil
-}
-
-func staged(dir, name string) string { return filepath.Join(dir, "."+name+".new") }
-
-// CommitState gives a staged state file its name, durably.
-func CommitState(dir, name string) error {
-	err := os.Rename(staged(dir, name), filepath.Join(dir, name))
-	if err == nil {
+	if err = os.Rename(staged, filepath.Join(dir, name)); err == nil && durable {
 		err = SyncDir(dir)
 	}
 	if err != nil {

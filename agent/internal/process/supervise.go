@@ -58,8 +58,11 @@ type processes interface {
 func Supervise(dir string, step Step) int {
 	wake := make(chan os.Signal, 4)
 	signal.Notify(wake, wakeSignals()...)
-	daemon := inheritNotifier()
+	daemon, pass := inheritNotifier(), inheritGate()
 	closeInherited()
+	if !pass() {
+		return exitUnclaimed
+	}
 	s := &supervision{dir: dir, daemon: daemon, wake: wake, step: step, exited: make(chan struct{}), drained: make(chan struct{})}
 	claimed, err := s.claim()
 	if !claimed {
@@ -128,16 +131,16 @@ func (s *supervision) stillborn(err error) Result {
 	return Result{ExitCode: tentacle.ExitLaunchFailed, Line: fmt.Sprintf("The script could not be started: %s", err), Source: output.StdErr}
 }
 
-// readCommand reads what a supervisor needs of the command file.
+// readCommand reads what a supervisor needs of what the start asked for.
 func readCommand(dir string) (spec Spec, operator string, err error) {
 	var command struct {
 		Version  int    `json:"version"`
 		Operator string `json:"operator"`
 		Process  Spec   `json:"process"`
 	}
-	found, err := ReadState(dir, CommandFile, &command)
+	found, err := ReadCommand(dir, &command)
 	if err == nil && (!found || command.Version > Version || command.Process.Path == "") {
-		err = fmt.Errorf("reading %s: not understood", CommandFile)
+		err = errors.New("reading what is to be started: not understood")
 	}
 	return command.Process, command.Operator, err
 }

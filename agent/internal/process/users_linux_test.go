@@ -39,9 +39,7 @@ func folderAs(t *testing.T, user, body string) string {
 		t.Fatal(err)
 	}
 	spec := Spec{Path: "/bin/bash", Args: []string{"-c", body}, Dir: work, User: user, Grace: time.Second, Abandon: 20 * time.Second, Drain: 10 * time.Second}
-	if err := WriteState(dir, CommandFile, map[string]any{"version": Version, "process": spec}, false); err != nil {
-		t.Fatal(err)
-	}
+	rewrite(t, dir, spec)
 	return dir
 }
 
@@ -102,7 +100,7 @@ func TestThreeCapabilitiesAreEnoughAndStayWithTheDaemon(t *testing.T) {
 	asRoot(t)
 	dir := folderAs(t, "nobody", `id -u; grep -E '^Cap(Inh|Prm|Eff|Amb)' /proc/self/status; trap '' TERM; touch began; while :; do sleep 0.1; done`)
 	open(t, filepath.Dir(dir))
-	if out, err := exec.CommandContext(t.Context(), "chown", "-R", "daemon:daemon", dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "chown", "-R", "daemon:daemon", dir, TicketFile(dir)).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	program := filepath.Join(t.TempDir(), "supervisor")
@@ -157,7 +155,7 @@ func TestTheProcessesThatADeadSupervisorLeftToAnotherUserAreEnded(t *testing.T) 
 	supervisor := launch(t, dir)
 	began := func() bool {
 		var command struct{ Process Spec }
-		_, err := ReadState(dir, CommandFile, &command)
+		_, err := ReadCommand(dir, &command)
 		return err == nil && Marked(command.Process.Dir, "began")
 	}
 	until(t, "the script begins", began)
@@ -178,9 +176,7 @@ func TestTheProcessesThatADeadSupervisorLeftToAnotherUserAreEnded(t *testing.T) 
 func TestAScriptOfAUserThatIsGoneIsNotStarted(t *testing.T) {
 	dir := folder(t, "echo ran")
 	spec := Spec{Path: "/bin/bash", Args: []string{"-c", "echo ran"}, Dir: dir, User: "no-such-user", Drain: time.Second}
-	if err := WriteState(dir, CommandFile, map[string]any{"version": Version, "process": spec}, false); err != nil {
-		t.Fatal(err)
-	}
+	rewrite(t, dir, spec)
 	end(t, launch(t, dir))
 	sight := look(t, dir)
 	if sight.State != Finished || sight.Result.ExitCode != tentacle.ExitLaunchFailed {

@@ -3,184 +3,16 @@
 package scripts
 
 import (
-	"bufio"
-	"context"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/process"
-	"github.com/mantledeploy/mantle/api/halibut"
-	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
-
-// daemonMain is a daemon that starts a script for each ticket that it reads from its input, until it is
-// killed. It says when it is ready and when a start is answered.
-func daemonMain(home string) int {
-	c := testConfig(home)
-	c.Engine, c.Env = []string{os.Args[0], "step"}, []string{step.EnvTentacleHome + "=" + home}
-	s, err := Open(c)
-	if err != nil {
-		fmt.Println("failed:", err)
-		return 1
-	}
-	fmt.Println("ready")
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		if _, err := s.StartScript(context.Background(), operator, crashScript(home, in.Text())); err != nil {
-			fmt.Println("failed:", err)
-			return 1
-		}
-		fmt.Println("answered")
-	}
-	return 0
-}
-
-// crashScript is a script, or a step where the ticket's name says so.
-func crashScript(home, id string) tentacle.StartScriptCommandV2 {
-	if strings.HasPrefix(id, "step") {
-		c, err := step.Command(step.Plan{Ticket: id, Kind: step.KindRun, Namespace: "n", Environment: "e", Project: "p", RunUID: "u", Step: "s",
-			Run: &step.Run{Shell: step.Bash, Script: fmt.Sprintf("echo ran >> %q/ran-%s; sleep 0.0$((RANDOM %% 5)); echo whole; echo done", home, id)}}, []string{"hunter2"})
-		if err != nil {
-			panic(err)
-		}
-		return c
-	}
-	cmd := script(id, fmt.Sprintf("echo ran >> %q/ran-%s; sleep 0.0$((RANDOM %% 5)); cat file; echo done", home, id))
-	cmd.Isolation = tentacle.FullIsolation
-	cmd.Files = []tentacle.ScriptFile{{Name: "file", Contents: halibut.NewDataStreamBytes([]byte("whole\n"))}}
-	return cmd
-}
-
-// startDaemon starts a daemon of the test's, and waits until it is ready.
-func startDaemon(t *testing.T, cmd *exec.Cmd) (in io.WriteCloser, said *bufio.Scanner) {
-	t.Helper()
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	said = bufio.NewScanner(out)
-	if !said.Scan() || said.Text() != "ready" {
-		t.Fatalf("the daemon said %q", said.Text())
-	}
-	return in, said
-}
-
-// crash starts a script in a daemon of its own and kills that daemon after a while. It says whether the
-// start was answered.
-func crash(t *testing.T, home, id string, after time.Duration) bool {
-	t.Helper()
-	cmd := exec.Command(os.Args[0], "daemon", home) // #nosec G204 -- this test itself
-	in, lines := startDaemon(t, cmd)
-	if _, err := io.WriteString(in, id+"\n"); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(after) // the instant of the kill, not a wait for something
-	_ = cmd.Process.Kill()
-	answered := false
-	for lines.Scan() {
-		if lines.Text() != "answered" {
-			t.Fatalf("the daemon said %q", lines.Text())
-		}
-		answered = true
-	}
-	_ = cmd.Wait()
-	return answered
-}
-
-func TestADaemonKilledAroundAStartRunsItAtMostOnce(t *testing.T) {
-	seed := uint64(time.Now().UnixNano()) // #nosec G115 -- any number will do
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) // #nosec G404 -- instants, not secrets
-	r := stepRig(t)
-	counts := map[string]int{}
-	for i := range 80 {
-		if err := r.Close(); err != nil {
-			t.Fatal(err)
-		}
-		id := fmt.Sprint([]string{"crash", "step"}[i%2], i)
-		answered := crash(t, r.cfg.Home, id, time.Duration(random.IntN(12_000))*time.Microsecond)
-		r.open()
-		known := r.known[id] != nil
-		if answered && !known {
-			t.Fatalf("%s was answered and is forgotten", id)
-		}
-		got := r.await(id, 0)
-		ran := content(r.inHome("ran-" + id))
-		if !known && got.ExitCode == tentacle.ExitUnknownScript && ran == "" {
-			counts["not received"]++
-			got = r.run(crashScript(r.cfg.Home, id)) // as an operator does
-			ran = content(r.inHome("ran-" + id))
-		}
-		if got.ExitCode != 0 || ran != "ran\n" || lines(told(got).Logs) != "whole\ndone\n" {
-			t.Fatalf("%s: known %v, exit code %d, output %q, ran %q", id, known, got.ExitCode, lines(got.Logs), ran)
-		}
-		counts["done"]++
-		r.want(told(r.start(crashScript(r.cfg.Home, id))), 0, "whole\ndone\n")
-		if again := content(r.inHome("ran-" + id)); again != "ran\n" {
-			t.Fatalf("%s ran %q", id, again)
-		}
-		if answered {
-			counts["answered"]++
-		}
-	}
-	t.Log(counts)
-}
-
-// Whenever the supervisor of a step is killed, the step runs at most once, and its ticket is not over before its script is.
-func TestASupervisorKilledAtAnyInstantLeavesNoScriptBehind(t *testing.T) {
-	seed := uint64(time.Now().UnixNano()) // #nosec G115 -- any number will do
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) // #nosec G404 -- instants, not secrets
-	r := stepRig(t)
-	codes := map[int32]int{}
-	for i := range 80 {
-		id := fmt.Sprint("step", i)
-		r.start(bashStep(t, id, fmt.Sprintf("echo $$ >> %q; sleep 0.0$((RANDOM %% 4)); sleep 0.0$((RANDOM %% 4))", r.inHome("ran-"+id))))
-		instant := time.Now().Add(time.Duration(random.IntN(60_000)) * time.Microsecond)
-		var started process.Started
-		for found := false; !found; {
-			found, _ = process.ReadState(r.inHome(".tentacle", "tickets", id), process.StartedFile, &started)
-		}
-		time.Sleep(time.Until(instant)) // the instant of the kill, not a wait for something
-		if process.Marked(r.inHome(".tentacle", "tickets", id), process.ResultFile) {
-			codes[0]++
-			continue
-		}
-		if held, err := process.Held(r.inHome(".tentacle", "tickets", id)); err == nil && held {
-			_ = syscall.Kill(started.Process, syscall.SIGKILL)
-		}
-		got := r.await(id, 0)
-		codes[got.ExitCode]++
-		if got.ExitCode != 0 && got.ExitCode != tentacle.ExitLost {
-			t.Errorf("%s: exit code %d, %s", id, got.ExitCode, lines(got.Logs))
-		}
-		ran := strings.Fields(content(r.inHome("ran-" + id)))
-		if len(ran) > 1 {
-			t.Errorf("%s ran %d times", id, len(ran))
-		}
-		for _, pid := range ran {
-			if n, err := strconv.Atoi(pid); err != nil || alive(n) {
-				t.Errorf("%s is over, and its script %s goes on (%v)", id, pid, err)
-			}
-		}
-	}
-	t.Logf("exit codes and how many had them: %v", codes)
-}
 
 func TestAScriptGoesOnWithoutItsDaemon(t *testing.T) {
 	r := newRig(t)
@@ -243,7 +75,7 @@ func TestWhatANewDaemonFinds(t *testing.T) {
 		"a result goes before all else": {map[string]string{process.StartedFile: reboot, process.ResultFile: `{"version":1,"exitCode":9,"ended":"2999-01-01T00:00:00Z"}`}, 9, "", false},
 		"a result cut by a power cut":   {map[string]string{process.StartedFile: reboot, process.ResultFile: "\x00\x00\x00"}, tentacle.ExitLost, "reboot", false},
 		"output cut by a power cut":     {map[string]string{process.ResultFile: `{"version":1,"exitCode":0,"entries":9,"ended":"2999-01-01T00:00:00Z"}`}, 0, "[the last 9 lines", false},
-		"a command that nobody reads":   {map[string]string{process.CommandFile: "{"}, tentacle.ExitLost, "journal cannot be read", false},
+		"a command that nobody reads":   {map[string]string{"../a+ticket": "{"}, tentacle.ExitLost, "journal cannot be read", false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -258,7 +90,7 @@ func TestWhatANewDaemonFinds(t *testing.T) {
 			r.completeScript("a")
 			r.restart()
 			want := tentacle.ExitAlreadyCompleted
-			if test.files[process.CommandFile] != "" {
+			if test.files["../a+ticket"] != "" {
 				want = tentacle.ExitLost // nobody knows whose it was, so it is not this operator's to complete
 			}
 			if got := r.start(exclusive("a", "echo")); got.ExitCode != want {

@@ -24,6 +24,7 @@ const (
 func (s *Store) follow(t *ticket, turn *turn) {
 	s.alive.Go(func() {
 		defer s.mutexes.leave(turn)
+		defer t.drop()
 		if phase, _, _ := t.snapshot(); phase == recorded {
 			if !s.awaitTurn(t, turn) || !s.launch(t) {
 				return
@@ -146,7 +147,7 @@ func (s *Store) launch(t *ticket) bool {
 		if sight.State != process.Unclaimed {
 			return true
 		}
-		supervisor, err := process.Launch(s.cfg.Supervisor, t.dir, s.cfg.Env)
+		supervisor, err := s.supervisor(t)
 		if err != nil {
 			reason = err.Error()
 			continue
@@ -159,6 +160,37 @@ func (s *Store) launch(t *ticket) bool {
 		}
 	}
 	return s.decide(t, process.Result{ExitCode: tentacle.ExitLaunchFailed, Line: fmt.Sprintf("The script could not be started: %s", reason), Source: output.StdErr})
+}
+
+// launchHeld launches the supervisor of a step whose turn has come with its start, while the disk still works. It does nothing
+// before launch lets it go.
+func (s *Store) launchHeld(t *ticket) {
+	if !process.CanHold || t.record.Process.Boot == "" {
+		return
+	}
+	if supervisor, err := process.LaunchHeld(s.cfg.Supervisor, t.dir, s.cfg.Env); err == nil {
+		t.held = supervisor
+	} // else launch tries it again
+}
+
+// supervisor launches a supervisor, or lets the one go that is held.
+func (s *Store) supervisor(t *ticket) (*process.Supervisor, error) {
+	held := t.held
+	if held == nil {
+		return process.Launch(s.cfg.Supervisor, t.dir, s.cfg.Env)
+	}
+	t.held = nil
+	held.Go()
+	return held, nil
+}
+
+// drop ends a supervisor that is held still.
+func (t *ticket) drop() {
+	if t.held != nil {
+		t.held.Drop()
+		t.held.Release()
+		t.held = nil
+	}
 }
 
 // listen follows a supervisor until the ticket's fate is told by its folder: the result is there, or the

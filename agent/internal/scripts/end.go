@@ -2,13 +2,10 @@ package scripts
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 
 	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/process"
-	"github.com/mantledeploy/mantle/agent/internal/process/output"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -111,7 +108,7 @@ func (s *Store) cancelEarly(ctx context.Context, operator, id, name string) (err
 	s.known[name] = t
 	s.mu.Unlock()
 	defer t.settle()
-	if err = s.setTombstone(name, stone); err != nil {
+	if err = s.setTombstone(name, stone, true); err != nil {
 		s.dropCancel(operator)
 		t.failure = fmt.Errorf("cancelling script %s: %w", id, err)
 	} else {
@@ -176,30 +173,5 @@ func (s *Store) complete(t *ticket) error {
 		t.change(func() { t.completed = false })
 		return err
 	}
-	return nil
-}
-
-// bury replaces a finished ticket by its tombstone. The ticket is occupied.
-func (s *Store) bury(t *ticket) error {
-	s.mu.Lock()
-	buried := s.known[t.key] != t
-	s.mu.Unlock()
-	if buried {
-		return nil
-	}
-	_, result, _ := t.snapshot()
-	stone := tombstone{Ticket: t.record.Ticket, Operator: t.record.Operator, ExitCode: &result.ExitCode}
-	err := s.setTombstone(t.key, stone)
-	if isFull(err) { // what nobody needs any more makes room
-		output.Remove(t.dir)
-		err = errors.Join(os.RemoveAll(s.workFolder(t.folder())), s.setTombstone(t.key, stone))
-	}
-	if err != nil {
-		return err
-	}
-	s.discard(t)
-	s.mu.Lock()
-	delete(s.known, t.key)
-	s.mu.Unlock()
 	return nil
 }

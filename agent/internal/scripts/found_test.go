@@ -45,7 +45,9 @@ func TestATicketOfANewerVersionIsLeftAlone(t *testing.T) {
 			before := content(file)
 			newer := `{"version":2,"exitCode":{"any":"shape"}}`
 			if name == process.CommandFile {
-				newer = strings.Replace(before, `"version":1`, `"version":2`, 1)
+				file = r.ticketFile("a")
+				before = content(file)
+				newer = strings.Replace(before, "tentacle ticket 1\n", "tentacle ticket 2\n", 1)
 			}
 			r.put(file, newer)
 			r.open()

@@ -56,7 +56,7 @@ func tooLarge(field string, size, most int) error {
 func (s *Store) checkCount(operator string) error {
 	n := 0
 	for _, t := range s.known {
-		if t.record.Operator == operator {
+		if t.record.Operator == operator && !t.isOver() {
 			n++
 		}
 	}
@@ -73,7 +73,7 @@ func (s *Store) retire(ctx context.Context, operator string) bool {
 	var ended time.Time
 	s.mu.Lock()
 	for _, t := range s.known {
-		if phase, result, _ := t.snapshot(); t.record.Operator == operator && phase == finished && !t.newer && (oldest == nil || result.Ended.Before(ended)) {
+		if phase, result, _ := t.snapshot(); t.record.Operator == operator && phase == finished && !t.newer && !t.isCompleted() && (oldest == nil || result.Ended.Before(ended)) {
 			oldest, ended = t, result.Ended
 		}
 	}

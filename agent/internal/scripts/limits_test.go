@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
@@ -75,7 +74,7 @@ func TestAStartOfV1ThatAsksForTooMuchKeepsOnlyItsRefusal(t *testing.T) {
 		r.want(r.statusV1(k.TaskID), tentacle.ExitBadTicket, "! The script is refused: TaskId has 1048576 bytes; at most 200 are allowed\n")
 		r.restart()
 	}
-	if kept := content(r.inHome(".tentacle", "tickets", strings.ToLower(k.TaskID), process.CommandFile)); len(kept) > 4<<10 {
+	if kept := content(r.ticketFile(strings.ToLower(k.TaskID))); len(kept) > 4<<10 {
 		t.Errorf("%d bytes are kept", len(kept))
 	}
 }
@@ -148,8 +147,7 @@ func TestACommandThatIsTooLongIsNotRead(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	file := r.inHome(".tentacle", "tickets", "a", process.CommandFile)
-	r.put(file, content(file)+strings.Repeat(" ", 2<<20))
+	r.put(r.ticketFile("a"), "tentacle ticket 1\nc\x00\x20\x00\x00\x00\x00\x00\x00"+strings.Repeat(" ", 2<<20))
 	r.open()
 	if got := r.status("a", 0); got.ExitCode != tentacle.ExitLost || !strings.Contains(lines(got.Logs), "journal cannot be read") {
 		t.Errorf("got %+v", got)
@@ -162,7 +160,7 @@ func TestOfALongPlanThatIsWrongLittleIsKept(t *testing.T) {
 	plan := strings.Replace(string(planOf(t, cmd)), `"Python"`, `"`+strings.Repeat("P", 3<<20)+`"`, 1)
 	cmd.Files[0].Contents = halibut.NewDataStreamBytes([]byte(plan))
 	r.run(cmd)
-	if kept := content(r.inHome(".tentacle", "tickets", "call", process.CommandFile)); len(kept) > 4<<10 || !strings.Contains(kept, "run.shell: ") {
+	if kept := content(r.ticketFile("call")); len(kept) > 4<<10 || !strings.Contains(kept, "run.shell: ") {
 		t.Errorf("%d bytes are kept: %.200q", len(kept), kept)
 	}
 }

@@ -51,6 +51,9 @@ func List(dir string) ([]Listed, error) {
 	var all []Listed
 	var errs []error
 	for _, f := range folders {
+		if !f.IsDir() {
+			continue // a ticket file, which is read with its folder
+		}
 		l, found, err := listed(filepath.Join(tickets, f.Name()))
 		switch {
 		case err != nil:
@@ -65,7 +68,7 @@ func List(dir string) ([]Listed, error) {
 
 func listed(dir string) (l Listed, found bool, err error) {
 	var r record
-	if found, err := process.ReadState(dir, process.CommandFile, &r); err != nil || !found {
+	if found, err := process.ReadCommand(dir, &r); err != nil || !found {
 		return l, false, err
 	}
 	if r.Version > process.Version {

@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 			os.Exit(daemonMain(os.Args[2]))
 		case "step-daemon":
 			os.Exit(stepDaemonMain(os.Args[2]))
+		case "life":
+			os.Exit(lifeMain(os.Args[2]))
 		case "hold":
 			os.Exit(holdMain(os.Args[2]))
 		}
@@ -49,7 +51,7 @@ type rig struct {
 }
 
 func testConfig(home string) Config {
-	return Config{Home: home, Supervisor: []string{os.Args[0], "supervise"}, MinFree: 1, Grace: 2 * time.Second, Abandon: 20 * time.Second}
+	return Config{Home: home, Supervisor: []string{os.Args[0], "supervise"}, MinFree: 1, Gather: time.Millisecond, Grace: 2 * time.Second, Abandon: 20 * time.Second}
 }
 
 // newRig opens a Store on a new home. When the test ends it cancels what still runs.
@@ -138,6 +140,27 @@ func (r *rig) completeScript(id string) {
 	if err := r.CompleteScript(context.Background(), operator, tentacle.CompleteScriptCommandV2{Ticket: tentacle.ScriptTicket{TaskID: id}}); err != nil {
 		r.t.Fatalf("CompleteScript: %v", err)
 	}
+	r.forgotten()
+}
+
+// forgotten waits until only tombstones are left of what was completed and has ended.
+func (r *rig) forgotten() {
+	r.t.Helper()
+	until(r.t, "what is over is forgotten", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, t := range r.known {
+			if t.isOver() {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// ticketFile is the ticket file of a ticket.
+func (r *rig) ticketFile(id string) string {
+	return process.TicketFile(r.inHome(".tentacle", "tickets", id))
 }
 
 // await follows a ticket as an operator does, and returns the last status with all output.

@@ -33,8 +33,9 @@ func badName(name, reason string) error {
 	return badStartError{tentacle.ExitBadTicket, fmt.Sprintf("The file %.200q is refused: %s", name, reason)}
 }
 
-// prepare writes the script's folder and its journal, and the start into the audit log, and syncs all at the same time.
-// All is durable before the command gets its name, which receive gives it: a ticket without a command was never received.
+// prepare writes the ticket file, and the start into the audit log, and syncs both at the same time. A ticket file that is not
+// whole, as it may be if the power fails meanwhile, was never received. What is no step has a folder, which is on the disk before:
+// nobody could tell afterwards whether that is whole.
 func (s *Store) prepare(ctx context.Context, t *ticket, cmd tentacle.StartScriptCommandV2, body string) error {
 	if err := cmd.Isolation.Check(); err != nil {
 		return badStartError{tentacle.ExitFatal, "The script is refused: " + err.Error()}
@@ -46,35 +47,39 @@ func (s *Store) prepare(ctx context.Context, t *ticket, cmd tentacle.StartScript
 	if err := s.checkSpace(cmd.Files); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(t.dir); err != nil { // of a start that was never answered
+	if err := process.RemoveTicket(t.dir); err != nil { // of a start that was never answered
 		return err
 	}
-	if err := os.Mkdir(t.dir, 0o700); err != nil {
-		return err
+	content := t.content
+	t.content = nil
+	if !t.record.Process.Call {
+		content = nil
+		if err := s.writeWork(t.folder(), names, cmd.Files, body); err != nil {
+			return err
+		}
 	}
-	batch := &batch{account: s.cfg.Account}
+	batch := &batch{}
 	batch.dir(s.tickets)
-	if t.record.Process.Call {
-		err = batch.add(process.StageCall(t.dir, *t.content))
-		t.content = nil
-	} else {
-		batch.workDir(s.work)
-		err = s.writeWork(batch, t.folder(), names, cmd.Files, body)
+	if err := batch.add(process.StageTicket(t.dir, t.record, content)); err != nil {
+		return err
 	}
-	if err == nil {
-		err = batch.add(process.StageState(t.dir, process.CommandFile, t.record))
-	}
-	if err != nil {
-		return errors.Join(err, batch.sync())
-	}
-	audited := make(chan error, 1)
+	audited, launched := make(chan error, 1), make(chan struct{})
 	go func() { audited <- s.auditStart(ctx, t) }()
-	return errors.Join(batch.sync(), <-audited)
+	go func() { s.launchHeld(t); close(launched) }()
+	err = errors.Join(batch.sync(), <-audited)
+	<-launched
+	return err
 }
 
-// writeWork writes the folder that the script sees, which belongs to the account of scripts. Others that run as
+// writeWork writes and syncs the folder that the script sees, which belongs to the account of scripts. Others that run as
 // it can get at the folder while it is written, so nothing of it is done with more rights than theirs.
-func (s *Store) writeWork(b *batch, id string, names []string, files []tentacle.ScriptFile, body string) error {
+func (s *Store) writeWork(id string, names []string, files []tentacle.ScriptFile, body string) error {
+	b := &batch{account: s.cfg.Account}
+	b.workDir(s.work)
+	return errors.Join(s.fillWork(b, id, names, files, body), b.sync())
+}
+
+func (s *Store) fillWork(b *batch, id string, names []string, files []tentacle.ScriptFile, body string) error {
 	work := s.workFolder(id)
 	if err := s.removeWork(id); err != nil {
 		return err
@@ -200,7 +205,7 @@ func (s *Store) discard(t *ticket) {
 		if err := s.removeWork(t.folder()); err != nil {
 			return err
 		}
-		return os.RemoveAll(t.dir)
+		return process.RemoveTicket(t.dir)
 	}
 	err := remove()
 	if err != nil && s.pause(breather) { // something was about to make a file there

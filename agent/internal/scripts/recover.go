@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -26,13 +25,19 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
-	taken := make([]*ticket, len(folders))
+	keys := make([]string, 0, len(folders))
+	for _, f := range folders { // of a ticket its folder, its ticket file, or both
+		keys = append(keys, process.TicketOf(f.Name()))
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	taken := make([]*ticket, len(keys))
 	slots := make(chan struct{}, takers)
 	var all sync.WaitGroup
-	for i, f := range folders {
+	for i, key := range keys {
 		slots <- struct{}{}
 		all.Go(func() {
-			taken[i] = s.take(f.Name())
+			taken[i] = s.take(key)
 			<-slots
 		})
 	}
@@ -67,10 +72,19 @@ func (s *Store) take(key string) *ticket {
 		log.Error("Reading a tombstone", "error", err)
 		return nil
 	}
-	_, err = os.Lstat(filepath.Join(s.journal(key), process.CommandFile))
-	if stone != nil || errors.Is(err, fs.ErrNotExist) {
+	received, err := process.Received(s.journal(key))
+	if stone != nil { // which the earlier daemon may not have synced
+		if err := s.syncTombstone(key); err != nil {
+			log.Error("Making a tombstone durable; what there is of the script stays until the next start", "error", err)
+			return nil
+		}
+	}
+	if stone != nil || err == nil && !received {
 		s.sweepFolders(key)
 		return nil
+	}
+	if err := os.Mkdir(s.journal(key), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		log.Error("Making the folder of a script", "error", err)
 	}
 	r, err := s.readRecord(key)
 	boot := r.Process.Boot
@@ -90,9 +104,9 @@ func (s *Store) take(key string) *ticket {
 	return s.settle(t)
 }
 
-// readRecord reads the command file of a ticket. With process.ErrNewer there is as much as is understood of it.
+// readRecord reads what the start of a ticket asked for. With process.ErrNewer there is as much as is understood of it.
 func (s *Store) readRecord(key string) (r record, err error) {
-	found, err := process.ReadState(s.journal(key), process.CommandFile, &r)
+	found, err := process.ReadCommand(s.journal(key), &r)
 	switch {
 	case err != nil:
 		return r, err
@@ -129,7 +143,7 @@ func (s *Store) settle(t *ticket) *ticket {
 		s.clear(t, t.result)
 		return t
 	}
-	if err := s.setTombstone(t.key, tombstone{Ticket: t.record.Ticket, Operator: t.record.Operator, ExitCode: &t.result.ExitCode}); err != nil {
+	if err := s.setTombstone(t.key, tombstone{Ticket: t.record.Ticket, Operator: t.record.Operator, ExitCode: &t.result.ExitCode}, true); err != nil {
 		s.cfg.Logger.Error("Forgetting a completed script; the next start tries again", "ticket", t.record.Ticket, "error", err)
 		return t
 	}
@@ -164,7 +178,7 @@ func (s *Store) sweepFolders(key string) {
 			errs = append(errs, s.removeWork(f.Name()))
 		}
 	}
-	if err := errors.Join(append(errs, os.RemoveAll(s.journal(key)))...); err != nil {
+	if err := errors.Join(append(errs, process.RemoveTicket(s.journal(key)))...); err != nil {
 		s.cfg.Logger.Warn("Removing a script's folders; they stay until the next start", "ticket", key, "error", err)
 	}
 }

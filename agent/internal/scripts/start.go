@@ -174,11 +174,6 @@ func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScript
 		err = s.prepare(ctx, t, cmd, body)
 	}
 	if err == nil { // from here on it is recorded, and will run
-		err = process.CommitState(t.dir, process.CommandFile)
-	} else {
-		s.auditRefusal(ctx, t, audit.Start, err)
-	}
-	if err == nil {
 		t.record.Process = process.Spec{} // for the supervisor, who reads it in the journal
 		t.change(func() { t.phase = recorded })
 		if place == nil {
@@ -187,6 +182,8 @@ func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScript
 		s.follow(t, place)
 		return
 	}
+	s.auditRefusal(ctx, t, audit.Start, err)
+	t.drop()
 	s.mutexes.leave(place)
 	s.discard(t)
 	if code, line := refusedWith(err); code != 0 {

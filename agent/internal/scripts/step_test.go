@@ -3,10 +3,12 @@
 package scripts
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
@@ -200,11 +203,23 @@ func TestAStepThatAnEarlierVersionLeftWaitingIsCarriedOut(t *testing.T) {
 	}
 }
 
-// stepDaemonMain is a daemon that has one step carried out, named on its input, and says when the start is answered and
-// when the step has ended.
+// stepDaemonMain is a daemon that has one step carried out, named on its input, and says when the start is answered,
+// when the step has ended, and when it is completed.
 func stepDaemonMain(home string) int {
 	c := testConfig(home)
 	c.Engine, c.Env = []string{os.Args[0], "step"}, []string{step.EnvTentacleHome + "=" + home}
+	c.Gather = time.Hour // until it is closed
+	log, err := audit.Open(filepath.Join(home, "audit"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return 1
+	}
+	c.Audit = func(_ context.Context, e audit.Entry) error {
+		if e.What == audit.Start {
+			return log.Append(e)
+		}
+		log.Note(e)
+		return nil
+	}
 	s, err := Open(c)
 	if err != nil {
 		return 1
@@ -220,7 +235,11 @@ func stepDaemonMain(home string) int {
 	say("answered")
 	got := r.await(id, 0)
 	say(fmt.Sprintf("ended %d", got.ExitCode))
-	if s.Close() != nil {
+	if s.CompleteScript(context.Background(), operator, tentacle.CompleteScriptCommandV2{Ticket: tentacle.ScriptTicket{TaskID: id}}) != nil {
+		return 1
+	}
+	say("completed")
+	if s.Close() != nil || log.Close() != nil {
 		return 1
 	}
 	return 0
@@ -240,24 +259,28 @@ func TestAStepWithItsTurnIsLostByAPowerCutAndNotByTheDaemonsEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := stepRig(t)
 			r.occupy()
-			r.start(bashStep(t, "a", "echo ran"))
-			command := r.inHome(".tentacle", "tickets", "a", process.CommandFile)
-			if strings.Contains(content(command), `"boot"`) {
+			cmd := bashStep(t, "a", "echo ran")
+			r.start(cmd)
+			if strings.Contains(content(r.ticketFile("a")), `"boot"`) {
 				t.Error("it waits, and is recorded with its turn")
 			}
 			if err := r.Close(); err != nil {
 				t.Fatal(err)
 			}
 			var record map[string]any
-			if err := json.Unmarshal([]byte(content(command)), &record); err != nil {
-				t.Fatal(err)
+			dir := r.inHome(".tentacle", "tickets", "a")
+			if found, err := process.ReadCommand(dir, &record); err != nil || !found {
+				t.Fatal(found, err)
 			}
 			record["process"].(map[string]any)["boot"] = test.boot
-			data, err := json.Marshal(record)
+			if err := os.Remove(r.ticketFile("a")); err != nil {
+				t.Fatal(err)
+			}
+			file, err := process.StageTicket(dir, record, &process.Content{Plan: planOf(t, cmd)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.put(command, string(data))
+			_ = file.Close()
 			r.open()
 			r.letGo("holder")
 			r.await("holder", 0)
@@ -265,7 +288,7 @@ func TestAStepWithItsTurnIsLostByAPowerCutAndNotByTheDaemonsEnd(t *testing.T) {
 			r.restart()
 			r.want(told(r.await("a", 0)), test.code, test.want)
 			r.start(bashStep(t, "b", "true"))
-			if !strings.Contains(content(r.inHome(".tentacle", "tickets", "b", process.CommandFile)), `"boot"`) {
+			if !strings.Contains(content(r.ticketFile("b")), `"boot"`) {
 				t.Error("its turn came with its start, and that is not recorded")
 			}
 			r.await("b", 0)

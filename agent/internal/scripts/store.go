@@ -51,6 +51,7 @@ type Config struct {
 	TombstoneAge time.Duration // how long a completed ticket is remembered; 30 days
 	CancelledAge time.Duration // how long a ticket is remembered that was cancelled and never arrived; 1 day
 	FinishedAge  time.Duration // when a finished ticket that nobody completed is swept; 7 days
+	Gather       time.Duration // how long completed tickets are gathered before their tombstones are synced together; 500 ms
 	SweepPause   time.Duration // the least time between two sweeps; 1 h
 
 	MaxTickets int // how many scripts of one operator are known at a time, whether they wait, run or have ended; 1,000
@@ -70,7 +71,7 @@ func (c Config) withDefaults() Config {
 	for field, value := range map[*time.Duration]time.Duration{
 		&c.Grace: 10 * time.Second, &c.Abandon: 5 * time.Second, &c.Drain: 10 * time.Second,
 		&c.Notice: 100 * time.Millisecond, &c.Poll: 100 * time.Millisecond, &c.Settle: 200 * time.Millisecond,
-		&c.TombstoneAge: 30 * 24 * time.Hour, &c.CancelledAge: 24 * time.Hour, &c.FinishedAge: 7 * 24 * time.Hour, &c.SweepPause: time.Hour,
+		&c.Gather: 500 * time.Millisecond, &c.TombstoneAge: 30 * 24 * time.Hour, &c.CancelledAge: 24 * time.Hour, &c.FinishedAge: 7 * 24 * time.Hour, &c.SweepPause: time.Hour,
 	} {
 		if *field == 0 {
 			*field = value
@@ -114,10 +115,11 @@ type Store struct {
 	mutexes    mutexTable
 	entering   sync.Mutex // held while a ticket whose turn has come is judged and counted
 
-	mu    sync.Mutex
-	known map[string]*ticket // by the ticket in lower case
-	swept time.Time
-	clock sync.Mutex // held while the clock is read
+	mu     sync.Mutex
+	known  map[string]*ticket // by the ticket in lower case
+	graves []*ticket          // completed, with a tombstone that is not synced yet
+	swept  time.Time
+	clock  sync.Mutex // held while the clock is read
 	// cancels is how many tombstones of tickets that never arrived each operator has.
 	cancels map[string]int
 
@@ -150,7 +152,7 @@ func Open(cfg Config) (*Store, error) {
 	if err := os.MkdirAll(s.work, 0o755); err != nil { // #nosec G301 -- scripts may run as others
 		return nil, fmt.Errorf("making the folders of the scripts: %w", err)
 	}
-	for _, dir := range []string{cfg.Home, state} {
+	for _, dir := range []string{cfg.Home, state, s.tombstones, s.cancelled} {
 		if err := process.SyncDir(dir); err != nil {
 			return nil, fmt.Errorf("making the folders of the scripts durable: %w", err)
 		}

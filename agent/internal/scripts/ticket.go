@@ -11,7 +11,7 @@ import (
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
-// record is the command file of a ticket: what was asked for, but the script and its files. It holds no
+// record is the command of a ticket: what was asked for, but the script and its files. It holds no
 // password, and of secrets only what an operator puts into arguments.
 type record struct {
 	Version   int           `json:"version"`
@@ -44,15 +44,17 @@ type ticket struct {
 	key      string // the ticket in lower case, with the mark of its operator; see owner.go
 	dir      string // its journal
 	record   record
-	ready    chan struct{}    // closed when it is recorded, refused or failed
-	poke     chan struct{}    // tells the ticket's goroutine that it was cancelled
-	fresh    bool             // this daemon received it
-	content  *process.Content // of a step, until it is on the disk
-	boot     string           // of its command (process.Spec)
-	born     time.Time        // when this daemon knew of it first
-	orphan   bool             // its journal cannot be read, so nobody knows whose it is
-	newer    bool             // a newer version has it in hand: it is not touched; see newer.go
-	occupied sync.Mutex       // held while a cancel or a completion is being made durable
+	ready    chan struct{}       // closed when it is recorded, refused or failed
+	poke     chan struct{}       // tells the ticket's goroutine that it was cancelled
+	fresh    bool                // this daemon received it
+	content  *process.Content    // of a step, until it is on the disk
+	held     *process.Supervisor // launched while the ticket was being synced
+	boot     string              // of its command (process.Spec)
+	born     time.Time           // when this daemon knew of it first
+	orphan   bool                // its journal cannot be read, so nobody knows whose it is
+	newer    bool                // a newer version has it in hand: it is not touched; see newer.go
+	occupied sync.Mutex          // held while a cancel or a completion is being made durable
+	buried   bool                // its tombstone is written, and about to be synced; occupied is held for it
 
 	// Why it was never recorded, to be read once ready is closed; failure where trying again may help.
 	refusal *tentacle.ScriptStatusResponseV2
@@ -103,6 +105,13 @@ func (t *ticket) isCompleted() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.completed
+}
+
+// isOver says whether it is completed and has ended, so that only its tombstone is left of it soon.
+func (t *ticket) isOver() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.phase == finished && t.completed
 }
 
 // settle says that the ticket is recorded, or never will be.

@@ -58,13 +58,13 @@ func readStone(dir, key string) (*tombstone, error) {
 	return &t, nil
 }
 
-func (s *Store) setTombstone(key string, t tombstone) error {
+func (s *Store) setTombstone(key string, t tombstone, durable bool) error {
 	t.Version = process.Version
 	dir := s.tombstones
 	if t.Cancelled {
 		dir = s.cancelled
 	}
-	return process.WriteState(dir, stoneName(key), t, true)
+	return process.WriteState(dir, stoneName(key), t, durable)
 }
 
 // stoneName keeps tombstones apart from files that are being written beside them, whatever a ticket is called.

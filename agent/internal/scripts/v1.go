@@ -47,7 +47,7 @@ func (s *Store) recordRefusal(t *ticket, code int32, why string) error {
 	if err != nil {
 		return err
 	}
-	if err := process.WriteState(t.dir, process.CommandFile, t.record, true); err != nil {
+	if err := process.WriteTicket(t.dir, t.record); err != nil {
 		return err
 	}
 	t.record.Process = process.Spec{}

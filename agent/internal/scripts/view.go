@@ -61,6 +61,9 @@ func View(h home.Home, completed int) ([]Seen, error) {
 	}
 	var all []Seen
 	for _, f := range folders {
+		if !f.IsDir() || process.Marked(h.State("tombstones"), stoneName(f.Name())) {
+			continue // a ticket file, which is read with its folder, or one that is completed
+		}
 		if s, ok := look(h.State("tickets", f.Name()), f.Name()); ok {
 			all = append(all, s)
 		}

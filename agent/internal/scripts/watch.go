@@ -112,7 +112,7 @@ func (s *Store) finish(t *ticket, result *process.Result) {
 // clear removes the secrets of a step that never began, and the folder of a script that never began, or whose supervisor
 // died: they would lie there until somebody completes the ticket. The journal has all that is told of it.
 func (s *Store) clear(t *ticket, result *process.Result) {
-	if err := process.RemoveCall(t.dir); err != nil {
+	if err := s.removeContent(t); err != nil {
 		s.cfg.Logger.Warn("Removing what a step was to be carried out from; it stays until the step is completed", "ticket", t.record.Ticket, "error", err)
 	}
 	if result.Line == "" || result.ExitCode == tentacle.ExitAbandoned || t.isCompleted() {
@@ -121,4 +121,11 @@ func (s *Store) clear(t *ticket, result *process.Result) {
 	if err := s.removeWork(t.folder()); err != nil {
 		s.cfg.Logger.Warn("Removing the folder of a script that did not run; it stays until the script is completed", "ticket", t.record.Ticket, "error", err)
 	}
+}
+
+func (s *Store) removeContent(t *ticket) error {
+	if t.record.Call == nil {
+		return nil
+	}
+	return process.RemoveContent(t.dir)
 }
