@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"unicode/utf16"
 
+	"github.com/mantledeploy/mantle/agent/internal/regular"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -72,27 +71,12 @@ func form(shell step.Shell, text string) (extension string, content []byte) {
 // readOutputFile reads the file of outputs, at most maxOutputFile bytes of it. Windows PowerShell's `>>`
 // writes UTF-16, which is understood too.
 func readOutputFile(path string) (text string, cut bool, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it must not wait for a writer of what took the file's place
+	data, cut, err := regular.ReadFile(path, maxOutputFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", false, nil
 	}
 	if err != nil {
 		return "", false, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", false, err
-	}
-	if !info.Mode().IsRegular() {
-		return "", false, errors.New("the file was replaced by something else")
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxOutputFile+1))
-	if err != nil {
-		return "", false, err
-	}
-	if cut = len(data) > maxOutputFile; cut {
-		data = data[:maxOutputFile]
 	}
 	if len(data) >= 2 && data[0] == 0xff && data[1] == 0xfe {
 		units := make([]uint16, len(data)/2)

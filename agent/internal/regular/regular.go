@@ -1,0 +1,46 @@
+// Package regular reads files that others may have put in the place of what is expected: no more of them than a limit, and
+// only regular files, so that nobody waits for the writer of a pipe.
+package regular
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// ReadFile reads the file at path, at most limit bytes of it. more says that there are more. It fails if that is no regular file.
+func ReadFile(path string, limit int64) (data []byte, more bool, err error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, false, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, false, fmt.Errorf("%s is not a file", path)
+	}
+	data, err = io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, false, err
+	}
+	if int64(len(data)) > limit {
+		return data[:limit], true, nil
+	}
+	return data, false, nil
+}
+
+// ReadWhole is ReadFile for a file that is of no use in part: it fails if there is more than limit.
+func ReadWhole(path string, limit int64) ([]byte, error) {
+	data, more, err := ReadFile(path, limit)
+	if more {
+		err = fmt.Errorf("%s is longer than %d bytes", path, limit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
