@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/mantledeploy/mantle/agent/internal/regular"
 )
 
 // keyFile holds 32 random bytes. No namespace can have its name.
@@ -18,7 +20,7 @@ func (j *Journal) Key() ([]byte, error) {
 	var key []byte
 	err := j.locked(true, func(*os.File) error {
 		var err error
-		key, err = os.ReadFile(filepath.Join(j.folder, keyFile))
+		key, _, err = regular.ReadFile(filepath.Join(j.folder, keyFile), 33)
 		if err == nil && len(key) == 32 {
 			return nil
 		}
