@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 			os.Exit(daemonMain(os.Args[2]))
 		case "step-daemon":
 			os.Exit(stepDaemonMain(os.Args[2]))
+		case "former":
+			os.Exit(formerMain(os.Args[2]))
 		case "hold":
 			os.Exit(holdMain(os.Args[2]))
 		}
