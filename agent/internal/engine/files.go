@@ -39,11 +39,21 @@ func writeFiles(folder string, j job) (scriptFiles, error) {
 		path string
 		data []byte
 	}{{files.script, content}, {files.variables, variables}, {files.outputs, nil}} {
-		if err := os.WriteFile(f.path, f.data, 0o600); err != nil {
+		if err := writeNew(f.path, f.data); err != nil {
 			return files, fmt.Errorf("writing the script's files: %w", err)
 		}
 	}
 	return files, nil
+}
+
+// writeNew makes a file. It fails if something has the name already: another script of the user could have put a pipe there.
+func writeNew(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
 
 func (f scriptFiles) remove(s *session) {

@@ -3,26 +3,19 @@
 package regular
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 )
 
 // ReadFile reads the file at path, at most limit bytes of it. more says that there are more. It fails if that is no regular file.
 func ReadFile(path string, limit int64) (data []byte, more bool, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := checked(os.OpenFile(path, os.O_RDONLY|noWait, 0))
 	if err != nil {
 		return nil, false, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, false, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, false, fmt.Errorf("%s is not a file", path)
-	}
 	data, err = io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, false, err
@@ -43,4 +36,23 @@ func ReadWhole(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	return data, nil
+}
+
+// Open opens the file of a name in root to be read. It fails if that is no regular file.
+func Open(root *os.Root, name string) (*os.File, error) {
+	return checked(root.OpenFile(name, os.O_RDONLY|noWait, 0))
+}
+
+func checked(f *os.File, err error) (*os.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a file", f.Name())
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
