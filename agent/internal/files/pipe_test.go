@@ -41,7 +41,8 @@ func TestAPipeInThePlaceOfANoteKeepsNoUploadWaiting(t *testing.T) {
 		ended <- err
 	}()
 	select {
-	case <-ended:
+	case err := <-ended:
+		t.Log(err)
 	case <-time.After(30 * time.Second):
 		t.Error("it waits for a reader of the pipe")
 	}

@@ -51,8 +51,7 @@ func (j *Journal) takeTurn(exclusive bool) (*os.File, error) {
 	case err = <-got:
 	case <-timer.C:
 		go func() { // nobody can call it off
-			<-got
-			_ = file.Close()
+			_, _ = <-got, file.Close()
 		}()
 		return nil, fmt.Errorf("another process has held %s for %s", j.turn, lockWait)
 	}
