@@ -125,7 +125,11 @@ func TestATicketThatCannotBeReadIsNobodys(t *testing.T) {
 	}
 	next := script("b", fmt.Sprintf("kill -0 %d 2>/dev/null && echo beside || echo alone", r.pid("a")))
 	next.Isolation = tentacle.FullIsolation
-	r.start(next)
+	wait := halibut.TimeSpan(time.Second) // in which it would have run, if it could
+	next.DurationToWaitForScriptToFinish = &wait
+	if got := r.start(next); got.State != tentacle.Pending {
+		t.Errorf("another script does not wait for it: state %d, %s", got.State, lines(got.Logs))
+	}
 	r.must(r.Close())
 	r.put(command, whole)
 	r.open()
