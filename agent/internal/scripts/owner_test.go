@@ -107,7 +107,7 @@ func TestBothOperatorsScriptsAreListedAndTheirLogsAreFound(t *testing.T) {
 
 // A ticket whose journal cannot be read is nobody's: nobody gets its output or may forget it, and nothing runs under its name.
 func TestATicketThatCannotBeReadIsNobodys(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, func(c *Config) { c.Notice = time.Hour })
 	r.start(script("a", "echo secret\n"+r.pidFile("$$", "a")+"sleep 300"))
 	until(t, "its output", func() bool { return len(r.status("a", 0).Logs) > 0 })
 	r.must(r.Close())
