@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -97,5 +98,26 @@ func TestManyWritersTakeTurns(t *testing.T) {
 	info, err := os.Stat(j.turn)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the lock is %v, %v", info, err)
+	}
+}
+
+// The key lies where scripts can put a pipe in its place.
+func TestAPipeInThePlaceOfTheKeyKeepsNobodyWaiting(t *testing.T) {
+	j, file := ofMantle(t)
+	if err := syscall.Mkfifo(filepath.Join(filepath.Dir(file), keyFile), 0o600); err != nil {
+		t.Skip("no pipes here:", err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := j.Key()
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("a pipe is the key")
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it waits for a writer of the pipe")
 	}
 }
