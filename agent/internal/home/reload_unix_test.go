@@ -52,7 +52,8 @@ func TestAskReloadSignalsNoProcessOfAFormerDaemonsNumber(t *testing.T) {
 	case err := <-ended:
 		t.Fatalf("a stranger was ended: %v", err)
 	case err := <-told:
-		t.Errorf("it did not wait until the daemon says who it is: %v", err)
+		close(write)
+		t.Fatalf("it did not wait until the daemon says who it is: %v", err)
 	case <-time.After(200 * time.Millisecond):
 	}
 	close(write)
