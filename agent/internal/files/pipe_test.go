@@ -3,7 +3,7 @@
 package files
 
 import (
-	"os"
+	"crypto/x509"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/owners"
+	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -28,16 +29,17 @@ func TestAPipeIsNoFileAndKeepsNobodyWaiting(t *testing.T) {
 func TestAPipeInThePlaceOfANoteKeepsNoUploadWaiting(t *testing.T) {
 	s, h := newStore(t)
 	path := step.ContentPath(strings.Repeat("a1", 32), step.FormatTar)
-	folder := filepath.Dir(filepath.Join(h.Dir(), filepath.FromSlash(path)))
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if _, err := s.UploadFile(as(t, "first"), path, stream("content")); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mkfifo(filepath.Join(folder, owners.File("first")), 0o600); err != nil {
+	folder := filepath.Dir(filepath.Join(h.Dir(), filepath.FromSlash(path)))
+	second := string(halibut.SHA256Thumbprint(&x509.Certificate{Raw: []byte("second")}))
+	if err := syscall.Mkfifo(filepath.Join(folder, owners.File(second)), 0o600); err != nil {
 		t.Skip("no pipes here:", err)
 	}
 	ended := make(chan error, 1)
 	go func() {
-		_, err := s.UploadFile(as(t, "first"), path, stream("content"))
+		_, err := s.UploadFile(as(t, "second"), path, stream("content"))
 		ended <- err
 	}()
 	select {
