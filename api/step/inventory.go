@@ -68,7 +68,7 @@ type machineRow struct {
 }
 
 func (r machineRow) valid() bool {
-	return isWord(r.OS+r.Arch, "") && len(r.OS+r.Arch) <= maxReasonSize
+	return isWord(r.OS+r.Arch, "") && len(r.OS+r.Arch) <= MaxReason
 }
 
 // FormatInventory is an inventory as lines, one for each row, the machine's own last. Rows over the

@@ -59,12 +59,12 @@ const (
 
 // The bounds of a result.
 const (
-	MaxTail       = 1024
-	MaxWarnings   = 20
-	MaxWarning    = 512
-	MaxOutputs    = 64 << 10 // bytes of all names and values
-	MaxOutput     = 32 << 10 // bytes of one value
-	maxReasonSize = 64
+	MaxTail     = 1024
+	MaxWarnings = 20
+	MaxWarning  = 512
+	MaxOutputs  = 64 << 10 // bytes of all names and values
+	MaxOutput   = 32 << 10 // bytes of one value
+	MaxReason   = 64       // bytes of a reason
 )
 
 // Result is how a step ended, as its engine says. Tail and Warnings are masked. Outputs are as the script gave them: one with a
@@ -98,7 +98,7 @@ func FormatResult(nonce string, r Result) (string, error) {
 
 // bounded cuts a result to what may be kept of it; a reader does the same, as it trusts no machine.
 func (r Result) bounded() Result {
-	if len(r.Reason) > maxReasonSize || !isWord(r.Reason, "") {
+	if len(r.Reason) > MaxReason || !isWord(r.Reason, "") {
 		r.Reason = ReasonEngineFailed
 	}
 	r.Tail = lastBytes(r.Tail, MaxTail)

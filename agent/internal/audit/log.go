@@ -87,11 +87,11 @@ func (l *Log) exclusive(f func() error) error {
 	if err := l.makeFolder(); err != nil {
 		return fmt.Errorf("making the folder of the audit log: %w", err)
 	}
-	return home.Exclusive(filepath.Join(l.dir, lockFile), f)
+	return home.Exclusive(filepath.Join(l.dir, lockFile), func() error { return home.AsOwner(l.dir, f) })
 }
 
 func (l *Log) makeFolder() error {
-	err := os.Mkdir(l.dir, 0o700)
+	err := home.AsOwner(filepath.Dir(l.dir), func() error { return os.Mkdir(l.dir, 0o700) })
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

@@ -76,11 +76,11 @@ func (a *app) policyCheck(path string, sources config.Sources) error {
 		return err
 	}
 	fmt.Fprintf(a.out, "%s\n", p.Describe())
-	return a.policyHere(path, sources)
+	return a.policyHere(p, path, sources)
 }
 
 // policyHere says what a policy would be worth on this machine, and whether the daemon could read it.
-func (a *app) policyHere(path string, sources config.Sources) error {
+func (a *app) policyHere(p *policy.Policy, path string, sources config.Sources) error {
 	h, err := home.Open(a.home)
 	if err != nil {
 		fmt.Fprintf(a.out, "Whether a policy is enforced on this machine is not known: there is no Tentacle in %s.\n", a.home)
@@ -92,6 +92,9 @@ func (a *app) policyHere(path string, sources config.Sources) error {
 	}
 	apart, _ := daemon.ScriptsRunApart(h, settings)
 	fmt.Fprintf(a.out, "On this machine it is %s.\n", policy.Explain(policy.Standing(true, apart)))
+	for _, folder := range p.MissingFolders() {
+		fmt.Fprintf(a.out, "There is no folder %s (folders) on this machine: steps that begin in it fail until it is made.\n", folder)
+	}
 	if !inPlace(h, path) {
 		fmt.Fprintf(a.out, "To put it in place: %s\n", putInPlace(h, path))
 		return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -24,6 +25,11 @@ func TestPolicyCheckSaysWhatIsAllowedOrWhatIsWrong(t *testing.T) {
 		"code of somebody's choosing", "there is no Tentacle")
 	r.must("init")
 	contains(t, r.must("policy", "check", file), "On this machine it is advisory: scripts run as the daemon's own user")
+	missing := filepath.Join(t.TempDir(), "gone")
+	write(file, "operators: {\"*\": {requireEngine: true, folders: ["+filepath.Dir(missing)+", "+missing+"]}}")
+	if out := r.must("policy", "check", file); strings.Count(out, "There is no folder ") != 1 || !strings.Contains(out, "There is no folder "+missing+" (folders) on this machine") {
+		t.Errorf("folders that are not there: %s", out)
+	}
 
 	write(file, "operators:\n  \"*\":\n    maxScript: 1\n    users: [deploy]\n")
 	exit, out, stderr := r.call("policy", "check", file)

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -114,6 +117,9 @@ func (a *app) installService(ctx context.Context, s *hostservice.System, account
 		return err
 	}
 	program, err := executable()
+	if err == nil {
+		err = checkProgram(program, account)
+	}
 	if err != nil {
 		return err
 	}
@@ -130,6 +136,21 @@ func (a *app) installService(ctx context.Context, s *hostservice.System, account
 		return err
 	}
 	fmt.Fprintln(a.out, "The daemon was started; 'tentacle service status' tells of it.")
+	return nil
+}
+
+// checkProgram refuses a program that others could change for a service that runs it as root, or as account.
+func checkProgram(program, account string) error {
+	if os.Geteuid() != 0 {
+		return nil // who installs nothing for others
+	}
+	uid := 0
+	if u, err := user.Lookup(account); err == nil {
+		uid, _ = strconv.Atoi(u.Uid)
+	}
+	if err := home.CheckProgram(program, uid); err != nil {
+		return fmt.Errorf("this program is not safe to be a service: %w", err)
+	}
 	return nil
 }
 

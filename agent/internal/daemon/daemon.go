@@ -18,6 +18,7 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/journal"
 	"github.com/mantledeploy/mantle/agent/internal/pending"
 	"github.com/mantledeploy/mantle/agent/internal/policy"
+	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/agent/internal/scripts"
 	"github.com/mantledeploy/mantle/agent/internal/server"
 	"github.com/mantledeploy/mantle/agent/internal/trust"
@@ -60,6 +61,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
+	process.Protect()
 	p, err := assemble(o)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/owners"
+	"github.com/mantledeploy/mantle/agent/internal/regular"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -32,7 +33,7 @@ type verified struct {
 }
 
 func openContent(home *os.Root, c step.Content) (*os.File, error) {
-	f, err := home.Open(c.Path)
+	f, err := regular.Open(home, c.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &Error{step.ReasonContentMissing, fmt.Errorf("the content %s is not on this machine", c.SHA256)}
 	}
@@ -40,9 +41,6 @@ func openContent(home *os.Root, c step.Content) (*os.File, error) {
 		return nil, fmt.Errorf("opening the content: %w", err)
 	}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a file", c.Path)
-	}
 	if err == nil && c.Size > 0 && info.Size() != c.Size {
 		err = &Error{step.ReasonContentCorrupt, fmt.Errorf("the content has %d bytes, not %d", info.Size(), c.Size)}
 		err = errors.Join(err, forget(home, c))
@@ -63,10 +61,23 @@ func remember(home *os.Root, c step.Content, f *os.File) error {
 	if err != nil {
 		return fmt.Errorf("encoding the note of a content: %w", err)
 	}
-	if err := home.WriteFile(path.Join(path.Dir(c.Path), verifiedFile), data, 0o600); err != nil {
+	if err := writeNew(home, path.Join(path.Dir(c.Path), verifiedFile), data); err != nil {
 		return fmt.Errorf("noting that the content is complete: %w", err)
 	}
 	return nil
+}
+
+// writeNew writes a file in the place of what has its name, which may be a pipe that nobody reads.
+func writeNew(home *os.Root, name string, data []byte) error {
+	if err := home.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := home.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
 
 // forget removes a content that is not what its name says, so that it can be sent again.
@@ -149,7 +160,7 @@ func complete(home *os.Root, name string) (time.Time, bool) {
 
 // readSmall reads a file of at most maxSmall bytes.
 func readSmall(root *os.Root, name string) ([]byte, error) {
-	f, err := root.Open(name)
+	f, err := regular.Open(root, name)
 	if err != nil {
 		return nil, err
 	}

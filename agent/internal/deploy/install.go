@@ -89,15 +89,16 @@ func Directory(home, relative string) string {
 	return filepath.Join(home, journal.Folder, filepath.FromSlash(relative))
 }
 
-// IsDirectory tells whether dir is the absolute path of a folder that Install may give to the plan's package.
-func IsDirectory(home string, p step.Plan, dir string) bool {
+// Relative is the folder, relative to that of applications, of the absolute path of one that Install may give to the plan's
+// package; false if dir is none.
+func Relative(home string, p step.Plan, dir string) (relative string, ok bool) {
 	name, within := strings.CutPrefix(dir, Directory(home, folder(p))+string(filepath.Separator))
 	for i := range maxSame {
 		if within && name == numbered(p.Deploy.Version, i) {
-			return true
+			return path.Join(folder(p), name), true
 		}
 	}
-	return false
+	return "", false
 }
 
 // numbered is the name of a folder of a version, where so many of the same are there already.

@@ -65,11 +65,11 @@ func TestAVersionThatIsThereIsNotTouched(t *testing.T) {
 		if err != nil || filepath.Base(got) != want {
 			t.Fatalf("folder %s, %v; want %s", got, err, want)
 		}
-		if !IsDirectory(home, p, got) {
+		if at, ok := Relative(home, p, got); !ok || Directory(home, at) != got {
 			t.Errorf("%s is taken for no folder of the package", got)
 		}
 		for _, other := range []string{filepath.Dir(got) + "/1.0.01", got + "/a", got + "_x", filepath.Dir(got) + "/2.0.0", filepath.Base(got), ""} {
-			if IsDirectory(home, p, other) {
+			if _, ok := Relative(home, p, other); ok {
 				t.Errorf("%s is taken for a folder of the package", other)
 			}
 		}

@@ -49,7 +49,10 @@ func Installed(home string, j *journal.Journal, p step.Plan, d journal.Digests) 
 	if !found || row.Phase != journal.Succeeded || row.Digests == nil || *row.Digests != d || d.Step == "" {
 		return "", false, nil
 	}
-	ok, err = intact(home, folder(p), row.Directory, d.Content)
+	err = j.As(func() error {
+		ok, err = intact(home, folder(p), row.Directory, d.Content)
+		return err
+	})
 	return row.Directory, ok, err
 }
 

@@ -3,12 +3,12 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 
+	"github.com/mantledeploy/mantle/agent/internal/regular"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -34,7 +34,7 @@ func claim(folder string) error {
 
 // takeSecrets reads the secrets' file and unlinks it. Without a file it returns nil.
 func takeSecrets(path string) ([]byte, error) {
-	data, err := readFile(path, step.MaxSecretsSize)
+	data, err := regular.ReadWhole(path, step.MaxSecretsSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -42,18 +42,4 @@ func takeSecrets(path string) ([]byte, error) {
 		return nil, fmt.Errorf("taking the secrets: %w", err)
 	}
 	return data, nil
-}
-
-// readFile reads a file of at most limit bytes.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s is longer than %d bytes", path, limit)
-	}
-	return data, err
 }

@@ -5,76 +5,23 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/mantledeploy/mantle/agent/internal/account"
 	"github.com/mantledeploy/mantle/agent/internal/deploy"
 	"github.com/mantledeploy/mantle/agent/internal/journal"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
-// deployPackage makes a package the current one, unless it is already installed by the strict rule. Where scripts have a
-// user of their own, a worker of that user reads the archive.
+// deployPackage makes a package the current one, unless it is already installed by the strict rule, and writes into the journal
+// that it does.
 func deployPackage(ctx context.Context, s *session) step.Result {
 	j, err := s.journal()
 	if err != nil {
 		return s.failed(ctx, err)
 	}
-	var key []byte
-	err = account.As(s.account, func() error {
-		key, err = j.Key()
-		return err
-	})
+	key, err := j.Key()
 	if err != nil {
 		return s.failed(ctx, err)
 	}
 	digests := deploy.Digests(s.plan, s.secrets, key)
-	if s.account.IsSelf() {
-		return s.install(ctx, j, digests)
-	}
-	r, err := s.haveInstalled(ctx, digests)
-	if err != nil {
-		return s.failed(ctx, err)
-	}
-	return r
-}
-
-// haveInstalled has a worker of the account of scripts install the package.
-func (s *session) haveInstalled(ctx context.Context, digests journal.Digests) (step.Result, error) {
-	argv, err := s.place.engine()
-	if err != nil {
-		return step.Result{}, err
-	}
-	w, err := s.startWorker(s.account, "let that account run "+argv[0], append(argv[:len(argv):len(argv)], "--worker")...)
-	if err != nil {
-		return step.Result{}, err
-	}
-	o, err := s.delegate(ctx, w, s.account.Name, job{Deploy: &deployJob{Plan: s.plan, Operator: s.operator, Home: s.home, Digests: digests}})
-	if err != nil {
-		return step.Result{}, err
-	}
-	s.passOn(o)
-	if o.Result == nil {
-		return step.Result{}, errors.New("what installed the package told no result")
-	}
-	r := step.Result{ExitCode: o.Result.ExitCode, Reason: o.Result.Reason, Skipped: o.Result.Skipped}
-	if len(r.Reason) > maxReason {
-		r.Reason = step.ReasonDeployFailed
-	}
-	if r.Reason != "" {
-		return r, nil
-	}
-	directory := o.Given[step.OutputPackageDirectory]
-	if !deploy.IsDirectory(s.home, s.plan, directory) { // which is not masked, so it may be nothing else
-		return step.Result{}, errors.New("what installed the package told no folder of it")
-	}
-	r.Outputs = packageOutputs(directory, s.plan.Deploy.Version)
-	return r, nil
-}
-
-// maxReason is how long a reason that a worker tells may be.
-const maxReason = 64
-
-// install installs the package if it is not, and writes into the journal that it does.
-func (s *session) install(ctx context.Context, j *journal.Journal, digests journal.Digests) step.Result {
 	d := s.plan.Deploy
 	row := s.row()
 	row.Package, row.Version, row.Digests = d.Package, d.Version, &digests
@@ -87,14 +34,59 @@ func (s *session) install(ctx context.Context, j *journal.Journal, digests journ
 			return s.failed(ctx, err)
 		}
 		s.options.reached("begun")
-		at, err = deploy.Install(ctx, s.home, s.plan, deploy.Options{At: s.options.at})
-		if err != nil {
-			r := s.failed(ctx, err)
+		var r step.Result
+		if at, r = s.install(ctx); r.Reason != "" {
 			s.end(j, row, r)
 			return r
 		}
 	}
 	return s.deployed(j, row, at, installed)
+}
+
+// install unpacks the package and makes it current. at is its folder, relative to that of applications. A result with a reason
+// has failed. Where scripts have a user of their own, a worker of that user reads the archive.
+func (s *session) install(ctx context.Context) (at string, failed step.Result) {
+	var err error
+	if s.account.IsSelf() {
+		at, err = deploy.Install(ctx, s.home, s.plan, deploy.Options{At: s.options.at})
+	} else {
+		at, failed, err = s.haveInstalled(ctx)
+	}
+	if err != nil {
+		failed = s.failed(ctx, err)
+	}
+	return at, failed
+}
+
+// haveInstalled has a worker of the account of scripts install the package.
+func (s *session) haveInstalled(ctx context.Context) (at string, failed step.Result, err error) {
+	argv, err := s.place.engine()
+	if err != nil {
+		return "", failed, err
+	}
+	w, err := s.startWorker(s.account, "let that account run "+argv[0], append(argv[:len(argv):len(argv)], "--worker")...)
+	if err != nil {
+		return "", failed, err
+	}
+	o, err := s.delegate(ctx, w, s.account.Name, job{Deploy: &deployJob{Plan: s.plan, Home: s.home}})
+	if err != nil {
+		return "", failed, err
+	}
+	s.passOn(o)
+	if o.Result == nil {
+		return "", failed, errors.New("what installed the package told no result")
+	}
+	if reason := o.Result.Reason; reason != "" {
+		if len(reason) > step.MaxReason {
+			reason = step.ReasonDeployFailed
+		}
+		return "", step.Result{ExitCode: o.Result.ExitCode, Reason: reason}, nil
+	}
+	at, ok := deploy.Relative(s.home, s.plan, o.Given[step.OutputPackageDirectory])
+	if !ok { // which is not masked, so it may be nothing else
+		return "", failed, errors.New("what installed the package told no folder of it")
+	}
+	return at, failed, nil
 }
 
 // deployed writes down, and says, that the package is there.

@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"unicode/utf16"
 
+	"github.com/mantledeploy/mantle/agent/internal/regular"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -40,11 +39,21 @@ func writeFiles(folder string, j job) (scriptFiles, error) {
 		path string
 		data []byte
 	}{{files.script, content}, {files.variables, variables}, {files.outputs, nil}} {
-		if err := os.WriteFile(f.path, f.data, 0o600); err != nil {
+		if err := writeNew(f.path, f.data); err != nil {
 			return files, fmt.Errorf("writing the script's files: %w", err)
 		}
 	}
 	return files, nil
+}
+
+// writeNew makes a file. It fails if something has the name already: another script of the user could have put a pipe there.
+func writeNew(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
 
 func (f scriptFiles) remove(s *session) {
@@ -72,27 +81,12 @@ func form(shell step.Shell, text string) (extension string, content []byte) {
 // readOutputFile reads the file of outputs, at most maxOutputFile bytes of it. Windows PowerShell's `>>`
 // writes UTF-16, which is understood too.
 func readOutputFile(path string) (text string, cut bool, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it must not wait for a writer of what took the file's place
+	data, cut, err := regular.ReadFile(path, maxOutputFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", false, nil
 	}
 	if err != nil {
 		return "", false, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", false, err
-	}
-	if !info.Mode().IsRegular() {
-		return "", false, errors.New("the file was replaced by something else")
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxOutputFile+1))
-	if err != nil {
-		return "", false, err
-	}
-	if cut = len(data) > maxOutputFile; cut {
-		data = data[:maxOutputFile]
 	}
 	if len(data) >= 2 && data[0] == 0xff && data[1] == 0xfe {
 		units := make([]uint16, len(data)/2)

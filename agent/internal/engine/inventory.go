@@ -5,18 +5,13 @@ import (
 	"errors"
 	"runtime"
 
-	"github.com/mantledeploy/mantle/agent/internal/account"
 	"github.com/mantledeploy/mantle/agent/internal/deploy"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
 // inventory tells what the machine holds.
 func inventory(ctx context.Context, s *session) step.Result {
-	var inv step.Inventory
-	err := account.As(s.account, func() (err error) {
-		inv, err = s.gather()
-		return err
-	})
+	inv, err := s.gather()
 	if err != nil {
 		return s.failed(ctx, err)
 	}
@@ -30,13 +25,17 @@ func inventory(ctx context.Context, s *session) step.Result {
 
 func (s *session) gather() (step.Inventory, error) {
 	inv := step.Inventory{OS: runtime.GOOS, Arch: runtime.GOARCH}
-	j, err := s.openJournal()
+	j, err := s.journal()
 	if err != nil {
 		return inv, err
 	}
-	var installed, contents, free error
+	var installed error
 	inv.Installed, installed = j.Installed(s.operator)
-	inv.Contents, contents = deploy.Contents(s.home, s.operator)
-	inv.FreeBytes, free = deploy.FreeBytes(s.home)
-	return inv, errors.Join(installed, contents, free)
+	err = j.As(func() error {
+		var contents, free error
+		inv.Contents, contents = deploy.Contents(s.home, s.operator)
+		inv.FreeBytes, free = deploy.FreeBytes(s.home)
+		return errors.Join(contents, free)
+	})
+	return inv, errors.Join(installed, err)
 }

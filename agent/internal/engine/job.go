@@ -10,7 +10,6 @@ import (
 	"os/exec"
 
 	"github.com/mantledeploy/mantle/agent/internal/account"
-	"github.com/mantledeploy/mantle/agent/internal/journal"
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/api/step"
 )
@@ -32,10 +31,7 @@ type job struct {
 // deployJob is a package to install. It holds no secret.
 type deployJob struct {
 	Plan step.Plan `json:"plan"`
-	// Operator is who had the package installed.
-	Operator string          `json:"operator,omitempty"`
-	Home     string          `json:"home"`
-	Digests  journal.Digests `json:"digests"`
+	Home string    `json:"home"`
 }
 
 // outcome is how a job has ended. Failure says why there is no exit code, and Reason which reason of api/step

@@ -11,10 +11,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/masking"
 	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/agent/internal/regular"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -56,14 +58,14 @@ func Main(args []string) int { return execute(args, options{}) }
 func execute(args []string, o options) int {
 	began := time.Now()
 	flags := Flags()
-	drain := flags.Bool("drain", false, "read the input to its end and discard it; for the engine's own use")
+	drain := flags.Bool("drain", false, "read the input, and what is in the place of the output, to their ends and discard it; for the engine's own use")
 	worker := flags.Bool("worker", false, "run a script as another user; for the engine's own use")
 	text := func(name string) string { return flags.Lookup(name).Value.String() }
 	switch err := flags.Parse(args); {
 	case err != nil:
 		return step.ExitPlanRefused
 	case *drain:
-		_, _ = io.Copy(io.Discard, os.Stdin)
+		discard(os.Stdin, os.Stdout)
 		return 0
 	case *worker:
 		return work(os.Stdin, os.Stdout)
@@ -78,6 +80,15 @@ func execute(args []string, o options) int {
 		return code
 	}
 	return s.carryOut()
+}
+
+// discard reads files to their ends.
+func discard(files ...*os.File) {
+	var reading sync.WaitGroup
+	for _, f := range files {
+		reading.Go(func() { _, _ = io.Copy(io.Discard, f) })
+	}
+	reading.Wait()
 }
 
 // errClaimed says that another engine has been here.
@@ -119,7 +130,7 @@ func readCall(plan, secrets string) (step.Plan, []string, error) {
 	if err != nil {
 		return step.Plan{}, nil, err
 	}
-	data, err := readFile(plan, step.MaxPlanSize)
+	data, err := regular.ReadWhole(plan, step.MaxPlanSize)
 	if err != nil {
 		return step.Plan{}, nil, fmt.Errorf("reading the plan: %w", err)
 	}

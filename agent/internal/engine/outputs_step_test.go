@@ -67,3 +67,13 @@ func TestProgressIsOneLine(t *testing.T) {
 		t.Errorf("tail %q, output %q", r.result.Tail, r.stdout)
 	}
 }
+
+// A script that puts a pipe in the place of its outputs keeps nobody waiting.
+func TestAPipeInThePlaceOfTheOutputsIsNotReadFrom(t *testing.T) {
+	p := script(step.Bash, `rm "$MANTLE_OUTPUT" && mkfifo "$MANTLE_OUTPUT"`)
+	p.Outputs = []string{"a"}
+	r := newMachine(t).step(p).ok(t)
+	if said := strings.Join(r.result.Warnings, "\n"); !strings.Contains(said, "the outputs cannot be read: ") || !strings.Contains(said, "is not a file") || !r.result.OutputsCut {
+		t.Errorf("%+v", r.result)
+	}
+}

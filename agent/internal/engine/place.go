@@ -17,8 +17,8 @@ type place interface {
 	start(cmd *exec.Cmd) (child, error)
 	// startWorker starts a worker, or what starts one.
 	startWorker(cmd *exec.Cmd) (child, error)
-	// leave keeps a pipe from breaking that what the script left behind still holds open.
-	leave(s *session, p *pipe)
+	// leave keeps pipes from breaking that what the script left behind still holds open.
+	leave(s *session, open []*pipe)
 	// folder returns where a script of account a has its files, and what is to be called when it has ended.
 	folder(s *session, a *account.Account) (dir string, remove func(), err error)
 	// engine is the command line of the engine.
@@ -52,7 +52,11 @@ func (p supervised) start(cmd *exec.Cmd) (child, error) {
 func (p supervised) startWorker(cmd *exec.Cmd) (child, error) { return p.start(cmd) }
 
 // leave reads to the end: the supervisor lives as long.
-func (p supervised) leave(_ *session, of *pipe) { p.call.Keep(of.done) }
+func (p supervised) leave(_ *session, open []*pipe) {
+	for _, of := range open {
+		p.call.Keep(of.done)
+	}
+}
 
 func (p supervised) engine() ([]string, error) { return p.call.Engine, nil }
 
@@ -139,15 +143,23 @@ func (alone) engine() ([]string, error) {
 	return []string{path, "step"}, err
 }
 
-// leave gives a pipe to a process of its own, which reads and discards until the last writer is gone.
-func (alone) leave(s *session, p *pipe) {
-	_ = p.r.SetReadDeadline(time.Now())
-	waitAny([]*pipe{p}, quietAfter)
+// leave gives the pipes, of which there are two at most, to one process, which reads and discards until their last writers are
+// gone. It gets the second one in the place of its output, as that goes to every system's processes.
+func (alone) leave(s *session, open []*pipe) {
+	for _, p := range open {
+		_ = p.r.SetReadDeadline(time.Now())
+	}
+	for _, p := range open {
+		waitAny([]*pipe{p}, quietAfter)
+	}
 	engine, err := enginePath()
 	if err == nil {
 		cmd := exec.Command(engine, "step", "--drain") //nolint:noctx // it outlives this process
 		cmd.Dir, cmd.Env = s.home, []string{}
-		cmd.Stdin = p.r
+		cmd.Stdin = open[0].r
+		if len(open) > 1 {
+			cmd.Stdout = open[1].r
+		}
 		apart(cmd)
 		if err = cmd.Start(); err == nil {
 			err = cmd.Process.Release()
@@ -156,7 +168,9 @@ func (alone) leave(s *session, p *pipe) {
 	if err != nil {
 		s.warn("a process that the script left behind can no longer print: " + err.Error())
 	}
-	_ = p.r.Close()
+	for _, p := range open {
+		_ = p.r.Close()
+	}
 }
 
 // ownChild is a process that this one has started and waits for.

@@ -148,12 +148,16 @@ func (s *session) drain(pipes ...*pipe) {
 		}
 		waitAny(pipes, 20*time.Millisecond)
 	}
+	var left []*pipe
 	for _, p := range pipes {
 		if p.ended() {
 			_ = p.r.Close()
 		} else {
-			s.place.leave(s, p)
+			left = append(left, p)
 		}
+	}
+	if len(left) > 0 {
+		s.place.leave(s, left)
 	}
 }
 

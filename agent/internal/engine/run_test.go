@@ -234,6 +234,9 @@ func TestWhatAScriptLeavesRunningLivesOn(t *testing.T) {
 	if r.shown != "begun\n" {
 		t.Errorf("shown %q", r.shown)
 	}
+	if n, known := m.drains(); known && n != 1 {
+		t.Errorf("%d processes hold the two pipes open", n)
+	}
 	eventually(t, "the process that was left printed and went on", func() bool {
 		_, err := os.Stat(m.home + "/late")
 		return err == nil

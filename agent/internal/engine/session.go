@@ -55,25 +55,17 @@ func (s *session) warn(text string) {
 	s.out.raw(step.FormatWarning(text)...)
 }
 
-// journal opens the journal of the home, as the account that it belongs to.
-func (s *session) journal() (j *journal.Journal, err error) {
-	err = account.As(s.account, func() error {
-		j, err = s.openJournal()
-		return err
-	})
-	return j, err
-}
-
-func (s *session) openJournal() (*journal.Journal, error) {
+// journal opens the journal of the home, which is used with the rights of the account that it belongs to.
+func (s *session) journal() (*journal.Journal, error) {
 	if s.home == "" {
 		return nil, fmt.Errorf("where the Tentacle's home is is not known: neither %s nor --home is set", step.EnvTentacleHome)
 	}
-	return journal.Open(s.home)
+	return journal.OpenAs(s.home, func(f func() error) error { return account.As(s.account, f) })
 }
 
-// append writes a row, as the account that the journal belongs to.
+// append writes a row.
 func (s *session) append(j *journal.Journal, row journal.Row) error {
-	return account.As(s.account, func() error { return j.Append(row, s.plan.Kind == step.KindDeploy) })
+	return j.Append(row, s.plan.Kind == step.KindDeploy)
 }
 
 // row is the journal's row of this step, without its phase.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 
+	"github.com/mantledeploy/mantle/agent/internal/deploy"
 	"github.com/mantledeploy/mantle/agent/internal/masking"
 	"github.com/mantledeploy/mantle/api/step"
 )
@@ -82,13 +83,11 @@ func workIn(in io.Reader, frames *frameWriter, j job) (outcome, error) {
 
 // workDeploy installs a package, and has the one that started this worker tell of it.
 func (s *session) workDeploy(ctx context.Context, d deployJob) outcome {
-	s.plan, s.operator, s.home = d.Plan, d.Operator, d.Home
-	j, err := s.openJournal()
-	if err != nil {
-		r := s.failed(ctx, err)
-		return outcome{Result: &r, Warnings: s.warnings}
+	s.plan, s.home = d.Plan, d.Home
+	at, r := s.install(ctx)
+	if r.Reason == "" {
+		r.Outputs = packageOutputs(deploy.Directory(s.home, at), s.plan.Deploy.Version)
 	}
-	r := s.install(ctx, j, d.Digests)
 	return outcome{Result: &r, Given: r.Outputs, Warnings: s.warnings}
 }
 

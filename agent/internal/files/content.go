@@ -53,7 +53,7 @@ func own(p *place, temp, operator string) error {
 	if err != nil {
 		return err
 	}
-	f, err := p.folder.OpenFile(owners.File(operator), os.O_WRONLY|os.O_CREATE, 0o600)
+	f, err := p.folder.OpenFile(owners.File(operator), os.O_WRONLY|os.O_CREATE|openFlags, 0o600)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
+
+	"github.com/mantledeploy/mantle/agent/internal/account"
 )
 
 // Adopt gives what root has just made in a folder that belongs to another to that other: where the daemon runs as a
@@ -32,4 +35,23 @@ func Adopt(f *os.File) error {
 		return fmt.Errorf("giving %s to the owner of its folder: %w", f.Name(), err)
 	}
 	return nil
+}
+
+// AsOwner does f with the rights to files of the account that dir belongs to, where this process is root and that account is not:
+// it could replace what is in dir by links while root works there, and have root write where it may not itself. What f makes
+// belongs to that account. f must do its work itself, not in another goroutine.
+func AsOwner(dir string, f func() error) error {
+	if os.Geteuid() != 0 || runtime.GOOS != "linux" {
+		return f()
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return f() // which finds out what is wrong
+	}
+	uid, _, _ := ownerOf(info)
+	gid, _ := groupOf(info)
+	if uid == 0 {
+		return f()
+	}
+	return account.As(&account.Account{Name: userName(uid), UID: uid, GID: gid, Groups: []uint32{gid}}, f)
 }

@@ -75,7 +75,11 @@ func (h Home) HandOverEmpty(uid, gid uint32) error {
 		if err := os.MkdirAll(at, 0o755); err != nil { // #nosec G301 -- what is deployed must be readable by those who run it
 			return fmt.Errorf("making the folders of scripts: %w", err)
 		}
-		entries, err := os.ReadDir(at)
+		err := isFolder(at)
+		var entries []fs.DirEntry
+		if err == nil {
+			entries, err = os.ReadDir(at)
+		}
 		if err == nil && len(entries) == 0 {
 			err = os.Lchown(at, int(uid), int(gid))
 		}
@@ -104,12 +108,32 @@ func (h Home) HandOver(uid, gid uint32) (left int, err error) {
 	return left, nil
 }
 
+// isFolder fails for what is no folder, or a link to one: root must not be led to give away what is elsewhere.
+func isFolder(at string) error {
+	info, err := os.Lstat(at)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("it is not a folder but %s; move it away", info.Mode().Type())
+	}
+	return err
+}
+
 func handOver(dir string, uid, gid uint32) (left int, err error) {
+	if err := isFolder(dir); err != nil {
+		return 0, err
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return 0, err
 	}
 	defer root.Close()
+	opened, err := root.Stat(".")
+	named, missing := os.Lstat(dir)
+	if err = errors.Join(err, missing); err != nil {
+		return 0, err
+	}
+	if !os.SameFile(opened, named) {
+		return 0, errors.New("it was replaced meanwhile")
+	}
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil

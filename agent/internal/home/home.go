@@ -69,7 +69,7 @@ func Create(dir string) (Home, error) {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return Home{}, fmt.Errorf("making the state folder: %w", err)
 	}
-	if err := closeState(state); err != nil {
+	if err := AsOwner(state, func() error { return closeState(state) }); err != nil {
 		return Home{}, fmt.Errorf("closing the state folder to others: %w", err)
 	}
 	return Open(dir)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -43,9 +44,21 @@ type Lock struct {
 
 func (h Home) daemonFile() string { return h.State("daemon") }
 
+// startingFile is locked while a daemon takes its lock and writes its process id, so that nobody reads that of a former daemon,
+// which may be another process's by now.
+func (h Home) startingFile() string { return h.State("starting") }
+
 // LockDaemon makes the calling process the one daemon of this home and writes its process id into the
 // lock's file. It fails with *RunningError when there is another.
-func (h Home) LockDaemon() (*Lock, error) {
+func (h Home) LockDaemon() (l *Lock, err error) {
+	err = Exclusive(h.startingFile(), func() error {
+		l, err = h.lockDaemon()
+		return err
+	})
+	return l, err
+}
+
+func (h Home) lockDaemon() (*Lock, error) {
 	f, err := waitLock(h.daemonFile(), lockPatience)
 	if errors.Is(err, errHeld) {
 		return nil, &RunningError{PID: h.readPID(), Home: h.dir}
@@ -88,7 +101,11 @@ func (h Home) Daemon() (pid int, running bool, err error) {
 	case err == nil:
 		return 0, false, nil
 	case errors.Is(err, errHeld):
-		return h.readPID(), true, nil
+		err = Exclusive(h.startingFile(), func() error {
+			pid = h.readPID()
+			return nil
+		})
+		return pid, true, err
 	default:
 		return 0, false, fmt.Errorf("looking at %s: %w", h.daemonFile(), err)
 	}
@@ -125,8 +142,11 @@ func Exclusive(path string, f func() error) error {
 }
 
 // openLock follows no link: a lock is given to the owner of its folder, who must not choose another file for that.
-func openLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+func openLock(path string) (f *os.File, err error) {
+	err = AsOwner(filepath.Dir(path), func() error {
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,16 @@ func (h Home) AskReload() (told bool, err error) {
 	if pid == 0 {
 		return false, nil // it is only starting, and has yet to read its files
 	}
-	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
+	p, err := os.FindProcess(pid) // which holds it, where the system can, so that its number is not another's
+	if err != nil {
+		return false, fmt.Errorf("telling the daemon (process %d): %w", pid, err)
+	}
+	defer p.Release() //nolint:errcheck // nothing can be done about it
+	again, running, err := h.Daemon()
+	if err != nil || !running || again != pid { // the next one reads its files anyway
+		return false, err
+	}
+	if err := p.Signal(syscall.SIGHUP); err != nil {
 		return false, fmt.Errorf("telling the daemon (process %d): %w", pid, err)
 	}
 	return true, nil

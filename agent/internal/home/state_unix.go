@@ -2,9 +2,16 @@
 
 package home
 
-import "os"
+import (
+	"errors"
+	"os"
+)
 
 // closeState lets only its owner into the state folder.
 func closeState(dir string) error {
-	return os.Chmod(dir, 0o700) // #nosec G302 -- a folder needs its execute bit
+	info, err := os.Lstat(dir)
+	if err == nil && !info.IsDir() {
+		return nil // Open refuses it: whose mode that would be is somebody else's to decide
+	}
+	return errors.Join(err, os.Chmod(dir, 0o700)) // #nosec G302 -- a folder needs its execute bit
 }

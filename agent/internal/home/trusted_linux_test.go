@@ -65,3 +65,38 @@ func give(uid int, paths ...string) error {
 	}
 	return errors.Join(errs...)
 }
+
+func TestAProgramThatOthersCouldReplaceIsNoService(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files to others")
+	}
+	const daemon, other = 23456, 34567
+	for name, c := range map[string]struct {
+		spoil   func(folder, program string) error
+		trusted bool
+	}{
+		"all is root's":              {func(_, _ string) error { return nil }, true},
+		"it is the daemon's":         {func(_, program string) error { return give(daemon, program) }, true},
+		"it is another's":            {func(_, program string) error { return give(other, program) }, false},
+		"all can write it":           {func(_, program string) error { return os.Chmod(program, 0o777) }, false},
+		"its folder is another's":    {func(folder, _ string) error { return give(other, folder) }, false},
+		"all can write its folder":   {func(folder, _ string) error { return os.Chmod(folder, 0o777) }, false},
+		"its folder is one like tmp": {func(folder, _ string) error { return os.Chmod(folder, 0o777|os.ModeSticky) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			program := filepath.Join(folder, "tentacle")
+			if err := errors.Join(os.WriteFile(program, nil, 0o755), c.spoil(folder, program)); err != nil {
+				t.Fatal(err)
+			}
+			err := CheckProgram(program, daemon)
+			exposed, ok := errors.AsType[*ExposedError](err)
+			if ok == c.trusted || err != nil && !ok {
+				t.Errorf("trusted %v: %v", !ok, err)
+			}
+			if ok && !strings.Contains(exposed.Remedy(), "/usr/local/bin") {
+				t.Errorf("remedy %q", exposed.Remedy())
+			}
+		})
+	}
+}

@@ -13,7 +13,8 @@ import (
 // WriteFile replaces the file at path by data, with mode 0600: it writes a temporary file beside it,
 // syncs it, renames it, and syncs the folder. Call it inside Change where others may change the file.
 func WriteFile(path string, data []byte) error {
-	if err := writeFile(path, data); err != nil {
+	err := AsOwner(filepath.Dir(path), func() error { return writeFile(path, data) })
+	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil

@@ -50,6 +50,7 @@ TimeoutStopSec=30
 # Scripts outlive the daemon: it is ended alone, and is not judged by what they do.
 KillMode=process
 OOMPolicy=continue
+OOMScoreAdjust=-500
 TasksMax=infinity
 
 # What is forbidden here is forbidden to every script, as it inherits the daemon's confinement: ProtectSystem,

@@ -64,7 +64,7 @@ func TestAUnitLeavesScriptsAlone(t *testing.T) {
 		}
 	}
 	for key, want := range map[string]string{
-		"KillMode": "process", "OOMPolicy": "continue", "TasksMax": "infinity", "PrivateTmp": "no", "Restart": "always",
+		"KillMode": "process", "OOMPolicy": "continue", "OOMScoreAdjust": "-500", "TasksMax": "infinity", "PrivateTmp": "no", "Restart": "always",
 		"RestartPreventExitStatus": "2 3 7", "AmbientCapabilities": "CAP_SETUID CAP_SETGID CAP_KILL",
 		"ExecStart": `"/usr/bin/tentacle" run --home "/var/lib/tentacle"`,
 	} {

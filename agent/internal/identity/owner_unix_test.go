@@ -21,6 +21,9 @@ func TestWhatRootReplacesBelongsToTheOwnerOfTheHome(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(filepath.Dir(h.Dir()), 0o755); err != nil { // the daemon's user gets to its home
+		t.Fatal(err)
+	}
 	if err := os.Chown(h.State(), daemon, daemon); err != nil {
 		t.Fatal(err)
 	}

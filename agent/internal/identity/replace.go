@@ -63,7 +63,8 @@ func keep(h home.Home, former []byte) (string, error) {
 // makeFolder makes a folder that belongs to the owner of the one it is in, and is no link to elsewhere: root must
 // not be led to write where another user wants it to.
 func makeFolder(dir string) error {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := home.AsOwner(filepath.Dir(dir), func() error { return os.Mkdir(dir, 0o700) })
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	info, err := os.Lstat(dir)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/regular"
 	"github.com/mantledeploy/mantle/agent/internal/uptime"
 )
 
@@ -111,18 +112,10 @@ func (c *Claim) mark() error {
 }
 
 func (c *Claim) read() error {
-	path := filepath.Join(c.folder, claimEnd)
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	data, more, err := regular.ReadFile(filepath.Join(c.folder, claimEnd), maxEnd)
+	if errors.Is(err, fs.ErrNotExist) || more {
+		return nil // or nobody's end
 	}
-	if err != nil {
-		return err
-	}
-	if info.Size() > maxEnd {
-		return nil // nobody's end
-	}
-	data, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
@@ -160,8 +153,8 @@ func (c *Claim) Release() error { return c.lock.Close() }
 // claimedLately tells whether a ticket was claimed in this run of the machine, and less than claimsKept ago, whatever its clock says
 // of that: where it was set since, a claim seems to be older than it is.
 func (j *Journal) claimedLately(ticket string) bool {
-	data, err := os.ReadFile(filepath.Join(j.folder, claimsFolder, ticket, claimMark))
-	if err != nil || len(data) > maxMark {
+	data, more, err := regular.ReadFile(filepath.Join(j.folder, claimsFolder, ticket, claimMark), maxMark)
+	if err != nil || more {
 		return false
 	}
 	var pid int

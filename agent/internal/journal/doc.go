@@ -6,7 +6,8 @@
 // names, digests and phases, and never the value of a variable: of sensitive values there is only an
 // HMAC under a key of the machine (Key), which tells that one changed and nothing else.
 //
-// A row is one write under an exclusive lock of the file; readers share the lock. A line that a power
+// The journal belongs to the account of scripts, so the turn to use it is the lock of a file that only the daemon's user can open
+// (turn.go), and the key lies there, too. A row is one write of who has the turn; readers share it. A line that a power
 // cut tore is passed over, and the next row begins on a line of its own. A step that began and has no
 // end counts as one that did not end well.
 package journal

@@ -25,9 +25,8 @@ const (
 )
 
 const (
-	maxRow   = 32 << 10
-	maxRead  = 64 << 20 // of the journal's end; what is older is no longer asked for
-	lockWait = 30 * time.Second
+	maxRow  = 32 << 10
+	maxRead = 64 << 20 // of the journal's end; what is older is no longer asked for
 )
 
 // Row is one line of the journal.
@@ -71,16 +70,29 @@ type Digests struct {
 // Journal is the journal of one home. It holds no file open, and may be used by many processes.
 type Journal struct {
 	folder string
+	turn   string // the file whose lock is the turn to use the journal; see turn.go
+	as     func(func() error) error
 }
 
-// Open makes the folder where it is missing and returns its journal.
+// Open makes the folder where it is missing and returns its journal, which belongs to this process's user.
 func Open(home string) (*Journal, error) {
-	folder := filepath.Join(home, Folder)
-	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // what is deployed there runs as other users, too
+	return OpenAs(home, func(f func() error) error { return f() })
+}
+
+// OpenAs is Open where the folder belongs to another account: as does something with the rights of that one.
+func OpenAs(home string, as func(func() error) error) (*Journal, error) {
+	j := &Journal{folder: filepath.Join(home, Folder), turn: turnFile(home), as: as}
+	err := as(func() error {
+		return os.MkdirAll(j.folder, 0o755) //nolint:gosec // what is deployed there runs as other users, too
+	})
+	if err != nil {
 		return nil, fmt.Errorf("making the folder of applications: %w", err)
 	}
-	return &Journal{folder: folder}, nil
+	return j, nil
 }
+
+// As does something in the folder of applications with the rights of the account that it belongs to.
+func (j *Journal) As(f func() error) error { return j.as(f) }
 
 // Missing reports whether the home has no journal, so that nothing was ever deployed to the machine.
 func Missing(home string) bool {
@@ -146,53 +158,4 @@ func (j *Journal) each(f func(Row)) error {
 			}
 		})
 	})
-}
-
-// maxReplaced is how often the journal may be replaced while somebody waits for its lock.
-const maxReplaced = 100
-
-// locked opens the journal, takes its lock, and lets both go after f.
-func (j *Journal) locked(exclusive bool, f func(*os.File) error) error {
-	for range maxReplaced {
-		if again, err := j.lockedOnce(exclusive, f); !again {
-			return err
-		}
-	}
-	return errors.New("using the journal: it is replaced again and again")
-}
-
-// lockedOnce is locked, but calls nothing where the journal was replaced while this waited for the lock of the former one.
-func (j *Journal) lockedOnce(exclusive bool, f func(*os.File) error) (again bool, err error) {
-	file, err := os.OpenFile(filepath.Join(j.folder, File), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return false, fmt.Errorf("opening the journal: %w", err)
-	}
-	defer func() {
-		if closeErr := file.Close(); err == nil && closeErr != nil {
-			err = fmt.Errorf("closing the journal: %w", closeErr)
-		}
-	}()
-	if err := lock(file, exclusive); err != nil {
-		return false, fmt.Errorf("locking the journal: %w", err)
-	}
-	if same, err := j.current(file); err != nil || !same {
-		return err == nil, err
-	}
-	if err := f(file); err != nil {
-		return false, fmt.Errorf("using the journal: %w", err)
-	}
-	return false, nil
-}
-
-// lock tries until it has the lock, or lockWait is over. Closing the file releases it.
-func lock(f *os.File, exclusive bool) error {
-	for end := time.Now().Add(lockWait); ; time.Sleep(5 * time.Millisecond) { //nolint:forbidigo // a lock of another process cannot be waited for with a deadline
-		got, err := tryLock(f, exclusive)
-		if err != nil || got {
-			return err
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("another process has held it for %s", lockWait)
-		}
-	}
 }

@@ -185,7 +185,11 @@ func TestTheJournalIsCompacted(t *testing.T) {
 	var others sync.WaitGroup
 	for i := range 4 {
 		others.Go(func() { // as other processes, whose rows must not be lost
-			other := &Journal{folder: j.folder}
+			other, err := Open(filepath.Dir(j.folder))
+			if err != nil {
+				t.Error(err)
+				return
+			}
 			for n := range 150 {
 				r := row(fmt.Sprint("busy", i), fmt.Sprint(n), "t", Succeeded, true)
 				r.Reason = long

@@ -8,12 +8,25 @@ import (
 	"syscall"
 )
 
-func tryLock(f *os.File, exclusive bool) (bool, error) {
-	how := syscall.LOCK_SH
+func how(exclusive bool) int {
 	if exclusive {
-		how = syscall.LOCK_EX
+		return syscall.LOCK_EX
 	}
-	err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+	return syscall.LOCK_SH
+}
+
+// waitLock waits for the lock without end.
+func waitLock(f *os.File, exclusive bool) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), how(exclusive))
+		if !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
+
+func tryLock(f *os.File, exclusive bool) (bool, error) {
+	err := syscall.Flock(int(f.Fd()), how(exclusive)|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, syscall.EINTR) {
 		return false, nil
 	}

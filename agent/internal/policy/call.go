@@ -2,6 +2,9 @@ package policy
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -54,19 +57,39 @@ func (c *Call) Query() bool {
 // harmless is a query that runs nothing of the operator's.
 func (c *Call) harmless() bool { return c.Query() && c.Interpreter == "" }
 
-// inside tells whether a folder is one of those allowed, or in one. Where it exists, where its links lead counts too.
+// inside tells whether a folder is one of those allowed, or in one, by its spelling and by where its links lead. What does not
+// exist yet is judged by where it would be made, and what this process may not look at by its spelling alone.
 func inside(allowed []string, folder string) bool {
 	if !filepath.IsAbs(folder) || !within(allowed, filepath.Clean(folder)) {
 		return false
 	}
-	resolved, err := filepath.EvalSymlinks(folder)
-	return err != nil || within(allowed, resolved) || within(resolveAll(allowed), resolved)
+	resolved, err := resolve(filepath.Clean(folder))
+	if err != nil {
+		return errors.Is(err, fs.ErrPermission)
+	}
+	return within(allowed, resolved) || within(resolveAll(allowed), resolved)
+}
+
+// resolve follows the links of a path as far as it exists. A link that leads to nothing is an error, as nobody can tell what
+// will be at its end.
+func resolve(path string) (string, error) {
+	rest := ""
+	for at := path; ; at = filepath.Dir(at) {
+		resolved, err := filepath.EvalSymlinks(at)
+		if err == nil {
+			return filepath.Join(resolved, rest), nil
+		}
+		if _, linked := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) || linked == nil || at == filepath.Dir(at) {
+			return "", err
+		}
+		rest = filepath.Join(filepath.Base(at), rest)
+	}
 }
 
 func resolveAll(folders []string) []string {
 	var all []string
 	for _, f := range folders {
-		if resolved, err := filepath.EvalSymlinks(f); err == nil {
+		if resolved, err := resolve(f); err == nil {
 			all = append(all, resolved)
 		}
 	}

@@ -1,7 +1,11 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -22,6 +26,19 @@ func (p *Policy) Describe() string {
 			"script of Mantle's engine: it can do what its user can, in any folder that this user can reach.\n")
 	}
 	return b.String()
+}
+
+// MissingFolders are the allowed folders that this machine does not have, each once, in the order of the file.
+func (p *Policy) MissingFolders() []string {
+	var missing []string
+	for _, r := range p.Operators {
+		for _, f := range r.Folders {
+			if info, err := os.Stat(f); (errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir()) && !slices.Contains(missing, f) {
+				missing = append(missing, f)
+			}
+		}
+	}
+	return missing
 }
 
 func (p *Policy) has(operator string) bool {

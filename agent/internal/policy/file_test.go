@@ -243,18 +243,24 @@ func TestFoldersAreJudgedWithTheirLinks(t *testing.T) {
 	}
 	allowed, other := filepath.Join(root, "allowed"), filepath.Join(root, "other")
 	link, back := filepath.Join(allowed, "link"), filepath.Join(root, "back")
-	if err := errors.Join(os.Mkdir(allowed, 0o700), os.Mkdir(other, 0o700), os.Symlink(other, link), os.Symlink(allowed, back)); err != nil {
+	nothing, onward := filepath.Join(allowed, "nothing"), filepath.Join(allowed, "onward")
+	if err := errors.Join(os.Mkdir(allowed, 0o700), os.Mkdir(other, 0o700), os.Symlink(other, link), os.Symlink(allowed, back),
+		os.Symlink(filepath.Join(root, "not-yet"), nothing), os.Symlink(allowed, onward), os.WriteFile(filepath.Join(allowed, "file"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	for folder, want := range map[string]bool{
 		allowed: true, allowed + "/": true, allowed + "/new/one": true, allowed + "/./x": true,
+		link + "/new": false, link + "/new/one": false, nothing: false, nothing + "/new": false, onward + "/new": true, allowed + "/file/new": false,
 		other: false, root: false, allowed + "-not": false, allowed + "/../other": false, link: false, "allowed": false, "": false, back: false,
 	} {
 		if inside([]string{allowed}, folder) != want {
 			t.Errorf("%s: %v", folder, !want)
 		}
 	}
-	if !inside([]string{back}, back) || !inside([]string{"/"}, other) {
+	if gone := filepath.Join(root, "gone"); !inside([]string{gone}, filepath.Join(gone, "new")) || inside([]string{gone}, other) {
+		t.Error("an allowed folder that does not exist yet allows something else than what will be in it")
+	}
+	if !inside([]string{back}, back) || !inside([]string{back}, back+"/new") || !inside([]string{"/"}, other) {
 		t.Error("an allowed folder that is a link, or the root, allows nothing")
 	}
 }

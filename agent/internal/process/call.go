@@ -8,15 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/mantledeploy/mantle/agent/internal/account"
+	"github.com/mantledeploy/mantle/agent/internal/regular"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -54,7 +53,7 @@ func removeCall(dir string) error {
 
 // takeCall reads the file of a call and removes it.
 func takeCall(dir string) (Content, error) {
-	data, err := readBounded(filepath.Join(dir, CallFile), maxCallFile)
+	data, err := regular.ReadWhole(filepath.Join(dir, CallFile), maxCallFile)
 	if err == nil {
 		err = removeCall(dir)
 	}
@@ -112,10 +111,10 @@ func (s Spec) seal() string {
 func (s Spec) takeSealed(a *account.Account) (c Content, err error) {
 	err = account.As(a, func() error {
 		plan, secrets := filepath.Join(s.Dir, step.PlanFile), filepath.Join(s.Dir, step.SecretsFile)
-		if c.Plan, err = readBounded(plan, step.MaxPlanSize); err != nil {
+		if c.Plan, err = regular.ReadWhole(plan, step.MaxPlanSize); err != nil {
 			return err
 		}
-		c.Secrets, err = readBounded(secrets, step.MaxSecretsSize)
+		c.Secrets, err = regular.ReadWhole(secrets, step.MaxSecretsSize)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -130,25 +129,4 @@ func (s Spec) takeSealed(a *account.Account) (c Content, err error) {
 		return Content{}, errors.New("the plan, or its secrets, were changed on this machine after they arrived. Another script that runs as the same user must have done it")
 	}
 	return c, nil
-}
-
-// readBounded reads a file of at most limit bytes. It does not wait for a writer of what is no file.
-func readBounded(path string, limit int64) ([]byte, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // #nosec G304 -- a file of the ticket
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a file", path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s is longer than %d bytes", path, limit)
-	}
-	return data, err
 }

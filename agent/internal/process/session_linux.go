@@ -12,20 +12,22 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mantledeploy/mantle/agent/internal/uptime"
 )
 
 // bootID identifies this run of the machine; in a container also its processes' own numbering, which ends
 // with it.
 func bootID() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
+	boot := uptime.Boot()
+	if boot == "" {
 		return ""
 	}
 	space, err := os.Readlink("/proc/self/ns/pid")
 	if err != nil {
 		space = ""
 	}
-	return strings.TrimSpace(string(id)) + " " + space
+	return boot + " " + space
 }
 
 // startTime tells processes of the same number apart; empty where there is no such process.

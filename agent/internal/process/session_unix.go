@@ -174,12 +174,16 @@ func Wake(dir string) error {
 	if err != nil || started == nil || started.Process <= 1 {
 		return err // it looks by itself before it starts the script
 	}
+	p, err := os.FindProcess(started.Process) // which holds it, where the system can, so that its number is not another's
+	if err != nil {
+		return fmt.Errorf("waking a supervisor: %w", err)
+	}
+	defer p.Release() //nolint:errcheck // nothing can be done about it
 	held, err := claimHeld(filepath.Join(dir, ClaimFile))
 	if err != nil || !held {
 		return err
 	}
-	err = syscall.Kill(started.Process, syscall.SIGTERM)
-	if err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := p.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("waking a supervisor: %w", err)
 	}
 	return nil

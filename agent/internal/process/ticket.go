@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/mantledeploy/mantle/agent/internal/regular"
 )
 
 // TicketFile is the ticket file of the ticket whose folder is dir.
@@ -110,7 +112,7 @@ func Received(dir string) (bool, error) {
 
 // receivedBefore is Received for a ticket of an earlier version.
 func receivedBefore(dir string) bool {
-	data, err := readBounded(filepath.Join(dir, CommandFile), maxStateFile)
+	data, err := regular.ReadWhole(filepath.Join(dir, CommandFile), maxStateFile)
 	if err != nil {
 		return !errors.Is(err, fs.ErrNotExist)
 	}

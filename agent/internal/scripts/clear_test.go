@@ -82,6 +82,7 @@ func TestTheSecretsOfAScriptThatNeverBeganAreRemoved(t *testing.T) {
 				t.Fatalf("exit code %d, %q", got.ExitCode, lines(got.Logs))
 			}
 			until(t, "its folder is removed", func() bool { return !exists(r.inHome("Work", "a")) })
+			until(t, "its secrets are removed", func() bool { return grep(t, r.cfg.Home, "aHVudGVyMg") == "" }) // as steps have them
 			if err := r.Close(); err != nil {
 				t.Fatal(err)
 			}

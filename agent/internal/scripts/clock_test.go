@@ -71,3 +71,11 @@ func TestAStepOfTheClock(t *testing.T) {
 		}
 	}
 }
+
+// Whoever sets the clock while a script waits for its turn changes nothing of how long it waits.
+func TestAChangeOfTheClockEndsNoWait(t *testing.T) {
+	waits := &ticket{fresh: true, born: time.Now(), record: record{Arrived: time.Now().Add(-40 * 24 * time.Hour), Timeout: time.Hour}}
+	if left := waits.patience(); left < 50*time.Minute {
+		t.Errorf("it waits for %s", left)
+	}
+}

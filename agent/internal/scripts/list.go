@@ -142,10 +142,13 @@ func parted(all []Listed) (ended, left []Listed, err error) {
 // cancel makes a cancel durable and wakes the supervisor, if there is one. The folder may belong to another than
 // who calls this: so no link in it is followed, and nothing is written that a daemon has to read.
 func (l Listed) cancel() error {
-	file, err := os.OpenFile(filepath.Join(l.dir, process.CancelFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // #nosec G304 -- a file of the ticket's own folder
-	if err == nil {
-		err = errors.Join(home.Adopt(file), file.Sync(), file.Close(), process.SyncDir(l.dir))
-	}
+	err := home.AsOwner(l.dir, func() error {
+		file, err := os.OpenFile(filepath.Join(l.dir, process.CancelFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // #nosec G304 -- a file of the ticket's own folder
+		if err == nil {
+			err = errors.Join(home.Adopt(file), file.Sync(), file.Close(), process.SyncDir(l.dir))
+		}
+		return err
+	})
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}

@@ -36,6 +36,8 @@ func TestMain(m *testing.M) {
 			os.Exit(stepDaemonMain(os.Args[2]))
 		case "life":
 			os.Exit(lifeMain(os.Args[2]))
+		case "former":
+			os.Exit(formerMain(os.Args[2]))
 		case "hold":
 			os.Exit(holdMain(os.Args[2]))
 		}

@@ -109,7 +109,7 @@ func TestBothOperatorsScriptsAreListedAndTheirLogsAreFound(t *testing.T) {
 
 // A ticket whose journal cannot be read is nobody's: nobody gets its output or may forget it, and nothing runs under its name.
 func TestATicketThatCannotBeReadIsNobodys(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, func(c *Config) { c.Notice = time.Hour })
 	r.start(script("a", "echo secret\n"+r.pidFile("$$", "a")+"sleep 300"))
 	until(t, "its output", func() bool { return len(r.status("a", 0).Logs) > 0 })
 	r.must(r.Close())
@@ -127,7 +127,11 @@ func TestATicketThatCannotBeReadIsNobodys(t *testing.T) {
 	}
 	next := script("b", fmt.Sprintf("kill -0 %d 2>/dev/null && echo beside || echo alone", r.pid("a")))
 	next.Isolation = tentacle.FullIsolation
-	r.start(next)
+	wait := halibut.TimeSpan(time.Second) // in which it would have run, if it could
+	next.DurationToWaitForScriptToFinish = &wait
+	if got := r.start(next); got.State != tentacle.Pending {
+		t.Errorf("another script does not wait for it: state %d, %s", got.State, lines(got.Logs))
+	}
 	r.must(r.Close())
 	r.put(command, whole)
 	r.open()

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,10 +50,8 @@ func TestWhatTheDaemonBeforeAnUpgradeStartedGoesOn(t *testing.T) {
 	plan := string(planOf(t, cmd))
 	secrets, err := readStream(cmd.Files[1].Contents)
 	r.must(err)
-	sum := crc32.Checksum([]byte(plan+string(secrets)), crc32.MakeTable(crc32.Castagnoli))
-	call := fmt.Sprintf(`{"version":1,"plan":%d,"secrets":%d,"sum":%d}`, len(plan), len(secrets), sum) + "\n" + plan + string(secrets)
 	step := r.oldTicket("step", fmt.Sprintf(`"process":{"path":%q,"args":["step"],"call":true,"dir":%q,"grace":2000000000,"abandon":20000000000,"drain":10000000000,"output":{}},"call":{"kind":"run","interpreter":"Bash"}`,
-		os.Args[0], r.inHome("Work", "step")), map[string]string{process.CallFile: call, "a": "", "b": ""})
+		os.Args[0], r.inHome("Work", "step")), map[string]string{process.CallFile: callFile(plan, string(secrets)), "a": "", "b": ""})
 
 	r.open()
 	for id, state := range map[string]tentacle.ProcessState{"runs": tentacle.Running, "waits": tentacle.Pending, "step": tentacle.Pending} {
