@@ -17,8 +17,8 @@ type place interface {
 	start(cmd *exec.Cmd) (child, error)
 	// startWorker starts a worker, or what starts one.
 	startWorker(cmd *exec.Cmd) (child, error)
-	// leave keeps a pipe from breaking that what the script left behind still holds open.
-	leave(s *session, p *pipe)
+	// leave keeps the pipes from breaking that what the script left behind still holds open.
+	leave(s *session, p *process.Pipes)
 	// folder returns where a script of account a has its files, and what is to be called when it has ended.
 	folder(s *session, a *account.Account) (dir string, remove func(), err error)
 	// engine is the command line of the engine.
@@ -52,7 +52,7 @@ func (p supervised) start(cmd *exec.Cmd) (child, error) {
 func (p supervised) startWorker(cmd *exec.Cmd) (child, error) { return p.start(cmd) }
 
 // leave reads to the end: the supervisor lives as long.
-func (p supervised) leave(_ *session, of *pipe) { p.call.Keep(of.done) }
+func (p supervised) leave(_ *session, of *process.Pipes) { p.call.Keep(of.Done()) }
 
 func (p supervised) engine() ([]string, error) { return p.call.Engine, nil }
 
@@ -139,24 +139,30 @@ func (alone) engine() ([]string, error) {
 	return []string{path, "step"}, err
 }
 
-// leave gives a pipe to a process of its own, which reads and discards until the last writer is gone.
-func (alone) leave(s *session, p *pipe) {
-	_ = p.r.SetReadDeadline(time.Now())
-	waitAny([]*pipe{p}, quietAfter)
-	engine, err := enginePath()
-	if err == nil {
-		cmd := exec.Command(engine, "step", "--drain") //nolint:noctx // it outlives this process
-		cmd.Dir, cmd.Env = s.home, []string{}
-		cmd.Stdin = p.r
-		apart(cmd)
-		if err = cmd.Start(); err == nil {
-			err = cmd.Process.Release()
+// leave gives each pipe to a process of its own, which reads and discards until the last writer is gone.
+func (alone) leave(s *session, p *process.Pipes) {
+	for _, end := range p.Stop(quietAfter) {
+		if err := discard(s, end); err != nil {
+			s.warn("a process that the script left behind can no longer print: " + err.Error())
 		}
+		_ = end.Close()
 	}
+}
+
+// discard starts a process that reads a pipe to its end.
+func discard(s *session, pipe *os.File) error {
+	engine, err := enginePath()
 	if err != nil {
-		s.warn("a process that the script left behind can no longer print: " + err.Error())
+		return err
 	}
-	_ = p.r.Close()
+	cmd := exec.Command(engine, "step", "--drain") //nolint:noctx // it outlives this process
+	cmd.Dir, cmd.Env = s.home, []string{}
+	cmd.Stdin = pipe
+	apart(cmd)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return cmd.Process.Release()
 }
 
 // ownChild is a process that this one has started and waits for.
