@@ -46,7 +46,7 @@ func cpuTime(b *testing.B, pid int) float64 {
 }
 
 // written is how many bytes a process has written to disks.
-func written(b *testing.B, pid int) int64 {
+func written(b testing.TB, pid int) int64 {
 	b.Helper()
 	data, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "io"))
 	if err != nil {
