@@ -33,7 +33,7 @@ const actAsHandshakes = "TENTACLE_TEST_ACTS_AS_HANDSHAKES"
 const handshakesVariable = "TENTACLE_TEST_HANDSHAKES"
 
 const (
-	handshakesAtOnce    = 64
+	handshakesAtOnce    = 256
 	handshakeAddresses  = 500 // 127.0.60.1 and on
 	operatorGetsInAfter = 15 * time.Second
 )
