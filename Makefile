@@ -91,7 +91,7 @@ generate: $(CONTROLLER_GEN) ## write deepcopy, CRDs, RBAC, the chart and the lis
 ##@ Now and then
 
 .PHONY: bench
-bench: build $(CONTROLPLANE) $(BIN)/controlplane $(KUBECTL) $(BIN)/scale ## run every benchmark, and measure an idle Tentacle and the operator at 500 machines
+bench: build $(CONTROLPLANE) $(BIN)/controlplane $(KUBECTL) $(BIN)/scale ## run every benchmark, and measure the operator at 500 machines, and a Tentacle under a flood and idle
 	hack/bench.sh
 
 # What make scale measures: targets, steps of a release, releases, minutes of idling, projects that are released at once,

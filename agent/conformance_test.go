@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -29,6 +30,9 @@ func TestMain(m *testing.M) {
 	if address := os.Getenv(actAsStrangers); address != "" {
 		os.Exit(flood(address))
 	}
+	if what := os.Getenv(actAsHandshakes); what != "" {
+		os.Exit(shake(what))
+	}
 	os.Exit(m.Run())
 }
 
@@ -41,7 +45,7 @@ func daemon(t *testing.T, home string, operators ...halibut.Thumbprint) halibut.
 }
 
 // initialise makes a Tentacle that will listen on a free port of the loopback.
-func initialise(t *testing.T, home string, operators ...halibut.Thumbprint) halibut.Endpoint {
+func initialise(t testing.TB, home string, operators ...halibut.Thumbprint) halibut.Endpoint {
 	t.Helper()
 	l, err := net.Listen("tcp", tentacletest.Loopback())
 	if err != nil {
@@ -60,7 +64,7 @@ func initialise(t *testing.T, home string, operators ...halibut.Thumbprint) hali
 
 // discard removes a home whose daemon has ended. A supervisor outlives its daemon and may still write there, so that one try
 // can find a folder that is filled anew.
-func discard(t *testing.T, home string) {
+func discard(t testing.TB, home string) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		err := os.RemoveAll(home)
@@ -75,7 +79,7 @@ func discard(t *testing.T, home string) {
 }
 
 // thumbprintOf reads what `show --json` printed.
-func thumbprintOf(t *testing.T, text []byte) halibut.Thumbprint {
+func thumbprintOf(t testing.TB, text []byte) halibut.Thumbprint {
 	t.Helper()
 	var shown struct {
 		SHA256 halibut.Thumbprint `json:"sha256"`
@@ -95,13 +99,13 @@ type running struct {
 }
 
 // start runs the daemon of a home and returns when it listens. The test's end kills it.
-func start(t *testing.T, home string, e halibut.Endpoint) *running {
+func start(t testing.TB, home string, e halibut.Endpoint) *running {
 	t.Helper()
 	return launch(t, command(context.Background(), "run", "--home", home), home+".log", e)
 }
 
 // launch runs a daemon that is prepared as a command, and returns when it listens. The test's end kills it.
-func launch(t *testing.T, cmd *exec.Cmd, path string, e halibut.Endpoint) *running {
+func launch(t testing.TB, cmd *exec.Cmd, path string, e halibut.Endpoint) *running {
 	t.Helper()
 	p := spawn(t, cmd, path)
 	p.serves(t, e)
@@ -109,7 +113,7 @@ func launch(t *testing.T, cmd *exec.Cmd, path string, e halibut.Endpoint) *runni
 }
 
 // spawn runs a daemon that is prepared as a command. The test's end kills it.
-func spawn(t *testing.T, cmd *exec.Cmd, path string) *running {
+func spawn(t testing.TB, cmd *exec.Cmd, path string) *running {
 	t.Helper()
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -123,7 +127,7 @@ func spawn(t *testing.T, cmd *exec.Cmd, path string) *running {
 	return p
 }
 
-func (p *running) begin(t *testing.T, cmd *exec.Cmd) {
+func (p *running) begin(t testing.TB, cmd *exec.Cmd) {
 	t.Helper()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -138,7 +142,7 @@ func (p *running) begin(t *testing.T, cmd *exec.Cmd) {
 
 // serves returns when the daemon listens. One that finds its port taken is started again, as a service manager does: a
 // supervisor that is just being started may hold the port of the daemon before.
-func (p *running) serves(t *testing.T, e halibut.Endpoint) {
+func (p *running) serves(t testing.TB, e halibut.Endpoint) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		c, err := net.DialTimeout("tcp", e.Address, time.Second)
@@ -164,7 +168,7 @@ func (p *running) serves(t *testing.T, e halibut.Endpoint) {
 }
 
 // restart runs the daemon anew that has ended.
-func (p *running) restart(t *testing.T) {
+func (p *running) restart(t testing.TB) {
 	t.Helper()
 	log, err := os.OpenFile(p.log, os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -185,6 +189,9 @@ func (p *running) logged() string {
 	return string(content)
 }
 
+// builtVariable names the program as it is shipped, which make has built.
+const builtVariable = "MANTLE_TENTACLE"
+
 // programVariable names a copy of this program to use in its place.
 const programVariable = "TENTACLE_TEST_PROGRAM"
 
@@ -198,7 +205,17 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func output(t *testing.T, args ...string) []byte {
+// shipped makes a command one of the program as it is shipped, where make has built that, and tells whether it is: the test's own
+// may have the race detector, which costs as much again and more.
+func shipped(cmd *exec.Cmd) bool {
+	built := cmp.Or(os.Getenv(programVariable), os.Getenv(builtVariable))
+	if built != "" {
+		cmd.Path, cmd.Args[0] = built, built
+	}
+	return built != ""
+}
+
+func output(t testing.TB, args ...string) []byte {
 	t.Helper()
 	cmd := command(t.Context(), args...)
 	var stderr bytes.Buffer

@@ -21,7 +21,7 @@ import (
 	"github.com/mantledeploy/mantle/api/tentacle/tentacletest"
 )
 
-func operator(t *testing.T, e halibut.Endpoint, c tls.Certificate) *tentacle.Client {
+func operator(t testing.TB, e halibut.Endpoint, c tls.Certificate) *tentacle.Client {
 	t.Helper()
 	client := halibut.NewClient(halibut.ClientConfig{Certificate: c, SpoolDir: t.TempDir()})
 	t.Cleanup(client.Close)
@@ -30,7 +30,7 @@ func operator(t *testing.T, e halibut.Endpoint, c tls.Certificate) *tentacle.Cli
 
 func ticket(id string) tentacle.ScriptTicket { return tentacle.ScriptTicket{TaskID: id} }
 
-func startScript(t *testing.T, c *tentacle.Client, id, body string) {
+func startScript(t testing.TB, c *tentacle.Client, id, body string) {
 	t.Helper()
 	r, err := c.StartScript(t.Context(), tentacle.StartScriptCommandV2{ScriptTicket: ticket(id), ScriptBody: body, TaskID: id})
 	if err != nil || r.State == tentacle.Complete && r.ExitCode < 0 {
@@ -39,7 +39,7 @@ func startScript(t *testing.T, c *tentacle.Client, id, body string) {
 }
 
 // finish follows a script to its end and returns its exit code and output.
-func finish(t *testing.T, c *tentacle.Client, id string) (code int32, out string) {
+func finish(t testing.TB, c *tentacle.Client, id string) (code int32, out string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
@@ -62,7 +62,7 @@ func finish(t *testing.T, c *tentacle.Client, id string) (code int32, out string
 	}
 }
 
-func eventually(t *testing.T, what string, done func() bool) {
+func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -20,7 +20,7 @@ import (
 )
 
 // memory returns a figure of /proc/PID/status in KiB: VmHWM is the most that a process ever had in memory.
-func memory(t *testing.T, pid int, figure string) int {
+func memory(t testing.TB, pid int, figure string) int {
 	t.Helper()
 	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {

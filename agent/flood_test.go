@@ -105,10 +105,7 @@ func TestAFloodOfStrangersLeavesRoomForTheOperator(t *testing.T) {
 	certificate, thumbprint := tentacletest.NewCertificate(t, "operator")
 	e := initialise(t, home, thumbprint)
 	run := command(context.Background(), "run", "--home", home)
-	built := os.Getenv("MANTLE_TENTACLE") // the program as it is shipped, where make has built it
-	if built != "" {
-		run.Path, run.Args[0] = built, built
-	}
+	built := shipped(run)
 	p := launch(t, run, home+".log", e)
 	calm := callsOnNewConnections(t, e, certificate)
 	before := residentPeak(t, p.cmd.Process.Pid)
@@ -148,7 +145,7 @@ func TestAFloodOfStrangersLeavesRoomForTheOperator(t *testing.T) {
 	if limit := latencyFactor*calm + latencyAllowance; crowded > limit {
 		t.Errorf("the operator waits %s, which is more than %s", crowded, limit)
 	}
-	if built != "" && peak-before > strangersMayCost { // the test's own may have the race detector, which takes as much again and more
+	if built && peak-before > strangersMayCost {
 		t.Errorf("strangers cost the daemon %d MB", (peak-before)>>20)
 	}
 }
@@ -175,7 +172,7 @@ func callsOnNewConnections(t *testing.T, e halibut.Endpoint, certificate tls.Cer
 }
 
 // residentPeak is the most memory that a process has held, in bytes.
-func residentPeak(t *testing.T, pid int) int64 {
+func residentPeak(t testing.TB, pid int) int64 {
 	t.Helper()
 	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 )
 
 // spent is what a process has cost: ticks of CPU time, and how often one of its threads woke up.
-func spent(t *testing.T, pid int) (ticks, wakes int) {
+func spent(t testing.TB, pid int) (ticks, wakes int) {
 	t.Helper()
 	folder := filepath.Join("/proc", strconv.Itoa(pid))
 	data, err := os.ReadFile(filepath.Join(folder, "stat"))
@@ -54,6 +55,13 @@ func spent(t *testing.T, pid int) (ticks, wakes int) {
 // secondsVariable says for how long the idle daemon is measured, in seconds: hack/idle.sh lets it wait for a minute.
 const secondsVariable = "TENTACLE_TEST_IDLE"
 
+// What an idle daemon may have in memory, in KiB: in all, where hack/idle.sh asks, and of its own. The rest is the program's file,
+// of which each system keeps as much in memory as it likes.
+const (
+	idleMemory    = 12 << 10
+	idleOwnMemory = 4 << 10
+)
+
 func idleTime(t *testing.T) time.Duration {
 	t.Helper()
 	seconds, err := strconv.Atoi(cmp.Or(os.Getenv(secondsVariable), "10"))
@@ -70,7 +78,9 @@ func TestAnIdleDaemonCostsNothing(t *testing.T) {
 	home := filepath.Join(t.TempDir(), "home")
 	a, first := tentacletest.NewCertificate(t, "operator")
 	e := initialise(t, home, first)
-	p := start(t, home, e)
+	run := command(context.Background(), "run", "--home", home)
+	built := shipped(run)
+	p := launch(t, run, home+".log", e)
 	client := halibut.NewClient(halibut.ClientConfig{Certificate: a, SpoolDir: t.TempDir()})
 	c := tentacle.NewClient(client, e)
 	for _, id := range []string{"completed", "left"} {
@@ -94,7 +104,11 @@ func TestAnIdleDaemonCostsNothing(t *testing.T) {
 		}
 	}
 	open := sockets(t, pid)
-	t.Logf("IdleDaemon %s: %d ticks, %d wake-ups, %d sockets, %d KiB in memory", idle, quietest, best, len(open), memory(t, pid, "VmRSS"))
+	all, own := memory(t, pid, "VmRSS"), memory(t, pid, "RssAnon")
+	t.Logf("IdleDaemon %s: %d ticks, %d wake-ups, %d sockets, %d KiB in memory, of which %d KiB its own", idle, quietest, best, len(open), all, own)
+	if built && (own > idleOwnMemory || os.Getenv(secondsVariable) != "" && all > idleMemory) {
+		t.Errorf("an idle daemon has %d KiB in memory, of which %d KiB its own; at most %d and %d should be", all, own, idleMemory, idleOwnMemory)
+	}
 	if quietest > 0 || best >= few {
 		t.Errorf("%d ticks and %d wake-ups in %s in which nothing was asked for", quietest, best, idle)
 	}

@@ -80,6 +80,14 @@ func (d *DataStream) Open() (io.ReadCloser, error) {
 	}
 }
 
+// Spooled returns the file in which the content of a received stream lies; empty if it lies in memory. Who renames the file
+// keeps it.
+func (d *DataStream) Spooled() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.path
+}
+
 // Discard removes the spooled content of a received stream; on one that was made by NewDataStream, and on
 // nil, it does nothing. A server discards the streams of its parameters when the method has returned; who
 // called a Client discards those of the result.

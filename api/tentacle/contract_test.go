@@ -238,3 +238,22 @@ func make100() []int {
 	}
 	return pids
 }
+
+// FuzzParseFacts takes any strings for the capabilities of a machine: what is taken of them is bounded, can be shown, and comes
+// back the same.
+func FuzzParseFacts(f *testing.F) {
+	f.Add("IScriptService", "mantle.version=1.2.3", "mantle.platform=linux/amd64")
+	f.Add("mantle.lowDisk=120", "mantle.audit=4711:"+strings.Repeat("0a", 32), "mantle.journal=none")
+	f.Add("MantleEngine/1", "mantle.policy=enforced", "mantle.lowDisk=-1")
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		got := ParseFacts(CapabilitiesResponseV2{SupportedCapabilities: []string{a, b, c}})
+		for _, s := range append(slices.Clone(got.Services), got.Version, got.OS, got.Arch, string(got.Policy), got.Audit.Hash) {
+			if len(s) > maxCapability || strings.ContainsFunc(s, control) {
+				t.Errorf("%q is taken", s)
+			}
+		}
+		if diff := cmp.Diff(got, ParseFacts(got.Response())); diff != "" {
+			t.Errorf("told again (-want +got):\n%s", diff)
+		}
+	})
+}

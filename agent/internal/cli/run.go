@@ -6,7 +6,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +18,15 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/agent/internal/hostservice"
 )
+
+// tidyAfter is how long after the last connection the daemon gives back to the system what memory it needed: by itself it would
+// keep that until it needs as much again.
+const tidyAfter = 5 * time.Second
+
+func giveBackMemory() {
+	runtime.GC() // what lies in pools survives one
+	debug.FreeOSMemory()
+}
 
 func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -44,7 +56,10 @@ somebody to act first; 'tentacle service install' sets it up so.`,
 			if err != nil {
 				return err
 			}
-			options := daemon.Options{Home: h, Sources: a.sources(c), Executable: executable, Version: a.version, Log: a.err}
+			tidy := time.AfterFunc(tidyAfter, giveBackMemory)
+			defer tidy.Stop()
+			options := daemon.Options{Home: h, Sources: a.sources(c), Executable: executable, Version: a.version, Log: a.err,
+				Connected: func() { tidy.Reset(tidyAfter) }}
 			served, err := hostservice.Serve(c.Context(), func(ctx context.Context, log io.Writer) error {
 				options.Log = log
 				return daemon.Run(ctx, options)

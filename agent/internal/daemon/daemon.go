@@ -42,6 +42,8 @@ type Options struct {
 	Log io.Writer
 	// Listening is told the address once the port is open (may be nil).
 	Listening func(net.Addr)
+	// Connected is called for every connection of an operator or a stranger (may be nil).
+	Connected func()
 }
 
 // Run is the daemon of a home until ctx ends, which is no error. It fails with *home.RunningError where
@@ -137,7 +139,7 @@ func assemble(o Options) (p *parts, err error) {
 	p.server, err = server.New(server.Config{
 		Home: o.Home, Certificate: p.identity.Certificate, Trust: p.trust, Policy: p.policy, Scripts: p.scripts, ScriptsV1: p.scripts,
 		Files: p.files, Facts: facts(o.Version), NoJournal: func() bool { return journal.Missing(o.Home.Dir()) }, StartReserve: scripts.MinFree, Page: p.config.Page, Audit: p.audit, Pending: p.pending,
-		Logger: p.logger,
+		Logger: p.logger, Connected: o.Connected,
 	})
 	return p, err
 }

@@ -17,8 +17,8 @@ type place interface {
 	start(cmd *exec.Cmd) (child, error)
 	// startWorker starts a worker, or what starts one.
 	startWorker(cmd *exec.Cmd) (child, error)
-	// leave keeps pipes from breaking that what the script left behind still holds open.
-	leave(s *session, open []*pipe)
+	// leave keeps the pipes from breaking that what the script left behind still holds open.
+	leave(s *session, p *process.Pipes)
 	// folder returns where a script of account a has its files, and what is to be called when it has ended.
 	folder(s *session, a *account.Account) (dir string, remove func(), err error)
 	// engine is the command line of the engine.
@@ -52,11 +52,7 @@ func (p supervised) start(cmd *exec.Cmd) (child, error) {
 func (p supervised) startWorker(cmd *exec.Cmd) (child, error) { return p.start(cmd) }
 
 // leave reads to the end: the supervisor lives as long.
-func (p supervised) leave(_ *session, open []*pipe) {
-	for _, of := range open {
-		p.call.Keep(of.done)
-	}
-}
+func (p supervised) leave(_ *session, of *process.Pipes) { p.call.Keep(of.Done()) }
 
 func (p supervised) engine() ([]string, error) { return p.call.Engine, nil }
 
@@ -143,34 +139,37 @@ func (alone) engine() ([]string, error) {
 	return []string{path, "step"}, err
 }
 
-// leave gives the pipes, of which there are two at most, to one process, which reads and discards until their last writers are
-// gone. It gets the second one in the place of its output, as that goes to every system's processes.
-func (alone) leave(s *session, open []*pipe) {
-	for _, p := range open {
-		_ = p.r.SetReadDeadline(time.Now())
+// leave gives the pipes that are still open to one process, which reads and discards until their last writers are gone. It gets
+// the second one in the place of its output, as that goes to every system's processes.
+func (alone) leave(s *session, p *process.Pipes) {
+	open := p.Stop(quietAfter)
+	if len(open) == 0 {
+		return
 	}
-	for _, p := range open {
-		waitAny([]*pipe{p}, quietAfter)
-	}
-	engine, err := enginePath()
-	if err == nil {
-		cmd := exec.Command(engine, "step", "--drain") //nolint:noctx // it outlives this process
-		cmd.Dir, cmd.Env = s.home, []string{}
-		cmd.Stdin = open[0].r
-		if len(open) > 1 {
-			cmd.Stdout = open[1].r
-		}
-		apart(cmd)
-		if err = cmd.Start(); err == nil {
-			err = cmd.Process.Release()
-		}
-	}
-	if err != nil {
+	if err := startDrain(s, open); err != nil {
 		s.warn("a process that the script left behind can no longer print: " + err.Error())
 	}
-	for _, p := range open {
-		_ = p.r.Close()
+	for _, end := range open {
+		_ = end.Close()
 	}
+}
+
+func startDrain(s *session, open []*os.File) error {
+	engine, err := enginePath()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(engine, "step", "--drain") //nolint:noctx // it outlives this process
+	cmd.Dir, cmd.Env = s.home, []string{}
+	cmd.Stdin = open[0]
+	if len(open) > 1 {
+		cmd.Stdout = open[1]
+	}
+	apart(cmd)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return cmd.Process.Release()
 }
 
 // ownChild is a process that this one has started and waits for.

@@ -114,7 +114,7 @@ func (s *Store) UploadFile(ctx context.Context, remotePath string, content *hali
 	defer from.Close()
 	var hash string
 	err = account.As(s.account, func() error {
-		hash, err = s.write(ctx, remotePath, parts, from, content.Len())
+		hash, err = s.write(ctx, remotePath, parts, arrived{from, content.Len(), content.Spooled()})
 		return err
 	})
 	if err != nil {
@@ -140,7 +140,7 @@ func (s *Store) target(remotePath string) ([]string, error) {
 }
 
 // write writes a file where parts lead.
-func (s *Store) write(ctx context.Context, remotePath string, parts []string, from io.Reader, size int64) (hash string, err error) {
+func (s *Store) write(ctx context.Context, remotePath string, parts []string, from arrived) (hash string, err error) {
 	p, err := s.walk(remotePath, parts, true, false)
 	if err != nil {
 		return "", err
@@ -149,17 +149,25 @@ func (s *Store) write(ctx context.Context, remotePath string, parts []string, fr
 	if p.info != nil && p.info.IsDir() {
 		return "", refuse(remotePath, "a folder has that name")
 	}
-	if err := s.allow(ctx, audit.Entry{What: audit.Upload, Path: remotePath, Size: &size}); err != nil {
+	if err := s.allow(ctx, audit.Entry{What: audit.Upload, Path: remotePath, Size: &from.size}); err != nil {
 		return "", err
 	}
-	if hash, err = s.replace(ctx, p, ownerOf(ctx, parts), from, size); err != nil {
+	if hash, err = s.replace(ctx, p, ownerOf(ctx, parts), from); err != nil {
 		return "", fmt.Errorf("writing %.200q: %w", remotePath, err)
 	}
 	return hash, nil
 }
 
-// replace writes content beside p and renames it to p. It is noted as the owner's, unless there is none.
-func (s *Store) replace(ctx context.Context, p *place, owner string, from io.Reader, size int64) (hash string, err error) {
+// arrived is content that a machine has received. Large content lies in a file of the spool.
+type arrived struct {
+	io.Reader
+	size    int64
+	spooled string
+}
+
+// replace writes content beside p, or moves it there from the spool, and renames it to p. It is noted as the owner's, unless
+// there is none.
+func (s *Store) replace(ctx context.Context, p *place, owner string, from arrived) (hash string, err error) {
 	temp := tempPrefix + rand.Text()
 	to, err := p.folder.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less the umask, as others write files
 	if err != nil {
@@ -175,12 +183,16 @@ func (s *Store) replace(ctx context.Context, p *place, owner string, from io.Rea
 		return "", err
 	}
 	digest := sha1.New()
-	n, err := io.Copy(io.MultiWriter(to, digest), &reader{ctx, io.LimitReader(from, size)})
+	out := io.MultiWriter(to, digest)
+	if from.spooled != "" && takePlace(from.spooled, p.folder, temp, to) {
+		out = digest
+	}
+	n, err := io.Copy(out, &reader{ctx, io.LimitReader(from, from.size)})
 	if err != nil {
 		return "", err
 	}
-	if n != size {
-		return "", fmt.Errorf("the content ended after %d of %d bytes", n, size)
+	if n != from.size {
+		return "", fmt.Errorf("the content ended after %d of %d bytes", n, from.size)
 	}
 	if err := to.Close(); err != nil {
 		return "", err

@@ -54,6 +54,11 @@ func (j *Journal) compact(file *os.File) error {
 func (j *Journal) needed(file *os.File) ([][]byte, error) {
 	last := map[[5]string]int{}      // the newest row of each package
 	newest := map[[4]string]string{} // the newest run of each project
+	type run struct {
+		project [4]string
+		uid     string
+	}
+	seen := map[run]bool{}
 	type kept struct {
 		row  Row
 		line []byte
@@ -67,7 +72,10 @@ func (j *Journal) needed(file *os.File) ([][]byte, error) {
 		if r.Package != "" {
 			last[packageOf(r)] = len(all)
 		}
-		newest[projectOf(r)] = r.RunUID
+		if one := (run{projectOf(r), r.RunUID}); !seen[one] { // else it may be a late end of an older run
+			seen[one] = true
+			newest[one.project] = one.uid
+		}
 		all = append(all, kept{r, append(bytes.Clone(line), '\n')})
 	})
 	if err != nil {

@@ -102,8 +102,8 @@ func (s *supervision) openCall() (*Call, error) {
 	if !a.IsSelf() {
 		c.Env = a.Environment(c.Env)
 	}
-	s.streams = [2]*output.Stream{output.NewStream(s.writer, output.StdOut), output.NewStream(s.writer, output.StdErr)}
-	c.Stdout, c.Stderr = &told{s: s, to: s.streams[0]}, &told{s: s, to: s.streams[1]}
+	s.openStreams()
+	c.Stdout, c.Stderr = s.told(0), s.told(1)
 	return c, nil
 }
 
@@ -135,6 +135,13 @@ type told struct {
 	mu sync.Mutex
 	to *output.Stream
 }
+
+// openStreams begins the output of the script.
+func (s *supervision) openStreams() {
+	s.streams = [2]*output.Stream{output.NewStream(s.writer, output.StdOut), output.NewStream(s.writer, output.StdErr)}
+}
+
+func (s *supervision) told(stream int) *told { return &told{s: s, to: s.streams[stream]} }
 
 func (t *told) Write(p []byte) (int, error) {
 	t.mu.Lock()

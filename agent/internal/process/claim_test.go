@@ -3,7 +3,6 @@
 package process
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -59,28 +58,21 @@ func TestASupervisorThatCannotClaimTellsWhyAndLeavesTheTicketAsItWas(t *testing.
 // that launched it listens no more.
 func TestASupervisorWhoseDaemonIsGoneClaimsNothing(t *testing.T) {
 	dir := folder(t, "touch ran")
-	claim := filepath.Join(dir, CommandFile) // of an earlier version
-	var asked map[string]any
-	if found, err := ReadCommand(dir, &asked); err != nil || !found {
-		t.Fatal(found, err)
-	}
-	command, err := json.Marshal(asked)
-	if err := errors.Join(err, os.Remove(TicketFile(dir)), os.Remove(claim)); err != nil {
+	gate := filepath.Join(t.TempDir(), "gate")
+	if err := syscall.Mkfifo(gate, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mkfifo(claim, 0o600); err != nil { // the supervisor waits for whoever writes
+	held := []string{"/bin/bash", "-c", `read -r _ <"$0"; exec "$@"`, gate, os.Args[0], "supervise"} // a supervisor that comes late
+	s, err := Launch(held, dir, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s := launch(t, dir)
-	pipe, err := os.OpenFile(claim, os.O_WRONLY, 0) // #nosec G304 -- opens when the supervisor reads
+	pipe, err := os.OpenFile(gate, os.O_WRONLY, 0) // #nosec G304 -- opens when the shell reads
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Release()
 	end(t, s) // the pipe is closed
-	if _, err := pipe.Write(command); err != nil {
-		t.Fatal(err)
-	}
 	if err := pipe.Close(); err != nil {
 		t.Fatal(err)
 	}

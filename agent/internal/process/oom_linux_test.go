@@ -38,6 +38,18 @@ func TestAScriptDoesNotInheritTheProtectionOfItsSupervisor(t *testing.T) {
 	if got := text(t, dir); got != want {
 		t.Errorf("script, child and supervisor have the scores %q, want %q", got, want)
 	}
+	t.Run("of a supervisor that was held", func(t *testing.T) {
+		dir := folder(t, scores)
+		s, err := LaunchHeld([]string{os.Args[0], "supervise"}, dir, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Go()
+		end(t, s)
+		if got := text(t, dir); got != want {
+			t.Errorf("script, child and supervisor have the scores %q, want %q", got, want)
+		}
+	})
 	t.Run("of another user", func(t *testing.T) {
 		asRoot(t)
 		dir := folderAs(t, "nobody", scores)

@@ -3,12 +3,12 @@ package process
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"sync"
 
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -178,44 +178,23 @@ func (s *supervision) run() Result {
 
 func (s *supervision) start() error {
 	cmd := &exec.Cmd{Path: s.spec.Path, Args: append([]string{s.spec.Path}, s.spec.Args...), Dir: s.spec.Dir, Env: scriptEnv(s.spec)}
-	readers, writers, err := s.become(cmd)
+	pipes, err := s.become(cmd)
 	if err != nil {
 		return err
 	}
-	cmd.Stdout, cmd.Stderr = writers[0], writers[1]
+	pipes.Attach(cmd)
 	group, err := startGroup(cmd, s.spec)
-	for _, w := range writers {
-		_ = w.Close() // the script has its own
-	}
 	if err != nil {
+		pipes.Close()
 		return err
 	}
+	pipes.CloseWriters() // the script has its own
 	s.group = group
-	s.streams = [2]*output.Stream{output.NewStream(s.writer, output.StdOut), output.NewStream(s.writer, output.StdErr)}
-	var reading sync.WaitGroup
-	for i, r := range readers {
-		reading.Go(func() { s.copy(s.streams[i], r) })
-	}
+	s.openStreams()
 	go func() {
-		reading.Wait()
-		close(s.drained)
+		defer close(s.drained)
+		pipes.Read([2]io.Writer{s.told(0), s.told(1)}, func(i int) { s.streams[i].Close() })
 	}()
 	go await(cmd, s.hasExited)
 	return nil
-}
-
-// copy takes output until its end. When the ticket has finished, the writer discards it.
-func (s *supervision) copy(to *output.Stream, from *os.File) {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buf)
-		if n > 0 {
-			_, _ = to.Write(buf[:n]) // never fails
-			s.daemon.tell(noteOutput)
-		}
-		if err != nil {
-			to.Close()
-			return
-		}
-	}
 }

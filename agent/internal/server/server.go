@@ -53,6 +53,8 @@ type Config struct {
 	Audit Audit
 	// Pending gets operators who are not trusted.
 	Pending Pending
+	// Connected is called for every connection, whoever it is from (may be nil).
+	Connected func()
 	// Logger gets who was refused, and the server's own trouble.
 	Logger *slog.Logger
 }
@@ -79,9 +81,13 @@ func New(c Config) (*Server, error) {
 		Certificate: c.Certificate,
 		Authorise:   func(p halibut.Peer) error { return c.Trust.Check(p.Certificate) },
 		Accepted: func(p halibut.Peer) {
+			c.connected()
 			c.Audit.Note(by(p, audit.Entry{What: audit.Connection, Decision: audit.Allowed}))
 		},
-		Refused:  func(p halibut.Peer, err error) { refused.record(p, err, time.Now()) },
+		Refused: func(p halibut.Peer, err error) {
+			c.connected()
+			refused.record(p, err, time.Now())
+		},
 		Admit:    m.admit,
 		Services: services,
 		SpoolDir: c.Home.Spool(),
@@ -96,6 +102,12 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("making the server: %w", err)
 	}
 	return &Server{halibut: s, refused: refused, closing: closing, close: closeAll}, nil
+}
+
+func (c *Config) connected() {
+	if c.Connected != nil {
+		c.Connected()
+	}
 }
 
 // Listen opens address (host:port; an empty host is every address of the machine).

@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	// minPause is the least time between two requests for a script that has news all the time.
+	// minPause is the least time between two requests for a script that has news all the time. It is kept from the third answer
+	// in a row on that comes sooner: after the first ones the script may end at any moment, and a pause would delay its result.
 	minPause = 20 * time.Millisecond
+	mostSoon = 2
 	// maxGap bounds how many log entries a machine can skip between two answers, and maxSequence the number of an entry.
 	maxGap      = 1 << 30
 	maxSequence = 1 << 53
@@ -84,14 +86,20 @@ func (c *Script) holding() time.Duration {
 	return min(c.holdFor.Step(), c.config.Wait)
 }
 
-// setDelay sets the delay before the next request. It is short if the machine held its answer until there was news. A
-// machine that answers at once without news is polled like any other.
+// setDelay sets the delay before the next request. There is none, or a short one, if the machine held its answer until there was
+// news. A machine that answers at once without news is polled like any other.
 func (c *Script) setDelay(held bool, took time.Duration) {
 	if c.progressed {
 		c.poll = c.pollBackoff()
 	}
+	if c.soon++; took >= minPause {
+		c.soon = 0
+	}
 	if held && (c.progressed || took >= c.config.PollMin) {
-		c.delay = max(minPause-took, 0)
+		c.delay = 0
+		if c.soon > mostSoon {
+			c.delay = minPause - took
+		}
 		return
 	}
 	c.delay = c.poll.Step()

@@ -37,8 +37,10 @@ type Script struct {
 	hasResponse, known, progressed bool
 	// holdFor is MaxWait of the next WaitForStatus while the script waits for the machine's mutex, poll the pause between
 	// polls, and delay the one before the next request.
+	// soon counts the answers in a row that came within minPause.
 	holdFor, poll wait.Backoff
 	delay         time.Duration
+	soon          int
 }
 
 // NewScript returns a Script for a ticket. Messages in its output are read only if they have the nonce.
