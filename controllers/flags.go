@@ -164,7 +164,8 @@ func (f *Flags) renewDeadline() time.Duration { return f.LeaseDuration * 2 / 3 }
 // Manager returns the options of the manager that runs the controllers.
 func (f *Flags) Manager(scheme *runtime.Scheme) ctrl.Options {
 	timeout := shutdown
-	renew, retry := f.renewDeadline(), f.LeaseDuration*2/15
+	// A standby sees the last renewal, and then the end of the lease, up to two retry periods late.
+	renew, retry := f.renewDeadline(), f.LeaseDuration/15
 	o := ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       f.metricsServer(),

@@ -60,6 +60,7 @@ func New(mgr ctrl.Manager, machines Machines, identities Identities, unreached *
 	r := &Reconciler{Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("mantle"), Identities: identities,
 		Checked: checked, Unreached: unreached, Now: time.Now}
 	r.checker = newChecker(machines, checked.Notify, func() time.Time { return r.Now() })
+	r.checker.valid = r.sameIdentity
 	unreached.Before = r.checker.checkSoon
 	return r
 }

@@ -31,6 +31,11 @@ type entry struct {
 	asked string
 	last  *result
 	next  time.Time
+	// spec and interval are those of the last pass. timer starts the next check of a healthy machine without another pass; nil
+	// if the next pass does.
+	spec     checkSpec
+	interval time.Duration
+	timer    *time.Timer
 	// notified is the time of the last result of which the target was notified.
 	notified time.Time
 	failures int
@@ -44,9 +49,11 @@ type entry struct {
 type checker struct {
 	machines Machines
 	notify   func(types.NamespacedName)
-	slots    *turns.Gate
-	now      func() time.Time
-	counts   counts
+	// valid reports whether a check can be repeated as it is: the operator's identity is the same.
+	valid  func(ctx context.Context, w checkSpec) bool
+	slots  *turns.Gate
+	now    func() time.Time
+	counts counts
 
 	ctx     context.Context
 	end     context.CancelFunc
@@ -59,7 +66,7 @@ type checker struct {
 
 func newChecker(machines Machines, notify func(types.NamespacedName), now func() time.Time) *checker {
 	ctx, end := context.WithCancel(context.Background())
-	return &checker{machines: machines, notify: notify, slots: turns.NewGate(maxChecks, maxChecks/2), now: now, ctx: ctx, end: end,
+	return &checker{machines: machines, notify: notify, valid: func(context.Context, checkSpec) bool { return true }, slots: turns.NewGate(maxChecks, maxChecks/2), now: now, ctx: ctx, end: end,
 		targets: map[types.NamespacedName]*entry{}}
 }
 
@@ -112,6 +119,7 @@ func (c *checker) forget(name types.NamespacedName) {
 	switch {
 	case at == nil:
 	case at.stop == nil:
+		at.disarm()
 		c.setFailures(at, 0)
 		delete(c.targets, name)
 	default:
@@ -131,6 +139,7 @@ func (c *checker) latest(t *v1alpha1.DeploymentTarget, fingerprint string, inter
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := c.entryOf(name, t.UID, fingerprint)
+	at.spec, at.interval = w, interval
 	if at.stop != nil {
 		return at.last, 0
 	}
@@ -139,14 +148,14 @@ func (c *checker) latest(t *v1alpha1.DeploymentTarget, fingerprint string, inter
 		due = minTime(due, at.last.At.Add(soonPause))
 	}
 	if now := c.now(); now.Before(due) {
+		if due.Equal(at.next) && c.arm(name, at) {
+			return at.last, 0
+		}
 		return at.last, due.Sub(now)
 	}
 	w.asked, w.away = asked, at.last != nil && at.last.away()
-	c.start(name, at, interval, w)
-	if at.last != nil && at.last.healthy() {
-		again = interval // if the result is the same, nobody is notified
-	}
-	return at.last, again
+	c.start(name, at, w)
+	return at.last, 0
 }
 
 // request returns the value of the annotation that requests a check; empty if it was handled already.
@@ -170,6 +179,7 @@ func (c *checker) entryOf(name types.NamespacedName, uid types.UID, fingerprint 
 		if at.stop != nil {
 			at.stop()
 		}
+		at.disarm()
 		c.setFailures(at, 0)
 		*at = entry{uid: uid, fingerprint: fingerprint, stop: at.stop}
 	}
@@ -177,10 +187,12 @@ func (c *checker) entryOf(name types.NamespacedName, uid types.UID, fingerprint 
 }
 
 // start starts a check. The caller holds the lock.
-func (c *checker) start(name types.NamespacedName, at *entry, interval time.Duration, w checkSpec) {
+func (c *checker) start(name types.NamespacedName, at *entry, w checkSpec) {
 	if c.ctx.Err() != nil {
 		return
 	}
+	at.disarm()
+	interval := at.interval
 	ctx, cancel := context.WithCancel(c.ctx)
 	at.stop, at.soon, at.asked = cancel, false, w.asked
 	c.running.Go(func() {
@@ -218,13 +230,18 @@ func (c *checker) record(ctx context.Context, name types.NamespacedName, at *ent
 	}
 	before := at.last
 	found.At, found.Asked = c.now(), asked
+	if at.gone {
+		c.counts.add(found)
+		return true
+	}
 	c.counts.add(found)
 	c.store(at, found, interval)
 	notify := at.gone || at.soon || before == nil || !found.same(before) || found.At.Sub(at.notified) >= refreshAfter
 	if notify {
 		at.notified = found.At
+		return true
 	}
-	return notify
+	return !c.arm(name, at)
 }
 
 // connectFirst connects to a machine that was unreachable at the last check, so that it does not take one of maxChecks places

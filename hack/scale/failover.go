@@ -17,8 +17,9 @@ import (
 	"github.com/mantledeploy/mantle/hack/stage"
 )
 
-// leaseDuration is the operator's where a fail-over is measured.
-const leaseDuration = 5 * time.Second
+// leaseDuration is the operator's where a fail-over is measured: its default. A machine that carries everything may keep the API
+// server from answering for five seconds.
+const leaseDuration = 15 * time.Second
 
 // failoverWindow is how many targets are in flight at once where a fail-over is measured, so that the new leader has
 // something left to start.
