@@ -175,16 +175,15 @@ func retry(err error) (ctrl.Result, error) {
 	return ctrl.Result{}, err
 }
 
-// latest returns the run, or nil if it does not exist. If this process knows the status that it wrote last, latest returns
-// the cached object with that status, as the cache may lag behind. Otherwise it reads from the API server,
+// latest returns the run, or nil if it does not exist. If this process knows what it wrote last, and the cache shows that or the
+// status can be taken from memory, latest returns the cached object. Otherwise it reads from the API server,
 // as an old object would make it finish the run twice, or create its slices again.
 func (r *Reconciler) latest(ctx context.Context, key types.NamespacedName) (*v1alpha1.DeploymentRun, error) {
 	run, err := optional.Get(ctx, r.Client, key.Namespace, key.Name, &v1alpha1.DeploymentRun{})
 	if err != nil {
 		return nil, fmt.Errorf("reading run %s: %w", key.Name, err)
 	}
-	if wrote := r.memory.statusOf(run); wrote != nil && !r.memory.hasDeleted(key) {
-		run.Status = *wrote
+	if !r.memory.hasDeleted(key) && r.memory.update(run) {
 		return run, nil
 	}
 	if run == nil || !run.Status.Phase.IsTerminal() {

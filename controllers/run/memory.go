@@ -50,10 +50,13 @@ type remembered struct {
 	turn turn
 	// active is nil until the targets of the run are fixed.
 	active *active
-	// status is what this process wrote last while the targets were not fixed; nil if the run must be read from the API server.
-	status *v1alpha1.DeploymentRunStatus
-	// created has the slices of a run whose targets were just fixed by this process; otherwise nil.
+	// version is the version of the run that this process wrote or read last while the targets were not fixed; empty if the run
+	// must be read from the API server.
+	version string
+	// created has the slices of a run whose targets were just fixed by this process, and status what was written with that;
+	// otherwise nil.
 	created *created
+	status  *v1alpha1.DeploymentRunStatus
 	// room is set while the run waits for the actions of other runs, and entering while it is being started.
 	room     *room
 	entering bool
@@ -97,27 +100,6 @@ func (m *memory) get(run *v1alpha1.DeploymentRun) *active {
 		return known.active
 	}
 	return nil
-}
-
-// statusOf returns a copy of the status of an unfinished run that this process wrote last; nil if it does not know it.
-func (m *memory) statusOf(run *v1alpha1.DeploymentRun) *v1alpha1.DeploymentRunStatus {
-	if l := m.get(run); l != nil {
-		return l.ledger.Status.DeepCopy()
-	}
-	if run == nil {
-		return nil
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if known := m.runs[nameOf(run)]; known != nil && known.uid == run.UID {
-		return known.status.DeepCopy()
-	}
-	return nil
-}
-
-// wrote stores the status of a run whose targets were not fixed before.
-func (m *memory) wrote(run *v1alpha1.DeploymentRun) {
-	m.change(run, func(known *remembered) { known.status = run.Status.DeepCopy() })
 }
 
 // keepCreated stores what was created for a run. takeCreated returns it once.
@@ -212,7 +194,7 @@ func (m *memory) drop(run *v1alpha1.DeploymentRun) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if known := m.runs[nameOf(run)]; known != nil {
-		known.active, known.status, known.created = nil, nil, nil
+		known.active, known.version, known.status, known.created = nil, "", nil, nil
 	}
 }
 

@@ -1,0 +1,36 @@
+package run
+
+import "github.com/mantledeploy/mantle/api/v1alpha1"
+
+// update sets the status of a run, as it is in the cache, to what this process wrote last. It reports whether the run is then
+// up to date. Of a run that has not started only the version is kept: its status may be large.
+func (m *memory) update(run *v1alpha1.DeploymentRun) bool {
+	if l := m.get(run); l != nil {
+		run.Status = *l.ledger.Status.DeepCopy()
+		return true
+	}
+	if run == nil {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.runs[nameOf(run)]
+	switch {
+	case known == nil || known.uid != run.UID:
+		return false
+	case known.status != nil:
+		run.Status = *known.status.DeepCopy()
+		return true
+	default:
+		return known.version != "" && known.version == run.ResourceVersion
+	}
+}
+
+// wrote stores what was written or read of a run whose targets were not fixed before.
+func (m *memory) wrote(run *v1alpha1.DeploymentRun) {
+	m.change(run, func(known *remembered) {
+		if known.version = run.ResourceVersion; known.created != nil {
+			known.status = run.Status.DeepCopy()
+		}
+	})
+}
