@@ -191,10 +191,7 @@ func goesFirst(a, b *v1alpha1.DeploymentRun) bool {
 	if !waitsForTurn(a) {
 		return false
 	}
-	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-		return a.CreationTimestamp.Before(&b.CreationTimestamp)
-	}
-	return a.Name < b.Name
+	return older(a.CreationTimestamp.Time, a.Name, b.CreationTimestamp.Time, b.Name)
 }
 
 // waitsForTurn reports whether a run that has not started waits only for its turn, according to its status. A run that waits

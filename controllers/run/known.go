@@ -2,6 +2,14 @@ package run
 
 import "github.com/mantledeploy/mantle/api/v1alpha1"
 
+// known returns what is remembered of a run; nil if there is nothing, or another run of that name. The lock is held.
+func (m *memory) known(run *v1alpha1.DeploymentRun) *remembered {
+	if known := m.runs[nameOf(run)]; known != nil && known.uid == run.UID {
+		return known
+	}
+	return nil
+}
+
 // update sets the status of a run, as it is in the cache, to what this process wrote last. It reports whether the run is then
 // up to date. Of a run that has not started only the version is kept: its status may be large.
 func (m *memory) update(run *v1alpha1.DeploymentRun) bool {
@@ -14,12 +22,12 @@ func (m *memory) update(run *v1alpha1.DeploymentRun) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	known := m.runs[nameOf(run)]
+	known := m.known(run)
 	switch {
-	case known == nil || known.uid != run.UID:
+	case known == nil:
 		return false
-	case known.status != nil:
-		run.Status = *known.status.DeepCopy()
+	case known.created != nil && known.created.status != nil:
+		run.Status = *known.created.status.DeepCopy()
 		return true
 	default:
 		return known.version != "" && known.version == run.ResourceVersion
@@ -30,7 +38,7 @@ func (m *memory) update(run *v1alpha1.DeploymentRun) bool {
 func (m *memory) wrote(run *v1alpha1.DeploymentRun) {
 	m.change(run, func(known *remembered) {
 		if known.version = run.ResourceVersion; known.created != nil {
-			known.status = run.Status.DeepCopy()
+			known.created.status = run.Status.DeepCopy()
 		}
 	})
 }

@@ -53,10 +53,8 @@ type remembered struct {
 	// version is the version of the run that this process wrote or read last while the targets were not fixed; empty if the run
 	// must be read from the API server.
 	version string
-	// created has the slices of a run whose targets were just fixed by this process, and status what was written with that;
-	// otherwise nil.
+	// created is set between the pass that fixes the targets of a run and the next one.
 	created *created
-	status  *v1alpha1.DeploymentRunStatus
 	// room is set while the run waits for the actions of other runs, and entering while it is being started.
 	room     *room
 	entering bool
@@ -64,10 +62,11 @@ type remembered struct {
 	announced []string
 }
 
-// created is what a ledger is made of.
+// created is what a ledger is made of, and the status that was written with it.
 type created struct {
 	process *v1alpha1.ProjectSpec
 	slices  []*v1alpha1.DeploymentRunSlice
+	status  *v1alpha1.DeploymentRunStatus
 }
 
 // turn identifies a project in an environment. One run at a time may proceed there.
@@ -96,7 +95,7 @@ func (m *memory) get(run *v1alpha1.DeploymentRun) *active {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if known := m.runs[nameOf(run)]; known != nil && known.uid == run.UID {
+	if known := m.known(run); known != nil {
 		return known.active
 	}
 	return nil
@@ -121,8 +120,8 @@ func (m *memory) change(run *v1alpha1.DeploymentRun, change func(*remembered)) {
 
 // of returns what is known of a run; it remembers the run if it does not yet. The lock is held.
 func (m *memory) of(run *v1alpha1.DeploymentRun) *remembered {
-	known := m.runs[nameOf(run)]
-	if known == nil || known.uid != run.UID {
+	known := m.known(run)
+	if known == nil {
 		known = &remembered{uid: run.UID, turn: turnOf(run)}
 		m.runs[nameOf(run)] = known
 	}
@@ -150,7 +149,7 @@ func (m *memory) store(run *v1alpha1.DeploymentRun, a *active) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	kept := &remembered{uid: run.UID, turn: turnOf(run), active: a}
-	if known := m.runs[nameOf(run)]; known != nil && known.uid == run.UID {
+	if known := m.known(run); known != nil {
 		kept.announced = known.announced
 	}
 	m.runs[nameOf(run)] = kept
@@ -194,7 +193,7 @@ func (m *memory) drop(run *v1alpha1.DeploymentRun) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if known := m.runs[nameOf(run)]; known != nil {
-		known.active, known.version, known.status, known.created = nil, "", nil, nil
+		known.active, known.version, known.created = nil, "", nil
 	}
 }
 

@@ -30,12 +30,11 @@ type room struct {
 
 // hasRoom waits while many actions of the namespace wait to be sent.
 func (r *Reconciler) hasRoom(_ context.Context, f facts) (*plan.Wait, error) {
-	backlog := r.Dispatcher.Backlog(f.Run.Namespace) + r.memory.beginning(f.Run.Namespace)
-	enters, older := r.memory.enter(f.Run, backlog < maxBacklog)
+	enters, before := r.memory.enter(f.Run, r.Dispatcher.Backlog(f.Run.Namespace))
 	if enters {
 		return nil, nil
 	}
-	pause := roomPause * time.Duration(1+older/maxNext)
+	pause := roomPause * time.Duration(1+before/maxNext)
 	r.memory.await(f.Run, f.Now.Add(pause))
 	return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonNamespaceBusy, Again: pause,
 		Message: "many actions of other runs in this namespace wait to be sent; the run starts after them"}, nil
@@ -48,41 +47,38 @@ func (r *Reconciler) leave(run *v1alpha1.DeploymentRun) {
 	}
 }
 
-// beginning returns how many targets the runs of a namespace have whose targets are fixed and which have started nothing yet.
-func (m *memory) beginning(namespace string) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := 0
-	for name, known := range m.runs {
-		switch {
-		case name.Namespace != namespace:
-		case known.created != nil:
-			for _, s := range known.created.slices {
-				n += len(s.Spec.Targets)
-			}
-		case known.active != nil && !known.active.begun:
-			n += len(known.active.ledger.Targets)
+// beginning returns how many targets a run has whose targets are fixed and which has started nothing yet; otherwise 0.
+func (known *remembered) beginning() (n int) {
+	switch {
+	case known.created != nil:
+		for _, s := range known.created.slices {
+			n += len(s.Spec.Targets)
 		}
+	case known.active != nil && !known.active.begun:
+		n = len(known.active.ledger.Targets)
 	}
 	return n
 }
 
-// enter reports whether a run can be started: there is room, it is among the oldest of its namespace that wait, and few are
-// being started. If so, leave must be called when it was. Otherwise, before is how many older ones wait.
-func (m *memory) enter(run *v1alpha1.DeploymentRun, room bool) (enters bool, before int) {
+// enter reports whether a run can be started: the backlog of its namespace is small, it is among the oldest there that wait,
+// and few are being started. If so, leave must be called when it was. Otherwise, before is how many older ones wait.
+func (m *memory) enter(run *v1alpha1.DeploymentRun, backlog int) (enters bool, before int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	entering := 0
 	for name, known := range m.runs {
+		if name.Namespace != run.Namespace || known.uid == run.UID {
+			continue
+		}
+		backlog += known.beginning()
 		switch {
-		case name.Namespace != run.Namespace || known.uid == run.UID:
 		case known.entering:
 			entering++
-		case known.room != nil && older(known.room.created, name, run.CreationTimestamp.Time, run.Name):
+		case known.room != nil && older(known.room.created, name.Name, run.CreationTimestamp.Time, run.Name):
 			before++
 		}
 	}
-	if !room || before >= maxNext || entering >= maxEntering {
+	if backlog >= maxBacklog || before >= maxNext || entering >= maxEntering {
 		return false, before
 	}
 	known := m.of(run)
@@ -94,14 +90,14 @@ func (m *memory) enter(run *v1alpha1.DeploymentRun, room bool) (enters bool, bef
 func (m *memory) leave(run *v1alpha1.DeploymentRun) (next types.NamespacedName, found bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	entered := m.runs[nameOf(run)]
-	if entered == nil || entered.uid != run.UID || !entered.entering {
+	entered := m.known(run)
+	if entered == nil || !entered.entering {
 		return next, false
 	}
 	entered.entering = false
 	var oldest *room
 	for name, known := range m.runs {
-		if w := known.room; w != nil && name.Namespace == run.Namespace && (oldest == nil || older(w.created, name, oldest.created, next.Name)) {
+		if w := known.room; w != nil && name.Namespace == run.Namespace && (oldest == nil || older(w.created, name.Name, oldest.created, next.Name)) {
 			oldest, next = w, name
 		}
 	}
@@ -111,11 +107,12 @@ func (m *memory) leave(run *v1alpha1.DeploymentRun) (next types.NamespacedName, 
 	return next, oldest != nil
 }
 
-func older(created time.Time, name types.NamespacedName, than time.Time, thanName string) bool {
+// older reports whether the run of a name, created at that time, goes before another.
+func older(created time.Time, name string, than time.Time, thanName string) bool {
 	if !created.Equal(than) {
 		return created.Before(than)
 	}
-	return name.Name < thanName
+	return name < thanName
 }
 
 // await stores that a run waits for room.
@@ -129,15 +126,15 @@ func (m *memory) await(run *v1alpha1.DeploymentRun, until time.Time) {
 func (m *memory) awaits(run *v1alpha1.DeploymentRun) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	known := m.runs[nameOf(run)]
-	return known != nil && known.uid == run.UID && known.room != nil
+	known := m.known(run)
+	return known != nil && known.room != nil
 }
 
 // endPause makes the next pass consider a run that waits for room.
 func (m *memory) endPause(run *v1alpha1.DeploymentRun) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if known := m.runs[nameOf(run)]; known != nil && known.uid == run.UID && known.room != nil {
+	if known := m.known(run); known != nil && known.room != nil {
 		known.room.until = time.Time{}
 	}
 }
@@ -146,8 +143,8 @@ func (m *memory) endPause(run *v1alpha1.DeploymentRun) {
 func (m *memory) waits(run *v1alpha1.DeploymentRun, now time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	known := m.runs[nameOf(run)]
-	if known == nil || known.uid != run.UID || known.room == nil || known.room.generation != run.Generation {
+	known := m.known(run)
+	if known == nil || known.room == nil || known.room.generation != run.Generation {
 		return 0
 	}
 	return known.room.until.Sub(now)

@@ -135,12 +135,12 @@ func TestFewRunsAreStartedAtOnce(t *testing.T) {
 		runs[i] = aRun(fmt.Sprintf("run-%d", i))
 	}
 	for _, run := range runs[:maxEntering] {
-		if enters, _ := m.enter(run, true); !enters {
+		if enters, _ := m.enter(run, 0); !enters {
 			t.Fatalf("%s is not started", run.Name)
 		}
 	}
 	for _, run := range runs[maxEntering:] {
-		if enters, _ := m.enter(run, true); enters {
+		if enters, _ := m.enter(run, 0); enters {
 			t.Fatalf("%s is started beside %d others", run.Name, maxEntering)
 		}
 		m.await(run, now.Add(roomPause))
@@ -149,10 +149,10 @@ func TestFewRunsAreStartedAtOnce(t *testing.T) {
 	if want := runs[maxEntering]; !found || next != nameOf(want) || m.pause(want, now) > 0 || m.pause(runs[maxEntering+1], now) <= 0 {
 		t.Errorf("the next is %s, %t; it pauses for %s", next, found, m.pause(want, now))
 	}
-	if enters, _ := m.enter(runs[maxEntering], false); enters {
+	if enters, _ := m.enter(runs[maxEntering], maxBacklog); enters {
 		t.Error("it is started although there is no room")
 	}
-	if enters, _ := m.enter(runs[maxEntering], true); !enters {
+	if enters, _ := m.enter(runs[maxEntering], 0); !enters {
 		t.Error("it is not started")
 	}
 }

@@ -230,13 +230,12 @@ func (c *checker) record(ctx context.Context, name types.NamespacedName, at *ent
 	}
 	before := at.last
 	found.At, found.Asked = c.now(), asked
+	c.counts.add(found)
 	if at.gone {
-		c.counts.add(found)
 		return true
 	}
-	c.counts.add(found)
 	c.store(at, found, interval)
-	notify := at.gone || at.soon || before == nil || !found.same(before) || found.At.Sub(at.notified) >= refreshAfter
+	notify := at.soon || before == nil || !found.same(before) || found.At.Sub(at.notified) >= refreshAfter
 	if notify {
 		at.notified = found.At
 		return true
