@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/mantledeploy/mantle/agent/internal/owners"
+	"github.com/mantledeploy/mantle/agent/internal/regular"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
 )
@@ -53,7 +54,7 @@ func own(p *place, temp, operator string) error {
 	if err != nil {
 		return err
 	}
-	f, err := p.folder.OpenFile(owners.File(operator), os.O_WRONLY|os.O_CREATE|openFlags, 0o600)
+	f, err := p.folder.OpenFile(owners.File(operator), os.O_WRONLY|os.O_CREATE|regular.NoWait, 0o600)
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func disown(folder *os.Root) error {
 
 // names lists a folder, at most so many names.
 func names(root *os.Root, folder string, most int) ([]string, error) {
-	d, err := root.OpenFile(folder, os.O_RDONLY|openFlags, 0)
+	d, err := root.OpenFile(folder, os.O_RDONLY|regular.NoWait, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +112,7 @@ func sameContent(folder *os.Root, a, b string) (bool, error) {
 
 // openRegular opens a file; nil if there is no regular one of that name.
 func openRegular(folder *os.Root, name string) (f *os.File, size int64, err error) {
-	f, err = folder.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	f, err = folder.OpenFile(name, os.O_RDONLY|regular.NoWait, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/account"
 	"github.com/mantledeploy/mantle/agent/internal/audit"
 	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/agent/internal/regular"
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
@@ -275,7 +276,7 @@ func (s *Store) openOnce(text string, parts []string, owner string) (*os.File, i
 	if p.info == nil || !p.info.Mode().IsRegular() || owner != "" && !owns(p, owner) {
 		return nil, 0, fs.ErrNotExist
 	}
-	file, err := p.folder.OpenFile(p.name, os.O_RDONLY|openFlags, 0)
+	file, err := p.folder.OpenFile(p.name, os.O_RDONLY|regular.NoWait, 0)
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading %.200q: %w", text, err)
 	}

@@ -29,8 +29,8 @@ func attributes(cmd *exec.Cmd) *syscall.SysProcAttr {
 }
 
 // StartBare starts cmd, prepared by Become, in a process group of its own, without this process's protection from a lack of
-// memory, and without any capability that this process holds beside those of root. What may be gained by a program that is set up for it (sudo, file
-// capabilities) is not taken away: the owner of the machine set it up. A user who may not be become is an
+// memory, and without any capability that this process holds beside those of root. What may be gained by a program that is set
+// up for it (sudo, file capabilities) is not taken away: the owner of the machine set it up. A user who may not be become is an
 // error that says so.
 func StartBare(cmd *exec.Cmd) error {
 	attributes(cmd).Setpgid = true

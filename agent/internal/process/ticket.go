@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/mantledeploy/mantle/agent/internal/regular"
 )
@@ -158,7 +157,7 @@ func RemoveContent(dir string) error {
 
 // readTicket reads a ticket file, or no more of it than the command.
 func readTicket(dir string, all bool) (ticketFile, error) {
-	file, err := os.OpenFile(TicketFile(dir), os.O_RDONLY|syscall.O_NONBLOCK, 0) // #nosec G304 -- a file of the ticket
+	file, err := os.OpenFile(TicketFile(dir), os.O_RDONLY|regular.NoWait, 0) // #nosec G304 -- a file of the ticket
 	if err != nil {
 		return ticketFile{}, err
 	}

@@ -4,5 +4,5 @@ package regular
 
 import "syscall"
 
-// noWait keeps an open from waiting for the other end of a pipe.
-const noWait = syscall.O_NONBLOCK
+// NoWait keeps an open from waiting for the other end of a pipe.
+const NoWait = syscall.O_NONBLOCK

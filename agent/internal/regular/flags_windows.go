@@ -1,4 +1,4 @@
 package regular
 
-// noWait is nothing: no file of Windows' file systems makes an open wait.
-const noWait = 0
+// NoWait is nothing: no file of Windows' file systems makes an open wait.
+const NoWait = 0

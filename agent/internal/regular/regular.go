@@ -11,7 +11,7 @@ import (
 
 // ReadFile reads the file at path, at most limit bytes of it. more says that there are more. It fails if that is no regular file.
 func ReadFile(path string, limit int64) (data []byte, more bool, err error) {
-	f, err := checked(os.OpenFile(path, os.O_RDONLY|noWait, 0))
+	f, err := checked(os.OpenFile(path, os.O_RDONLY|NoWait, 0))
 	if err != nil {
 		return nil, false, err
 	}
@@ -40,7 +40,7 @@ func ReadWhole(path string, limit int64) ([]byte, error) {
 
 // Open opens the file of a name in root to be read. It fails if that is no regular file.
 func Open(root *os.Root, name string) (*os.File, error) {
-	return checked(root.OpenFile(name, os.O_RDONLY|noWait, 0))
+	return checked(root.OpenFile(name, os.O_RDONLY|NoWait, 0))
 }
 
 func checked(f *os.File, err error) (*os.File, error) {
