@@ -45,8 +45,8 @@
 //	    run: ARunThatHasEndedLeavesNothing, ARunThatVanishesLeavesNothing
 //	turns | project and environment | one for each run | with the run, or when it waits for something else | the API server is asked
 //	    run: ATurnIsGivenBack, ARunThatVanishesLeavesNothing
-//	runs that wait for the actions of others | name | unfinished runs | when they start, end or are deleted | each is considered once more
-//	    run: ARunStartsOnceTheActionsOfOthersHaveStarted, ARunThatVanishesLeavesNothing
+//	runs that start, that wait for the actions of others, and that a change of a target concerns | namespace | unfinished runs | when they start, end or are deleted | each is considered once more
+//	    run: ARunStartsOnceTheActionsOfOthersHaveStarted, AChangeOfATargetWakesOnlyTheRunsThatItConcerns, ARunThatVanishesLeavesNothing
 //	deleted runs | name | those since the last pass of that name | with the next pass of that name | logs are removed at the next start
 //	    run: ARunThatVanishesLeavesNothing
 //	the ledger of a run | target and step | the contents of 500 slices | with the run, or after a conflict | it is loaded again
@@ -118,8 +118,10 @@
 //	    fair: WhatComesMeanwhileIsNotLost
 //	changes to map to requests | namespace, name | objects | when mapped | every object is enqueued
 //	    fair: ChangesAreForgotten
-//	requests to the API server | namespace | 2 at once, 32 if no other namespace has any | when the answer has been read | -
+//	requests to the API server | namespace | 8 at once; 2 if there are more; 32 if no other namespace has any | when the answer has been read | -
 //	    turns: ANamespaceHasItsShareOfTheAPIServer, ANamespaceThatIsAloneHasMore, NothingIsKeptOfAKeyThatNobodyUses
+//	namespaces with many requests | namespace | those of the last second | with the next one after a second | each has more at once
+//	    turns: ACrowdIsForgottenAfterASecond
 //	authentications of readers of metrics and logs | address | 16, 4 of one address | when the API server has answered | -
 //	    logs: StrangersAskInTurn; turns: NothingIsKeptOfAKeyThatNobodyUses
 //	metrics | outcome, phase, state | those in docs/operating.md | never | they start at 0

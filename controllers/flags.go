@@ -124,19 +124,15 @@ func split(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// apiRequests limits the concurrent requests to the API server for one namespace, and apiRequestsAlone limits them while
-// there are none for other namespaces.
-const (
-	apiRequests      = 2
-	apiRequestsAlone = 32
-)
+// apiRequests limits the requests to the API server for one namespace. A deployment to one machine has up to five at once.
+var apiRequests = turns.Share{Alone: 32, Modest: 8, Busy: 2}
 
 // Guard limits the share of the API server that one namespace can use. With --leader-elect, it also creates the leader
 // election lock, and refuses requests that change something while this replica does not hold the lease. Call it before
 // Manager.
 func (f *Flags) Guard(access *rest.Config) error {
 	// Outside the lease's transport, so that the lease is checked after a request has waited for its turn.
-	defer access.Wrap(turns.Transport(apiRequests, apiRequestsAlone, f.Namespace))
+	defer access.Wrap(turns.Transport(apiRequests, f.Namespace))
 	if !f.elect {
 		return nil
 	}

@@ -107,8 +107,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.ReleaseBinding{}).
 		Owns(&v1alpha1.DeploymentRun{}).
 		Watches(&v1alpha1.ReleaseBinding{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.Release{}, fair.Mapped(r.bindingsOf)).
-		Watches(&v1alpha1.Environment{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.Release{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(watch.Releases())).
+		Watches(&v1alpha1.Environment{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(watch.Existence())).
 		Watches(&v1alpha1.Project{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(digestChanged)).
 		Watches(&v1alpha1.DeploymentTarget{}, fair.Mapped(r.bindingsOf), builder.WithPredicates(watch.Machines())).
 		Watches(&v1alpha1.DeploymentTarget{}, fair.Mapped(r.bindingsOfInstalled), builder.WithPredicates(watch.Installed())).

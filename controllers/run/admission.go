@@ -39,6 +39,7 @@ func (r *Reconciler) admit(ctx context.Context, f facts) (again time.Duration, e
 	}
 	defer r.leave(f.Run)
 	wait, err := r.wait(ctx, f)
+	r.memory.record(f.Run, wait != nil && wait.Reason == v1alpha1.ReasonRecording)
 	switch {
 	case err != nil:
 		return 0, err
@@ -139,21 +140,27 @@ func (r *Reconciler) packagesReady(_ context.Context, f facts) (*plan.Wait, erro
 }
 
 // queued lets one run at a time proceed for each project and environment: the run that has started, or else the oldest one
-// that waits for nothing else.
+// that waits for nothing else. Each of the others waits for the one directly before it, so that the end of a run concerns
+// only the next (waitingBehind).
 func (r *Reconciler) queued(ctx context.Context, f facts) (*plan.Wait, error) {
 	others, err := recorded.Others(ctx, r.Client, f.Run)
 	if err != nil {
 		return nil, err
 	}
 	unfinished := map[types.UID]bool{}
+	var before *v1alpha1.DeploymentRun
 	for i := range others {
-		if others[i].Status.Phase.IsTerminal() {
+		other := &others[i]
+		if other.Status.Phase.IsTerminal() {
 			continue
 		}
-		if goesFirst(&others[i], f.Run) {
-			return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "waiting for run " + others[i].Name}, nil
+		unfinished[other.UID] = true
+		if goesFirst(other, f.Run) && (before == nil || goesLater(other, before)) {
+			before = other
 		}
-		unfinished[others[i].UID] = true
+	}
+	if before != nil {
+		return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "waiting for run " + before.Name}, nil
 	}
 	if holder := r.memory.acquireTurn(f.Run, unfinished); holder != f.Run.UID {
 		return &plan.Wait{Phase: v1alpha1.RunQueued, Reason: v1alpha1.ReasonQueued, Message: "waiting for another run", Again: time.Second}, nil
@@ -191,7 +198,20 @@ func goesFirst(a, b *v1alpha1.DeploymentRun) bool {
 	if !waitsForTurn(a) {
 		return false
 	}
-	return older(a.CreationTimestamp.Time, a.Name, b.CreationTimestamp.Time, b.Name)
+	return older(a, b)
+}
+
+// goesLater reports whether run a goes after b, if both go before the same run.
+func goesLater(a, b *v1alpha1.DeploymentRun) bool {
+	if started := a.Status.StartTime != nil; started != (b.Status.StartTime != nil) {
+		return !started
+	}
+	return older(b, a)
+}
+
+// older reports whether run a is older than b.
+func older(a, b *v1alpha1.DeploymentRun) bool {
+	return byAge(a.CreationTimestamp.Time, a.Name, b.CreationTimestamp.Time, b.Name) < 0
 }
 
 // waitsForTurn reports whether a run that has not started waits only for its turn, according to its status. A run that waits

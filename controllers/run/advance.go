@@ -48,7 +48,7 @@ func (r *Reconciler) advance(ctx context.Context, f facts) (time.Duration, error
 	if err != nil {
 		return 0, err
 	}
-	f.Active.begun = true
+	r.memory.begin(f.Run)
 	describeProgress(f, now.Summary)
 	if now.Outcome != nil {
 		return r.conclude(ctx, f, *now.Outcome, retry)

@@ -68,7 +68,7 @@ func TestARunThatVanishesLeavesNothing(t *testing.T) {
 	if len(s.actions) != 0 || len(s.started) != 0 {
 		t.Errorf("%d actions are kept, started are %v", len(s.actions), s.started)
 	}
-	if m := s.memory; len(m.runs)+len(m.turns)+len(m.deleted) != 0 || s.deleted[run.UID] != 1 {
+	if m := s.memory; len(m.runs)+len(m.spaces)+len(m.turns)+len(m.deleted) != 0 || s.deleted[run.UID] != 1 {
 		t.Errorf("kept are %v %v %v; its output was deleted %d times", m.runs, m.turns, m.deleted, s.deleted[run.UID])
 	}
 }

@@ -18,8 +18,6 @@ type active struct {
 	inputs *compose.Run
 	// saved is when the status of the run was written last.
 	saved time.Time
-	// begun is true once actions were dispatched.
-	begun bool
 	// passed is when the last pass ended, and took is its duration.
 	passed time.Time
 	took   time.Duration
@@ -39,6 +37,8 @@ type memory struct {
 	mu sync.Mutex
 	// runs has the known runs by name. If a run is created again with the same name, it replaces the earlier one.
 	runs map[types.NamespacedName]*remembered
+	// spaces has some of the runs again, by namespace.
+	spaces map[string]*space
 	// turns has the run that may proceed for each project and environment.
 	turns map[turn]types.UID
 	// deleted are runs that were deleted, for which something may still be kept.
@@ -46,10 +46,13 @@ type memory struct {
 }
 
 type remembered struct {
+	name types.NamespacedName
 	uid  types.UID
+	born time.Time
 	turn turn
-	// active is nil until the targets of the run are fixed.
+	// active is nil until the targets of the run are fixed. begun is true once actions were dispatched.
 	active *active
+	begun  bool
 	// version is the version of the run that this process wrote or read last while the targets were not fixed; empty if the run
 	// must be read from the API server.
 	version string
@@ -58,6 +61,8 @@ type remembered struct {
 	// room is set while the run waits for the actions of other runs, and entering while it is being started.
 	room     *room
 	entering bool
+	// recording is set while the run waits until targets show the result of another.
+	recording bool
 	// announced are the kinds and reasons of waits that had an event.
 	announced []string
 }
@@ -76,7 +81,7 @@ type turn struct {
 }
 
 func newMemory() *memory {
-	return &memory{runs: map[types.NamespacedName]*remembered{}, turns: map[turn]types.UID{},
+	return &memory{runs: map[types.NamespacedName]*remembered{}, spaces: map[string]*space{}, turns: map[turn]types.UID{},
 		deleted: map[types.NamespacedName][]types.UID{}}
 }
 
@@ -115,15 +120,18 @@ func (m *memory) takeCreated(run *v1alpha1.DeploymentRun) (c *created) {
 func (m *memory) change(run *v1alpha1.DeploymentRun, change func(*remembered)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	change(m.of(run))
+	known := m.of(run)
+	change(known)
+	m.place(known)
 }
 
 // of returns what is known of a run; it remembers the run if it does not yet. The lock is held.
 func (m *memory) of(run *v1alpha1.DeploymentRun) *remembered {
 	known := m.known(run)
 	if known == nil {
-		known = &remembered{uid: run.UID, turn: turnOf(run)}
-		m.runs[nameOf(run)] = known
+		m.remove(nameOf(run))
+		known = &remembered{name: nameOf(run), uid: run.UID, born: run.CreationTimestamp.Time, turn: turnOf(run)}
+		m.runs[known.name] = known
 	}
 	return known
 }
@@ -146,14 +154,21 @@ func (m *memory) passed(run *v1alpha1.DeploymentRun, begun, ended time.Time) {
 
 // store adds an active run, and gives it the turn of its project and environment.
 func (m *memory) store(run *v1alpha1.DeploymentRun, a *active) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	kept := &remembered{uid: run.UID, turn: turnOf(run), active: a}
-	if known := m.known(run); known != nil {
-		kept.announced = known.announced
-	}
-	m.runs[nameOf(run)] = kept
-	m.turns[turnOf(run)] = run.UID
+	m.change(run, func(known *remembered) {
+		known.active, known.begun, known.version, known.created = a, false, "", nil
+		known.room, known.entering, known.recording = nil, false, false
+		m.turns[known.turn] = known.uid
+	})
+}
+
+// begin stores that actions of an active run were dispatched.
+func (m *memory) begin(run *v1alpha1.DeploymentRun) {
+	m.change(run, func(known *remembered) { known.begun = true })
+}
+
+// record stores whether a run waits until targets show the result of another.
+func (m *memory) record(run *v1alpha1.DeploymentRun, waits bool) {
+	m.change(run, func(known *remembered) { known.recording = waits })
 }
 
 // mayAnnounce reports whether to send an event about what a run waits for: once for each, and at most maxWaits in total. A
@@ -163,8 +178,7 @@ func (m *memory) mayAnnounce(run *v1alpha1.DeploymentRun, what string) bool {
 	defer m.mu.Unlock()
 	known := m.runs[nameOf(run)]
 	if known == nil {
-		known = &remembered{uid: run.UID, turn: turnOf(run)}
-		m.runs[nameOf(run)] = known
+		known = m.of(run)
 	}
 	if known.uid != run.UID || len(known.announced) >= maxWaits || slices.Contains(known.announced, what) {
 		return false
@@ -182,7 +196,7 @@ func (m *memory) acquireTurn(run *v1alpha1.DeploymentRun, unfinished map[types.U
 		return holder
 	}
 	if m.runs[nameOf(run)] == nil {
-		m.runs[nameOf(run)] = &remembered{uid: run.UID, turn: turnOf(run)}
+		m.of(run)
 	}
 	m.turns[turnOf(run)] = run.UID
 	return run.UID
@@ -194,6 +208,7 @@ func (m *memory) drop(run *v1alpha1.DeploymentRun) {
 	defer m.mu.Unlock()
 	if known := m.runs[nameOf(run)]; known != nil {
 		known.active, known.version, known.created = nil, "", nil
+		m.place(known)
 	}
 }
 
@@ -225,24 +240,11 @@ func (m *memory) forget(name types.NamespacedName, stays types.UID) (types.UID, 
 	if known == nil || known.uid == stays {
 		return "", false
 	}
-	delete(m.runs, name)
+	m.remove(name)
 	if m.turns[known.turn] == known.uid {
 		delete(m.turns, known.turn)
 	}
 	return known.uid, true
-}
-
-// runsOf returns the active runs that have a target of this name.
-func (m *memory) runsOf(namespace, target string) []types.NamespacedName {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var names []types.NamespacedName
-	for name, known := range m.runs {
-		if name.Namespace == namespace && known.active != nil && known.active.ledger.Has(target) {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // noteDeleted stores that a run was deleted.

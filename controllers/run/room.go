@@ -22,7 +22,6 @@ const (
 
 // room is what a run knows that waits for the actions of others.
 type room struct {
-	created    time.Time
 	generation int64
 	// until is when the run is considered again.
 	until time.Time
@@ -54,7 +53,7 @@ func (known *remembered) beginning() (n int) {
 		for _, s := range known.created.slices {
 			n += len(s.Spec.Targets)
 		}
-	case known.active != nil && !known.active.begun:
+	case known.active != nil && !known.begun:
 		n = len(known.active.ledger.Targets)
 	}
 	return n
@@ -65,24 +64,22 @@ func (known *remembered) beginning() (n int) {
 func (m *memory) enter(run *v1alpha1.DeploymentRun, backlog int) (enters bool, before int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	entering := 0
-	for name, known := range m.runs {
-		if name.Namespace != run.Namespace || known.uid == run.UID {
+	known, entering := m.of(run), 0
+	s := m.spaceOf(run.Namespace)
+	for _, other := range s.starting {
+		if other == known {
 			continue
 		}
-		backlog += known.beginning()
-		switch {
-		case known.entering:
+		if backlog += other.beginning(); other.entering {
 			entering++
-		case known.room != nil && older(known.room.created, name.Name, run.CreationTimestamp.Time, run.Name):
-			before++
 		}
 	}
+	before, _ = s.find(known)
 	if backlog >= maxBacklog || before >= maxNext || entering >= maxEntering {
 		return false, before
 	}
-	known := m.of(run)
 	known.room, known.entering = nil, true
+	m.place(known)
 	return true, 0
 }
 
@@ -95,39 +92,20 @@ func (m *memory) leave(run *v1alpha1.DeploymentRun) (next types.NamespacedName, 
 		return next, false
 	}
 	entered.entering = false
-	var oldest *room
-	for name, known := range m.runs {
-		if w := known.room; w != nil && name.Namespace == run.Namespace && (oldest == nil || older(w.created, name.Name, oldest.created, next.Name)) {
-			oldest, next = w, name
-		}
+	m.place(entered)
+	waiting := m.spaceOf(run.Namespace).waiting
+	if len(waiting) == 0 {
+		return next, false
 	}
-	if oldest != nil {
-		oldest.until = time.Time{}
-	}
-	return next, oldest != nil
-}
-
-// older reports whether the run of a name, created at that time, goes before another.
-func older(created time.Time, name string, than time.Time, thanName string) bool {
-	if !created.Equal(than) {
-		return created.Before(than)
-	}
-	return name < thanName
+	waiting[0].room.until = time.Time{}
+	return waiting[0].name, true
 }
 
 // await stores that a run waits for room.
 func (m *memory) await(run *v1alpha1.DeploymentRun, until time.Time) {
 	m.change(run, func(known *remembered) {
-		known.room = &room{created: run.CreationTimestamp.Time, generation: run.Generation, until: until}
+		known.room = &room{generation: run.Generation, until: until}
 	})
-}
-
-// awaits reports whether a run waits for room.
-func (m *memory) awaits(run *v1alpha1.DeploymentRun) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	known := m.known(run)
-	return known != nil && known.room != nil
 }
 
 // endPause makes the next pass consider a run that waits for room.

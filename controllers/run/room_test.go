@@ -122,7 +122,7 @@ func TestARunThatStartsReadsLittle(t *testing.T) {
 	if reads := live.reads - 2; reads != 0 { // two are those of the test
 		t.Errorf("after its slices were created, %d more reads", reads)
 	}
-	if known := s.memory.get(s.get("first")); known == nil || !known.begun || len(known.ledger.Targets) != 1 {
+	if known := s.memory.known(s.get("first")); known == nil || !known.begun || len(known.active.ledger.Targets) != 1 {
 		t.Errorf("it has not begun: %+v", known)
 	}
 }

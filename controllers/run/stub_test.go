@@ -57,6 +57,7 @@ func newStub(t *testing.T, objects ...client.Object) *stub {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Finalizers: []string{"test/holds"}}}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(objects, release, frozen, environment, namespace)...).
 		WithStatusSubresource(&v1alpha1.DeploymentRun{}, &v1alpha1.DeploymentRunSlice{}, &v1alpha1.DeploymentTarget{}).
+		WithIndex(&v1alpha1.DeploymentRun{}, unfinished, indexUnfinished).
 		WithIndex(&v1alpha1.DeploymentRun{}, recorded.ByProject, recorded.ProjectOf).Build()
 	s := &stub{t: t, recorder: events.NewFakeRecorder(100), fetched: true, now: time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)}
 	s.Reconciler = newReconciler(c, c, s.recorder,

@@ -55,7 +55,7 @@ func (t *takeover) passed(ctx context.Context, name types.NamespacedName) {
 // list lists the runs that existed at the start of leadership, and reports whether there are any to wait for.
 func (t *takeover) list(ctx context.Context) bool {
 	var runs v1alpha1.DeploymentRunList
-	if err := t.reader.List(ctx, &runs, client.MatchingFields{unfinished: "true"}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := t.reader.List(ctx, &runs, client.MatchingFields{unfinished: anyRun()}, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "cannot list the runs to take over")
 		return false
 	}

@@ -3,6 +3,7 @@ package turns
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -27,4 +28,29 @@ func TestNothingIsKeptOfAKeyThatNobodyUses(t *testing.T) {
 	if len(g.held)+len(g.waiting)+len(g.order)+g.inside != 0 {
 		t.Errorf("kept are %v %v %v, %d are inside", g.held, g.waiting, g.order, g.inside)
 	}
+}
+
+func TestACrowdIsForgottenAfterASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate(100, 1)
+		g.modest = 2
+		for _, key := range []string{"a", "b"} {
+			for range 3 {
+				go func() {
+					if err := g.Enter(t.Context(), key); err != nil {
+						t.Error(err)
+					}
+				}()
+			}
+			synctest.Wait()
+			for range 3 {
+				g.Leave(key)
+			}
+			synctest.Wait()
+			time.Sleep(within + time.Millisecond)
+		}
+		if _, kept := g.crowded["b"]; !kept || len(g.crowded) != 1 || !g.isModest("a") || !g.isModest("b") {
+			t.Errorf("kept are %v", g.crowded)
+		}
+	})
 }

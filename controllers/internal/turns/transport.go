@@ -9,13 +9,22 @@ import (
 	"time"
 )
 
-// Transport bounds how many requests to the API server for the objects of one namespace run at once, so that a busy
-// namespace does not delay the others. A namespace may have more requests (alone) if there was no request for another
-// one within the last second. Otherwise a request keeps its turn for twice its duration, so that a busy API server has
-// time for others. Watches and requests for the excluded namespaces are not limited.
-func Transport(perNamespace, alone int, excluded ...string) func(http.RoundTripper) http.RoundTripper {
-	gate := NewGate(math.MaxInt, perNamespace)
-	gate.alone = alone
+// Share is how many requests to the API server for the objects of one namespace run at once.
+type Share struct {
+	// Alone is the limit if there was no request for another namespace within the last second.
+	Alone int
+	// Modest is the limit of a namespace that had no more than this many at once within the last second.
+	Modest int
+	// Busy is the limit of any other namespace. A request of it keeps its turn for twice its duration, so that a busy API server
+	// has time for others.
+	Busy int
+}
+
+// Transport bounds how many requests of a namespace run at once, so that a busy namespace does not delay the others. Watches
+// and requests for the excluded namespaces are not limited.
+func Transport(share Share, excluded ...string) func(http.RoundTripper) http.RoundTripper {
+	gate := NewGate(math.MaxInt, share.Busy)
+	gate.alone, gate.modest = share.Alone, share.Modest
 	free := map[string]bool{"": true}
 	for _, namespace := range excluded {
 		free[namespace] = true

@@ -43,7 +43,7 @@ func ask(ctx context.Context, t *testing.T, of http.RoundTripper, path string) (
 func TestANamespaceThatIsAloneHasMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{}
-		of := turns.Transport(1, 3)(s)
+		of := turns.Transport(turns.Share{Alone: 3, Busy: 1})(s)
 		const busy, quiet = "/api/v1/namespaces/busy/secrets/x", "/api/v1/namespaces/quiet/secrets/x"
 		open := make(chan *http.Response, 10)
 		for range 5 {
@@ -92,7 +92,7 @@ func TestANamespaceThatIsAloneHasMore(t *testing.T) {
 func TestANamespaceHasItsShareOfTheAPIServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{}
-		of := turns.Transport(2, 2, "mantle-system")(s)
+		of := turns.Transport(turns.Share{Busy: 2}, "mantle-system")(s)
 		const busy = "/apis/mantle.dev/v1alpha1/namespaces/busy/deploymentruns"
 		first, err := ask(t.Context(), t, of, busy)
 		if err != nil {
@@ -133,5 +133,47 @@ func TestANamespaceHasItsShareOfTheAPIServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		third.Body.Close()
+	})
+}
+
+// A namespace with few requests does not wait for its own earlier ones, whatever another does.
+func TestANamespaceWithFewRequestsNeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{}
+		of := turns.Transport(turns.Share{Alone: 16, Modest: 4, Busy: 1})(s)
+		open := map[string]chan *http.Response{"busy": make(chan *http.Response, 20), "quiet": make(chan *http.Response, 20)}
+		many := func(n int, namespace string) {
+			for range n {
+				go func() {
+					if r, err := ask(t.Context(), t, of, "/api/v1/namespaces/"+namespace+"/secrets/x"); err == nil {
+						open[namespace] <- r
+					}
+				}()
+			}
+			synctest.Wait()
+		}
+		many(1, "quiet")
+		many(10, "busy")
+		for range 3 { // as each other request ends, one of the quiet namespace's follows at once
+			many(4-len(open["quiet"]), "quiet")
+			if len(open["quiet"]) != 4 || len(open["busy"]) > 4 {
+				t.Fatalf("%d and %d are with the API server", len(open["quiet"]), len(open["busy"]))
+			}
+			for range 2 {
+				(<-open["quiet"]).Body.Close()
+			}
+			(<-open["busy"]).Body.Close()
+			synctest.Wait()
+		}
+		if len(open["busy"]) > 1 {
+			t.Errorf("%d of the busy namespace are with the API server", len(open["busy"]))
+		}
+		for n := len(open["quiet"]); n > 0; n-- {
+			(<-open["quiet"]).Body.Close()
+		}
+		for range 7 {
+			(<-open["busy"]).Body.Close()
+			synctest.Wait()
+		}
 	})
 }

@@ -4,6 +4,7 @@ package turns
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -12,8 +13,9 @@ import (
 // Gate is a semaphore with a limit for all holders and one for the holders of each key. It is safe for concurrent use.
 type Gate struct {
 	total, perKey int
-	// alone is the limit of a key while no other key is used; 0 means perKey.
-	alone int
+	// alone is the limit of a key while no other key is used, and modest that of a key which within the last second never had
+	// more callers at once than that; 0 means perKey.
+	alone, modest int
 
 	mu     sync.Mutex
 	inside int
@@ -22,11 +24,14 @@ type Gate struct {
 	waiting    map[string][]chan struct{}
 	order      []string
 	contention Contention
+	// crowded has when a key had more than modest callers at once, if that was within the last second.
+	crowded map[string]time.Time
 }
 
 // NewGate returns a Gate. Both limits are at least 1.
 func NewGate(total, perKey int) *Gate {
-	return &Gate{total: max(total, 1), perKey: max(perKey, 1), held: map[string]int{}, waiting: map[string][]chan struct{}{}}
+	return &Gate{total: max(total, 1), perKey: max(perKey, 1), held: map[string]int{}, waiting: map[string][]chan struct{}{},
+		crowded: map[string]time.Time{}}
 }
 
 // Enter waits until a caller with the key can enter. Call Leave with the same key, unless it returns an error.
@@ -41,6 +46,7 @@ func (g *Gate) Enter(ctx context.Context, key string) error {
 		g.order = append(g.order, key)
 	}
 	g.waiting[key] = append(g.waiting[key], turn)
+	g.count(key)
 	g.admit()
 	g.mu.Unlock()
 	select {
@@ -80,11 +86,11 @@ func (g *Gate) leave(key string) {
 	g.admit()
 }
 
-// LeaveAfter is Leave after a pause if another key is in use, else at once.
+// LeaveAfter is Leave after a pause if another key is in use and this one has many callers, else at once.
 func (g *Gate) LeaveAfter(key string, rest time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.contention.Contended(key) {
+	if g.contention.Contended(key) && !g.isModest(key) {
 		time.AfterFunc(rest, func() { g.Leave(key) })
 		return
 	}
@@ -107,12 +113,32 @@ func (g *Gate) withdraw(key string, turn chan struct{}) {
 	}
 }
 
+// count notes whether a key has many callers. The lock is held.
+func (g *Gate) count(key string) {
+	if g.modest == 0 || g.held[key]+len(g.waiting[key]) <= g.modest {
+		return
+	}
+	now := time.Now()
+	maps.DeleteFunc(g.crowded, func(_ string, at time.Time) bool { return now.Sub(at) > within })
+	g.crowded[key] = now
+}
+
+// isModest reports whether a key had no more callers than the limit modest within the last second. The lock is held.
+func (g *Gate) isModest(key string) bool {
+	at, crowded := g.crowded[key]
+	return g.modest > 0 && (!crowded || time.Since(at) > within)
+}
+
 // most returns the present limit of a key. The lock is held.
 func (g *Gate) most(key string) int {
-	if g.alone > g.perKey && !g.contention.Contended(key) {
+	switch {
+	case g.alone > g.perKey && !g.contention.Contended(key):
 		return g.alone
+	case g.isModest(key):
+		return max(g.modest, g.perKey)
+	default:
+		return g.perKey
 	}
-	return g.perKey
 }
 
 // admit lets waiting callers enter while there is room. The lock is held.

@@ -70,6 +70,20 @@ func ready(t *v1alpha1.DeploymentTarget) (said struct {
 	return said
 }
 
+// Releases selects changes of a Release on which deployments depend: all but those of its metadata.
+func Releases() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*v1alpha1.Release)
+		after, is := e.ObjectNew.(*v1alpha1.Release)
+		return !ok || !is || before.UID != after.UID || before.Generation != after.Generation || !equality.Semantic.DeepEqual(before.Status, after.Status)
+	}}
+}
+
+// Existence selects that an object was created or deleted.
+func Existence() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() }}
+}
+
 // RunEnds selects the update of a DeploymentRun with which it ends.
 func RunEnds() predicate.Predicate {
 	return updatesOnly(predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {

@@ -112,3 +112,31 @@ func TestTheCacheKeepsWhatDecisionsGoBy(t *testing.T) {
 		t.Errorf("it lacks something: %+v", step)
 	}
 }
+
+// People and their tools annotate objects all day.
+func TestMetadataOfAReleaseWakesNobody(t *testing.T) {
+	before := &v1alpha1.Release{}
+	before.UID = "a"
+	for name, tt := range map[string]struct {
+		change func(*v1alpha1.Release)
+		wakes  bool
+	}{
+		"annotated": {func(r *v1alpha1.Release) { r.Annotations = map[string]string{"note": "x"} }, false},
+		"ready":     {func(r *v1alpha1.Release) { r.Status.Snapshot = "s" }, true},
+		"its spec":  {func(r *v1alpha1.Release) { r.Generation++ }, true},
+		"another":   {func(r *v1alpha1.Release) { r.UID = "b" }, true},
+	} {
+		after := before.DeepCopy()
+		tt.change(after)
+		e := event.UpdateEvent{ObjectOld: before, ObjectNew: after}
+		if got := Releases().Update(e); got != tt.wakes {
+			t.Errorf("%s: wakes %t", name, got)
+		}
+		if got := Existence().Update(e); got != (name == "another") {
+			t.Errorf("%s: counts as created %t", name, got)
+		}
+	}
+	if !Existence().Create(event.CreateEvent{Object: before}) || !Existence().Delete(event.DeleteEvent{Object: before}) {
+		t.Error("its creation or deletion wakes nobody")
+	}
+}
