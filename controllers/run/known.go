@@ -1,6 +1,10 @@
 package run
 
-import "github.com/mantledeploy/mantle/api/v1alpha1"
+import (
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+
+	"github.com/mantledeploy/mantle/api/v1alpha1"
+)
 
 // known returns what is remembered of a run; nil if there is nothing, or another run of that name. The lock is held.
 func (m *memory) known(run *v1alpha1.DeploymentRun) *remembered {
@@ -30,8 +34,15 @@ func (m *memory) update(run *v1alpha1.DeploymentRun) bool {
 		run.Status = *known.created.status.DeepCopy()
 		return true
 	default:
-		return known.version != "" && known.version == run.ResourceVersion
+		return notOlder(run.ResourceVersion, known.version)
 	}
+}
+
+// notOlder reports whether one version of a run is another, or follows it. Kubernetes promises that versions of one kind can
+// be compared.
+func notOlder(version, than string) bool {
+	order, err := resourceversion.CompareResourceVersion(version, than)
+	return err == nil && order >= 0
 }
 
 // wrote stores what was written or read of a run whose targets were not fixed before.
