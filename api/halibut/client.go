@@ -176,10 +176,7 @@ func (c *Client) Call(ctx context.Context, ep Endpoint, call Call) error {
 // exchange sends a request and reads its response. The connection is in step if the error is nil or a
 // *ServerError.
 func (c *Client) exchange(ctx context.Context, cc *clientConn, ep Endpoint, call Call, message *encoder) error {
-	if err := cc.sendMessage(message.out); err != nil {
-		return fmt.Errorf("sending request: %w", err)
-	}
-	if err := cc.sendStreams(message.streams, ep.StreamPause); err != nil {
+	if err := cc.send(message, ep.StreamPause); err != nil {
 		return err
 	}
 	if err := cc.wait(call.ResponseTimeout); err != nil {

@@ -18,6 +18,8 @@ type DataStream struct {
 	id     GUID
 	length int64
 	open   func() (io.ReadCloser, error)
+	// atHand says that the content is in memory, so nobody waits for it.
+	atHand bool
 
 	mu      sync.Mutex
 	data    []byte
@@ -49,9 +51,11 @@ func NewDataStream(length int64, open func() (io.ReadCloser, error)) *DataStream
 
 // NewDataStreamBytes describes content that is in memory. The bytes must not change while it is in use.
 func NewDataStreamBytes(content []byte) *DataStream {
-	return NewDataStream(int64(len(content)), func() (io.ReadCloser, error) {
+	stream := NewDataStream(int64(len(content)), func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(content)), nil
 	})
+	stream.atHand = true
+	return stream
 }
 
 // Len returns the length in bytes.

@@ -66,16 +66,16 @@ func (c *Client) attempt(ctx context.Context, ep Endpoint) (*clientConn, error) 
 }
 
 func (c *Client) connect(ctx context.Context, ep Endpoint) (*clientConn, *ConnectError) {
-	raw, secured, certificate, failure := c.secure(ctx, ep, true)
+	below, secured, certificate, failure := c.secure(ctx, ep, true)
 	if failure != nil && errors.Is(failure.Err, errNotResumed) {
-		raw, secured, certificate, failure = c.secure(ctx, ep, false)
+		below, secured, certificate, failure = c.secure(ctx, ep, false)
 	}
 	if failure != nil {
 		return nil, failure
 	}
 	cc := &clientConn{
 		conn:        newConn(secured, c.codec, c.config.IOTimeout),
-		raw:         raw,
+		below:       below,
 		certificate: certificate,
 		fresh:       true,
 		since:       time.Now(),
@@ -89,17 +89,18 @@ func (c *Client) connect(ctx context.Context, ep Endpoint) (*clientConn, *Connec
 }
 
 // secure connects and does TLS; resume says whether a stored session is resumed.
-func (c *Client) secure(ctx context.Context, ep Endpoint, resume bool) (net.Conn, *tls.Conn, *x509.Certificate, *ConnectError) {
+func (c *Client) secure(ctx context.Context, ep Endpoint, resume bool) (*gathering, *tls.Conn, *x509.Certificate, *ConnectError) {
 	raw, err := c.dial(ctx, ep.Address)
 	if err != nil {
 		return nil, nil, nil, &ConnectError{Stage: dialStage(err), Address: ep.Address, Err: err}
 	}
-	secured, certificate, err := c.handshake(ctx, ep, raw, resume)
+	below := &gathering{Conn: raw}
+	secured, certificate, err := c.handshake(ctx, ep, below, resume)
 	if err != nil {
 		_ = raw.Close()
 		return nil, nil, nil, &ConnectError{Stage: tlsStage(err), Address: ep.Address, Presented: certificate, Err: err}
 	}
-	return raw, secured, certificate, nil
+	return below, secured, certificate, nil
 }
 
 // NewDialError is the error of a connection to an address that could not be made.

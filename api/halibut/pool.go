@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -16,7 +16,7 @@ import (
 // clientConn is a connection of a Client, after the preamble.
 type clientConn struct {
 	*conn
-	raw         net.Conn
+	below       *gathering
 	certificate *x509.Certificate
 	// fresh means that no request was sent on it, so that NEXT does not belong before the first. since is when it was made.
 	fresh bool
@@ -27,7 +27,7 @@ type clientConn struct {
 
 // drop closes the connection without a word.
 func (cc *clientConn) drop() {
-	_ = cc.raw.Close()
+	_ = cc.below.Close()
 	cc.r, cc.w = 0, 0
 	cc.release()
 }
@@ -41,7 +41,7 @@ func (cc *clientConn) finish() {
 
 // closeOn closes the connection when ctx ends. The stop function returns false where that has happened.
 func (cc *clientConn) closeOn(ctx context.Context) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { _ = cc.raw.Close() })
+	return context.AfterFunc(ctx, func() { _ = cc.below.Close() })
 }
 
 // proceed says NEXT and waits for PROCEED.
@@ -52,6 +52,23 @@ func (cc *clientConn) proceed() error {
 	line, err := readControl(cc)
 	if err == nil && line != lineProceed {
 		err = protocolErrorf("%q where PROCEED belongs", line)
+	}
+	return err
+}
+
+// send sends a request. Each part of it is a TLS record of its own, as old readers need (halibut.md section 3.6, rule W1). If all
+// are in memory and need no pause between them, they leave in one write.
+func (cc *clientConn) send(message *encoder, pause time.Duration) error {
+	waits := func(s *DataStream) bool { return !s.atHand }
+	cc.below.on = pause == 0 && len(message.streams) > 0 && !slices.ContainsFunc(message.streams, waits)
+	err := cc.sendMessage(message.out)
+	if err != nil {
+		err = fmt.Errorf("sending request: %w", err)
+	} else {
+		err = cc.sendStreams(message.streams, pause)
+	}
+	if flushed := cc.below.flush(); err == nil {
+		err = flushed
 	}
 	return err
 }

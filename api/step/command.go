@@ -1,10 +1,8 @@
 package step
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -88,13 +86,13 @@ func Command(p Plan, secrets []string) (tentacle.StartScriptCommandV2, error) {
 	if len(data) > MaxPlanSize {
 		return none, fmt.Errorf("plan: has %d bytes; at most %d are allowed", len(data), MaxPlanSize)
 	}
-	files := []tentacle.ScriptFile{{Name: PlanFile, Contents: content(data)}}
+	files := []tentacle.ScriptFile{{Name: PlanFile, Contents: halibut.NewDataStreamBytes(data)}}
 	if len(secrets) > 0 {
 		hidden, err := EncodeSecrets(secrets)
 		if err != nil {
 			return none, err
 		}
-		files = append(files, tentacle.ScriptFile{Name: SecretsFile, Contents: content(hidden)})
+		files = append(files, tentacle.ScriptFile{Name: SecretsFile, Contents: halibut.NewDataStreamBytes(hidden)})
 	}
 	isolation, mutex := tentacle.NoIsolation, MutexQueries
 	if p.Kind == KindRun || p.Kind == KindDeploy {
@@ -202,10 +200,4 @@ func (p Plan) CheckSecrets(n int) error {
 		}
 	}
 	return nil
-}
-
-func content(data []byte) *halibut.DataStream {
-	return halibut.NewDataStream(int64(len(data)), func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(data)), nil
-	})
 }
