@@ -24,6 +24,7 @@ type DataStream struct {
 	mu      sync.Mutex
 	data    []byte
 	path    string
+	digest  []byte
 	removed bool
 
 	// arrived is how much of one that is received was stored, and read how much of that was read since.
@@ -90,6 +91,13 @@ func (d *DataStream) Spooled() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.path
+}
+
+// Digest returns the digest of what Spooled names, as it arrived; nil if none was asked for.
+func (d *DataStream) Digest() []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.digest
 }
 
 // Discard removes the spooled content of a received stream; on one that was made by NewDataStream, and on

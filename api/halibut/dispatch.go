@@ -163,6 +163,7 @@ func (c *session) receive(wire *conn, call *invocation) error {
 	}
 	config := &c.server.config
 	store := newSpool(config.SpoolDir, config.Limits.MaxRefused)
+	store.digest = config.Digest
 	if call.failure != nil || call.unwanted {
 		store.failed = errRefused
 	}

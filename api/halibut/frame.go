@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"time"
@@ -131,6 +132,7 @@ func readFrame(source io.Reader, expected map[GUID]*DataStream, store *spool) er
 // spool stores content in memory or in files.
 type spool struct {
 	folder string
+	digest func() hash.Hash // of what is stored in files; may be nil
 	memory int64
 	// failed is the first failure to store, or the refusal; from then on content is read and thrown away,
 	// up to waste bytes.
@@ -176,6 +178,12 @@ func (p *spool) take(source io.Reader, s *DataStream) error {
 // yet read.
 func (p *spool) store(source io.Reader, f *os.File, s *DataStream) (left int64, err error) {
 	n := s.length
+	to := io.Writer(f)
+	var digest hash.Hash
+	if p.digest != nil {
+		digest = p.digest()
+		to = io.MultiWriter(f, digest)
+	}
 	chunk := make([]byte, copySize)
 	for n > 0 {
 		k, err := source.Read(chunk[:min(n, copySize)])
@@ -183,11 +191,14 @@ func (p *spool) store(source io.Reader, f *os.File, s *DataStream) (left int64, 
 			return 0, noEOF(err)
 		}
 		n -= int64(k)
-		if _, err := f.Write(chunk[:k]); err != nil {
+		if _, err := to.Write(chunk[:k]); err != nil {
 			p.failed = fmt.Errorf("%w: %w", errSpool, err)
 			return n, nil
 		}
 		s.arrived.Add(int64(k))
+	}
+	if digest != nil {
+		s.digest = digest.Sum(nil)
 	}
 	return 0, nil
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"hash"
 	"log/slog"
 	"net"
 	"runtime"
@@ -75,6 +76,8 @@ type ServerConfig struct {
 	Limits Limits
 	// SpoolDir is for received data streams larger than 256 KiB (the system's temporary folder).
 	SpoolDir string
+	// Digest makes what DataStream.Digest tells of received data streams that lie in files (may be nil).
+	Digest func() hash.Hash
 	// Logger gets debug lines on connections and an error for each panic of a method (none).
 	Logger *slog.Logger
 }

@@ -3,7 +3,6 @@ package files
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha1" // the digest that the service answers (halibut.md section 6.6)
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -115,7 +114,7 @@ func (s *Store) UploadFile(ctx context.Context, remotePath string, content *hali
 	defer from.Close()
 	var hash string
 	err = account.As(s.account, func() error {
-		hash, err = s.write(ctx, remotePath, parts, arrived{from, content.Len(), content.Spooled()})
+		hash, err = s.write(ctx, remotePath, parts, arrived{from, content.Len(), content.Spooled(), content.Digest()})
 		return err
 	})
 	if err != nil {
@@ -159,13 +158,6 @@ func (s *Store) write(ctx context.Context, remotePath string, parts []string, fr
 	return hash, nil
 }
 
-// arrived is content that a machine has received. Large content lies in a file of the spool.
-type arrived struct {
-	io.Reader
-	size    int64
-	spooled string
-}
-
 // replace writes content beside p, or moves it there from the spool, and renames it to p. It is noted as the owner's, unless
 // there is none.
 func (s *Store) replace(ctx context.Context, p *place, owner string, from arrived) (hash string, err error) {
@@ -183,19 +175,8 @@ func (s *Store) replace(ctx context.Context, p *place, owner string, from arrive
 	if err := keepMode(to, p); err != nil {
 		return "", err
 	}
-	digest := sha1.New()
-	out := io.MultiWriter(to, digest)
-	if from.spooled != "" && takePlace(from.spooled, p.folder, temp, to) {
-		out = digest
-	}
-	n, err := io.Copy(out, &reader{ctx, io.LimitReader(from, from.size)})
-	if err != nil {
-		return "", err
-	}
-	if n != from.size {
-		return "", fmt.Errorf("the content ended after %d of %d bytes", n, from.size)
-	}
-	if err := to.Close(); err != nil {
+	digest, err := fill(ctx, p, temp, to, from)
+	if err := errors.Join(err, to.Close()); err != nil {
 		return "", err
 	}
 	if owner != "" {
@@ -206,7 +187,7 @@ func (s *Store) replace(ctx context.Context, p *place, owner string, from arrive
 	if err := p.folder.Rename(temp, p.name); err != nil {
 		return "", err
 	}
-	return hex.EncodeToString(digest.Sum(nil)), nil
+	return hex.EncodeToString(digest), nil
 }
 
 // DownloadFile gives the content of remotePath, as long as it is now; nil where there is no file of that

@@ -90,8 +90,8 @@ func New(c Config) (*Server, error) {
 		},
 		Admit:    m.admit,
 		Services: services,
-		SpoolDir: c.Home.Spool(),
-		Logger:   c.Logger,
+		SpoolDir: c.Home.Spool(), Digest: files.NewDigest,
+		Logger: c.Logger,
 	}
 	if c.Page {
 		config.Page = page
