@@ -3,8 +3,6 @@ package engine
 import (
 	"fmt"
 	"os/exec"
-	"runtime"
-	"strings"
 
 	"github.com/mantledeploy/mantle/api/step"
 )
@@ -32,21 +30,6 @@ func interpreters() map[step.Shell]interpreter {
 }
 
 func plain(script string) []string { return []string{script} }
-
-// powershell runs a script so that an error ends it, and that the code of the last program it ran is its
-// own.
-func powershell(script string) []string {
-	quoted := "'" + strings.ReplaceAll(script, "'", "''") + "'"
-	return []string{"-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Unrestricted", "-Command",
-		"$ErrorActionPreference = 'Stop'; . " + quoted + "; if (Test-Path variable:global:LASTEXITCODE) { exit $LASTEXITCODE }"}
-}
-
-func powershells() []string {
-	if runtime.GOOS == "windows" {
-		return []string{"powershell", "pwsh"}
-	}
-	return []string{"pwsh"}
-}
 
 // interpreterError says that a machine lacks an interpreter, and what to do.
 type interpreterError struct {
