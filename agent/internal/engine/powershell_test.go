@@ -107,3 +107,29 @@ func TestHowAPowerShellScriptEnds(t *testing.T) {
 		})
 	}
 }
+
+// PowerShell folds messages into lines of 80 columns, and colours them; the value of a Secret in them is masked all the same.
+func TestASecretInWhatPowerShellFoldsIsMasked(t *testing.T) {
+	needPowerShell(t)
+	const secret = "Server=db.internal; User Id=sa; Password=Tr0ub4dor&3 horse staple"
+	p := script(step.PowerShell, `$ErrorActionPreference = 'Continue'
+foreach ($mode in 'PlainText', 'Ansi') {
+  $PSStyle.OutputRendering = $mode
+  foreach ($before in '', 'with', 'with the password of', 'with the password of today', 'with the password of today and all other days') {
+    Get-Item "/no/such/$before $env:CONN and more"
+    Write-Error "cannot log in $before $env:CONN"
+    Write-Warning "cannot log in $before $env:CONN"
+  }
+}
+throw "cannot log in with $env:CONN"`, step.EnvVar{Name: "CONN", Value: step.SecretRef(0)})
+	r := newMachine(t).step(p, secret).failed(t, 1, step.ReasonExitCode)
+	said := r.stdout + r.stderr + r.result.Tail
+	for _, word := range strings.FieldsFunc(secret, func(c rune) bool { return strings.ContainsRune(" ;=", c) }) {
+		if at := strings.Index(said, word); len(word) > 4 && at >= 0 {
+			t.Errorf("%q is shown: %q", word, said[max(at-200, 0):min(at+100, len(said))])
+		}
+	}
+	if !strings.Contains(r.result.Tail, "\nOperationStopped: cannot log in with ********\n") {
+		t.Errorf("tail %q", r.result.Tail)
+	}
+}

@@ -41,8 +41,8 @@ type node struct {
 }
 
 // New makes a masker of values. A value counts as it is, without white space around it, and in the forms that forms lists; of a
-// value of many lines its lines of 8 or more bytes do too. A value under 3 bytes does not count, and Short tells of how many
-// that is true; PlainOnly of how many values the forms are not known.
+// value of many lines its lines of 8 or more bytes do too. White space in it stands for any other, and line ends. A value under 3
+// bytes does not count, and Short tells of how many that is true; PlainOnly of how many values the forms are not known.
 func New(values []string) *Masker {
 	m := &Masker{nodes: make([]node, 1)}
 	for _, p := range m.patterns(values) {
@@ -52,9 +52,9 @@ func New(values []string) *Masker {
 	return m
 }
 
-// patterns are what is masked, the longest first.
+// patterns are what is masked, in letters, the longest first.
 func (m *Masker) patterns(values []string) []string {
-	all, left := map[string]bool{}, maxForms
+	all, left := patterns{}, maxForms
 	for _, v := range values {
 		trimmed := strings.TrimSpace(v)
 		if len(trimmed) < minValue && v != "" {
@@ -64,8 +64,11 @@ func (m *Masker) patterns(values []string) []string {
 			continue
 		}
 		wholes, lines := parts(v)
-		for _, p := range append(wholes, lines...) {
-			all[p] = true
+		for _, p := range wholes {
+			all.add(p, minValue)
+		}
+		for _, p := range lines {
+			all.add(p, minLine)
 		}
 		derived, fits := formsOf(wholes, lines, left)
 		if !fits {
@@ -73,12 +76,25 @@ func (m *Masker) patterns(values []string) []string {
 		}
 		for p := range derived {
 			left -= len(p)
+			all.add(p, minValue)
 		}
-		maps.Copy(all, derived)
 	}
 	sorted := slices.Collect(maps.Keys(all))
 	slices.SortFunc(sorted, func(a, b string) int { return cmp.Or(len(b)-len(a), cmp.Compare(a, b)) })
 	return sorted
+}
+
+// patterns is a set of them.
+type patterns map[string]bool
+
+// add adds the letters of a text, if there are enough. A bar at their beginning may stand at that of a line, where it is none.
+func (all patterns) add(text string, least int) {
+	for p := folded(text); len(p) >= least; p = strings.TrimLeft(p[1:], " ") {
+		all[p] = true
+		if p[0] != '|' {
+			return
+		}
+	}
 }
 
 // parts are a value with and without white space around it, and its lines, also when they are joined.
@@ -150,11 +166,19 @@ func (m *Masker) child(state int32, b byte) int32 {
 func (m *Masker) skip(p []byte) int {
 	for i := range p {
 		first := m.root[p[i]]
-		if first != 0 && (i+1 == len(p) || m.child(first, p[i+1]) != 0) {
+		if first != 0 && (i+1 == len(p) || m.goesOn(first, p[i+1])) {
 			return i
 		}
 	}
 	return len(p)
+}
+
+// goesOn says whether the byte b, which is the second of a value, is followed by more of it.
+func (m *Masker) goesOn(first int32, b byte) bool {
+	if isBlank(b) {
+		b = ' '
+	}
+	return b == escape || m.child(first, b) != 0
 }
 
 // link finds, breadth first, where to go on when a beginning turns out to be none.

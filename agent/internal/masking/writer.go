@@ -7,9 +7,12 @@ type Writer struct {
 	m       *Masker
 	out     io.Writer
 	state   int32
-	pending []byte // what is held back
-	covered []span // the parts of pending that belong to values, in order and apart from each other
-	inMask  bool   // the last byte that was passed on belonged to a value
+	fold    fold
+	pending []byte  // what is held back
+	letters []int32 // where each letter of pending begins; the first is at 0
+	code    []byte  // what may become the code of a colour behind pending
+	covered []span  // the parts of pending that belong to values, in order and apart from each other
+	inMask  bool    // the last byte that was passed on belonged to a value
 	buf     []byte
 }
 
@@ -29,26 +32,12 @@ func (w *Writer) Write(p []byte) (int, error) {
 		return w.out.Write(p)
 	}
 	w.buf = w.buf[:0]
-	for i := 0; i < len(p); i++ {
-		if w.state == 0 { // nothing is held back: what begins no value passes in one piece
-			from := i
-			i += w.m.skip(p[i:])
-			w.plain(p[from:i])
-			if i == len(p) {
-				break
-			}
-		}
-		w.pending = append(w.pending, p[i])
-		w.state = w.m.next(w.state, p[i])
-		n := w.m.nodes[w.state]
-		if n.match > 0 {
-			w.cover(len(w.pending)-int(n.match), len(w.pending))
-		}
-		if n.depth == 0 || len(w.pending) >= 2*int(n.depth)+4096 {
-			w.commit(len(w.pending) - int(n.depth))
-		}
+	if len(w.code) > 0 {
+		w.read(append(w.code[:len(w.code):len(w.code)], p...))
+	} else {
+		w.read(p)
 	}
-	w.commit(len(w.pending) - int(w.m.nodes[w.state].depth))
+	w.commit(len(w.letters) - w.depth())
 	if len(w.buf) == 0 {
 		return len(p), nil
 	}
@@ -58,11 +47,83 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// read takes bytes, and keeps in code those at their end that are not yet known to be letters.
+func (w *Writer) read(p []byte) {
+	w.code = w.code[:0]
+	for len(p) > 0 {
+		if w.state == 0 { // nothing is held back: what begins no value passes in one piece
+			n := w.m.skip(p)
+			w.plain(p[:n])
+			if p = p[n:]; len(p) == 0 {
+				return
+			}
+		}
+		if p[0] != escape {
+			w.take(p[0])
+			p = p[1:]
+			continue
+		}
+		n, more := colour(p)
+		switch {
+		case more:
+			w.code = append(w.code, p...)
+			return
+		case n > 0:
+			w.space(p[:n])
+		default:
+			n = 1
+			w.take(escape)
+		}
+		p = p[n:]
+	}
+}
+
+// take takes a byte that belongs to no code of a colour.
+func (w *Writer) take(b byte) {
+	letter, ok := w.fold.letter(b)
+	if !ok {
+		w.space([]byte{b})
+		return
+	}
+	w.letters = append(w.letters, int32(len(w.pending))) // #nosec G115 -- bounded by the longest value and maxSpace
+	w.pending = append(w.pending, b)
+	w.state = w.m.next(w.state, letter)
+	if match := int(w.m.nodes[w.state].match); match > 0 {
+		w.cover(int(w.letters[len(w.letters)-match]), len(w.pending))
+	}
+	depth := w.depth()
+	if depth == 0 || len(w.letters) >= 2*depth+4096 {
+		w.commit(len(w.letters) - depth)
+	}
+	if depth == 0 {
+		w.fold = fold{}
+	}
+}
+
+// space takes bytes that are no letters. Where they become too many, what is held back is no value.
+func (w *Writer) space(p []byte) {
+	if w.state == 0 {
+		w.plain(p)
+		return
+	}
+	w.pending = append(w.pending, p...)
+	if len(w.pending)-len(w.letters) > maxSpace {
+		w.commit(len(w.letters))
+		w.state, w.fold = 0, fold{}
+	}
+}
+
+// depth is how many letters at the end of pending may be the beginning of a value.
+func (w *Writer) depth() int { return int(w.m.nodes[w.state].depth) }
+
 // Flush passes on what is held back: the stream is at its end. The writer may be used for another one.
 func (w *Writer) Flush() error {
 	w.buf = w.buf[:0]
-	w.commit(len(w.pending))
-	w.state, w.inMask = 0, false
+	for _, b := range w.code {
+		w.take(b)
+	}
+	w.commit(len(w.letters))
+	w.state, w.fold, w.code, w.inMask = 0, fold{}, w.code[:0], false
 	if len(w.buf) == 0 {
 		return nil
 	}
@@ -79,10 +140,14 @@ func (w *Writer) cover(from, to int) {
 	w.covered = append(w.covered, span{from, to})
 }
 
-// commit moves the first n bytes of pending to buf, masked.
-func (w *Writer) commit(n int) {
-	if n == 0 {
+// commit moves the first letters of pending to buf, masked, and what follows them.
+func (w *Writer) commit(letters int) {
+	if letters == 0 {
 		return
+	}
+	n := len(w.pending)
+	if letters < len(w.letters) {
+		n = int(w.letters[letters])
 	}
 	at, kept := 0, w.covered[:0]
 	for _, s := range w.covered {
@@ -103,6 +168,10 @@ func (w *Writer) commit(n int) {
 	w.covered = kept
 	w.plain(w.pending[at:n])
 	w.pending = append(w.pending[:0], w.pending[n:]...)
+	w.letters = append(w.letters[:0], w.letters[letters:]...)
+	for i := range w.letters {
+		w.letters[i] -= int32(n) // #nosec G115 -- as above
+	}
 }
 
 func (w *Writer) plain(p []byte) {
