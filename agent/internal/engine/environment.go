@@ -9,6 +9,13 @@ import (
 	"github.com/mantledeploy/mantle/api/step"
 )
 
+// defaults are what a script gets unless its Tentacle has it, or its step sets it.
+var defaults = [][2]string{
+	{"PYTHONUNBUFFERED", "1"}, // so that Python's output comes while it runs
+	{"NO_COLOR", "1"},         // the output goes to no terminal
+	{"TERM", "dumb"},
+}
+
 // environment is what a script gets: what it has of its Tentacle, the step's values and its names, and its files.
 func environment(base []string, files scriptFiles, values []string) []string {
 	var all []string
@@ -17,8 +24,10 @@ func environment(base []string, files scriptFiles, values []string) []string {
 			all = append(all, e)
 		}
 	}
-	if os.Getenv("PYTHONUNBUFFERED") == "" {
-		all = append(all, "PYTHONUNBUFFERED=1") // So that its output comes while it runs.
+	for _, d := range defaults {
+		if !slices.ContainsFunc(base, func(e string) bool { return strings.HasPrefix(e, d[0]+"=") }) {
+			all = append(all, d[0]+"="+d[1])
+		}
 	}
 	return append(append(all, values...), step.EnvVariables+"="+files.variables, step.EnvOutput+"="+files.outputs)
 }

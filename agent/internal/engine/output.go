@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"bytes"
 	"io"
 	"strings"
 	"sync"
 
 	"github.com/mantledeploy/mantle/agent/internal/masking"
+	"github.com/mantledeploy/mantle/api/ansi"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -61,10 +63,18 @@ func (s *stream) show(p []byte) {
 	_, _ = s.to.Write(p)
 	s.last = p[len(p)-1]
 	o := s.o
-	o.tail = append(o.tail, p...)
+	o.tail = append(o.tail, plainText(p)...)
 	if over := len(o.tail) - 2*step.MaxTail; over > 2*step.MaxTail {
 		o.tail = append(o.tail[:0], o.tail[over:]...)
 	}
+}
+
+// plainText is p without codes of colours and the like, which are for who reads the output.
+func plainText(p []byte) []byte {
+	if bytes.IndexByte(p, '\x1b') < 0 {
+		return p
+	}
+	return []byte(ansi.Strip(string(p)))
 }
 
 // pass passes on all that is held back. The output's lock is held.

@@ -63,7 +63,7 @@ func TestHowAHealthStepEnds(t *testing.T) {
 		want   session.StepResult
 	}{
 		"well":                  {engine(step.Inventory{}, step.Result{}), session.StepResult{Succeeded: true, ExitCode: new(int32)}},
-		"badly":                 {engine(step.Inventory{}, step.Result{ExitCode: 3, Reason: step.ReasonUnhealthy, Tail: "no" + escape}), session.StepResult{Reason: "Unhealthy", Message: "no[2J31m", ExitCode: &three}},
+		"badly":                 {engine(step.Inventory{}, step.Result{ExitCode: 3, Reason: step.ReasonUnhealthy, Tail: "no" + escape}), session.StepResult{Reason: "Unhealthy", Message: "no31m", ExitCode: &three}},
 		"refused":               {plain(wire.ExitRefused, "not here"), session.StepResult{Reason: "Refused", Message: "not here"}},
 		"refused by the policy": {plain(wire.ExitRefused, wire.RefusedByPolicy("hours", "not now")), session.StepResult{Reason: "RefusedByPolicy", Message: "rule hours of the machine's policy: not now"}},
 		"without a result":      {plain(0, ""), session.StepResult{Reason: "EngineFailed", Message: "the Tentacle ended it with code 0: "}},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
 const (
@@ -115,6 +116,7 @@ const (
 type tail struct{ lines []string }
 
 func (t *tail) add(line string) {
+	line = text.Clean(line) // before it is cut, so that no code of a colour is cut in two
 	if len(line) > step.MaxTail {
 		line = line[len(line)-step.MaxTail:]
 	}

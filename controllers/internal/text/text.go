@@ -4,14 +4,18 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/mantledeploy/mantle/api/ansi"
 )
 
 // ellipsis marks where a text was cut.
 const ellipsis = "…"
 
-// Clean returns the text without what YAML or a terminal cannot show. It removes control characters except newline and
-// tab, invalid UTF-8, the byte-order mark, non-characters, and controls that change the direction of text.
+// Clean returns the text without what YAML or a terminal cannot show. It removes escape sequences such as colours, other
+// control characters except newline and tab, invalid UTF-8, the byte-order mark, non-characters, and controls that change
+// the direction of text.
 func Clean(s string) string {
+	s = ansi.Strip(s)
 	if !strings.ContainsFunc(s, hidden) && utf8.ValidString(s) {
 		return s
 	}

@@ -13,7 +13,7 @@ func TestClean(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"plain", "line 1\n\tline 2 – ünï 漢 🙂", "line 1\n\tline 2 – ünï 漢 🙂"},
 		{"empty", "", ""},
-		{"colours", "\x1b[31mred\x1b[0m\x07", "[31mred[0m"},
+		{"colours", "\x1b[31mred\x1b[0m\x07", "red"},
 		{"carriage return", "10%\r\n20%\r", "10%\n20%"},
 		{"zero and delete", "a\x00b\x7fc", "abc"},
 		{"C1", "caf\u00c2\u0080\u009b31m failed\u0085", "caf\u00c231m failed"},
