@@ -24,9 +24,10 @@ func powershell(script string) []string {
 // powershellText is what PowerShell is told to do. Only within a try is every exception one that ends the script. What is told of
 // it is written past PowerShell's own view of errors, which colours a message and folds it into lines: a sensitive value in it
 // could no longer be found. That is why this is no file of its own, too: it would have the messages of Write-Error folded.
-// There are no double quotes in it, which Windows' command lines would need escaped, and it sets no variables of its own.
+// The preferences are those that Octopus sets. There are no double quotes in it, which Windows' command lines would need escaped,
+// and it sets no variables of its own.
 var powershellText = []string{
-	"$ErrorActionPreference = 'Stop';",
+	"$ErrorActionPreference = 'Stop'; $PSNativeCommandArgumentPassing = 'Legacy'; $MaximumVariableCount = 32768;",
 	"try { . {script} } catch {",
 	"try { [Console]::Error.WriteLine((@(",
 	"(($_.CategoryInfo.Category, $_.Exception.Message) -join ': '),",

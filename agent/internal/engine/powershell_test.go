@@ -43,6 +43,7 @@ func TestHowAPowerShellScriptEnds(t *testing.T) {
 		{`/bin/sh -c 'echo bad >&2'; [Console]::Error.WriteLine('worse')`, 0, "", "bad"},
 		{`/bin/sh -c 'exit 2'; if ($LASTEXITCODE -ne 0) { throw "failed with $LASTEXITCODE" }`, 1, "", "OperationStopped: failed with 2"},
 		{`$PSNativeCommandUseErrorActionPreference = $true; /bin/sh -c 'exit 6'; 'after'`, 1, "", any},
+		{`/bin/echo 'a "b" c' '' '{\"d\": 1}'`, 0, `a b c {"d": 1}`, ""},
 		// exit.
 		{`'a'; exit 3; 'b'`, 3, "a", ""},
 		{`exit -1`, 255, "", ""},
@@ -91,7 +92,7 @@ func TestHowAPowerShellScriptEnds(t *testing.T) {
 		{"$x = @\"\r\na\r\nb\r\n\"@\r\n$x.Length", 0, "4", ""},
 	}
 	for _, c := range cases {
-		t.Run(c.script, func(t *testing.T) {
+		t.Run(strings.ReplaceAll(c.script, "/", "_"), func(t *testing.T) {
 			t.Parallel()
 			r := newMachine(t).step(script(step.PowerShell, c.script))
 			if r.code != c.code || !r.hasResult || r.result.ExitCode != c.code || (r.result.Reason == step.ReasonExitCode) != (c.code != 0) {
