@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/mantledeploy/mantle/agent/internal/regular"
 	"github.com/mantledeploy/mantle/api/step"
@@ -78,8 +80,7 @@ func form(shell step.Shell, text string) (extension string, content []byte) {
 	return ".txt", []byte(text)
 }
 
-// readOutputFile reads the file of outputs, at most maxOutputFile bytes of it. Windows PowerShell's `>>`
-// writes UTF-16, which is understood too.
+// readOutputFile reads the file of outputs, at most maxOutputFile bytes of it.
 func readOutputFile(path string) (text string, cut bool, err error) {
 	data, cut, err := regular.ReadFile(path, maxOutputFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -88,12 +89,49 @@ func readOutputFile(path string) (text string, cut bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	if len(data) >= 2 && data[0] == 0xff && data[1] == 0xfe {
+	return decodeText(data), cut, nil
+}
+
+// decodeText is data in UTF-8. PowerShell writes several encodings, and tells which by a byte-order mark: Windows PowerShell's `>>`
+// begins a file so.
+func decodeText(data []byte) string {
+	for _, e := range []struct {
+		mark   string
+		decode func([]byte) string
+	}{
+		{"\xef\xbb\xbf", func(data []byte) string { return string(data) }},
+		{"\xff\xfe\x00\x00", decodeUTF32(binary.LittleEndian)}, // it begins as the next one does
+		{"\xff\xfe", decodeUTF16(binary.LittleEndian)},
+		{"\xfe\xff", decodeUTF16(binary.BigEndian)},
+		{"\x00\x00\xfe\xff", decodeUTF32(binary.BigEndian)},
+	} {
+		if rest, ok := bytes.CutPrefix(data, []byte(e.mark)); ok {
+			return e.decode(rest)
+		}
+	}
+	return string(data)
+}
+
+func decodeUTF16(order binary.ByteOrder) func([]byte) string {
+	return func(data []byte) string {
 		units := make([]uint16, len(data)/2)
 		for i := range units {
-			units[i] = binary.LittleEndian.Uint16(data[2*i:])
+			units[i] = order.Uint16(data[2*i:])
 		}
-		data = []byte(string(utf16.Decode(units)))
+		return string(utf16.Decode(units))
 	}
-	return strings.TrimPrefix(string(data), "\uFEFF"), cut, nil
+}
+
+func decodeUTF32(order binary.ByteOrder) func([]byte) string {
+	return func(data []byte) string {
+		var b strings.Builder
+		for ; len(data) >= 4; data = data[4:] {
+			r := utf8.RuneError
+			if n := order.Uint32(data); n <= utf8.MaxRune {
+				r = rune(n)
+			}
+			b.WriteRune(r)
+		}
+		return b.String()
+	}
 }

@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -42,6 +45,37 @@ func TestParseOutputs(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
+}
+
+func TestTextInTheEncodingsOfPowerShell(t *testing.T) {
+	const want = "a=ü🐙\n"
+	units, runes := utf16.Encode([]rune("\uFEFF"+want)), []rune("\uFEFF"+want)
+	for name, data := range map[string][]byte{
+		"UTF-8":                 []byte(want),
+		"UTF-8 with a mark":     []byte("\uFEFF" + want),
+		"UTF-16":                encode(t, binary.LittleEndian, units),
+		"UTF-16, big-endian":    encode(t, binary.BigEndian, units),
+		"UTF-32":                encode(t, binary.LittleEndian, runes),
+		"UTF-32, big-endian":    encode(t, binary.BigEndian, runes),
+		"UTF-16, cut in two":    append(encode(t, binary.LittleEndian, units), 'x'),
+		"UTF-32, cut in pieces": append(encode(t, binary.BigEndian, runes), 0, 0, 1),
+	} {
+		if got := decodeText(data); got != want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if got := decodeText([]byte("\x00\x00\xfe\xff\xff\xff\xff\xff\x00\x00\xd8\x00")); got != "\uFFFD\uFFFD" {
+		t.Errorf("no characters: %q", got)
+	}
+}
+
+func encode(t *testing.T, order binary.ByteOrder, text any) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := binary.Write(&b, order, text); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 func FuzzParseOutputs(f *testing.F) {

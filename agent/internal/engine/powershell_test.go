@@ -4,8 +4,11 @@ package engine
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/mantledeploy/mantle/api/step"
 )
@@ -132,5 +135,46 @@ throw "cannot log in with $env:CONN"`, step.EnvVar{Name: "CONN", Value: step.Sec
 	}
 	if !strings.Contains(r.result.Tail, "\nOperationStopped: cannot log in with ********\n") {
 		t.Errorf("tail %q", r.result.Tail)
+	}
+}
+
+// What a script prints is UTF-8, whatever encoding the machine's language has, so that nothing is lost and secrets are masked.
+func TestPowerShellWritesUTF8InEveryLanguage(t *testing.T) {
+	needPowerShell(t)
+	m := newMachine(t)
+	m.env = []string{"LC_ALL=", "LC_MESSAGES=", "LANG=de_DE.ISO-8859-1"}
+	p := script(step.PowerShell, `"grüße 漢 🐙"
+Write-Host "ß"
+[Console]::Out.WriteLine("ü")
+"ä✓" | /bin/cat
+$said = /bin/echo "é✓"; "$said $($said.Length)"
+[Console]::Error.WriteLine("Ö")
+$env:PASSWORD`, step.EnvVar{Name: "PASSWORD", Value: step.SecretRef(0)})
+	r := m.step(p, "schloß-und-Riegel").ok(t)
+	if want := "grüße 漢 🐙\nß\nü\nä✓\né✓ 2\n********\n"; r.shown != want || r.stderr != "Ö\n" {
+		t.Errorf("it printed %q and %q, want %q", r.shown, r.stderr, want)
+	}
+}
+
+// Windows' editors and people make quotes of all kinds, and PowerShell takes each for one that ends a text.
+func TestAPowerShellScriptRunsInAHomeOfAnyName(t *testing.T) {
+	needPowerShell(t)
+	m := newMachine(t)
+	m.home = filepath.Join(m.home, "Kim’s ‘own’ ‚and‛ \"last\" 'home' $HOME `a [1]")
+	if r := m.step(script(step.PowerShell, `"ran"`)).ok(t); r.shown != "ran\n" {
+		t.Errorf("it printed %q, %q", r.shown, r.stderr)
+	}
+}
+
+// A file of outputs is read in the encodings that PowerShell writes with a byte-order mark.
+func TestOutputsOfPowerShellInItsEncodings(t *testing.T) {
+	needPowerShell(t)
+	for _, encoding := range []string{"unicode", "bigendianunicode", "utf32"} {
+		p := script(step.PowerShell, "'first=grüße 🐙', 'second=2' | Out-File -Append -Encoding "+encoding+" $env:MANTLE_OUTPUT")
+		p.Outputs = []string{"first", "second"}
+		r := newMachine(t).step(p).ok(t)
+		if diff := cmp.Diff(map[string]string{"first": "grüße 🐙", "second": "2"}, r.result.Outputs); diff != "" {
+			t.Errorf("%s: %s", encoding, diff)
+		}
 	}
 }

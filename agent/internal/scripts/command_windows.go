@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/windows"
 
 	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -23,12 +24,14 @@ func scriptBody(cmd tentacle.StartScriptCommandV2) string {
 // bootstrap is the script as it is stored: with the mark by which PowerShell knows UTF-8.
 func bootstrap(body string) string { return "\ufeff" + body }
 
-// scriptCommand is how the script in folder work is run (halibut.md section 6.4). PowerShell writes in the
-// OEM code page unless the script sets it; what is not UTF-8 is replaced in the output.
+// scriptCommand is how the script in folder work is run (halibut.md section 6.4). PowerShell is asked for UTF-8, as it writes in the
+// OEM code page otherwise; what is not UTF-8 is replaced in the output.
 func scriptCommand(work string, arguments []string) process.Spec {
 	shell := filepath.Join(os.Getenv("SystemRoot"), "System32", "WindowsPowershell", "v1.0", "PowerShell.exe")
-	script := strings.ReplaceAll(filepath.Join(work, bootstrapName), "'", "''")
-	line := fmt.Sprintf(`"%s" -NonInteractive -NoProfile -NoLogo -ExecutionPolicy Unrestricted -Command "$ErrorActionPreference = 'Stop'; . {. '%s' %s; if ((test-path variable:global:lastexitcode)) { exit $LastExitCode }}"`,
+	script := step.QuotePowerShell(filepath.Join(work, bootstrapName))
+	line := fmt.Sprintf(`"%s" -NonInteractive -NoProfile -NoLogo -ExecutionPolicy Unrestricted -Command "$ErrorActionPreference = 'Stop'; `+
+		`try { [Console]::OutputEncoding = New-Object Text.UTF8Encoding $false } catch { }; `+
+		`. {. %s %s; if ((test-path variable:global:lastexitcode)) { exit $LastExitCode }}"`,
 		shell, script, strings.Join(arguments, " "))
 	return process.Spec{Path: shell, CommandLine: line, Dir: work}
 }
