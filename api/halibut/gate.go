@@ -3,6 +3,7 @@ package halibut
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -18,11 +19,12 @@ const (
 	crowd = 16
 )
 
-// gate counts the connections whose peer is not known yet, and how often each source came. Its owner's lock guards it.
+// gate counts the connections whose peer is not known yet, and how often each source came. Those from sources where somebody was
+// authorised lately are counted apart, so that strangers never take their room. Its owner's lock guards it.
 type gate struct {
-	most, mostPerSource int
-	all                 int
-	bySource            map[string][]*session
+	most, mostPerSource, mostKnown int
+	strangers, guests              int
+	bySource                       map[string][]*session
 	// ending is how many had to make room and have not ended yet.
 	ending int
 	// came counts the connections of each source in this period, cameBefore in the one before.
@@ -33,9 +35,9 @@ type gate struct {
 	last  uint64
 }
 
-func newGate(most, mostPerSource int) gate {
+func newGate(most, mostPerSource, mostKnown int) gate {
 	return gate{
-		most: most, mostPerSource: mostPerSource, bySource: map[string][]*session{},
+		most: most, mostPerSource: mostPerSource, mostKnown: mostKnown, bySource: map[string][]*session{},
 		came: map[string]int{}, cameBefore: map[string]int{}, known: map[string]time.Time{},
 	}
 }
@@ -63,18 +65,13 @@ func Source(a net.Addr) string {
 	return network.String()
 }
 
-// enter counts c, and returns the one that must go for it, or nil: the oldest of its own source where that has too many, else
-// the oldest of the source that came most often. That may be c itself, which is not counted then.
+// enter counts c, and returns the one that must go for it, or nil. That may be c itself, which is not counted then.
 func (g *gate) enter(c *session, now time.Time) *session {
 	g.visit(c.source, now)
 	c.rank = g.rank(c.source, now)
-	var victim *session
-	switch own := g.bySource[c.source]; {
-	case len(own) >= g.mostPerSource:
-		victim = own[0]
-	case g.all >= g.most:
-		victim = g.worst(now)
-	}
+	own := g.bySource[c.source]
+	c.guest = c.rank == 0 || len(own) > 0 && own[0].guest
+	victim := g.victim(c, now)
 	if victim != nil && !g.yields(victim, c, now) {
 		return c
 	}
@@ -86,8 +83,37 @@ func (g *gate) enter(c *session, now time.Time) *session {
 	g.last++
 	c.number = g.last
 	g.bySource[c.source] = append(g.bySource[c.source], c)
-	g.all++
+	*g.count(c)++
 	return victim
+}
+
+// count is the number of connections of c's kind.
+func (g *gate) count(c *session) *int {
+	if c.guest {
+		return &g.guests
+	}
+	return &g.strangers
+}
+
+// victim is the one that must go for c where there are too many of its kind, else nil. Of strangers it is the oldest of the source
+// that came most often. A stranger's source that has its share goes before others that came as often, and has half of all at most.
+func (g *gate) victim(c *session, now time.Time) *session {
+	own := g.bySource[c.source]
+	switch {
+	case c.guest && g.guests >= g.mostKnown:
+		return g.worst(true, now)
+	case c.guest:
+		return nil
+	case g.strangers >= g.most:
+		worst := g.worst(false, now)
+		if len(own) >= g.mostPerSource && g.rank(worst.source, now) <= c.rank {
+			return own[0]
+		}
+		return worst
+	case len(own) >= max(g.mostPerSource, g.most/2):
+		return own[0]
+	}
+	return nil
 }
 
 // yields tells whether one makes room for another. Those that had to and have not ended take room still, so there are no more of
@@ -121,6 +147,9 @@ func (g *gate) rank(source string, now time.Time) int {
 // network is the /48 of an IPv6 source, which one owner may have to itself; empty for others.
 func network(source string) string {
 	const bits = 48
+	if !strings.Contains(source, "/") {
+		return ""
+	}
 	p, err := netip.ParsePrefix(source)
 	if err != nil {
 		return ""
@@ -132,8 +161,13 @@ func network(source string) string {
 	return wide.String()
 }
 
-// welcome notes that somebody was authorised from a source.
+// welcome notes that somebody was authorised from a source. Those who wait there are no strangers any more.
 func (g *gate) welcome(source string, now time.Time) {
+	for _, c := range g.bySource[source] {
+		*g.count(c)--
+		c.guest = true
+		*g.count(c)++
+	}
 	if _, known := g.known[source]; !known && len(g.known) >= maxKnown {
 		oldest, at := "", now
 		for s, t := range g.known {
@@ -146,11 +180,15 @@ func (g *gate) welcome(source string, now time.Time) {
 	g.known[source] = now
 }
 
-// worst is the oldest of the source with the highest rank, and of those with most connections.
-func (g *gate) worst(now time.Time) *session {
+// worst is the oldest of the source with the highest rank, and of those with most connections. A source has strangers only, or
+// guests only.
+func (g *gate) worst(guests bool, now time.Time) *session {
 	var worst []*session
 	highest := -1
 	for source, list := range g.bySource {
+		if list[0].guest != guests {
+			continue
+		}
 		rank := g.rank(source, now)
 		switch {
 		case rank < highest || rank == highest && len(list) < len(worst):
@@ -177,7 +215,7 @@ func (g *gate) leave(c *session) {
 		if other != c {
 			continue
 		}
-		g.all--
+		*g.count(c)--
 		if len(list) == 1 {
 			delete(g.bySource, c.source)
 			return

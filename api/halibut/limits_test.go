@@ -190,22 +190,36 @@ func TestDrippingPeersAreClosed(t *testing.T) {
 }
 
 // TestUnauthorisedAreFew closes the oldest unauthorised connection when there are too many, and keeps the
-// authorised ones.
+// authorised ones. Who was let in lately has more of them.
 func TestUnauthorisedAreFew(t *testing.T) {
-	l := start(t, func(c *ServerConfig) { c.Limits.UnauthorisedPerAddress = 3 })
-	c := l.dial(t, nil)
-	call(t, c, l.endpoint, "Take", nil, note{})
-	var open []*tls.Conn
-	for range 5 {
-		open = append(open, l.raw(t, nil))
-	}
-	for i, conn := range open[:2] {
-		ended(t, fmt.Sprintf("connection %d", i), conn)
-	}
-	call(t, c, l.endpoint, "Take", nil, note{})
-	_, _ = io.WriteString(open[4], "GET / HTTP/1.0\r\n\r\n")
-	if got := ended(t, "the newest", open[4]); !strings.HasPrefix(got, "HTTP/1.0 200") {
-		t.Errorf("the newest connection heard %q, want the page", got)
+	for name, known := range map[string]bool{"an address of strangers": false, "an address from which somebody was let in": true} {
+		t.Run(name, func(t *testing.T) {
+			l := start(t, func(c *ServerConfig) {
+				c.Limits.UnauthorisedPerAddress, c.Limits.Unauthorised, c.Limits.UnauthorisedKnown = 3, 6, 5
+			})
+			c := l.dial(t, nil)
+			most := 3
+			if known {
+				most = 5
+				call(t, c, l.endpoint, "Take", nil, note{})
+			}
+			var open []*tls.Conn
+			for range most + 2 {
+				open = append(open, l.raw(t, nil))
+			}
+			for i, conn := range open[:2] {
+				ended(t, fmt.Sprintf("connection %d", i), conn)
+			}
+			if known {
+				call(t, c, l.endpoint, "Take", nil, note{})
+			}
+			for _, i := range []int{2, most + 1} {
+				_, _ = io.WriteString(open[i], "GET / HTTP/1.0\r\n\r\n")
+				if got := ended(t, "one of the newest", open[i]); !strings.HasPrefix(got, "HTTP/1.0 200") {
+					t.Errorf("connection %d heard %q, want the page", i, got)
+				}
+			}
+		})
 	}
 }
 
@@ -285,7 +299,7 @@ func TestGate(t *testing.T) {
 	if a, b := Source(address("::ffff:10.0.0.1")), Source(address("10.0.0.1")); a != b || a == Source(address("10.0.0.2")) {
 		t.Errorf("%s and %s", a, b)
 	}
-	g := newGate(4, 3)
+	g := newGate(4, 3, 4)
 	now := time.Now()
 	enter := func(s string) (c, victim *session) {
 		c = &session{source: s}
@@ -303,8 +317,8 @@ func TestGate(t *testing.T) {
 	}
 	g.leave(b1)
 	g.leave(a1)
-	if g.leave(b2); g.all != 2 || len(g.bySource) != 2 {
-		t.Errorf("%d remain of %d sources, want 2 of 2", g.all, len(g.bySource))
+	if g.leave(b2); g.strangers != 2 || len(g.bySource) != 2 {
+		t.Errorf("%d remain of %d sources, want 2 of 2", g.strangers, len(g.bySource))
 	}
 }
 

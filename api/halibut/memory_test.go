@@ -108,6 +108,6 @@ func TestAPanicEndsOneConnection(t *testing.T) {
 	eventually(t, "it is counted no longer", func() bool {
 		l.server.mu.Lock()
 		defer l.server.mu.Unlock()
-		return l.server.gate.all == 0
+		return l.server.gate.strangers+l.server.gate.guests == 0
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -104,7 +105,7 @@ func TestStrangersDoNotQueueForSignatures(t *testing.T) {
 }
 
 func TestKnownSourcesComeFirst(t *testing.T) {
-	g := newGate(3, 3)
+	g := newGate(3, 3, 3)
 	now := time.Now()
 	enter := func(s string) (c, victim *session) {
 		c = &session{source: s}
@@ -125,7 +126,7 @@ func TestKnownSourcesComeFirst(t *testing.T) {
 	if c, victim := enter("operator"); victim == c || victim == one {
 		t.Error("an operator, or who came once, has to make room for strangers who come all the time")
 	}
-	if c, victim := enter("flood"); victim != c {
+	if _, victim := enter("flood"); victim == nil || victim.source != "flood" {
 		t.Errorf("one who comes all the time takes another's place")
 	}
 	now = now.Add(2 * welcomeFor)
@@ -142,12 +143,51 @@ func TestKnownSourcesComeFirst(t *testing.T) {
 		t.Errorf("%d and %d sources are remembered", len(g.came), len(g.known))
 	}
 	many := func(i int) string { return Source(&net.TCPAddr{IP: net.ParseIP(fmt.Sprintf("2001:db8:1:%x::1", i))}) }
-	g = newGate(3, 3)
+	g = newGate(3, 3, 3)
 	for i := range 200 {
 		g.visit(many(i), now)
 	}
 	if g.rank(many(500), now) <= g.rank("203.0.113.5", now) {
 		t.Error("each /64 of a /48 counts as somebody else")
+	}
+}
+
+// TestAKnownSourceHasRoomOfItsOwn lets an operator that was never there before become known while strangers have taken all room.
+func TestAKnownSourceHasRoomOfItsOwn(t *testing.T) {
+	g := newGate(8, 2, 20)
+	now := time.Now()
+	enter := func(s string) (c, victim *session) {
+		c = &session{source: s}
+		if victim = g.enter(c, now); victim != nil && victim != c {
+			g.ended(victim)
+		}
+		return c, victim
+	}
+	for i := range 40 {
+		enter(fmt.Sprint("flood", i%4))
+	}
+	var operators []*session
+	for range 5 { // more than its share, as all others came more often
+		c, victim := enter("operator")
+		if victim == c || slices.Contains(operators, victim) {
+			t.Fatal("an operator is thrown out by strangers who come all the time")
+		}
+		operators = append(operators, c)
+	}
+	g.leave(operators[0])
+	g.welcome("operator", now)
+	for range 16 {
+		if _, victim := enter("operator"); victim != nil {
+			t.Fatalf("with room left, %q had to go for a known one", victim.source)
+		}
+	}
+	for i := range 40 {
+		if _, victim := enter(fmt.Sprint("flood", i%4)); victim != nil && victim.source == "operator" {
+			t.Fatal("strangers take the room of who is known")
+		}
+	}
+	if _, victim := enter("operator"); victim != operators[1] || g.guests != 20 || g.strangers != 8 {
+		t.Errorf("%d known and %d strangers are held", g.guests, g.strangers)
 	}
 }
 

@@ -19,10 +19,13 @@ type Limits struct {
 	// Handshake is for TLS and the preamble together (10 s).
 	Handshake time.Duration
 	// Unauthorised is how many connections may be waiting for authorisation, in all (256) and for each
-	// address or IPv6 /64 (16). When full, the oldest of the address that came most often lately is closed, or the newcomer
-	// where that is its own. An address from which somebody was authorised within the last hour comes before all others.
+	// address or IPv6 /64 (half of that). When full, the oldest of the address that came most often lately is closed, or the newcomer
+	// where that is its own; an address that has UnauthorisedPerAddress (16) takes nothing from others that came as often.
 	Unauthorised, UnauthorisedPerAddress int
-	// Authorised is how many authorised connections may be open, in all (2048) and for each certificate (256). A peer
+	// UnauthorisedKnown is how many more may be waiting (512) from all addresses from which somebody was authorised within the
+	// last hour: those come before all others, and strangers take nothing from them.
+	UnauthorisedKnown int
+	// Authorised is how many authorised connections may be open, in all (2048) and for each certificate (512). A peer
 	// that has its share gets a new one for the one that idled longest. Where all are in use it gets more, as long as
 	// less than half of all are open.
 	Authorised, AuthorisedPerPeer int
@@ -146,7 +149,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		codec:     newCodec(),
 		listeners: map[net.Listener]bool{},
 		sessions:  map[*session]bool{},
-		gate:      newGate(config.Limits.Unauthorised, config.Limits.UnauthorisedPerAddress),
+		gate:      newGate(config.Limits.Unauthorised, config.Limits.UnauthorisedPerAddress, config.Limits.UnauthorisedKnown),
 		places:    newPlaces(config.Limits.Computing),
 		memory:    newMemory(config.Limits.Memory, config.Limits.MemoryPerPeer),
 		tls: &tls.Config{
@@ -168,8 +171,9 @@ func (config *ServerConfig) setDefaults() {
 	setDefault(&l.Handshake, 10*time.Second)
 	setDefault(&l.Unauthorised, 256)
 	setDefault(&l.UnauthorisedPerAddress, 16)
+	setDefault(&l.UnauthorisedKnown, 512)
 	setDefault(&l.Authorised, 2048)
-	setDefault(&l.AuthorisedPerPeer, 256)
+	setDefault(&l.AuthorisedPerPeer, 512)
 	setDefault(&l.Computing, runtime.NumCPU())
 	setDefault(&l.FirstByte, 10*time.Minute)
 	setDefault(&l.Idle, 10*time.Minute)

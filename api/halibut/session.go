@@ -19,6 +19,8 @@ type session struct {
 	source string
 	// rank is lower for those whose handshakes come first; see gate.
 	rank int
+	// guest tells of one from a source where somebody was authorised lately; see gate.
+	guest bool
 	// ctx ends when the connection is closed from this side.
 	ctx    context.Context //nolint:containedctx // it is the session's own
 	cancel context.CancelFunc
