@@ -3,7 +3,7 @@
 // also while it is being written (a Reader), without an index, a lock or a word between them.
 //
 // A Writer is fed through Streams, one for each source, which split bytes into lines at \n, \r\n and a
-// lone \r, replace what is not UTF-8, and cut lines at 64 KiB, so that memory is bounded whatever a
+// lone \r, replace what is not UTF-8, and cut lines at 4 MiB, so that memory is bounded whatever a
 // script prints. Entries keep the order of their stream. Nothing is synced: a power cut may cost the end.
 //
 // A segment is named after the number of its first entry and begins with how much lay before it. An entry

@@ -19,10 +19,13 @@ const (
 )
 
 const (
-	// Overhead is what an entry counts for beside the bytes of its text, wherever output is bounded.
+	// Overhead is what an entry counts for beside the bytes of its text where an answer is bounded.
 	Overhead = 64
 	// MaxText is the largest text of an entry in bytes; longer lines become several entries.
-	MaxText = 64 << 10
+	MaxText = 4 << 20
+	// least is the least that a line counts for where what is kept is bounded, so that the disk is too: it takes up to five times
+	// as much for the shortest lines.
+	least = 7
 )
 
 // Entry is one line of output, without its line end.
@@ -34,14 +37,20 @@ type Entry struct {
 	Text     string
 }
 
-// Size is what the entry counts for where output is bounded, in bytes.
+// Size is what the entry counts for in an answer, in bytes.
 func (e Entry) Size() int64 { return int64(len(e.Text)) + Overhead }
 
-// Limits bound what is kept, in bytes as Size counts them. A zero field means its default.
+// Kept is what the entry counts for where what is kept is bounded, in bytes: its text and its line end.
+func (e Entry) Kept() int64 { return keptSize(len(e.Text)) }
+
+func keptSize(text int) int64 { return max(int64(text)+1, least) }
+
+// Limits bound what is kept, in bytes as Entry.Kept counts them. A zero field means its default.
 type Limits struct {
-	Segment int64 `json:"segment,omitempty"` // about the size of a segment; 1 MiB
+	Segment int64 `json:"segment,omitempty"` // about the size of a segment on the disk; 1 MiB
 	Head    int64 `json:"head,omitempty"`    // how much is kept from the beginning; 40 MiB
 	Tail    int64 `json:"tail,omitempty"`    // how much is kept from the end; 10 MiB
+	Line    int64 `json:"line,omitempty"`    // the longest line that is one entry; MaxText
 }
 
 func (l Limits) withDefaults() Limits {
@@ -54,6 +63,9 @@ func (l Limits) withDefaults() Limits {
 	if l.Tail <= 0 {
 		l.Tail = 10 << 20
 	}
+	if l.Line <= 0 || l.Line > MaxText {
+		l.Line = MaxText
+	}
 	return l
 }
 
@@ -62,8 +74,8 @@ const (
 	segmentMark   = "mantout1"
 	segmentHeader = 8 + 8 + 8
 	segmentPrefix = "output-"
-	// maxSegment bounds what a reader takes of a segment into memory. A writer's segment stays far below it.
-	maxSegment = 4 << 20
+	// maxSegment bounds what a reader takes of a segment into memory. A writer's segment stays below it.
+	maxSegment = MaxText + 2<<20
 )
 
 // The header of an entry: checksum of what follows it, length of the text, number, milliseconds, source.
@@ -95,36 +107,38 @@ func parseSegmentHeader(b []byte) (first, before int64, ok bool) {
 	return first, before, first > 0 && before >= 0
 }
 
-func appendEntry(b []byte, number, millis int64, source Source, text []byte) []byte {
+// appendEntryHeader appends what stands before the text of an entry.
+func appendEntryHeader(b []byte, number, millis int64, source Source, text []byte) []byte {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(text))) // #nosec G115 -- at most MaxText
 	b = binary.LittleEndian.AppendUint64(b, uint64(number))    // #nosec G115 -- never negative
 	b = binary.LittleEndian.AppendUint64(b, uint64(millis))    // #nosec G115 -- read back the same way
 	b = append(b, byte(source))
-	b = append(b, text...)
-	binary.LittleEndian.PutUint32(b[start:], crc32.Checksum(b[start+4:], crc32.MakeTable(crc32.Castagnoli)))
+	sum := crc32.Update(crc32.Checksum(b[start+4:], castagnoli), castagnoli, text)
+	binary.LittleEndian.PutUint32(b[start:], sum)
 	return b
 }
 
-// parseEntry returns the entry at the beginning of b and its length in the segment, or false where there
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// parseEntry returns the entry at the beginning of b without its text, the text, and its length in the segment, or false where there
 // is no whole one.
-func parseEntry(b []byte) (Entry, int, bool) {
+func parseEntry(b []byte) (e Entry, text []byte, length int, ok bool) {
 	if len(b) < entryHeader {
-		return Entry{}, 0, false
+		return Entry{}, nil, 0, false
 	}
-	length := int(binary.LittleEndian.Uint32(b[4:]))
+	length = int(binary.LittleEndian.Uint32(b[4:]))
 	if length > MaxText || len(b) < entryHeader+length {
-		return Entry{}, 0, false
+		return Entry{}, nil, 0, false
 	}
 	end := entryHeader + length
-	if binary.LittleEndian.Uint32(b) != crc32.Checksum(b[4:end], crc32.MakeTable(crc32.Castagnoli)) {
-		return Entry{}, 0, false
+	if binary.LittleEndian.Uint32(b) != crc32.Checksum(b[4:end], castagnoli) {
+		return Entry{}, nil, 0, false
 	}
 	return Entry{
 		Number:   int64(binary.LittleEndian.Uint64(b[8:])),                        // #nosec G115 -- as written
 		Occurred: time.UnixMilli(int64(binary.LittleEndian.Uint64(b[16:]))).UTC(), // #nosec G115 -- as written
 		Source:   Source(b[24]),
-		Text:     string(b[entryHeader:end]),
-	}, end, true
+	}, b[entryHeader:end], end, true
 }

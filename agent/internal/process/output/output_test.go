@@ -106,8 +106,8 @@ func TestAVeryLongLineIsSplitInBoundedMemory(t *testing.T) {
 		t.Errorf("the heap grew by %d MB", (after.HeapSys-before.HeapSys)>>20)
 	}
 	r := NewReader(dir, 0)
-	entries, _, err := r.Read(1 << 20)
-	if err != nil || len(entries) < 10 {
+	entries, _, err := r.Read(40 << 20)
+	if err != nil || len(entries) < 9 {
 		t.Fatalf("reading: %d entries, %v", len(entries), err)
 	}
 	for _, e := range entries {
@@ -115,9 +115,81 @@ func TestAVeryLongLineIsSplitInBoundedMemory(t *testing.T) {
 			t.Fatalf("entry %d has %d bytes, valid %v", e.Number, len(e.Text), utf8.ValidString(e.Text))
 		}
 	}
-	if size := folderSize(t, dir); size > 53<<20 {
-		t.Errorf("%d MB are kept on disk, want at most 50 and a little", size>>20)
+	if size := folderSize(t, dir); size > 59<<20 {
+		t.Errorf("%d MB are kept on disk, want at most 50 and two long lines", size>>20)
 	}
+}
+
+func TestALongLineIsOneEntry(t *testing.T) {
+	w, dir := newWriter(t, Limits{})
+	s := NewStream(w, StdOut)
+	long := strings.Repeat("0123456789abcdef", 60_000) // 960,000 bytes, as a service message with a large value has
+	_, _ = s.Write([]byte("before\n" + long + "\nafter\n"))
+	s.Close()
+	if diff := cmp.Diff([]string{"before", long, "after"}, texts(readAll(t, dir, 0, 1<<20))); diff != "" {
+		t.Errorf("(-want +got):\n%.2000s", diff)
+	}
+}
+
+func TestWhatIsKeptIsCountedInBytesOfText(t *testing.T) {
+	for text, lines := range map[string]int{"123456": 1_000_000, "": 1_000_000, "an ordinary line of a log, with some words": 600_000} {
+		w, dir := newWriter(t, Limits{})
+		s := NewStream(w, StdOut)
+		chunk := []byte(strings.Repeat(text+"\n", 1000))
+		for range lines / 1000 {
+			_, _ = s.Write(chunk)
+		}
+		s.Close()
+		w.Close()
+		r, n := NewReader(dir, 0), 0
+		for more := true; more; {
+			var entries []Entry
+			var err error
+			if entries, more, err = r.Read(4 << 20); err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				if e.Text != text {
+					t.Fatalf("of %d lines %q, one is %q", lines, text, e.Text)
+				}
+			}
+			n += len(entries)
+		}
+		if n != lines {
+			t.Errorf("of %d lines %q, %d MB, %d are kept", lines, text, lines*(len(text)+1)/1_000_000, n)
+		}
+		if size := folderSize(t, dir); size > 5*50<<20 {
+			t.Errorf("lines %q take %d MB of the disk", text, size>>20)
+		}
+	}
+}
+
+// TestAPageIsReadWhateverBecomesOfItsFiles counts lines first and reads them afterwards, when a writer has removed some of them.
+func TestAPageIsReadWhateverBecomesOfItsFiles(t *testing.T) {
+	w, dir := newWriter(t, small)
+	fill(w, 1, 40)
+	r := NewReader(dir, 0)
+	want := readAll(t, dir, 0, 1<<20)
+	p, more, err := r.ReadLater(1 << 20)
+	if err != nil || more || p.Count != len(want) {
+		t.Fatalf("%+v, %v, %v", p, more, err)
+	}
+	defer p.Close()
+	fill(w, 41, 1000)
+	for range 2 {
+		var got []Entry
+		if err := p.Each(func(e Entry) error { got = append(got, e); return nil }); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(texts(want), texts(got)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	next, more, err := r.ReadLater(200)
+	if err != nil || !more || next.Count == 0 || next.Size > 200+Overhead {
+		t.Errorf("%+v, %v, %v", next, more, err)
+	}
+	next.Close()
 }
 
 func folderSize(t *testing.T, dir string) (size int64) {
@@ -137,7 +209,7 @@ func folderSize(t *testing.T, dir string) (size int64) {
 }
 
 // small keeps about ten entries of ten bytes at the beginning, and about five at the end.
-var small = Limits{Segment: 3 * 74, Head: 10 * 74, Tail: 5 * 74}
+var small = Limits{Segment: segmentHeader + 3*(entryHeader+10), Head: 10 * 11, Tail: 5 * 11}
 
 func fill(w *Writer, from, to int) {
 	for i := from; i <= to; i++ {

@@ -21,7 +21,7 @@ type Reader struct {
 }
 
 // position is a place in the output: in segment, behind offset bytes, entry number was the last one; all
-// entries up to it have size. before is the size at the segment's start.
+// entries up to it count for size where what is kept is bounded.
 type position struct {
 	segment string
 	offset  int64
@@ -40,24 +40,44 @@ func (r *Reader) Last() int64 { return max(r.at.number, r.after) }
 // Read returns the next entries, together at most limit bytes as Entry.Size counts them, but at least one
 // where there is one. more says that others are there already.
 func (r *Reader) Read(limit int64) (entries []Entry, more bool, err error) {
+	p := page{limit: limit, keep: true}
+	more, err = r.read(&p, r.load)
+	return p.entries, more, err
+}
+
+// ReadWithin is Read that returns no entry where the first one has more than limit bytes.
+func (r *Reader) ReadWithin(limit int64) (entries []Entry, more bool, err error) {
+	p := page{limit: limit, keep: true, strict: true}
+	more, err = r.read(&p, r.load)
+	return p.entries, more, err
+}
+
+// loader returns the rest of a segment behind the place of a Reader, all of it where it is another one.
+type loader func(name string, offset int64) ([]byte, error)
+
+func (r *Reader) read(p *page, load loader) (more bool, err error) {
 	names, err := segments(r.dir)
 	if err != nil {
-		return nil, false, fmt.Errorf("listing output: %w", err)
+		return false, fmt.Errorf("listing output: %w", err)
 	}
-	page := page{limit: limit}
+	return r.readFrom(names, p, load)
+}
+
+// readFrom reads the segments of that names, and says whether the page got full.
+func (r *Reader) readFrom(names []string, p *page, load loader) (full bool, err error) {
 	for _, name := range r.from(names) {
-		full, err := r.segment(name, &page)
+		full, err := r.segment(name, p, load)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it was removed since it was listed; the next one tells what is missing
 		}
 		if err != nil {
-			return nil, false, fmt.Errorf("reading output: %w", err)
+			return false, fmt.Errorf("reading output: %w", err)
 		}
 		if full {
-			return page.entries, true, nil
+			return true, nil
 		}
 	}
-	return page.entries, false, nil
+	return false, nil
 }
 
 // from returns the segments that hold what comes next.
@@ -75,25 +95,13 @@ func (r *Reader) from(names []string) []string {
 	return names[start:]
 }
 
-type page struct {
-	limit   int64
-	size    int64
-	entries []Entry
-}
-
-// take adds e, or says that the page is full.
-func (p *page) take(e Entry) bool {
-	if len(p.entries) > 0 && p.size+e.Size() > p.limit {
-		return false
-	}
-	p.entries = append(p.entries, e)
-	p.size += e.Size()
-	return true
-}
-
 // segment reads on in one segment and says whether the page got full.
-func (r *Reader) segment(name string, p *page) (full bool, err error) {
-	data, err := r.load(name)
+func (r *Reader) segment(name string, p *page, load loader) (full bool, err error) {
+	offset := int64(0)
+	if name == r.at.segment {
+		offset = r.at.offset
+	}
+	data, err := load(name, offset)
 	if err != nil {
 		return false, err
 	}
@@ -108,7 +116,7 @@ func (r *Reader) segment(name string, p *page) (full bool, err error) {
 		}
 	}
 	for {
-		e, length, ok := parseEntry(data)
+		e, text, length, ok := parseEntry(data)
 		if !ok || e.Number <= r.at.number {
 			return false, nil
 		}
@@ -116,10 +124,10 @@ func (r *Reader) segment(name string, p *page) (full bool, err error) {
 			return true, nil
 		}
 		r.at.number = e.Number - 1
-		if e.Number > r.after && !p.take(e) {
+		if e.Number > r.after && !p.take(e, text) {
 			return true, nil
 		}
-		r.at.number, r.at.size = e.Number, r.at.size+e.Size()
+		r.at.number, r.at.size = e.Number, r.at.size+keptSize(len(text))
 		r.at.offset += int64(length)
 		data = data[length:]
 	}
@@ -144,7 +152,7 @@ func (p *page) missing(last, next, after, size int64) bool {
 	if next-1 <= last || next-1 <= after {
 		return true
 	}
-	return p.take(Missing(next-1, next-1-last, size))
+	return p.take(Missing(next-1, next-1-last, size), nil)
 }
 
 // Missing is the entry that stands for lines that are not kept. It has the last of their numbers; size is
@@ -152,28 +160,33 @@ func (p *page) missing(last, next, after, size int64) bool {
 func Missing(number, lines, size int64) Entry {
 	amount := fmt.Sprintf("%d lines of output", lines)
 	if size > 0 {
-		amount += fmt.Sprintf(" (%d KiB)", (max(size-lines*Overhead, 0)+1023)>>10)
+		amount += fmt.Sprintf(" (%d KiB)", (size+1023)>>10)
 	}
 	text := "[" + amount + " are missing here: of a large output its beginning and its end are kept, and nothing while the disk is full]"
 	return Entry{Number: number, Source: StdErr, Occurred: time.Now().UTC().Truncate(time.Millisecond), Text: text}
 }
 
-// load returns the rest of a segment behind the place of the Reader, all of it where it is another one.
-func (r *Reader) load(name string) ([]byte, error) {
+// load is a loader that opens the segment for as long as it reads.
+func (r *Reader) load(name string, offset int64) ([]byte, error) {
 	file, err := os.Open(filepath.Join(r.dir, name)) // #nosec G304 -- a file of the ticket's own folder
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	return loadFile(file, offset, nil)
+}
+
+// loadFile reads into the memory of buffer where that is enough.
+func loadFile(file *os.File, offset int64, buffer []byte) ([]byte, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
 	}
-	offset := int64(0)
-	if name == r.at.segment {
-		offset = r.at.offset
+	size := min(max(info.Size()-offset, 0), maxSegment)
+	if int64(cap(buffer)) < size {
+		buffer = make([]byte, size)
 	}
-	data := make([]byte, min(max(info.Size()-offset, 0), maxSegment))
+	data := buffer[:size]
 	n, err := file.ReadAt(data, offset)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -188,7 +201,7 @@ func (r Reader) seek(name string) (position, error) {
 	if first, ok := segmentFirst(name); ok {
 		r.at.number = first - 1
 	}
-	_, err := r.segment(name, &page{})
+	_, err := r.segment(name, &page{}, r.load)
 	return r.at, err
 }
 

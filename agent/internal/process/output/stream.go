@@ -6,7 +6,7 @@ import (
 )
 
 // Stream splits the bytes of one source into lines and appends them to its Writer. It is an io.Writer that
-// never fails, for one goroutine; several Streams may share a Writer. It holds at most MaxText bytes of a
+// never fails, for one goroutine; several Streams may share a Writer. It holds at most Limits.Line bytes of a
 // line that has not ended.
 type Stream struct {
 	writer *Writer
@@ -67,6 +67,9 @@ func (s *Stream) endLine() {
 func (s *Stream) emit() {
 	s.writer.add(s.source, s.line)
 	s.line = s.line[:0]
+	if cap(s.line) > usual {
+		s.line = nil
+	}
 }
 
 // text adds a part of a line, of valid UTF-8 in one piece, of anything else rune by rune.
@@ -99,16 +102,29 @@ func illFormed(p []byte) int {
 	return n
 }
 
+// usual is the length up to which the memory of a line is kept for the next one.
+const usual = 64 << 10
+
 // keep adds valid UTF-8 to the line and cuts it between runes where it gets too long.
 func (s *Stream) keep(p []byte) {
-	for len(s.line)+len(p) > MaxText {
-		room := MaxText - len(s.line)
+	longest := int(s.writer.limits.Line)
+	for len(s.line)+len(p) > longest {
+		room := longest - len(s.line)
 		for room > 0 && !utf8.RuneStart(p[room]) {
 			room--
 		}
+		s.grow(room)
 		s.line = append(s.line, p[:room]...)
 		p = p[room:]
 		s.emit()
 	}
+	s.grow(len(p))
 	s.line = append(s.line, p...)
+}
+
+// grow makes room for a long line at once: of what grows little by little the garbage is as large as the line.
+func (s *Stream) grow(n int) {
+	if need := len(s.line) + n; need > usual && cap(s.line) < need {
+		s.line = append(make([]byte, 0, max(need, int(s.writer.limits.Line))), s.line...)
+	}
 }

@@ -11,7 +11,7 @@ func TestOutputIsKeptWithinALimit(t *testing.T) {
 		for _, size := range []int{400, 60 << 10} {
 			w, dir := newWriter(t, Within(limit))
 			filler := strings.Repeat("x", size)
-			n := int(4*limit) / (size + Overhead)
+			n := int(4*limit) / (size + 1)
 			for i := range n {
 				w.Line(StdOut, fmt.Sprintf("%s%d", filler, i))
 			}
@@ -19,7 +19,7 @@ func TestOutputIsKeptWithinALimit(t *testing.T) {
 			kept := int64(0)
 			all := readAll(t, dir, 0, 1<<20)
 			for _, e := range all {
-				kept += e.Size()
+				kept += e.Kept()
 			}
 			if kept > limit || kept < limit/2 {
 				t.Errorf("limit %d, lines of %d bytes: %d bytes are kept", limit, size, kept)

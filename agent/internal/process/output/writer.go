@@ -23,7 +23,7 @@ type Writer struct {
 	written int64  // bytes of file that are whole
 	segment kept   // the open segment
 	last    int64  // the last number given
-	total   int64  // the size of all entries ever
+	total   int64  // what all entries ever count for
 	tail    []kept // finished segments behind the head, oldest first
 	closed  bool
 	failed  time.Time // when a segment could last not be begun
@@ -67,7 +67,7 @@ func (w *Writer) Last() int64 {
 func (w *Writer) Line(source Source, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.add(source, []byte(text)[:min(len(text), MaxText)])
+	w.add(source, []byte(text)[:min(int64(len(text)), w.limits.Line)])
 	w.flush()
 }
 
@@ -92,34 +92,61 @@ func (w *Writer) add(source Source, text []byte) {
 	if w.closed {
 		return
 	}
-	size := int64(len(text)) + Overhead
-	if w.file == nil || w.segment.size+size > w.limits.Segment {
+	if w.file == nil || w.begun() && w.written+int64(len(w.buf)+entryHeader+len(text)) > w.limits.Segment {
 		w.flush()
 		w.roll()
 	}
+	size := keptSize(len(text))
 	w.last++
 	w.total += size
 	if w.file == nil {
 		return
 	}
 	w.segment.size += size
-	w.buf = appendEntry(w.buf, w.last, time.Now().UnixMilli(), source, text)
+	long := len(text) > usual
+	if long {
+		w.flush()
+	}
+	w.buf = appendEntryHeader(w.buf, w.last, time.Now().UnixMilli(), source, text)
+	if long { // it is not copied
+		w.write(w.buf, text)
+		return
+	}
+	w.buf = append(w.buf, text...)
 	if len(w.buf) >= 256<<10 {
 		w.flush()
 	}
 }
 
-// flush writes what is gathered, in one write. A failed one is undone, so that the segment stays readable.
+// begun says whether the segment has an entry.
+func (w *Writer) begun() bool { return w.written > segmentHeader || len(w.buf) > 0 }
+
+// flush writes what is gathered, in one write.
 func (w *Writer) flush() {
-	if len(w.buf) == 0 || w.file == nil {
-		w.buf = w.buf[:0]
-		return
+	if len(w.buf) > 0 {
+		w.write(w.buf)
 	}
-	if n, err := w.file.WriteAt(w.buf, w.written); err == nil {
-		w.written += int64(n)
-	} else if w.file.Truncate(w.written) != nil {
-		w.closeFile()
+}
+
+// write writes the parts of whole entries. If that fails it is undone, so that the segment stays readable.
+func (w *Writer) write(parts ...[]byte) {
+	at := w.written
+	for _, p := range parts {
+		if w.file == nil {
+			break
+		}
+		n, err := w.file.WriteAt(p, at)
+		at += int64(n)
+		if err == nil {
+			continue
+		}
+		at = w.written
+		if w.file.Truncate(w.written) != nil {
+			w.closeFile()
+		}
+		break
 	}
+	w.written = at
 	w.buf = w.buf[:0]
 }
 
