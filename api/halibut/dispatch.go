@@ -44,12 +44,16 @@ func (c *session) serve(wire *conn) error {
 	answer, err := encodeResponse(call.id, result, call.failure)
 	if err != nil {
 		config.Logger.Error("result cannot be sent", "service", call.service, "error", err)
-		if answer, err = encodeResponse(call.id, nil, finalError("the result cannot be sent")); err != nil {
+		failure := finalError("the result cannot be sent")
+		if errors.Is(err, errMaking) {
+			failure = passingError(err.Error())
+		}
+		if answer, err = encodeResponse(call.id, nil, failure); err != nil {
 			return err
 		}
 	}
-	wire.limit = c.whole(int64(len(answer.out)))
-	if err := wire.sendMessage(answer.out); err != nil {
+	wire.limit = c.whole(answer.size())
+	if err := wire.send(answer); err != nil {
 		return fmt.Errorf("sending response: %w", err)
 	}
 	wire.limit = time.Time{}

@@ -22,6 +22,8 @@ type encoder struct {
 	out     []byte
 	streams []*DataStream
 	names   fieldNames
+	// later is a list that is not in out.
+	later *pending
 }
 
 // begin starts a document and returns where, for end.
@@ -32,7 +34,11 @@ func (e *encoder) begin() int {
 
 func (e *encoder) end(start int) {
 	e.out = append(e.out, 0)
-	binary.LittleEndian.PutUint32(e.out[start:], uint32(len(e.out)-start))
+	size := int64(len(e.out) - start)
+	if e.later != nil && e.later.at > start {
+		size += e.later.size
+	}
+	binary.LittleEndian.PutUint32(e.out[start:], uint32(size)) // #nosec G115 -- bounded by maxEncoded
 }
 
 // key starts an element.
@@ -146,6 +152,8 @@ func (e *encoder) value(name string, v reflect.Value, depth int) error {
 		ms := v.Interface().(time.Time).UnixMilli()
 		e.out = binary.LittleEndian.AppendUint64(e.out, uint64(ms))
 		return nil
+	case sequenceType:
+		return e.sequence(name, v.Interface().(Sequence), depth+1)
 	}
 	if depth >= maxDepth {
 		return errors.New("value is nested too deep")

@@ -110,6 +110,10 @@ func (c *session) more(n int64) bool {
 
 // giveBack gives back what was taken for a request and its answer.
 func (c *session) giveBack() {
+	for _, f := range c.after {
+		f()
+	}
+	c.after = nil
 	c.server.memory.give(c.who, c.taken)
 	c.taken = 0
 }
@@ -122,4 +126,12 @@ type sessionKey struct{}
 func Reserve(ctx context.Context, n int64) bool {
 	c, ok := ctx.Value(sessionKey{}).(*session)
 	return !ok || c.more(n)
+}
+
+// Afterwards calls f when the request of ctx is answered, or cannot be. Outside of a Server nobody calls it. It is for the goroutine
+// of the method.
+func Afterwards(ctx context.Context, f func()) {
+	if c, ok := ctx.Value(sessionKey{}).(*session); ok {
+		c.after = append(c.after, f)
+	}
 }

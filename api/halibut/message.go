@@ -115,7 +115,7 @@ func (e *encoder) failure(f *ServerError) {
 
 // checkStreams refuses what no receiver could sort out: the same stream twice in a message.
 func (e *encoder) checkStreams() error {
-	if len(e.out) > maxEncoded {
+	if e.size() > maxEncoded {
 		return fmt.Errorf("message exceeds %d bytes", maxEncoded)
 	}
 	seen := make(map[GUID]bool, len(e.streams))

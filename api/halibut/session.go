@@ -37,6 +37,8 @@ type session struct {
 
 	// taken is what the session's own goroutine has of the server's memory.
 	taken int64
+	// after is what it does when the request is answered.
+	after []func()
 	idle  time.Time
 	peer  Peer
 	who   Thumbprint

@@ -32,10 +32,11 @@
 // ExitAlreadyCompleted for 30 days with a StdErr line from which ParseAlreadyCompleted takes the exit code.
 // The response waits for the end of the script up to DurationToWaitForScriptToFinish, at most MaxWait.
 //
-// GetStatus answers at once: the state, and the output after LastLogSequence. Entries are numbered from 1
+// GetStatus answers with the state, and the output after LastLogSequence: at once, or within seconds where the script runs and
+// has no news, as callers come ever more seldom. Entries are numbered from 1
 // in the order in which the Tentacle has them; NextLogSequence is the number of the last entry in the
 // response, to be sent back next time, and the same range may be asked for again. A response carries at most
-// MaxResponse bytes of output. While entries remain behind its last one the state stays Running, so a
+// MaxStatus bytes of output, of the other methods MaxResponse. While entries remain behind its last one the state stays Running, so a
 // caller that stops at the first Complete has the whole output. Within StdOut and within StdErr the order is
 // that of the script; between the two there is none. ExitCode is meaningful only in a Complete status.
 //

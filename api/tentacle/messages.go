@@ -117,6 +117,8 @@ type ScriptStatusResponseV2 struct {
 	NextLogSequence int64           `bson:"NextLogSequence"`
 	State           ProcessState    `bson:"State"`
 	ExitCode        int32           `bson:"ExitCode"`
+	// Stored is output before Logs that a Tentacle reads only when it writes the answer. Who asks over the wire has all in Logs.
+	Stored StoredLogs `bson:"-"`
 }
 
 // HalibutType is the name of the type on the wire.

@@ -14,7 +14,7 @@ import (
 type ScriptService interface {
 	// StartScript starts the script, or answers the status of a ticket that is known already.
 	StartScript(ctx context.Context, command StartScriptCommandV2) (ScriptStatusResponseV2, error)
-	// GetStatus answers at once.
+	// GetStatus answers at once, or within seconds where the script has no news.
 	GetStatus(ctx context.Context, request ScriptStatusRequestV2) (ScriptStatusResponseV2, error)
 	// CancelScript asks for the end of a script and answers as GetStatus.
 	CancelScript(ctx context.Context, command CancelScriptCommandV2) (ScriptStatusResponseV2, error)
@@ -29,7 +29,7 @@ type ScriptService interface {
 type ScriptServiceV1 interface {
 	// StartScriptV1 starts another script whenever it is called, and makes the ticket for it.
 	StartScriptV1(ctx context.Context, command StartScriptCommand) (ScriptTicket, error)
-	// GetStatusV1 answers at once.
+	// GetStatusV1 answers as GetStatus.
 	GetStatusV1(ctx context.Context, request ScriptStatusRequest) (ScriptStatusResponse, error)
 	// CancelScriptV1 asks for the end of a script and answers as GetStatusV1.
 	CancelScriptV1(ctx context.Context, command CancelScriptCommand) (ScriptStatusResponse, error)
@@ -110,15 +110,15 @@ func Listed(services []halibut.Service) []string {
 // adapter stands between the wire and a Tentacle.
 type adapter struct{ Tentacle }
 
-func (a adapter) start(ctx context.Context, w startOnWire) (ScriptStatusResponseV2, error) {
+func (a adapter) start(ctx context.Context, w startOnWire) (any, error) {
 	id, err := w.ScriptTicket.id()
 	if err == nil {
 		err = checkBody(w.ScriptBody, w.Scripts)
 	}
 	if err != nil {
-		return ScriptStatusResponseV2{}, err
+		return nil, err
 	}
-	return a.StartScript(ctx, w.command(id))
+	return written(a.StartScript(ctx, w.command(id)))
 }
 
 // RefusedTicket is the answer to a StartScript whose ticket is not valid.
@@ -135,20 +135,20 @@ func checkBody(body *string, scripts map[shell]string) error {
 	return nil
 }
 
-func (a adapter) status(ctx context.Context, w statusOnWire) (ScriptStatusResponseV2, error) {
+func (a adapter) status(ctx context.Context, w statusOnWire) (any, error) {
 	id, err := w.Ticket.id()
 	if err != nil || !ValidTicket(id) {
 		return UnknownTicket(ScriptTicket{id}, w.LastLogSequence), err
 	}
-	return a.GetStatus(ctx, ScriptStatusRequestV2{ScriptTicket{id}, w.LastLogSequence})
+	return written(a.GetStatus(ctx, ScriptStatusRequestV2{ScriptTicket{id}, w.LastLogSequence}))
 }
 
-func (a adapter) cancel(ctx context.Context, w cancelOnWire) (ScriptStatusResponseV2, error) {
+func (a adapter) cancel(ctx context.Context, w cancelOnWire) (any, error) {
 	id, err := w.Ticket.id()
 	if err != nil || !ValidTicket(id) {
 		return UnknownTicket(ScriptTicket{id}, w.LastLogSequence), err
 	}
-	return a.CancelScript(ctx, CancelScriptCommandV2{ScriptTicket{id}, w.LastLogSequence})
+	return written(a.CancelScript(ctx, CancelScriptCommandV2{ScriptTicket{id}, w.LastLogSequence}))
 }
 
 func (a adapter) complete(ctx context.Context, w completeOnWire) error {
@@ -159,13 +159,13 @@ func (a adapter) complete(ctx context.Context, w completeOnWire) error {
 	return a.CompleteScript(ctx, CompleteScriptCommandV2{ScriptTicket{id}})
 }
 
-func (a adapter) wait(ctx context.Context, w waitOnWire) (ScriptStatusResponseV2, error) {
+func (a adapter) wait(ctx context.Context, w waitOnWire) (any, error) {
 	id, err := w.Ticket.id()
 	if err != nil || !ValidTicket(id) {
 		return UnknownTicket(ScriptTicket{id}, w.LastLogSequence), err
 	}
 	wait := min(max(w.MaxWait, 0), halibut.TimeSpan(MaxWait))
-	return a.WaitForStatus(ctx, WaitForStatusCommandV1{ScriptTicket{id}, w.LastLogSequence, wait})
+	return written(a.WaitForStatus(ctx, WaitForStatusCommandV1{ScriptTicket{id}, w.LastLogSequence, wait}))
 }
 
 // UnknownTicket is the status of a ticket that nobody started, that is another operator's, or that was

@@ -26,17 +26,17 @@ func (a adapterV1) start(ctx context.Context, w startV1OnWire) (ScriptTicket, er
 	return a.StartScriptV1(ctx, w.command())
 }
 
-func (a adapterV1) status(ctx context.Context, w statusV1OnWire) (ScriptStatusResponse, error) {
+func (a adapterV1) status(ctx context.Context, w statusV1OnWire) (any, error) {
 	return knownV1(ctx, statusOnWire(w), a.GetStatusV1)
 }
 
-func (a adapterV1) cancel(ctx context.Context, w cancelV1OnWire) (ScriptStatusResponse, error) {
+func (a adapterV1) cancel(ctx context.Context, w cancelV1OnWire) (any, error) {
 	return knownV1(ctx, statusOnWire(w), func(ctx context.Context, r ScriptStatusRequest) (ScriptStatusResponse, error) {
 		return a.CancelScriptV1(ctx, CancelScriptCommand(r))
 	})
 }
 
-func (a adapterV1) complete(ctx context.Context, w completeV1OnWire) (ScriptStatusResponse, error) {
+func (a adapterV1) complete(ctx context.Context, w completeV1OnWire) (any, error) {
 	return knownV1(ctx, statusOnWire(w), func(ctx context.Context, r ScriptStatusRequest) (ScriptStatusResponse, error) {
 		return a.CompleteScriptV1(ctx, CompleteScriptCommand(r))
 	})
@@ -45,10 +45,10 @@ func (a adapterV1) complete(ctx context.Context, w completeV1OnWire) (ScriptStat
 // knownV1 calls a method for a ticket that could be one, and answers for any other.
 func knownV1(ctx context.Context, w statusOnWire,
 	call func(context.Context, ScriptStatusRequest) (ScriptStatusResponse, error),
-) (ScriptStatusResponse, error) {
+) (any, error) {
 	id, err := w.Ticket.id()
 	if err != nil || !ValidTicket(id) {
 		return UnknownV1(ScriptTicket{id}, w.LastLogSequence), err
 	}
-	return call(ctx, ScriptStatusRequest{ScriptTicket{id}, w.LastLogSequence})
+	return written(call(ctx, ScriptStatusRequest{ScriptTicket{id}, w.LastLogSequence}))
 }

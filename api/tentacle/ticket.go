@@ -11,9 +11,14 @@ import (
 const (
 	// MaxWait is the longest that StartScript and WaitForStatus keep a caller waiting.
 	MaxWait = 60 * time.Second
-	// MaxResponse bounds the output in one response, in bytes; an entry counts as EntryCost.
+	// MaxResponse bounds the output in one response, in bytes; an entry counts as EntryCost. A response has more where one entry
+	// alone does.
 	MaxResponse = 4 << 20
-	// MaxEntry bounds the text of one entry, in bytes; a longer line becomes several entries.
+	// MaxStatus is MaxResponse for GetStatus, whose callers may take long until they ask again.
+	MaxStatus = 192 << 20
+	// MaxLine bounds the text of one entry, in bytes; a longer line becomes several entries.
+	MaxLine = 4 << 20
+	// MaxEntry is how long a line may be, in bytes, that never becomes several entries.
 	MaxEntry = 64 << 10
 	// DefaultMutex is the isolation mutex of a command that names none.
 	DefaultMutex = "RunningScript"
@@ -60,7 +65,7 @@ func CanonicalTicket(id string) string {
 	return strings.ToLower(id)
 }
 
-// EntryCost is what an entry counts towards MaxResponse and towards the output that a Tentacle keeps.
+// EntryCost is what an entry counts towards MaxResponse and MaxStatus.
 func EntryCost(o ProcessOutput) int {
 	return len(o.Text) + entryOverhead
 }

@@ -153,9 +153,13 @@ func (p *parts) scriptConfig(o Options) scripts.Config {
 		Engine:     []string{o.Executable, "step"},
 		Allowed:    p.allowed,
 		Audit:      p.record,
+		Hold:       holdStatus,
 		Logger:     p.logger,
 	}
 }
+
+// holdStatus is as long as Octopus's client has StartScript wait.
+const holdStatus = 5 * time.Second
 
 // emptySpool removes what was being received when an earlier daemon ended.
 func emptySpool(h home.Home) error {

@@ -149,7 +149,7 @@ func TestOutputOfAnySize(t *testing.T) {
 }
 
 func TestAResponseHoldsALimitedAmountAndTheNextOneTheRest(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, func(c *Config) { c.MaxStatus = 4 << 20 })
 	r.run(script("a", "for i in $(seq 100000); do echo line $i; done; exit 5"))
 	want, after := 1, int64(0)
 	for range 10 {

@@ -116,6 +116,7 @@ func (r *rig) start(cmd tentacle.StartScriptCommandV2) tentacle.ScriptStatusResp
 	if err != nil {
 		r.t.Fatalf("StartScript: %v", err)
 	}
+	r.hold(&got)
 	return got
 }
 
@@ -125,6 +126,7 @@ func (r *rig) status(id string, after int64) tentacle.ScriptStatusResponseV2 {
 	if err != nil {
 		r.t.Fatalf("GetStatus: %v", err)
 	}
+	r.hold(&got)
 	return got
 }
 
@@ -134,6 +136,7 @@ func (r *rig) cancelScript(id string) tentacle.ScriptStatusResponseV2 {
 	if err != nil {
 		r.t.Fatalf("CancelScript: %v", err)
 	}
+	r.hold(&got)
 	return got
 }
 
@@ -165,6 +168,14 @@ func (r *rig) ticketFile(id string) string {
 	return process.TicketFile(r.inHome(".tentacle", "tickets", id))
 }
 
+// hold reads the output that would be read when the answer is written.
+func (r *rig) hold(got *tentacle.ScriptStatusResponseV2) {
+	r.t.Helper()
+	if err := got.Hold(); err != nil {
+		r.t.Fatalf("reading stored output: %v", err)
+	}
+}
+
 // await follows a ticket as an operator does, and returns the last status with all output.
 func (r *rig) await(id string, after int64) tentacle.ScriptStatusResponseV2 {
 	r.t.Helper()
@@ -177,6 +188,7 @@ func (r *rig) await(id string, after int64) tentacle.ScriptStatusResponseV2 {
 		if err != nil {
 			r.t.Fatalf("WaitForStatus: %v", err)
 		}
+		r.hold(&got)
 		logs = append(logs, got.Logs...)
 		after = got.NextLogSequence
 		if got.State == tentacle.Complete {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
-	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -15,13 +14,59 @@ import (
 const enough = 64 << 10
 
 // GetStatus returns the state of a ticket and its output after a sequence. Of a ticket that is unknown,
-// completed or another operator's it is Complete -45.
+// completed or another operator's it is Complete -45. Where a script runs and has no news it waits for some, as Config.Hold says;
+// that ends early with ctx.
 func (s *Store) GetStatus(ctx context.Context, operator string, request tentacle.ScriptStatusRequestV2) (tentacle.ScriptStatusResponseV2, error) {
 	t := s.find(operator, request.Ticket.TaskID)
+	if t != nil {
+		s.awaitNews(ctx, t, request.LastLogSequence)
+		t = s.find(operator, request.Ticket.TaskID) // it may be completed meanwhile
+	}
 	if t == nil {
 		return *unknown(request.Ticket, request.LastLogSequence), nil
 	}
-	return s.status(ctx, t, request.Ticket, request.LastLogSequence)
+	return s.statusUpTo(ctx, t, request.Ticket, request.LastLogSequence, s.cfg.MaxStatus)
+}
+
+// awaitNews waits while a script runs and has printed nothing after a sequence, and a little longer where it prints then.
+func (s *Store) awaitNews(ctx context.Context, t *ticket, after int64) {
+	if s.cfg.Hold <= 0 || t.newer || t.orphan || t.hasOutput(after) {
+		return
+	}
+	timer := time.NewTimer(s.cfg.Hold)
+	defer timer.Stop()
+	for settling := false; ; {
+		phase, _, changed := t.snapshot()
+		if phase != running || t.isCompleted() {
+			return
+		}
+		if !settling && t.hasOutput(after) {
+			settling = true
+			timer.Reset(s.cfg.Settle)
+		}
+		if !s.awaitChange(ctx, changed, timer.C) {
+			return
+		}
+	}
+}
+
+// awaitChange waits for a change of a ticket, and says whether that came before all that ends the wait.
+func (s *Store) awaitChange(ctx context.Context, changed <-chan struct{}, over <-chan time.Time) bool {
+	select {
+	case <-changed:
+		return true
+	case <-over:
+	case <-ctx.Done():
+	case <-s.life.Done():
+	}
+	return false
+}
+
+// hasOutput says whether there is output after a sequence. What cannot be read is for the answer to tell.
+func (t *ticket) hasOutput(after int64) bool {
+	p := t.page(after)
+	_, more, err := p.reader.ReadWithin(0)
+	return more || err != nil
 }
 
 // WaitForStatus is GetStatus that waits, at most MaxWait and a minute, until there is something to say: the
@@ -46,7 +91,7 @@ func (s *Store) WaitForStatus(ctx context.Context, operator string, cmd tentacle
 		if t.isGone() {
 			return *unknown(cmd.Ticket, cmd.LastLogSequence), nil
 		}
-		if err := s.gather(ctx, p); err != nil {
+		if err := s.gather(ctx, p, s.cfg.MaxReply); err != nil {
 			return tentacle.ScriptStatusResponseV2{}, err
 		}
 		if phase == finished || phase.state() != first.state() || p.size >= enough || p.more {
@@ -69,9 +114,14 @@ func (s *Store) WaitForStatus(ctx context.Context, operator string, cmd tentacle
 	}
 }
 
-// status answers with what there is now. The state is taken before the output, so that a Complete one has
-// all of it.
+// status answers with what there is now.
 func (s *Store) status(ctx context.Context, t *ticket, id tentacle.ScriptTicket, after int64) (tentacle.ScriptStatusResponseV2, error) {
+	return s.statusUpTo(ctx, t, id, after, s.cfg.MaxReply)
+}
+
+// statusUpTo answers with what there is now, up to so many bytes of output. The state is taken before the output, so that a Complete
+// one has all of it.
+func (s *Store) statusUpTo(ctx context.Context, t *ticket, id tentacle.ScriptTicket, after, most int64) (tentacle.ScriptStatusResponseV2, error) {
 	switch {
 	case t.newer:
 		return tentacle.ScriptStatusResponseV2{}, t.untouched()
@@ -80,23 +130,11 @@ func (s *Store) status(ctx context.Context, t *ticket, id tentacle.ScriptTicket,
 	}
 	phase, result, _ := t.snapshot()
 	p := t.page(after)
-	if err := s.gather(ctx, p); err != nil {
+	if err := s.gather(ctx, p, most); err != nil {
 		return tentacle.ScriptStatusResponseV2{}, err
 	}
 	return s.respond(t, id, p, phase, result), nil
 }
-
-// page is output that is being gathered for one response.
-type page struct {
-	reader  output.Reader
-	after   int64
-	entries []output.Entry
-	size    int64
-	more    bool // others are there that have no room
-}
-
-// reserved is the room that is kept in a response for the lines that respond adds.
-const reserved = 4 << 10
 
 // page begins where the last status of the ticket ended, if that is where this one begins.
 func (t *ticket) page(after int64) *page {
@@ -107,41 +145,8 @@ func (t *ticket) page(after int64) *page {
 	if t.reader.Last() == after {
 		p.reader = t.reader
 	}
+	p.begin = p.reader
 	return p
-}
-
-// modest is how much output is gathered without asking for memory. It holds the longest line.
-const modest = 128 << 10
-
-// replyFactor is how much memory a response takes, by the output in it: as lines, encoded and compressed.
-const replyFactor = 3
-
-// gather reads what there is for one response: as much as that may hold if there is memory for it, else less, and the rest is for
-// the next one.
-func (s *Store) gather(ctx context.Context, p *page) error {
-	if err := p.read(min(s.cfg.MaxReply, modest)); err != nil || !p.more || s.cfg.MaxReply <= modest {
-		return err
-	}
-	if !halibut.Reserve(ctx, replyFactor*s.cfg.MaxReply) {
-		return nil
-	}
-	p.more = false
-	return p.read(s.cfg.MaxReply)
-}
-
-func (p *page) read(limit int64) error {
-	if p.more {
-		return nil
-	}
-	entries, more, err := p.reader.Read(limit - reserved - p.size)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		p.size += e.Size()
-	}
-	p.entries, p.more = append(p.entries, entries...), more
-	return nil
 }
 
 // respond makes the response of what was gathered.
@@ -154,10 +159,10 @@ func (s *Store) respond(t *ticket, id tentacle.ScriptTicket, p *page, phase phas
 	t.mu.Unlock()
 	response := tentacle.ScriptStatusResponseV2{
 		Ticket: id, Logs: make([]tentacle.ProcessOutput, 0, len(p.entries)), State: phase.state(),
-		NextLogSequence: max(p.after, p.reader.Last()),
+		NextLogSequence: max(p.after, p.reader.Last()), Stored: p.later(),
 	}
 	for _, e := range p.entries {
-		response.Logs = append(response.Logs, tentacle.ProcessOutput{Source: tentacle.ProcessOutputSource(e.Source), Occurred: e.Occurred, Text: e.Text})
+		response.Logs = append(response.Logs, lineOf(e))
 		response.NextLogSequence = max(response.NextLogSequence, e.Number)
 	}
 	switch {

@@ -15,6 +15,7 @@ import (
 	"github.com/mantledeploy/mantle/agent/internal/policy"
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
+	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
 // MinFree is how much must be free in a home for a script to be started, in bytes, where Config says nothing
@@ -48,6 +49,10 @@ type Config struct {
 	Poll    time.Duration // how often a supervisor of an earlier daemon is looked at; 100 ms
 	Settle  time.Duration // how long WaitForStatus gathers output after the first new line; 200 ms
 
+	// Hold is how long GetStatus waits for news of a script that runs; 0 is not at all. Octopus's client comes ever more seldom
+	// the more often it was answered.
+	Hold time.Duration
+
 	TombstoneAge time.Duration // how long a completed ticket is remembered; 30 days
 	CancelledAge time.Duration // how long a ticket is remembered that was cancelled and never arrived; 1 day
 	FinishedAge  time.Duration // when a finished ticket that nobody completed is swept; 7 days
@@ -57,9 +62,10 @@ type Config struct {
 	MaxTickets int // how many scripts of one operator are known at a time, whether they wait, run or have ended; 1,000
 	MaxCancels int // how many tickets of one operator are remembered that were cancelled and never arrived; 10,000
 
-	MinFree  int64         // free bytes in the home below which no script is started; 500 MB
-	MaxReply int64         // output in one response, text and 64 bytes for each line; 4 MiB
-	Output   output.Limits // what is kept of a script's output
+	MinFree   int64         // free bytes in the home below which no script is started; 500 MB
+	MaxReply  int64         // output in one response, text and 64 bytes for each line; 4 MiB
+	MaxStatus int64         // MaxReply for GetStatus; 192 MiB
+	Output    output.Limits // what is kept of a script's output
 
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
@@ -87,7 +93,10 @@ func (c Config) withDefaults() Config {
 		c.MinFree = MinFree
 	}
 	if c.MaxReply == 0 {
-		c.MaxReply = 4 << 20
+		c.MaxReply = tentacle.MaxResponse
+	}
+	if c.MaxStatus == 0 {
+		c.MaxStatus = tentacle.MaxStatus
 	}
 	if c.Allowed == nil {
 		c.Allowed = func(policy.Start) (int64, error) { return 0, nil }

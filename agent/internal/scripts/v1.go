@@ -57,11 +57,18 @@ func (s *Store) recordRefusal(t *ticket, code int32, why string) error {
 
 // GetStatusV1 is GetStatus; a ticket that is unknown, completed or another operator's is Complete 0.
 func (s *Store) GetStatusV1(ctx context.Context, operator string, request tentacle.ScriptStatusRequest) (tentacle.ScriptStatusResponse, error) {
+	if t := s.find(operator, request.Ticket.TaskID); t != nil {
+		s.awaitNews(ctx, t, request.LastLogSequence)
+	}
+	return s.statusV1(ctx, operator, request)
+}
+
+func (s *Store) statusV1(ctx context.Context, operator string, request tentacle.ScriptStatusRequest) (tentacle.ScriptStatusResponse, error) {
 	t := s.find(operator, request.Ticket.TaskID)
 	if t == nil {
 		return tentacle.UnknownV1(request.Ticket, request.LastLogSequence), nil
 	}
-	r, err := s.status(ctx, t, request.Ticket, request.LastLogSequence)
+	r, err := s.statusUpTo(ctx, t, request.Ticket, request.LastLogSequence, s.cfg.MaxStatus)
 	return tentacle.ScriptStatusResponse(r), err
 }
 
@@ -82,7 +89,7 @@ func (s *Store) CancelScriptV1(ctx context.Context, operator string, cmd tentacl
 // caller needs the answer, and will not ask again, so that a ticket that cannot be completed is only logged: it
 // is swept like others that nobody completed.
 func (s *Store) CompleteScriptV1(ctx context.Context, operator string, cmd tentacle.CompleteScriptCommand) (tentacle.ScriptStatusResponse, error) {
-	r, err := s.GetStatusV1(ctx, operator, tentacle.ScriptStatusRequest(cmd))
+	r, err := s.statusV1(ctx, operator, tentacle.ScriptStatusRequest(cmd))
 	if err != nil {
 		return r, fmt.Errorf("reading the last output of script %s: %w", cmd.Ticket.TaskID, err)
 	}

@@ -112,7 +112,9 @@ func (m *machine) StartScript(ctx context.Context, c tentacle.StartScriptCommand
 
 // GetStatus tells how a script of the caller's is.
 func (m *machine) GetStatus(ctx context.Context, r tentacle.ScriptStatusRequestV2) (tentacle.ScriptStatusResponseV2, error) {
-	return as(ctx, m.scripts.GetStatus, r)
+	waiting, done := m.waiting(ctx)
+	defer done()
+	return as(waiting, m.scripts.GetStatus, r)
 }
 
 // CancelScript ends a script of the caller's.
@@ -136,7 +138,9 @@ func (m *machine) StartScriptV1(ctx context.Context, c tentacle.StartScriptComma
 
 // GetStatusV1 tells how a script of the caller's is, by script service V1.
 func (m *machine) GetStatusV1(ctx context.Context, r tentacle.ScriptStatusRequest) (tentacle.ScriptStatusResponse, error) {
-	return as(ctx, m.v1.GetStatusV1, r)
+	waiting, done := m.waiting(ctx)
+	defer done()
+	return as(waiting, m.v1.GetStatusV1, r)
 }
 
 // CancelScriptV1 ends a script of the caller's, by script service V1.
@@ -149,6 +153,16 @@ func (m *machine) CompleteScriptV1(ctx context.Context, c tentacle.CompleteScrip
 	return as(ctx, m.v1.CompleteScriptV1, c)
 }
 
+// waiting is a context for what may wait: it ends when the server is shut down, too.
+func (m *machine) waiting(ctx context.Context) (waiting context.Context, done func()) {
+	waiting, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(m.closing, cancel)
+	return waiting, func() {
+		stop()
+		cancel()
+	}
+}
+
 // WaitForStatus tells how a script of the caller's is once there is something to say. When the server is
 // shut down it answers at once with what there is.
 func (m *machine) WaitForStatus(ctx context.Context, c tentacle.WaitForStatusCommandV1) (tentacle.ScriptStatusResponseV2, error) {
@@ -156,9 +170,8 @@ func (m *machine) WaitForStatus(ctx context.Context, c tentacle.WaitForStatusCom
 	if err != nil {
 		return tentacle.ScriptStatusResponseV2{}, err
 	}
-	waiting, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(m.closing, cancel)()
+	waiting, done := m.waiting(ctx)
+	defer done()
 	r, err := m.scripts.WaitForStatus(waiting, who, c)
 	if err == nil || m.closing.Err() == nil || ctx.Err() != nil {
 		return r, err

@@ -54,9 +54,10 @@ type Observed struct {
 	Polls   int
 }
 
-// Answer is what one answer brought.
+// Answer is what one answer brought, when it was there, and how long after it was asked for.
 type Answer struct {
 	At    time.Time
+	Took  time.Duration
 	Logs  []tentacle.ProcessOutput
 	State tentacle.ProcessState
 }
@@ -73,13 +74,14 @@ func (o Observed) Logs() (all []tentacle.ProcessOutput) {
 func (c *OctopusClient) Run(ctx context.Context, command tentacle.StartScriptCommandV2) (o Observed, err error) {
 	wait, turn := halibut.TimeSpan(octopusWaits), halibut.TimeSpan(longestTurn)
 	command.DurationToWaitForScriptToFinish, command.ScriptIsolationMutexTimeout = &wait, turn
+	asked := time.Now()
 	r, err := retried(ctx, func() (tentacle.ScriptStatusResponseV2, error) { return c.client.StartScript(ctx, command) })
 	for pause := firstPause; ; pause = min(time.Duration(float64(pause)*pauseGrows), longest) {
 		if err != nil {
 			return o, err
 		}
 		if len(r.Logs) > 0 {
-			o.Answers = append(o.Answers, Answer{At: time.Now(), Logs: r.Logs, State: r.State})
+			o.Answers = append(o.Answers, Answer{At: time.Now(), Took: time.Since(asked), Logs: r.Logs, State: r.State})
 		}
 		if r.State == tentacle.Complete {
 			break
@@ -88,6 +90,7 @@ func (c *OctopusClient) Run(ctx context.Context, command tentacle.StartScriptCom
 			return o, err
 		}
 		o.Polls++
+		asked = time.Now()
 		request := tentacle.ScriptStatusRequestV2{Ticket: command.ScriptTicket, LastLogSequence: r.NextLogSequence}
 		r, err = retried(ctx, func() (tentacle.ScriptStatusResponseV2, error) { return c.client.GetStatus(ctx, request) })
 	}

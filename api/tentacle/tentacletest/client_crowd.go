@@ -63,6 +63,29 @@ func (o *Operator) AtOnce(ctx context.Context, n int) error {
 	return errors.Join(failed...)
 }
 
+// HearNothing asks for all output of a script on n connections and reads no answer, until the test ends them. It returns when all
+// have asked.
+func (o *Operator) HearNothing(ctx context.Context, n int, ticket tentacle.ScriptTicket) (end func(), err error) {
+	var open []*line
+	end = func() {
+		for _, c := range open {
+			_ = c.Close()
+		}
+	}
+	for range n {
+		c, err := o.greet(ctx)
+		if err != nil {
+			return end, err
+		}
+		open = append(open, c)
+		root := statusRequest(tentacle.ScriptServiceV2Name, tentacle.ScriptStatusRequestV2{}.HalibutType(), ticket.TaskID, 0)
+		if _, err := c.Write(deflate(root.document())); err != nil {
+			return end, fmt.Errorf("asking: %w", err)
+		}
+	}
+	return end, nil
+}
+
 // line is one connection of Octopus's client.
 type line struct {
 	*tls.Conn

@@ -178,11 +178,11 @@ func (h *harness) checkRange(r tentacle.ScriptStatusResponseV2, k tentacle.Scrip
 	cost := 0
 	for _, o := range r.Logs {
 		cost += tentacle.EntryCost(o)
-		if len(o.Text) > tentacle.MaxEntry {
+		if len(o.Text) > tentacle.MaxLine {
 			h.Fatalf("an entry has %d bytes", len(o.Text))
 		}
 	}
-	if cost > tentacle.MaxResponse {
+	if cost > tentacle.MaxStatus {
 		h.Fatalf("a response carries %d bytes of output", cost)
 	}
 }

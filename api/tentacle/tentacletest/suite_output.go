@@ -117,7 +117,7 @@ func noLauncherLines(h *harness) {
 	}
 }
 
-// outputInPieces makes some 9 MiB.
+// outputInPieces makes some 9 MiB, which WaitForStatus tells in pieces.
 func outputInPieces(h *harness) {
 	c := h.command("yes '" + strings.Repeat("0123456789", 10) + "' | head -n 60000; exit 6")
 	c.DurationToWaitForScriptToFinish = seconds(60)
@@ -126,7 +126,14 @@ func outputInPieces(h *harness) {
 	var r tentacle.ScriptStatusResponseV2
 	pieces, total := 0, int64(0)
 	for {
-		r = h.status(c.ScriptTicket, total)
+		var err error
+		if r, err = h.a.WaitForStatus(h.ctx, tentacle.WaitForStatusCommandV1{Ticket: c.ScriptTicket, LastLogSequence: total}); err != nil {
+			h.Fatalf("waiting for %s: %v", c.ScriptTicket.TaskID, err)
+		}
+		h.checkRange(r, c.ScriptTicket, total)
+		if n := cost(r.Logs); n > tentacle.MaxResponse {
+			h.Fatalf("a response carries %d bytes of output", n)
+		}
 		total += int64(len(r.Logs))
 		pieces++
 		if r.State == tentacle.Complete {
@@ -150,7 +157,7 @@ func (h *harness) waitForEnd(k tentacle.ScriptTicket) {
 	}
 }
 
-// cutOutput makes 65 MB: 40 of its beginning and 10 of its end are kept, give or take two segments of 1 MiB.
+// cutOutput makes 65 MB: 40 of its beginning and 10 of its end are kept, give or take what is written at a time.
 // What was cut may keep its numbers.
 func cutOutput(h *harness) {
 	c := h.command("yes | sed 's/.*/" + strings.Repeat("x", 980) + "/' | head -n 65000 | cat -n")
@@ -164,10 +171,10 @@ func cutOutput(h *harness) {
 		h.Fatalf("wanted one entry that tells what was cut, among %d", len(r.logs))
 	}
 	head, tail := r.logs[:cut], r.logs[cut+1:]
-	if n := cost(head); n > 42<<20 || n < 38_000_000 {
+	if n := kept(head); n > 45<<20 || n < 37_000_000 {
 		h.Errorf("the beginning has %d bytes", n)
 	}
-	if n := cost(tail); n > 12<<20 || n < 8_000_000 {
+	if n := kept(tail); n > 15<<20 || n < 8_000_000 {
 		h.Errorf("the end has %d bytes", n)
 	}
 	h.inSequence(head, 1)
@@ -188,6 +195,15 @@ func cost(logs []tentacle.ProcessOutput) int {
 	n := 0
 	for _, o := range logs {
 		n += tentacle.EntryCost(o)
+	}
+	return n
+}
+
+// kept is what lines count for where they are kept: their bytes and their ends.
+func kept(logs []tentacle.ProcessOutput) int {
+	n := 0
+	for _, o := range logs {
+		n += len(o.Text) + 1
 	}
 	return n
 }
