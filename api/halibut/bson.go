@@ -96,7 +96,27 @@ func (d *documentReader) next() (e element, ok bool, err error) {
 
 // valueSize returns how many of the bytes at the beginning of rest a value of a type takes. It may be more
 // than there are.
-func valueSize(kind byte, rest []byte) (int, error) { //nolint:cyclop // one case for each BSON type
+func valueSize(kind byte, rest []byte) (int, error) {
+	if kind == typeRegex {
+		return regexSize(rest)
+	}
+	size, err := sizeOf(kind, rest, int64(len(rest)))
+	return int(size), err
+}
+
+// prefixOf returns how many bytes at the beginning of a value tell its size.
+func prefixOf(kind byte) int64 {
+	switch kind {
+	case typeString, typeCode, typeSymbol, typeBinary, typePointer, typeDocument, typeArray, typeCodeScope:
+		return 4
+	default:
+		return 0
+	}
+}
+
+// sizeOf returns the size of a value of any type but a regular expression, of which head is the beginning and left the most
+// that it can take.
+func sizeOf(kind byte, head []byte, left int64) (int64, error) {
 	switch kind {
 	case typeUndefined, typeNull:
 		return 0, nil
@@ -111,31 +131,29 @@ func valueSize(kind byte, rest []byte) (int, error) { //nolint:cyclop // one cas
 	case typeDecimal:
 		return 16, nil
 	case typeString, typeCode, typeSymbol:
-		return prefixedSize(rest, 4, 1)
+		return prefixedSize(head, left, 4, 1)
 	case typeBinary:
-		return prefixedSize(rest, 5, 0)
+		return prefixedSize(head, left, 5, 0)
 	case typePointer:
-		return prefixedSize(rest, 16, 1)
+		return prefixedSize(head, left, 16, 1)
 	case typeDocument, typeArray:
-		return prefixedSize(rest, 0, emptyDocument)
+		return prefixedSize(head, left, 0, emptyDocument)
 	case typeCodeScope:
-		return prefixedSize(rest, 0, 14)
-	case typeRegex:
-		return regexSize(rest)
+		return prefixedSize(head, left, 0, 14)
 	}
 	return 0, fmt.Errorf("unknown BSON type %#02x", kind)
 }
 
 // prefixedSize reads an int32 that counts the bytes after the first extra ones.
-func prefixedSize(rest []byte, extra, least int) (int, error) {
-	if len(rest) < 4 {
+func prefixedSize(head []byte, left, extra, least int64) (int64, error) {
+	if len(head) < 4 {
 		return 0, errTruncated
 	}
-	n := int64(int32(binary.LittleEndian.Uint32(rest)))
-	if n < int64(least) || n > int64(len(rest)-extra) {
+	n := int64(int32(binary.LittleEndian.Uint32(head)))
+	if n < least || n > left-extra {
 		return 0, errTruncated
 	}
-	return int(n) + extra, nil
+	return n + extra, nil
 }
 
 func regexSize(rest []byte) (int, error) {

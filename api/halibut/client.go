@@ -49,10 +49,11 @@ type ClientConfig struct {
 	// caller's. An error ends the call. Otherwise release is called when the preamble is done, or the try has failed: how
 	// many handshakes go on at once can so be bounded.
 	Admit func(ctx context.Context) (release func(), err error)
-	// MaxMessage bounds the inflated size of a response in bytes (256 MiB).
+	// MaxMessage bounds the inflated size of a response in bytes (256 MiB). It does not bound one with Call.Items.
 	MaxMessage int64
 	// Receive is asked before a response is read into memory, with its inflated size in bytes (may be nil). It may wait. An
-	// error ends the call. Otherwise release, if there is one, is called when the response was decoded.
+	// error ends the call. Otherwise release, if there is one, is called when the response was decoded. A response with
+	// Call.Items is read in portions, and it is asked for each of them.
 	Receive func(ctx context.Context, size int64) (release func(), err error)
 	// SpoolDir is for received data streams larger than 256 KiB (the system's temporary folder).
 	SpoolDir string
@@ -133,6 +134,8 @@ type Call struct {
 	// Result points to where the result goes: to a struct, to a scalar, or **DataStream for a stream (nil
 	// when the peer answers null). It is nil for a method without a result.
 	Result any
+	// Items passes the items of a list of the result on as they arrive, in place of storing them (nil stores them).
+	Items *Items
 	// ResponseTimeout is how long to wait for the first byte of the response (5 min).
 	ResponseTimeout time.Duration
 }
@@ -182,7 +185,7 @@ func (c *Client) exchange(ctx context.Context, cc *clientConn, ep Endpoint, call
 	if err := cc.wait(call.ResponseTimeout); err != nil {
 		return fmt.Errorf("waiting for the response: %w", noEOF(err))
 	}
-	document, release, err := c.receive(ctx, cc)
+	document, release, err := c.receive(ctx, cc, call.Items)
 	defer release()
 	if err != nil {
 		return fmt.Errorf("reading response: %w", err)
@@ -199,29 +202,6 @@ func (c *Client) exchange(ctx context.Context, cc *clientConn, ep Endpoint, call
 		discardAll(d.streams)
 	}
 	return answer
-}
-
-// slowest is how many bytes of an inflated response have to come in a second, after the first minute.
-const slowest = 16 << 10
-
-// receive reads a response into memory once there is room for it. Release is called when it was decoded.
-func (c *Client) receive(ctx context.Context, cc *clientConn) (document []byte, release func(), err error) {
-	release = func() {}
-	document, err = c.codec.inflateIn(cc, c.config.MaxMessage, func(size int64) error {
-		if c.config.Receive != nil {
-			r, err := c.config.Receive(ctx, size)
-			if err != nil {
-				return err
-			}
-			if r != nil {
-				release = r
-			}
-		}
-		cc.limit = time.Now().Add(time.Minute + time.Duration(size/slowest)*time.Second)
-		return nil
-	})
-	cc.limit = time.Time{}
-	return document, release, err
 }
 
 // take returns a connection that is ready for a request: one of the pool that still works, else a new one.

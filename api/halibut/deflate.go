@@ -29,6 +29,7 @@ type codec struct {
 	compressing chan struct{}
 	writers     sync.Pool
 	readers     sync.Pool
+	buffered    sync.Pool
 	buffers     sync.Pool
 }
 
@@ -91,11 +92,12 @@ type meter struct {
 	left   int64
 }
 
-var errTooLarge = errors.New("message is too large")
+// ErrTooLarge says that a message has more bytes than are allowed.
+var ErrTooLarge = errors.New("message is too large")
 
 func (m *meter) ReadByte() (byte, error) {
 	if m.left <= 0 {
-		return 0, errTooLarge
+		return 0, ErrTooLarge
 	}
 	m.left--
 	return m.source.ReadByte()
@@ -103,7 +105,7 @@ func (m *meter) ReadByte() (byte, error) {
 
 func (m *meter) Read(p []byte) (int, error) {
 	if m.left <= 0 {
-		return 0, errTooLarge
+		return 0, ErrTooLarge
 	}
 	n, err := m.source.Read(p[:min(int64(len(p)), m.left)])
 	m.left -= int64(n)
@@ -117,25 +119,36 @@ func (c *codec) inflate(source byteSource, limit int64) ([]byte, error) {
 }
 
 // inflateIn is inflate that asks for room for the document first, by its size.
-func (c *codec) inflateIn(source byteSource, limit int64, room func(size int64) error) ([]byte, error) {
-	const slack = 64 << 10
-	metered := &meter{source: source, left: limit + limit/8 + slack}
+func (c *codec) inflateIn(source byteSource, limit int64, room func(size int64) error) (document []byte, err error) {
+	err = c.inflating(source, limit, func(r io.Reader, _ *meter) (err error) {
+		document, err = readWhole(r, limit, room)
+		return err
+	})
+	return document, err
+}
+
+// slack is how many more compressed bytes a message may have than inflated ones.
+func slack(size int64) int64 { return size/8 + 64<<10 }
+
+// inflating calls read with what a source inflates to, which has at most limit bytes.
+func (c *codec) inflating(source byteSource, limit int64, read func(io.Reader, *meter) error) error {
+	metered := &meter{source: source, left: limit + slack(limit)}
 	r, ok := c.readers.Get().(io.ReadCloser)
 	if ok {
 		if err := r.(flate.Resetter).Reset(metered, nil); err != nil {
-			return nil, err
+			return err
 		}
 	} else {
 		r = flate.NewReader(metered)
 	}
-	document, err := readWhole(r, limit, room)
+	err := read(r, metered)
 	// The reader must not keep the connection alive.
 	_ = r.(flate.Resetter).Reset(eofSource{}, nil)
 	c.readers.Put(r)
 	if err != nil {
-		return nil, fmt.Errorf("inflating message: %w", err)
+		return fmt.Errorf("inflating message: %w", err)
 	}
-	return document, nil
+	return nil
 }
 
 type eofSource struct{}
@@ -145,16 +158,9 @@ func (eofSource) ReadByte() (byte, error)  { return 0, io.EOF }
 
 // readWhole reads a BSON document by its own length, and then the end.
 func readWhole(r io.Reader, limit int64, room func(size int64) error) ([]byte, error) {
-	var header [4]byte
-	if _, err := io.ReadFull(r, header[:]); err != nil {
-		return nil, noEOF(err)
-	}
-	size := int64(binary.LittleEndian.Uint32(header[:]))
-	if size > limit {
-		return nil, fmt.Errorf("%w: %d bytes where %d are allowed", errTooLarge, size, limit)
-	}
-	if size < emptyDocument {
-		return nil, errDocument
+	header, size, err := readSize(r, limit)
+	if err != nil {
+		return nil, err
 	}
 	if err := room(size); err != nil {
 		return nil, err
@@ -165,13 +171,34 @@ func readWhole(r io.Reader, limit int64, room func(size int64) error) ([]byte, e
 	if _, err := io.CopyN(&document, r, size-int64(len(header))); err != nil {
 		return nil, noEOF(err)
 	}
-	switch n, err := io.ReadFull(r, header[:1]); {
-	case n > 0:
-		return nil, errors.New("there is more in the message than its document")
-	case err != io.EOF:
-		return nil, err
+	return document.Bytes(), readEnd(r)
+}
+
+// readSize reads the length of a BSON document, which is its first four bytes.
+func readSize(r io.Reader, limit int64) (header [4]byte, size int64, err error) {
+	if _, err := io.ReadFull(r, header[:]); err != nil {
+		return header, 0, noEOF(err)
 	}
-	return document.Bytes(), nil
+	size = int64(binary.LittleEndian.Uint32(header[:]))
+	if size > limit {
+		return header, 0, fmt.Errorf("%w: %d bytes where %d are allowed", ErrTooLarge, size, limit)
+	}
+	if size < emptyDocument {
+		return header, 0, errDocument
+	}
+	return header, size, nil
+}
+
+// readEnd reads the end of a message after its document.
+func readEnd(r io.Reader) error {
+	var more [1]byte
+	switch n, err := io.ReadFull(r, more[:]); {
+	case n > 0:
+		return errors.New("there is more in the message than its document")
+	case err != io.EOF:
+		return err
+	}
+	return nil
 }
 
 // noEOF is for places where the end of the input is an error.

@@ -25,6 +25,9 @@ var v1Services = [...]string{ScriptServiceV1Name, FileTransferServiceName}
 type Client struct {
 	wire     *halibut.Client
 	endpoint halibut.Endpoint
+	// logs passes output on; nil stores it in the answer. patience is how much longer an answer may take.
+	logs     *halibut.Items
+	patience time.Duration
 }
 
 var _ Tentacle = (*Client)(nil)
@@ -71,7 +74,9 @@ func (c *Client) WaitForStatus(ctx context.Context, command WaitForStatusCommand
 }
 
 func (c *Client) script(ctx context.Context, service, method string, command any, wait time.Duration) (r ScriptStatusResponseV2, err error) {
-	err = c.call(ctx, service, method, command, &r, wait)
+	err = c.wire.Call(ctx, c.endpoint, halibut.Call{
+		Service: service, Method: method, Params: []any{command}, Result: &r, Items: c.logs, ResponseTimeout: wait + c.patience,
+	})
 	return r, err
 }
 
@@ -79,6 +84,20 @@ func (c *Client) call(ctx context.Context, service, method string, command, resu
 	return c.wire.Call(ctx, c.endpoint, halibut.Call{
 		Service: service, Method: method, Params: []any{command}, Result: result, ResponseTimeout: wait,
 	})
+}
+
+// Passing is a Client that passes the output of scripts on as it arrives, entry by entry, so that an answer may have any
+// size; its answers have no Logs. A longer text than halibut.MaxPiece is passed in pieces; see ProcessOutput.Continues. An
+// error of pass ends the call, and what was passed by a call that fails remains passed. An answer with output may take
+// patience longer than others do.
+func (c *Client) Passing(pass func(ProcessOutput) error, patience time.Duration) *Client {
+	passing := *c
+	passing.patience = patience
+	passing.logs = halibut.EachItem("Logs", func(entry ProcessOutput, more bool) error {
+		entry.Continues = more
+		return pass(entry)
+	})
+	return &passing
 }
 
 // UploadFile writes a file on the machine.

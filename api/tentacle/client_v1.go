@@ -1,6 +1,10 @@
 package tentacle
 
-import "context"
+import (
+	"context"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+)
 
 var _ ScriptServiceV1 = (*Client)(nil)
 
@@ -29,6 +33,8 @@ func (c *Client) CompleteScriptV1(ctx context.Context, command CompleteScriptCom
 }
 
 func (c *Client) scriptV1(ctx context.Context, method string, command any) (r ScriptStatusResponse, err error) {
-	err = c.call(ctx, ScriptServiceV1Name, method, command, &r, answerTime)
+	err = c.wire.Call(ctx, c.endpoint, halibut.Call{
+		Service: ScriptServiceV1Name, Method: method, Params: []any{command}, Result: &r, Items: c.logs, ResponseTimeout: answerTime + c.patience,
+	})
 	return r, err
 }

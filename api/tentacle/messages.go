@@ -52,9 +52,13 @@ type ScriptFile struct {
 // ProcessOutput is one line of output without its line end. Occurred has millisecond precision and is
 // the Tentacle's clock: never order by it.
 type ProcessOutput struct {
-	Source   ProcessOutputSource `bson:"Source"`
-	Occurred time.Time           `bson:"Occurred"`
-	Text     string              `bson:"Text"`
+	Source ProcessOutputSource `bson:"Source"`
+	// Continues says that this is a piece of a line that goes on in the next entry, and that both have one sequence number.
+	// It is not on the wire; see Client.Passing.
+	Continues bool `bson:"-"`
+
+	Occurred time.Time `bson:"Occurred"`
+	Text     string    `bson:"Text"`
 }
 
 // StartScriptCommandV2 starts a script, or asks for the status of one that was started before.
