@@ -140,7 +140,7 @@ func pump(e *Execution, source tentacle.ProcessOutputSource, r *os.File) {
 			held = held[:0]
 		default:
 			held = append(held, b)
-			if len(held) < 16*tentacle.MaxEntry {
+			if len(held) < e.machine.longestLine() {
 				break
 			}
 			whole := wholeRunes(held)

@@ -18,7 +18,8 @@ import (
 
 // Generation is whose Tentacle a Fake plays: Mantle's, or one of Octopus's. Those of Octopus have no tombstones and no
 // owners of tickets, write their launcher's lines around a script, answer -1 for one that was cancelled, may say Complete
-// before they tell the last line, and keep files below Options.Root, which is their home.
+// before they tell the last line, answer with all the output that is new, however much it is, and keep files below
+// Options.Root, which is their home.
 type Generation int
 
 // The generations. What tells them apart is what the recordings show (api/halibut/testdata).

@@ -132,7 +132,7 @@ func (m *machine) claim(ctx context.Context, c tentacle.StartScriptCommandV2) (*
 	id := m.key(ctx, c.ScriptTicket)
 	k := m.tickets[id]
 	if k == nil || k.completed && m.octopus() {
-		k = newTicket(m.owner(ctx))
+		k = m.newTicket(m.owner(ctx))
 		m.tickets[id] = k
 		m.mu.Unlock()
 		return k, nil
@@ -229,7 +229,7 @@ func (m *machine) CancelScript(ctx context.Context, c tentacle.CancelScriptComma
 	defer m.mu.Unlock()
 	id := m.key(ctx, c.Ticket)
 	if m.tickets[id] == nil && !m.octopus() {
-		k := newTicket(m.owner(ctx))
+		k := m.newTicket(m.owner(ctx))
 		k.forestalled = true
 		m.tickets[id] = k
 	}

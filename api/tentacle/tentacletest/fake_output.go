@@ -22,6 +22,8 @@ type output struct {
 	cutLines       int
 	cutBytes       int64
 	tailing, ended bool
+	// whole says that all of it is kept, and that an answer has all that is new; see Generation.
+	whole bool
 }
 
 func (o *output) add(source tentacle.ProcessOutputSource, text string) {
@@ -30,7 +32,7 @@ func (o *output) add(source tentacle.ProcessOutputSource, text string) {
 	}
 	e := tentacle.ProcessOutput{Source: source, Occurred: time.Now().UTC(), Text: text}
 	cost := tentacle.EntryCost(e)
-	if !o.tailing && o.headCost+cost <= headKept {
+	if o.whole || !o.tailing && o.headCost+cost <= headKept {
 		o.entries = append(o.entries, e)
 		o.headCost += cost
 		return
@@ -68,6 +70,9 @@ func (o *output) after(last int64) (logs []tentacle.ProcessOutput, next int64, m
 	}
 	first := max(last, 0)
 	next = first
+	if o.whole {
+		next = total
+	}
 	for cost := 0; next < total; next++ {
 		cost += tentacle.EntryCost(o.entries[next])
 		if cost > tentacle.MaxResponse && next > first {

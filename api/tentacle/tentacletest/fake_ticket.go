@@ -38,9 +38,9 @@ type ticket struct {
 	told bool
 }
 
-func newTicket(owner halibut.Thumbprint) *ticket {
+func (m *machine) newTicket(owner halibut.Thumbprint) *ticket {
 	return &ticket{
-		owner: owner,
+		owner: owner, output: output{whole: m.octopus()},
 		begun: make(chan struct{}), stopped: make(chan struct{}), changed: make(chan struct{}),
 	}
 }

@@ -23,7 +23,7 @@ func (m *machine) make(ctx context.Context, c tentacle.StartScriptCommand) (*tic
 		m.made++
 		id := tentacle.TicketV1(time.Now(), c.TaskID, m.made)
 		if name := m.key(ctx, id); m.tickets[name] == nil {
-			k := newTicket(m.owner(ctx))
+			k := m.newTicket(m.owner(ctx))
 			m.tickets[name] = k
 			return k, id
 		}

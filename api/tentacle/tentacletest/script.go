@@ -41,7 +41,7 @@ func (e *Execution) entry(source tentacle.ProcessOutputSource, line string) {
 	line = strings.ToValidUTF8(line, string(utf8.RuneError))
 	e.machine.mu.Lock()
 	defer e.machine.mu.Unlock()
-	for len(line) > tentacle.MaxEntry {
+	for len(line) > tentacle.MaxEntry && !e.machine.octopus() {
 		cut := tentacle.MaxEntry
 		for !utf8.RuneStart(line[cut]) {
 			cut--

@@ -143,19 +143,26 @@ type kept struct {
 	lines []string
 	// aside are the lines that are not the step's own.
 	aside []string
+	// piece is the beginning of a line that goes on.
+	piece string
 }
 
 func (k *kept) Append(seq int64, out []wire.ProcessOutput) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for i, entry := range out {
-		if n := seq + int64(i); n > k.last {
-			k.last = n
-			if entry.Source == wire.Debug {
-				k.aside = append(k.aside, entry.Text)
-				continue
-			}
-			k.lines = append(k.lines, entry.Text)
+	for _, entry := range out {
+		n := seq
+		if !entry.Continues {
+			seq++
+		}
+		switch {
+		case n <= k.last:
+		case entry.Continues:
+			k.piece += entry.Text
+		case entry.Source == wire.Debug:
+			k.last, k.piece, k.aside = n, "", append(k.aside, k.piece+entry.Text)
+		default:
+			k.last, k.piece, k.lines = n, "", append(k.lines, k.piece+entry.Text)
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package logs
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -35,32 +34,47 @@ func exists(path string) bool {
 }
 
 // copyText writes the text of a log and returns its size. It ends early if writing fails.
-func copyText(w io.Writer, file io.Reader) (size int64) { return copyLines(w, file, false) }
+func copyText(w io.Writer, file io.Reader) (size int64) { return (&copier{w: w}).copy(file) }
 
-// copyLines writes the text of a log, with the time before each line if timestamps is set, and returns the size of the
-// text.
-func copyLines(w io.Writer, file io.Reader, timestamps bool) (size int64) {
+// copier writes the text of a log, with the time before each line if timestamps is set.
+type copier struct {
+	w          io.Writer
+	timestamps bool
+	// inside says that line number of the output goes on.
+	inside bool
+	number int64
+}
+
+// copy writes the text of a file and returns its size.
+func (c *copier) copy(file io.Reader) (size int64) {
 	lines := bufio.NewReaderSize(io.LimitReader(file, maxFile), maxTail)
 	for {
 		line, err := lines.ReadSlice('\n') // no line is longer than maxTail
-		n, failed := copyLine(w, line, timestamps)
+		n, failed := c.line(line)
 		if size += n; failed != nil || err != nil {
 			return size
 		}
 	}
 }
 
-// copyLine writes the text of one line of a file. A malformed line is skipped.
-func copyLine(w io.Writer, line []byte, timestamps bool) (size int64, err error) {
-	parts := bytes.SplitN(line, []byte("\t"), 4)
-	if len(parts) < 4 {
+// line writes the text of one line of a file. A malformed line is skipped.
+func (c *copier) line(data []byte) (size int64, err error) {
+	l, ok := parseLine(data)
+	if !ok {
 		return 0, nil
 	}
-	if timestamps {
-		if _, err := fmt.Fprintf(w, "%s ", parts[2]); err != nil {
+	if c.inside && l.number != c.number { // the rest of it is not in the file
+		if _, err := io.WriteString(c.w, "\n"); err != nil {
+			return 0, err
+		}
+		c.inside = false
+	}
+	if c.timestamps && !c.inside {
+		if _, err := fmt.Fprintf(c.w, "%s ", l.occurred); err != nil {
 			return 0, err
 		}
 	}
-	n, err := w.Write(parts[3])
+	c.inside, c.number = l.continues, l.number
+	n, err := c.w.Write(l.text)
 	return int64(n), err
 }

@@ -5,7 +5,7 @@
 // running are deleted when the operator starts (Sweep).
 //
 // A Sink numbers its entries with the machine's own sequence, also after a restart of the operator, so that output that
-// is read twice is stored once. The log of each action is bounded, and so are all logs together: the oldest runs of the
+// is read twice is stored once. An entry of any length is one line of the output. The log of each action is bounded, and so are all logs together: the oldest runs of the
 // namespace with the largest logs are deleted first. The size of a run's logs is counted as they are written. What is
 // read from the disk is bounded too. Output is already masked when it arrives; this package masks nothing. A Store and
 // its Sinks are safe for concurrent use, with one writer for each action.

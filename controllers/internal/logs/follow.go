@@ -56,7 +56,7 @@ func (h *handler) follow(ctx context.Context, w http.ResponseWriter, of logReque
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(http.StatusOK)
-	f := &follower{handler: h, w: w, control: http.NewResponseController(w), of: of}
+	f := &follower{handler: h, w: w, control: http.NewResponseController(w), of: of, text: copier{w: w, timestamps: of.timestamps}}
 	defer f.close()
 	f.run(ctx, ended)
 	return nil
@@ -77,6 +77,7 @@ type follower struct {
 	control *http.ResponseController
 	of      logRequest
 	file    *os.File
+	text    copier
 	rest    []byte // the beginning of an incomplete line
 }
 
@@ -157,7 +158,7 @@ func (f *follower) copy() (wrote bool, err error) {
 		if !whole {
 			break
 		}
-		if _, err := copyLine(f.w, f.rest[:len(line)+1], f.of.timestamps); err != nil {
+		if _, err := f.text.line(f.rest[:len(line)+1]); err != nil {
 			return true, err
 		}
 		f.rest = rest

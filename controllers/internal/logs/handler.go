@@ -143,6 +143,6 @@ func (h *handler) output(ctx context.Context, w http.ResponseWriter, of logReque
 		return nil // it wrote nothing
 	}
 	defer file.Close()
-	copyLines(w, file, of.timestamps)
+	(&copier{w: w, timestamps: of.timestamps}).copy(file)
 	return nil
 }

@@ -1,15 +1,13 @@
 package logs
 
 import (
-	"bytes"
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 )
 
 // open reads the state of an existing file, and removes an incomplete last line that a crash left.
@@ -34,25 +32,40 @@ func (k *sink) open() error {
 		k.size, k.text = maxAction+1, copyText(io.Discard, file)
 		return nil
 	}
-	from := max(info.Size()-maxTail, 0)
-	end, err := io.ReadAll(io.NewSectionReader(file, from, maxTail))
-	if err != nil {
+	if err := k.scan(file); err != nil {
 		return fmt.Errorf("reading a log: %w", err)
 	}
-	whole := bytes.LastIndexByte(end, '\n') + 1
-	k.size = from + int64(whole)
 	if err := file.Truncate(k.size); err != nil {
 		return fmt.Errorf("removing an incomplete line from a log: %w", err)
 	}
-	k.text = copyText(io.Discard, io.NewSectionReader(file, 0, k.size))
-	lastLine := end[:whole]
-	lastLine = lastLine[bytes.LastIndexByte(bytes.TrimSuffix(lastLine, []byte("\n")), '\n')+1:]
-	if bytes.HasSuffix(lastLine, []byte(notice+"\n")) {
+	if k.cut {
 		k.size = maxAction + 1
 	}
-	number, _, _ := strings.Cut(string(lastLine), "\t")
-	if n, err := strconv.ParseInt(number, 10, 64); err == nil && n >= 0 && n <= maxNumber {
-		k.last = n
-	}
 	return nil
+}
+
+// scan reads the state of a log from its lines. What follows its last line that is complete does not count.
+func (k *sink) scan(file io.Reader) error {
+	lines := bufio.NewReaderSize(file, maxTail)
+	size, text := int64(0), int64(0)
+	for {
+		data, err := lines.ReadSlice('\n')
+		size += int64(len(data))
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull): // not written by this operator
+			continue
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		l, ok := parseLine(data)
+		if text += int64(len(l.text)); ok && l.continues {
+			continue
+		}
+		k.size, k.text = size, text
+		if ok {
+			k.last, k.cut = l.number, string(l.text) == notice+"\n"
+		}
+	}
 }

@@ -24,7 +24,8 @@ const (
 	DefaultMaxBytes = 5 << 30
 	maxAction       = 64 << 20
 	maxTail         = 128 << 10
-	// maxText bounds one entry, so that the last maxTail bytes of a file always contain its last line.
+	// maxText bounds the text of one line of a file, so that maxTail bytes always contain a whole one. A longer line of
+	// output is stored in several.
 	maxText = tentacle.MaxEntry
 	// fileCost is added to the size of each file: the least space that a file and its folder need on disk.
 	fileCost = 8 << 10
@@ -112,7 +113,8 @@ func (s *Store) Delete(namespace string, run types.UID) error {
 	return s.remove(folder{namespace, run})
 }
 
-// sink is a LogSink that writes to a file. Each line has sequence, stream, time and text, separated by tabs.
+// sink is a LogSink that writes to a file. Each line has sequence, stream, time and text, separated by tabs. The letter of the
+// stream is small if the text goes on in the next line.
 type sink struct {
 	store  *Store
 	folder folder
@@ -123,6 +125,8 @@ type sink struct {
 	last int64 // -1 before the file was opened
 	size int64
 	text int64 // the part of size that is the action's text
+	// cut says that the log ends with the notice.
+	cut bool
 }
 
 // Append writes the entries that the file does not have yet.
@@ -137,17 +141,8 @@ func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
 			return err
 		}
 	}
-	var lines bytes.Buffer
-	text := int64(0)
-	for i, entry := range out {
-		if n := seq + int64(i); n > k.last && n <= maxNumber {
-			k.last = n
-			line := oneLine(entry.Text)
-			fmt.Fprintf(&lines, "%d\t%c\t%s\t%s\n", n, letter(entry.Source), entry.Occurred.UTC().Format(time.RFC3339Nano), line)
-			text += int64(len(line) + 1)
-		}
-	}
-	if lines.Len() == 0 || k.size > maxAction {
+	lines, text := k.news(seq, out)
+	if lines.Len() == 0 {
 		return nil
 	}
 	cost := int64(lines.Len())
@@ -157,7 +152,7 @@ func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
 	k.size += int64(lines.Len())
 	if k.size > maxAction {
 		lines.Reset()
-		fmt.Fprintf(&lines, "%d\tE\t%s\t%s\n", k.last, time.Now().UTC().Format(time.RFC3339Nano), notice)
+		fmt.Fprintf(lines, "%d\tE\t%s\t%s\n", k.last, time.Now().UTC().Format(time.RFC3339Nano), notice)
 		text = int64(len(notice) + 1)
 	}
 	if err := k.write(lines.Bytes()); err != nil {
@@ -165,6 +160,27 @@ func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
 	}
 	k.text += text
 	return k.store.addUsage(k.folder, cost)
+}
+
+// news returns the lines of the entries that the file does not have yet, and the size of their text; none if it is full.
+func (k *sink) news(seq int64, out []tentacle.ProcessOutput) (*bytes.Buffer, int64) {
+	lines, text := &bytes.Buffer{}, int64(0)
+	for _, entry := range out {
+		n := seq
+		if !entry.Continues {
+			seq++
+		}
+		if n <= k.last || n > maxNumber {
+			continue
+		}
+		if k.size <= maxAction {
+			text += writeEntry(lines, n, entry)
+		}
+		if !entry.Continues {
+			k.last = n
+		}
+	}
+	return lines, text
 }
 
 // Size returns the size of the text in bytes. It is counted as it is written; the file is read only if an earlier process
@@ -182,26 +198,6 @@ func (k *sink) Size() int64 {
 		return 0
 	}
 	return k.text
-}
-
-// oneLine makes sure that an entry is one line of bounded length. Mantle's Tentacles send nothing else.
-func oneLine(text string) string {
-	if len(text) > maxText {
-		text = strings.ToValidUTF8(text[:maxText], "")
-	}
-	return strings.ReplaceAll(text, "\n", " ")
-}
-
-// letter returns the letter of a stream: O and E are the step's output and error output, D is output of its launcher.
-func letter(source tentacle.ProcessOutputSource) byte {
-	switch source {
-	case tentacle.StdErr:
-		return 'E'
-	case tentacle.Debug:
-		return 'D'
-	default:
-		return 'O'
-	}
 }
 
 func (k *sink) write(lines []byte) error {

@@ -97,23 +97,34 @@ func TestTheOldestRunsGo(t *testing.T) {
 	}
 }
 
-// A stranger's Tentacle may send entries of any length: what a restarted operator reads again is still kept once.
-func TestALongLineIsFoundAgain(t *testing.T) {
+// A stranger's Tentacle may send entries of any length: they are kept whole, and what a restarted operator reads again is
+// kept once, also where the first one ended within a line.
+func TestALongLineIsKeptWholeAndOnce(t *testing.T) {
 	dir := t.TempDir()
 	long := strings.Repeat("ä", 300<<10)
-	for range 2 {
+	pieces := []tentacle.ProcessOutput{{Text: long[:maxText+2], Continues: true}, {Text: long[maxText+2:], Continues: true}, {Text: "end"}}
+	for n := range 3 {
 		s, err := Open(dir, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Sink("shop", "run", "web-1", "web/install", 1).Append(1, entries("first", long)); err != nil {
+		sink := s.Sink("shop", "run", "web-1", "web/install", 1)
+		if err := sink.Append(1, entries("first", long)); err != nil {
 			t.Fatal(err)
+		}
+		for _, piece := range pieces[:n+1] {
+			if err := sink.Append(3, []tentacle.ProcessOutput{piece}); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	s, _ := Open(dir, 0)
-	lines := strings.Split(strings.TrimSuffix(read(t, s), "\n"), "\n")
-	if len(lines) != 2 || lines[0] != "first" || len(lines[1]) > maxText || !strings.HasPrefix(long, lines[1]) {
-		t.Errorf("%d lines, the last of %d bytes", len(lines), len(lines[len(lines)-1]))
+	want := "first\n" + long + "\n" + long + "end\n"
+	if got := read(t, s); got != want {
+		t.Errorf("%d bytes, not %d", len(got), len(want))
+	}
+	if size := s.Sink("shop", "run", "web-1", "web/install", 1).Size(); size != int64(len(want)) {
+		t.Errorf("it tells of %d bytes", size)
 	}
 }
 

@@ -7,9 +7,9 @@
 // dialled at once, at most half of them for one namespace; the namespaces take turns. Config.Allow is called for every
 // address before it is connected to. The connection to a machine that is not in use is closed after a few seconds.
 //
-// Answers of machines are read at a bounded rate for each namespace, and with bounded memory: a machine with endless
-// output delays its own namespace and no other. At most three quarters of the scripts that are followed belong to one
-// namespace.
+// Answers of machines are read at a bounded rate for each namespace, and with bounded memory: output is passed on while it
+// arrives, so an answer may have any size, and a machine with endless output delays its own namespace and no other. At
+// most three quarters of the scripts that are followed belong to one namespace.
 //
 // A Script is one script on a machine, over the script service that the machine has. Its output is written to an
 // Output, entry by entry; step.Scanner reads the result from it. What a machine sends is not trusted: numbers and lists

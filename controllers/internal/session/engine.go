@@ -155,27 +155,21 @@ func (s *Session) script(ctx context.Context, what string, b body, facts tentacl
 	return output.all(), nil
 }
 
-// collected is an Output that keeps the lines of a script, up to maxCollected.
+// collected is an Output that keeps the lines of one script, up to maxCollected.
 type collected struct {
 	mu    sync.Mutex
-	last  int64
 	lines []string
 }
 
 const maxCollected = 256
 
-// Append keeps the lines of StdOut that are new.
-func (c *collected) Append(seq int64, out []tentacle.ProcessOutput) error {
+// Append keeps the lines of StdOut.
+func (c *collected) Append(_ int64, out []tentacle.ProcessOutput) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, entry := range out {
-		n := seq + int64(i)
-		if n <= c.last {
-			continue
-		}
-		c.last = n
+	for _, entry := range out {
 		if entry.Source == tentacle.StdOut && len(c.lines) < maxCollected {
-			c.lines = append(c.lines, strings.TrimRight(entry.Text[:min(len(entry.Text), maxValue+maxLine)], "\r"))
+			c.lines = append(c.lines, strings.Clone(strings.TrimRight(entry.Text[:min(len(entry.Text), maxValue+maxLine)], "\r")))
 		}
 	}
 	return nil

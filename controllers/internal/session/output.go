@@ -19,66 +19,6 @@ const (
 	maxSequence = 1 << 53
 )
 
-// take stores an answer: the new output, and the state.
-func (c *Script) take(r tentacle.ScriptStatusResponseV2) {
-	next := c.sequence(r)
-	c.read(next-int64(len(r.Logs))+1, r.Logs)
-	c.progressed = next > c.last || !c.hasResponse || r.State != c.state
-	c.last = max(c.last, next)
-	c.state, c.exitCode, c.hasResponse = r.State, r.ExitCode, true
-	c.known = c.known || !c.Forgotten()
-	if c.state != tentacle.Pending {
-		c.holdFor = c.shortBackoff()
-	}
-}
-
-// sequence returns the number of the answer's last entry. If the machine sends an impossible number, the entries are
-// counted from the last one.
-func (c *Script) sequence(r tentacle.ScriptStatusResponseV2) int64 {
-	following := c.last + int64(len(r.Logs))
-	if r.NextLogSequence < 0 || r.NextLogSequence > min(following+maxGap, maxSequence) {
-		return min(following, maxSequence)
-	}
-	return r.NextLogSequence
-}
-
-// read passes new entries on: messages of the engine to the scanner, the others to the output.
-func (c *Script) read(first int64, logs []tentacle.ProcessOutput) {
-	var shown []tentacle.ProcessOutput
-	at := first
-	for i, entry := range logs {
-		seq := first + int64(i)
-		if seq <= c.last {
-			continue
-		}
-		as, show := c.scanner.Line(entry.Source, entry.Text)
-		if as == tentacle.StdErr {
-			c.stderr.add(entry.Text)
-			c.lastLine = strings.Clone(entry.Text[:min(len(entry.Text), maxLine)])
-		}
-		if !show {
-			c.append(at, shown)
-			shown = nil
-			continue
-		}
-		if len(shown) == 0 {
-			at = seq
-		}
-		entry.Source = as
-		shown = append(shown, entry)
-	}
-	c.append(at, shown)
-}
-
-func (c *Script) append(seq int64, entries []tentacle.ProcessOutput) {
-	if c.output == nil || len(entries) == 0 {
-		return
-	}
-	if err := c.output.Append(seq, entries); err != nil {
-		c.log(err)
-	}
-}
-
 // holding returns how long the machine may hold its next answer.
 func (c *Script) holding() time.Duration {
 	if c.state != tentacle.Pending {

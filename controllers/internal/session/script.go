@@ -14,7 +14,8 @@ import (
 
 // Output stores the output of a script.
 type Output interface {
-	// Append stores entries; seq is the number of the first. It must ignore those that it already has.
+	// Append stores entries; seq is the number of the first. An entry that Continues has the number of the next one. It must
+	// ignore those that it already has.
 	Append(seq int64, out []tentacle.ProcessOutput) error
 }
 
@@ -27,7 +28,7 @@ type Script struct {
 	scanner *step.Scanner
 	output  Output
 
-	last     int64
+	reader
 	stderr   tail
 	lastLine string
 	state    tentacle.ProcessState
@@ -117,7 +118,7 @@ func (c *Script) Start(ctx context.Context, s *Session, command tentacle.StartSc
 }
 
 func (c *Script) start(ctx context.Context, s *Session, command tentacle.StartScriptCommandV2) error {
-	on, err := s.scripts(ctx)
+	facts, err := s.Facts(ctx)
 	if err != nil {
 		return err
 	}
@@ -125,7 +126,9 @@ func (c *Script) start(ctx context.Context, s *Session, command tentacle.StartSc
 		wait := halibut.TimeSpan(startWait)
 		command.DurationToWaitForScriptToFinish = &wait
 	}
-	r, err := on.start(ctx, command)
+	r, err := c.request(ctx, s, facts, 0, func(ctx context.Context, on scripts) (tentacle.ScriptStatusResponseV2, error) {
+		return on.start(ctx, command)
+	})
 	if err != nil {
 		return err
 	}
@@ -148,19 +151,26 @@ func (c *Script) Find(ctx context.Context, s *Session) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	on := s.scriptsOf(facts)
-	if !on.finds() {
+	if !s.scriptsOf(facts).finds() {
 		return Found{Forgets: !facts.Mantle()}, nil
 	}
-	r, err := on.status(ctx, c.ticket, 0)
+	r, err := c.status(ctx, s, facts, 0)
 	switch {
 	case err != nil:
 		return Found{}, err
 	case r.State == tentacle.Complete && r.ExitCode == tentacle.ExitUnknownScript:
+		c.forget() // what it says is not the script's
 		return Found{Forgets: !facts.Mantle()}, nil
 	}
 	c.take(r)
 	return Found{Known: true}, nil
+}
+
+// status requests the script's state and the output after last.
+func (c *Script) status(ctx context.Context, s *Session, facts tentacle.Facts, last int64) (tentacle.ScriptStatusResponseV2, error) {
+	return c.request(ctx, s, facts, last, func(ctx context.Context, on scripts) (tentacle.ScriptStatusResponseV2, error) {
+		return on.status(ctx, c.ticket, last)
+	})
 }
 
 // Finds reports whether the machine can be asked about the operator's own tickets.
@@ -184,10 +194,12 @@ func (c *Script) Ask(ctx context.Context, s *Session, longest time.Duration) err
 	var r tentacle.ScriptStatusResponseV2
 	if facts.Has(tentacle.MantleScriptServiceName) && s.pool.followers.TryEnter(s.key.namespace) {
 		held = true
-		r, err = s.WaitForStatus(ctx, tentacle.WaitForStatusCommandV1{Ticket: c.ticket, LastLogSequence: c.last, MaxWait: halibut.TimeSpan(min(c.holding(), longest))})
+		r, err = c.request(ctx, s, facts, c.last, func(ctx context.Context, on scripts) (tentacle.ScriptStatusResponseV2, error) {
+			return on.wait(ctx, c.ticket, c.last, min(c.holding(), longest))
+		})
 		s.pool.followers.Leave(s.key.namespace)
 	} else {
-		r, err = s.scriptsOf(facts).status(ctx, c.ticket, c.last)
+		r, err = c.status(ctx, s, facts, c.last)
 	}
 	if err != nil {
 		return err
@@ -200,11 +212,13 @@ func (c *Script) Ask(ctx context.Context, s *Session, longest time.Duration) err
 
 // Cancel asks the machine to end the script.
 func (c *Script) Cancel(ctx context.Context, s *Session) error {
-	on, err := s.scripts(ctx)
+	facts, err := s.Facts(ctx)
 	if err != nil {
 		return err
 	}
-	r, err := on.cancel(ctx, c.ticket, c.last)
+	r, err := c.request(ctx, s, facts, c.last, func(ctx context.Context, on scripts) (tentacle.ScriptStatusResponseV2, error) {
+		return on.cancel(ctx, c.ticket, c.last)
+	})
 	if err != nil {
 		return err
 	}
@@ -220,7 +234,7 @@ func (c *Script) Confirm(ctx context.Context, s *Session) error {
 	if err != nil || facts.Mantle() {
 		return err
 	}
-	r, err := s.scriptsOf(facts).status(ctx, c.ticket, c.last)
+	r, err := c.status(ctx, s, facts, c.last)
 	if err != nil {
 		return err
 	}

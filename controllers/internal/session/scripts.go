@@ -3,7 +3,9 @@ package session
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -14,6 +16,8 @@ type scripts interface {
 	status(ctx context.Context, ticket tentacle.ScriptTicket, last int64) (tentacle.ScriptStatusResponseV2, error)
 	cancel(ctx context.Context, ticket tentacle.ScriptTicket, last int64) (tentacle.ScriptStatusResponseV2, error)
 	complete(ctx context.Context, ticket tentacle.ScriptTicket, last int64) error
+	// wait is status that the machine holds until there is news. Only a Mantle Tentacle has it.
+	wait(ctx context.Context, ticket tentacle.ScriptTicket, last int64, longest time.Duration) (tentacle.ScriptStatusResponseV2, error)
 	// finds reports whether the machine knows a script under the operator's own ticket.
 	finds() bool
 }
@@ -27,15 +31,28 @@ func (s *Session) scripts(ctx context.Context) (scripts, error) {
 	return s.scriptsOf(facts), nil
 }
 
-func (s *Session) scriptsOf(facts tentacle.Facts) scripts {
+func (s *Session) scriptsOf(facts tentacle.Facts) scripts { return scriptsOf(facts, s.Client) }
+
+func scriptsOf(facts tentacle.Facts, client *tentacle.Client) scripts {
+	waits := waiting{client}
 	if !facts.Has(tentacle.ScriptServiceV2Name) && facts.Has(tentacle.ScriptServiceV1Name) {
-		return scriptsV1{s.Client}
+		return scriptsV1{client, waits}
 	}
-	return scriptsV2{s.Client}
+	return scriptsV2{client, waits}
+}
+
+// waiting is IMantleScriptServiceV1.
+type waiting struct{ client *tentacle.Client }
+
+func (s waiting) wait(ctx context.Context, ticket tentacle.ScriptTicket, last int64, longest time.Duration) (tentacle.ScriptStatusResponseV2, error) {
+	return s.client.WaitForStatus(ctx, tentacle.WaitForStatusCommandV1{Ticket: ticket, LastLogSequence: last, MaxWait: halibut.TimeSpan(longest)})
 }
 
 // scriptsV2 is IScriptServiceV2.
-type scriptsV2 struct{ *tentacle.Client }
+type scriptsV2 struct {
+	*tentacle.Client
+	waiting
+}
 
 func (s scriptsV2) start(ctx context.Context, command tentacle.StartScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
 	r, err := s.StartScript(ctx, command)
@@ -61,7 +78,10 @@ func (scriptsV2) finds() bool { return true }
 const maxTicket = 1024
 
 // scriptsV1 is IScriptService: the machine chooses the ticket, and forgets it when its process ends.
-type scriptsV1 struct{ *tentacle.Client }
+type scriptsV1 struct {
+	*tentacle.Client
+	waiting
+}
 
 func (s scriptsV1) start(ctx context.Context, c tentacle.StartScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {
 	ticket, err := s.StartScriptV1(ctx, tentacle.StartScriptCommand{ScriptBody: c.ScriptBody, Isolation: c.Isolation, Scripts: c.Scripts, Files: c.Files,
