@@ -96,7 +96,7 @@ func (r *runner) follow(ctx context.Context) stage {
 	if !r.confirm(ctx) {
 		return over
 	}
-	return r.judge()
+	return r.judge(ctx)
 }
 
 // question sends one request: CancelScript if one is due, else a request for status. interrupted is true if Cancel or

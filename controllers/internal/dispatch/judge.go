@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"time"
 
@@ -12,13 +13,13 @@ import (
 )
 
 // judge reports how a complete script ended: by the engine's result if there is one, else by the Tentacle's exit code.
-func (r *runner) judge() stage {
+func (r *runner) judge(ctx context.Context) stage {
 	if result, found := r.script.Result(); found {
 		r.noteMissingContent(result)
 		return r.end(func(report *Report) { byResult(report, r.script.ExitCode(), result) })
 	}
-	if r.script.ExitCode() == step.ExitEngineMissing && r.session != nil {
-		r.session.ForgetEngine()
+	if r.engineMissing(ctx) {
+		return preparing
 	}
 	switch {
 	case r.forgets:
@@ -32,6 +33,26 @@ func (r *runner) judge() stage {
 	default:
 		return r.end(func(report *Report) { byCode(report, r.script) })
 	}
+}
+
+// maxBrought bounds how often an engine that went away is brought to the machine again for one action.
+const maxBrought = 2
+
+// engineMissing reports whether the script ended because the engine is no longer on the machine, so that nothing ran and it
+// is to be started again with another one.
+func (r *runner) engineMissing(ctx context.Context) bool {
+	if r.script.ExitCode() != step.ExitEngineMissing || r.session == nil {
+		return false
+	}
+	r.session.ForgetEngine()
+	if r.brought >= maxBrought || r.cancelled.Err() != nil || r.script.Release(ctx, r.session) != nil {
+		return false
+	}
+	r.brought++
+	r.shift += r.script.Last()
+	r.mayHaveStarted = r.forgets
+	r.script = r.newScript()
+	return true
 }
 
 // noteMissingContent records that the machine lacks the content that it was believed to have, so that it is uploaded again.
@@ -107,7 +128,7 @@ func byCode(report *Report, script *session.Script) { //nolint:cyclop // a table
 	case step.ExitClaimed:
 		set(v1alpha1.StepLost, v1alpha1.ReasonLost, say("the step was started before, and its result is unknown"))
 	case step.ExitEngineMissing:
-		set(v1alpha1.StepFailed, v1alpha1.ReasonTransferFailed, say("the engine is no longer on the machine; the next attempt uploads it again"))
+		set(v1alpha1.StepFailed, v1alpha1.ReasonTransferFailed, say("the engine is no longer on the machine"))
 	default:
 		set(v1alpha1.StepFailed, v1alpha1.ReasonEngineFailed, say(fmt.Sprintf("the engine ended with exit code %d", code)))
 	}

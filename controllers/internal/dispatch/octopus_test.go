@@ -136,27 +136,36 @@ func TestAnEngineIsSentOnceToAMachine(t *testing.T) {
 	}
 }
 
-// Somebody clears the folder of the engine while its machine is worked with. The next action brings it again.
+// Somebody clears the folder of the engine while its machine is worked with. It is brought again, and the action goes on.
 func TestAnEngineThatWentAwayIsBroughtAgain(t *testing.T) {
 	t.Parallel()
-	m, p := newMachine(t, nil, generation(tentacletest.Octopus9)), brings(t)
-	p.sessions.Open(m.Machine) // somebody else works with it all the time
-	p.Dispatch(saying(m, "t1", "true"))
-	if r := await(t, p, "t1", ended); r.Phase != v1alpha1.StepSucceeded {
-		t.Fatalf("%s (%s)", r.Phase, r.Message)
-	}
-	for _, path := range engines(t, m) {
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
+	for _, g := range []tentacletest.Generation{tentacletest.Octopus63, tentacletest.Octopus9} {
+		m, p := newMachine(t, nil, generation(g)), brings(t)
+		p.sessions.Open(m.Machine) // somebody else works with it all the time
+		p.Dispatch(saying(m, "t1", "true"))
+		if r := await(t, p, "t1", ended); r.Phase != v1alpha1.StepSucceeded {
+			t.Fatalf("%s (%s)", r.Phase, r.Message)
 		}
-	}
-	p.Dispatch(saying(m, "t2", "true"))
-	if r := await(t, p, "t2", ended); r.Phase != v1alpha1.StepFailed || r.Reason != v1alpha1.ReasonTransferFailed {
-		t.Fatalf("without an engine: %s (%s: %s)", r.Phase, r.Reason, r.Message)
-	}
-	p.Dispatch(saying(m, "t3", "true"))
-	if r := await(t, p, "t3", ended); r.Phase != v1alpha1.StepSucceeded || calls(m, "UploadFile") != 2 {
-		t.Errorf("%s (%s: %s), %d uploads", r.Phase, r.Reason, r.Message, calls(m, "UploadFile"))
+		remove := func() {
+			for _, path := range engines(t, m) {
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		remove()
+		a := saying(m, "t2", "echo once")
+		p.Dispatch(a)
+		if r := await(t, p, "t2", ended); r.Phase != v1alpha1.StepSucceeded || calls(m, "UploadFile") != 2 {
+			t.Fatalf("%s: %s (%s: %s), %d uploads", g.Version(), r.Phase, r.Reason, r.Message, calls(m, "UploadFile"))
+		}
+		if lines := a.Log.(*kept).lines; len(lines) != 2 || !strings.Contains(lines[0], "is gone") || lines[1] != "once" {
+			t.Errorf("%s: the output is %q", g.Version(), lines)
+		}
+		remove()
+		if _, err := p.sessions.Inventory(t.Context(), m.Machine); err != nil {
+			t.Errorf("%s: the inventory: %v", g.Version(), err)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/mantledeploy/mantle/api/step"
+	"github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
@@ -42,6 +43,9 @@ type runner struct {
 	// next start may be the second: the engine then waits for the first one and reports its result, but a cancel reaches
 	// only the second.
 	mayHaveStarted, forgets bool
+	// brought counts how often the engine was brought again. shift is how many log entries earlier starts have.
+	brought int
+	shift   int64
 	// cancels is the back-off between two CancelScript, and cancelAt when the next is due; zero before the first.
 	cancels  wait.Backoff
 	cancelAt time.Time
@@ -72,8 +76,8 @@ func (d *Dispatcher) carryOut(act *action) {
 	defer act.stop()
 	ctx, cancel := context.WithTimeout(act.ctx, lifetime(act.Action))
 	defer cancel()
-	r := &runner{Dispatcher: d, action: act, script: d.config.Sessions.NewScript(act.Ticket, step.Nonce(act.Ticket), output(act.Log)),
-		cancels: session.Doubling(d.config.CancelPause, longestCancel)}
+	r := &runner{Dispatcher: d, action: act, cancels: session.Doubling(d.config.CancelPause, longestCancel)}
+	r.script = r.newScript()
 	defer r.close()
 	silent := time.AfterFunc(longestStart, r.arrived)
 	defer silent.Stop()
@@ -100,12 +104,24 @@ func (d *Dispatcher) carryOut(act *action) {
 	}
 }
 
-// output converts a LogSink, so that a nil one becomes a nil Output.
-func output(sink LogSink) session.Output {
-	if sink == nil {
-		return nil
+// newScript returns a Script for the action whose output follows that of earlier ones.
+func (r *runner) newScript() *session.Script {
+	var to session.Output // a nil LogSink must become a nil Output
+	if r.Log != nil {
+		to = shifted{r.Log, r.shift}
 	}
-	return sink
+	return r.config.Sessions.NewScript(r.Ticket, step.Nonce(r.Ticket), to)
+}
+
+// shifted is an Output whose entries follow those that a log has.
+type shifted struct {
+	log LogSink
+	by  int64
+}
+
+// Append implements session.Output.
+func (s shifted) Append(seq int64, out []tentacle.ProcessOutput) error {
+	return s.log.Append(seq+s.by, out)
 }
 
 // close releases the session and the secrets.

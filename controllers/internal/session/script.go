@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -242,6 +243,21 @@ func (c *Script) Confirm(ctx context.Context, s *Session) error {
 	c.take(r)
 	return nil
 }
+
+// Release lets the machine forget a complete script, so that its ticket can be started again. A Mantle Tentacle does not
+// start a ticket again.
+func (c *Script) Release(ctx context.Context, s *Session) error {
+	facts, err := s.Facts(ctx)
+	switch {
+	case err != nil:
+		return err
+	case facts.Mantle():
+		return errStartedOnce
+	}
+	return s.scriptsOf(facts).complete(ctx, c.ticket, c.last)
+}
+
+var errStartedOnce = errors.New("the machine does not start a ticket again")
 
 // Pending reports whether the script waits for the machine's mutex.
 func (c *Script) Pending() bool { return c.hasResponse && c.state == tentacle.Pending }

@@ -36,27 +36,37 @@ func (p *Pool) RunStep(ctx context.Context, m Machine, pl step.Plan) (StepResult
 }
 
 func (s *Session) runStep(ctx context.Context, pl step.Plan) (StepResult, error) {
-	engine, err := s.Engine(ctx)
+	c, err := s.tryStep(ctx, pl)
+	if err == nil && c.Ended() && c.ExitCode() == step.ExitEngineMissing {
+		s.ForgetEngine()
+		c, err = s.tryStep(ctx, pl)
+	}
 	if err != nil {
 		return StepResult{}, err
+	}
+	return c.stepResult(), nil
+}
+
+// tryStep runs a step to its end, with an engine that may have gone away.
+func (s *Session) tryStep(ctx context.Context, pl step.Plan) (*Script, error) {
+	engine, err := s.Engine(ctx)
+	if err != nil {
+		return nil, err
 	}
 	pl.Version = step.Version
 	pl.Ticket = step.Ticket(halibut.NewGUID().String(), string(pl.Kind), string(s.machine.UID), 1)
 	pl.Nonce = step.Nonce(pl.Ticket)
 	command, err := engine.Command(pl, nil)
 	if err != nil {
-		return StepResult{}, fmt.Errorf("preparing the %s step: %w", pl.Kind, err)
+		return nil, fmt.Errorf("preparing the %s step: %w", pl.Kind, err)
 	}
 	c := s.pool.NewScript(pl.Ticket, pl.Nonce, nil)
 	if err := c.start(ctx, s, command); err != nil {
-		return StepResult{}, fmt.Errorf("sending the %s step: %w", pl.Kind, err)
+		return nil, fmt.Errorf("sending the %s step: %w", pl.Kind, err)
 	}
 	s.follow(ctx, c)
-	if c.Ended() && c.ExitCode() == step.ExitEngineMissing {
-		s.ForgetEngine()
-	}
 	s.pool.completeOwn(s.machine, c) //nolint:contextcheck // continues after this call, bounded by the pool's own context
-	return c.stepResult(), nil
+	return c, nil
 }
 
 // stepResult returns how a step ended: by the engine's result if there is one, else by the Tentacle's exit code.
