@@ -131,8 +131,9 @@ func CommandFor(b Brought, p Plan, secrets []string) (tentacle.StartScriptComman
 	return c, nil
 }
 
-// broughtWait is how long a Tentacle is asked to wait with its answer to a start, as it cannot be asked to wait later.
-const broughtWait = 5 * time.Second
+// broughtWait is how long a Tentacle is asked to wait with its answer to a start, so that a short script needs no further
+// request. Until then the operator has no output, and a cancel waits.
+const broughtWait = time.Second
 
 // The calls of an engine that was brought: its path, the exit code where it is missing, the home.
 const (

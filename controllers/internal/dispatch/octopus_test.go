@@ -282,8 +282,13 @@ func TestACancelOfAnOctopusScriptIsACancel(t *testing.T) {
 			p.Dispatch(saying(m, "t1", "echo x >> "+filepath.Join(m.Home(), "ran")+"; sleep 60"))
 			eventually(t, "it runs", func() bool { return ran(t, m) == 1 })
 			p.Cancel("t1")
-			if r := await(t, p, "t1", ended); r.Phase != v1alpha1.StepCancelled {
-				t.Errorf("%s (%s)", r.Phase, r.Message)
+			if r := await(t, p, "t1", ended); r.Phase != v1alpha1.StepCancelled || r.Seconds == 0 {
+				t.Errorf("%s (%s) after %f s", r.Phase, r.Message, r.Seconds)
+			}
+			for _, e := range m.Executions() {
+				if held := e.Command.DurationToWaitForScriptToFinish; held != nil && held.Duration() > time.Second && len(e.Files) > 0 {
+					t.Errorf("the answer to a start, and so a cancel, is held for %s", held.Duration())
+				}
 			}
 		})
 	}

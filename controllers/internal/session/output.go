@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
+
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/controllers/internal/text"
@@ -27,9 +29,30 @@ func (c *Script) holding() time.Duration {
 	return min(c.holdFor.Step(), c.config.Wait)
 }
 
+// The bounds of sincePause.
+const (
+	shortest, longest = 100 * time.Millisecond, 2 * time.Second
+	// longScript is a script of which nobody waits for the second of its end, and longestOfLong the pause for it.
+	longScript, longestOfLong = 10 * time.Minute, 5 * time.Second
+)
+
+// sincePause returns the pause between polls of a machine that cannot hold its answer, such as Octopus's: short enough for
+// the end of a script to be seen within a tenth of its length.
+func sincePause(length time.Duration) time.Duration {
+	most := longest
+	if length > longScript {
+		most = longestOfLong
+	}
+	return min(max(wait.Jitter(length/15, 0.3), shortest), most)
+}
+
 // setDelay sets the delay before the next request. There is none, or a short one, if the machine held its answer until there was
 // news. A machine that answers at once without news is polled like any other.
 func (c *Script) setDelay(held bool, took time.Duration) {
+	if c.unheld {
+		c.delay = sincePause(time.Since(c.asked))
+		return
+	}
 	if c.progressed {
 		c.poll = c.pollBackoff()
 	}

@@ -39,3 +39,20 @@ func TestNoPauseDelaysTheResultOfAShortScript(t *testing.T) {
 		t.Errorf("a pause of %s after the next", d)
 	}
 }
+
+// The end of a script on a machine that cannot hold its answer is seen soon, and a long one is not asked for all the time.
+func TestTheEndOfAScriptIsSeenWithinATenthOfItsLength(t *testing.T) {
+	for _, length := range []time.Duration{time.Second, 5 * time.Second, 31 * time.Second, 5 * time.Minute, time.Hour} {
+		since, asked := time.Duration(0), 0
+		for since < length {
+			since += sincePause(since)
+			asked++
+		}
+		if late := since - length; late > max(length/10, shortest) || late > longestOfLong || length < longScript && late > longest {
+			t.Errorf("the end of a script of %s is seen %s late", length, late)
+		}
+		if most := 60 + int(length/(1500*time.Millisecond)); asked > most {
+			t.Errorf("a script of %s is asked for %d times", length, asked)
+		}
+	}
+}

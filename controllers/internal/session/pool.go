@@ -20,8 +20,9 @@ type Config struct {
 	// MaxFollowers is how many scripts are followed by WaitForStatus at once (2,000), at most three quarters of them for one
 	// namespace. The others are polled.
 	MaxFollowers int
-	// PollMin and PollMax bound the pause between polls (0.5 s and 15 s). RetryPause is the pause between retries of what
-	// the Pool does in the background (1 s, doubling).
+	// PollMin and PollMax bound the pause between polls of a machine that could hold its answer (0.5 s and 15 s). One that
+	// cannot is asked more often; see sincePause. RetryPause is the pause between retries of what the Pool does in the
+	// background (1 s, doubling).
 	PollMin, PollMax, RetryPause time.Duration
 	// Wait is how long a machine may hold WaitForStatus (45 s), Linger how long an unused connection stays open (5 s), and
 	// Await how long it stays open after a script whose result is not written yet (20 s).

@@ -43,7 +43,12 @@ type reader struct {
 func (c *Script) request(ctx context.Context, s *Session, facts tentacle.Facts, last int64,
 	call func(context.Context, scripts) (tentacle.ScriptStatusResponseV2, error)) (tentacle.ScriptStatusResponseV2, error) {
 	c.at, c.before, c.offset = last, c.last, 0
-	r, err := call(ctx, scriptsOf(facts, s.Client.Passing(c.arrived, c.patience)))
+	if c.asked.IsZero() {
+		c.asked = time.Now()
+	}
+	on := scriptsOf(facts, s.Client.Passing(c.arrived, c.patience))
+	c.unheld, c.finds = !facts.Has(tentacle.MantleScriptServiceName), on.finds()
+	r, err := call(ctx, on)
 	switch {
 	case err == nil:
 		c.patience = 0

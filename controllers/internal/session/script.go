@@ -43,6 +43,10 @@ type Script struct {
 	holdFor, poll wait.Backoff
 	delay         time.Duration
 	soon          int
+	// asked is the time of the first request. unheld says that the machine cannot hold its answer until there is news, and
+	// finds that it knows the operator's own tickets.
+	asked         time.Time
+	unheld, finds bool
 }
 
 // NewScript returns a Script for a ticket. Messages in its output are read only if they have the nonce.
@@ -86,6 +90,13 @@ func (c *Script) Ended() bool { return c.hasResponse && c.state == tentacle.Comp
 
 // Forgotten reports whether the machine does not know the ticket.
 func (c *Script) Forgotten() bool { return c.Ended() && c.exitCode == tentacle.ExitUnknownScript }
+
+// Lost reports whether the machine seems to have forgotten the script: over script service V1 it then answers with exit
+// code 0.
+func (c *Script) Lost() bool {
+	_, found := c.scanner.Result()
+	return c.Ended() && !c.finds && c.exitCode == 0 && !found
+}
 
 // Stderr returns the end of the script's error output.
 func (c *Script) Stderr() string { return c.stderr.String() }
