@@ -102,9 +102,6 @@ func byCode(report *Report, script *session.Script) { //nolint:cyclop // a table
 		report.Phase, report.Reason, report.Message = phase, reason, message
 	}
 	say := func(message string) string { return cmp.Or(line, message) }
-	if code >= 0 {
-		report.ExitCode = &code
-	}
 	switch code {
 	case tentacle.ExitCanceled:
 		set(v1alpha1.StepCancelled, v1alpha1.ReasonCancelled, say("cancelled"))
@@ -124,14 +121,25 @@ func byCode(report *Report, script *session.Script) { //nolint:cyclop // a table
 		set(v1alpha1.StepAbandoned, v1alpha1.ReasonAbandoned, say("processes survived the cancel"))
 		report.Pids, _ = tentacle.ParseAbandoned(script.LastError())
 	case 0:
-		set(v1alpha1.StepLost, v1alpha1.ReasonLost, "the script ended without the engine's result")
+		set(v1alpha1.StepLost, v1alpha1.ReasonLost, withoutResult(script))
 	case step.ExitClaimed:
 		set(v1alpha1.StepLost, v1alpha1.ReasonLost, say("the step was started before, and its result is unknown"))
 	case step.ExitEngineMissing:
 		set(v1alpha1.StepFailed, v1alpha1.ReasonTransferFailed, say("the engine is no longer on the machine"))
 	default:
+		if code >= 0 {
+			report.ExitCode = &code
+		}
 		set(v1alpha1.StepFailed, v1alpha1.ReasonEngineFailed, say(fmt.Sprintf("the engine ended with exit code %d", code)))
 	}
+}
+
+// withoutResult explains an exit code 0 that is not the step's, as the engine has told no result.
+func withoutResult(script *session.Script) string {
+	if script.Lost() {
+		return "the Tentacle has forgotten the script, as one of its version does when it restarts; how it ended is not known"
+	}
+	return "the script ended without the engine's result"
 }
 
 // alreadyCompleted fills the report of a ticket that was completed before: its exit code may be kept, its output is gone.

@@ -269,8 +269,9 @@ func TestAScriptThatV1ForgotIsLost(t *testing.T) {
 	p.Dispatch(saying(m, "t1", "echo x >> "+filepath.Join(m.Home(), "ran")+"; sleep 60"))
 	eventually(t, "it runs", func() bool { return ran(t, m) == 1 })
 	m.Forget()
-	if r := await(t, p, "t1", ended); r.Phase != v1alpha1.StepLost {
-		t.Errorf("%s (%s)", r.Phase, r.Message)
+	r := await(t, p, "t1", ended)
+	if r.Phase != v1alpha1.StepLost || r.ExitCode != nil || !strings.Contains(r.Message, "forgotten") {
+		t.Errorf("%s (%s) with exit code %v", r.Phase, r.Message, r.ExitCode)
 	}
 }
 

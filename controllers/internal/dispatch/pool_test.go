@@ -74,7 +74,7 @@ func TestHowAnActionEnds(t *testing.T) {
 		"the script fails":              {engine(3, step.ReasonExitCode, "boom"), v1alpha1.StepFailed, "ExitCode", 3, false},
 		"the script times out":          {engine(124, step.ReasonTimedOut), v1alpha1.StepFailed, "TimedOut", 124, false},
 		"the engine is not there":       {plain(127), v1alpha1.StepFailed, "EngineFailed", 127, false},
-		"the end without a result":      {plain(0), v1alpha1.StepLost, "Lost", 0, false},
+		"the end without a result":      {plain(0), v1alpha1.StepLost, "Lost", -1, false},
 		"the machine refuses":           {plain(wire.ExitRefused), v1alpha1.StepFailed, "Refused", -1, true},
 		"the machine's policy refuses":  {refuse, v1alpha1.StepFailed, "RefusedByPolicy", -1, true},
 		"the machine lost it":           {plain(wire.ExitLost), v1alpha1.StepLost, "Lost", -1, false},
