@@ -57,6 +57,9 @@ const (
 	ReasonEngineFailed = "EngineFailed"
 )
 
+// TimeOver begins the last line that the engine prints of a step that took too long.
+const TimeOver = "the step's time is over"
+
 // The bounds of a result.
 const (
 	MaxTail     = 1024

@@ -154,7 +154,7 @@ func decodeCall(plan, secrets []byte) (step.Plan, []string, error) {
 
 // The causes for which a step is ended from outside.
 var (
-	errTimedOut  = errors.New("the step's time is over")
+	errTimedOut  = errors.New(step.TimeOver)
 	errCancelled = process.ErrCancelled
 )
 

@@ -4,19 +4,26 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
+	"github.com/mantledeploy/mantle/controllers/internal/text"
 )
 
 // judge reports how a complete script ended: by the engine's result if there is one, else by the Tentacle's exit code.
 func (r *runner) judge(ctx context.Context) stage {
 	if result, found := r.script.Result(); found {
 		r.noteMissingContent(result)
-		return r.end(func(report *Report) { byResult(report, r.script.ExitCode(), result) })
+		return r.end(func(report *Report) {
+			byResult(report, r.script.ExitCode(), result)
+			if report.Reason == v1alpha1.ReasonTimedOut {
+				report.Message = timedOut(r.Timeout, result.Tail)
+			}
+		})
 	}
 	if r.engineMissing(ctx) {
 		return preparing
@@ -93,6 +100,20 @@ func byResult(report *Report, code int32, result step.Result) {
 	default:
 		report.Phase, report.Reason = v1alpha1.StepFailed, cmp.Or(result.Reason, v1alpha1.ReasonExitCode)
 	}
+}
+
+// timedOut returns the message of a step that took too long: that it did, and the end of its output without the engine's
+// line about it.
+func timedOut(after time.Duration, tail string) string {
+	message := "timed out after " + text.Duration(after)
+	lines := strings.Split(strings.TrimRight(tail, "\n"), "\n")
+	if last := len(lines) - 1; strings.HasPrefix(lines[last], step.TimeOver) {
+		lines = lines[:last]
+	}
+	if said := strings.TrimSpace(strings.Join(lines, "\n")); said != "" {
+		message += "\n" + text.CutStart(said, maxMessage-len(message)-1)
+	}
+	return message
 }
 
 // byCode fills the report from an exit code of the Tentacle itself (see api/tentacle).

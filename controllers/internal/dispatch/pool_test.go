@@ -213,3 +213,14 @@ func TestPolledWhereWaitIsMissing(t *testing.T) {
 		t.Errorf("%s (%s)", r.Phase, r.Message)
 	}
 }
+
+// The message of a step that took too long says so, and then how its output ended.
+func TestATimeOutIsSaidFirst(t *testing.T) {
+	t.Parallel()
+	m, p := newMachine(t, engine(124, step.ReasonTimedOut, "begin", "waiting for the database", step.TimeOver+" after 1m0s")), newPool(t)
+	p.Dispatch(runAction(m, "t1"))
+	const want = "timed out after 1m\nbegin\nwaiting for the database"
+	if r := await(t, p, "t1", ended); r.Reason != "TimedOut" || r.Message != want {
+		t.Errorf("%s: %q", r.Reason, r.Message)
+	}
+}

@@ -135,19 +135,29 @@ func (p *pass) firstFailure() string {
 	return words
 }
 
-// failureText says briefly how an action failed.
+// failureText says briefly how an action failed: what happened, and then the last line of its output.
 func failureText(a *ledger.Attempt) string {
+	lines := strings.Split(strings.TrimSpace(a.Message), "\n")
+	first, last := lines[0], lines[len(lines)-1]
 	switch {
 	case a.ExitCode != nil && (a.Reason == "" || a.Reason == v1alpha1.ReasonExitCode):
-		return fmt.Sprintf("exit code %d", *a.ExitCode)
+		return withLast(fmt.Sprintf("exit code %d", *a.ExitCode), last)
 	case a.Reason == "" && a.Phase == v1alpha1.StepCancelled:
 		return "it was cancelled because it took too long"
-	case a.Message == "":
+	case last == "":
 		return a.Reason
+	case a.Reason == v1alpha1.ReasonTimedOut && len(lines) > 1:
+		return withLast(first, last)
 	default:
-		line, _, _ := strings.Cut(a.Message, "\n")
-		return text.Cut(line, 300)
+		return text.Cut(last, 300)
 	}
+}
+
+func withLast(what, line string) string {
+	if line == "" {
+		return what
+	}
+	return fmt.Sprintf("%s (last line: %s)", what, text.Cut(line, 200))
 }
 
 // counts says how many targets of an unsuccessful run succeeded, failed and so on.

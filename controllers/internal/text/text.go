@@ -3,6 +3,7 @@ package text
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/mantledeploy/mantle/api/ansi"
@@ -50,6 +51,18 @@ func CutStart(s string, n int) string {
 		return last(s, n)
 	}
 	return ellipsis + last(s, n-len(ellipsis))
+}
+
+// Duration returns a duration as a person writes it, without units that are zero.
+func Duration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // maxNamed bounds how many names Few lists.
