@@ -45,7 +45,7 @@ func reaches() []reach {
 			broken: at("nobody.invalid"), mends: addressed},
 		{name: "route", reason: v1alpha1.ReasonNoRoute, remedy: "correct spec.address, or the routing", health: v1alpha1.HealthUnavailable,
 			broken: at("255.255.255.255"), mends: addressed},
-		{name: "refused", reason: v1alpha1.ReasonConnectionRefused, remedy: "start the Tentacle there (tentacle run), or correct the port", health: v1alpha1.HealthUnavailable,
+		{name: "refused", reason: v1alpha1.ReasonConnectionRefused, remedy: "start the Tentacle there (tentacle run, or", health: v1alpha1.HealthUnavailable,
 			breaks: func(_ *testing.T, m *fakeMachine) { m.Stop() }, mends: func(_ *testing.T, _ *world, m *fakeMachine) { m.Listen() }},
 		{name: "silent", reason: v1alpha1.ReasonTLSTimedOut, remedy: "check that a Tentacle listens there, not a proxy", health: v1alpha1.HealthUnavailable,
 			breaks: behaves(tentacletest.SilentBeforeTLS), mends: works},
