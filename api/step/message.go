@@ -71,6 +71,41 @@ func parseMessage(prefix, line string) (message, bool) {
 	return m, true
 }
 
+// isStream tells whether a message says what the lines that follow are.
+func (m message) isStream() bool {
+	return strings.HasPrefix(m.name, "stdout-") && len(m.attributes) == 0
+}
+
+// OctopusMessage is a service message of Octopus's that a script wrote, for a person: text has its values as they are, and
+// is no message itself. It is false for a line that is none, and for one that says what the lines that follow are.
+func OctopusMessage(line string) (name, text string, ok bool) {
+	m, ok := parseMessage(octopusPrefix, line)
+	if !ok || m.isStream() {
+		return "", "", false
+	}
+	var b strings.Builder
+	b.WriteString(octopusPrefix + m.name)
+	for _, a := range m.attributes {
+		fmt.Fprintf(&b, " %s=%q", a.key, a.value)
+	}
+	return m.name, b.String() + "]", true
+}
+
+// Redacted is a line as it may be shown: a service message of Octopus's has no values, which nobody could mask, as they are in
+// base64.
+func Redacted(line string) string {
+	m, ok := parseMessage(octopusPrefix, line)
+	if !ok || len(m.attributes) == 0 {
+		return line
+	}
+	var b strings.Builder
+	b.WriteString(octopusPrefix + m.name)
+	for _, a := range m.attributes {
+		b.WriteString(" " + a.key + "='…'")
+	}
+	return b.String() + "]"
+}
+
 // FormatOutput is the line by which the engine gives one output: Octopus's own message, and the nonce.
 // The value must have no secret in it, and a line over MaxLine is refused.
 func FormatOutput(nonce, name, value string) (string, error) {

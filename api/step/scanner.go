@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
@@ -31,7 +30,8 @@ func NewScanner(nonce string) *Scanner {
 // Line takes the next line, without its end. It returns what the line is, and whether there is anything to
 // see of it: service messages are not shown. What tells of the launcher is Debug: its own lines, and those
 // of StdOut between a message that sets the step's output aside (stdout-verbose, stdout-wait) and the next
-// that names another use. A line that only looks like a message, or has another nonce, is shown as it is.
+// that names another use. A line that only looks like a message, has another nonce, or is one of Octopus's that has no effect
+// here, is to be shown; see Redacted.
 func (s *Scanner) Line(source tentacle.ProcessOutputSource, text string) (as tentacle.ProcessOutputSource, show bool) {
 	if source != tentacle.StdOut {
 		return source, true
@@ -57,8 +57,10 @@ func (s *Scanner) message(text string) bool {
 	switch {
 	case m.name == "setVariable" && m.get("nonce") == s.nonce:
 		s.output(m.get("name"), m.get("value"))
-	case strings.HasPrefix(m.name, "stdout-"):
+	case m.isStream():
 		s.aside = m.name == "stdout-verbose" || m.name == "stdout-wait"
+	default:
+		return false
 	}
 	return true
 }

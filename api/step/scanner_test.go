@@ -40,7 +40,7 @@ func TestScannerReadsAStep(t *testing.T) {
 	if _, show := s.Line(tentacle.StdErr, lines[8]); !show {
 		t.Error("a message on the error stream is believed")
 	}
-	if diff := cmp.Diff([]string{"hello", "careful", lines[4], lines[5], lines[9]}, shown); diff != "" {
+	if diff := cmp.Diff([]string{"hello", "careful", lines[4], lines[5], lines[7], lines[9]}, shown); diff != "" {
 		t.Errorf("shown lines:\n%s", diff)
 	}
 	got, ok := s.Result()
@@ -155,4 +155,25 @@ func FuzzScanner(f *testing.F) {
 			t.Error("an inventory over its bounds")
 		}
 	})
+}
+
+// A service message of Octopus's that has no effect is shown, but nothing that nobody could mask.
+func TestAMessageWithoutEffectIsShownWithoutItsValues(t *testing.T) {
+	const line = "##octopus[setVariable name='YQ==' value='c2VjcmV0']"
+	s := NewScanner("n")
+	if _, show := s.Line(tentacle.StdOut, line); !show {
+		t.Error("it vanishes")
+	}
+	if got := Redacted(line); got != "##octopus[setVariable name='…' value='…']" {
+		t.Errorf("shown is %q", got)
+	}
+	name, text, ok := OctopusMessage(line)
+	if !ok || name != "setVariable" || text != `##octopus[setVariable name="a" value="secret"]` {
+		t.Errorf("%q, %q, %v", name, text, ok)
+	}
+	for _, other := range []string{"##octopus[stdout-verbose]", "##octopus[not one", "hello", text} {
+		if _, _, ok := OctopusMessage(other); ok || Redacted(other) != other {
+			t.Errorf("%q is taken for one", other)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -25,13 +26,15 @@ type stream struct {
 	to       io.Writer
 	masked   *masking.Writer
 	progress progress
-	last     byte // the last byte that was written
+	messages *messages // nil on the error stream
+	last     byte      // the last byte that was written
 	closed   bool
 }
 
 func newOutput(m *masking.Masker, stdout, stderr io.Writer) *output {
 	o := &output{}
 	o.stdout, o.stderr = &stream{o: o, to: stdout, last: '\n'}, &stream{o: o, to: stderr, last: '\n'}
+	o.stdout.messages = &messages{}
 	o.stdout.masked, o.stderr.masked = m.Writer(passed{o.stdout}), m.Writer(passed{o.stderr})
 	return o
 }
@@ -42,7 +45,11 @@ func (s *stream) Write(p []byte) (int, error) {
 	s.o.mu.Lock()
 	defer s.o.mu.Unlock()
 	if !s.closed {
-		_, _ = s.masked.Write(p)
+		shown := p
+		if s.messages != nil {
+			shown = s.messages.lines(p)
+		}
+		_, _ = s.masked.Write(shown)
 	}
 	return len(p), nil
 }
@@ -79,6 +86,9 @@ func plainText(p []byte) []byte {
 
 // pass passes on all that is held back. The output's lock is held.
 func (s *stream) pass() {
+	if s.messages != nil {
+		_, _ = s.masked.Write(s.messages.rest())
+	}
 	_ = s.masked.Flush()
 	s.show(s.progress.rest())
 }
@@ -87,6 +97,9 @@ func (s *stream) pass() {
 func (s *stream) endLine() {
 	if s.pass(); s.last != '\n' {
 		s.show([]byte{'\n'})
+	}
+	if s.messages != nil {
+		s.messages.past = false
 	}
 }
 
@@ -132,9 +145,12 @@ func (o *output) close() {
 	o.stdout.closed, o.stderr.closed = true, true
 }
 
-// tailText is the end of what was written, whole characters only; FormatResult cuts it to its bound.
+// tailText is the end of what was written, whole characters only, without the messages that say what lines are; FormatResult
+// cuts it to its bound.
 func (o *output) tailText() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return strings.TrimRight(strings.ToValidUTF8(string(o.tail), "\uFFFD"), "\r\n")
+	lines := strings.SplitAfter(strings.ToValidUTF8(string(o.tail), "\uFFFD"), "\n")
+	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, messagePrefix+"stdout-") })
+	return strings.TrimRight(strings.Join(lines, ""), "\r\n")
 }

@@ -133,6 +133,9 @@ func reasonOf(err error) (reason string, code int) {
 func (s *session) finish(r step.Result) {
 	var lines []string
 	s.out.close()
+	if why := s.out.stdout.messages.warning(); why != "" {
+		s.warn(why)
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Outputs)) {
 		line, err := step.FormatOutput(s.plan.Nonce, name, r.Outputs[name])
 		if err != nil {

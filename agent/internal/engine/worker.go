@@ -66,6 +66,7 @@ func workIn(in io.Reader, frames *frameWriter, j job) (outcome, error) {
 	masker := masking.New(nil)
 	s := &session{masker: masker, place: alone{asks: workerAsks}, env: os.Environ(), remote: true,
 		out: newOutput(masker, frameStream{frames, frameStdout}, frameStream{frames, frameStderr})}
+	s.out.stdout.messages = nil // the one that started it looks for them
 	defer s.out.flush()
 	if j.Deploy != nil {
 		return s.workDeploy(ctx, *j.Deploy), nil

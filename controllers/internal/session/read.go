@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -46,7 +47,7 @@ func (c *Script) request(ctx context.Context, s *Session, facts tentacle.Facts, 
 	if c.asked.IsZero() {
 		c.asked = time.Now()
 	}
-	on := scriptsOf(facts, s.Client.Passing(c.arrived, c.patience))
+	on := scriptsOf(facts, s.Passing(c.arrived, c.patience))
 	c.unheld, c.finds = !facts.Has(tentacle.MantleScriptServiceName), on.finds()
 	r, err := call(ctx, on)
 	switch {
@@ -146,7 +147,9 @@ func (c *Script) next(n int64, entry tentacle.ProcessOutput) (tentacle.ProcessOu
 	}
 	show := true
 	if !inside {
-		c.as, show = c.scanner.Line(entry.Source, entry.Text)
+		if c.as, show = c.scanner.Line(entry.Source, entry.Text); entry.Source == tentacle.StdOut && !entry.Continues {
+			entry.Text = step.Redacted(entry.Text)
+		}
 	}
 	if entry.Source = c.as; entry.Source == tentacle.StdErr {
 		c.stderr.add(entry.Text)
