@@ -15,8 +15,9 @@
 // The goroutine prepares what is sent, with a limit for each namespace and one for all; uploads the content that the
 // machine lacks; sends StartScript with the action's ticket; and follows the script to its end. It calls Locate before
 // every request, so that a ticket is followed to a new address. Starting a ticket twice starts it once, so a
-// StartScript whose answer was lost is repeated with the same ticket. If nobody can tell how a script ended the action
-// is Lost, never Succeeded.
+// StartScript whose answer was lost is repeated with the same ticket. An Octopus Tentacle that was restarted has lost its
+// scripts, which go on: the step is sent again, and its engine, which claims tickets itself, tells how the first start ends.
+// If nobody can tell how a script ended the action is Lost, never Succeeded.
 //
 // While an action runs, its Report says what it waits for: something that is needed to prepare it (Preparing, or the
 // reason of the NotReady), a machine that cannot be reached, or another script that holds the machine's mutex

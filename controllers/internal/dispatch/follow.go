@@ -61,6 +61,9 @@ func (r *runner) found(f session.Found) stage {
 	r.cause = cause{}
 	r.updateReport(r.action, func(report *Report) { report.Sent, report.Reason, report.Message = r.mayHaveStarted, "", "" })
 	if !f.Known {
+		if f.Forgets {
+			r.script = r.newScript()
+		}
 		return preparing
 	}
 	r.observe()

@@ -170,6 +170,12 @@ func (k *kept) Append(seq int64, out []wire.ProcessOutput) error {
 
 func (k *kept) Size() int64 { return int64(len(k.text())) }
 
+func (k *kept) Last() int64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.last
+}
+
 func (k *kept) text() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -25,7 +25,7 @@ func (r *runner) judge(ctx context.Context) stage {
 			}
 		})
 	}
-	if r.engineMissing(ctx) {
+	if r.startsAgain(ctx) {
 		return preparing
 	}
 	switch {
@@ -40,26 +40,6 @@ func (r *runner) judge(ctx context.Context) stage {
 	default:
 		return r.end(func(report *Report) { byCode(report, r.script) })
 	}
-}
-
-// maxBrought bounds how often an engine that went away is brought to the machine again for one action.
-const maxBrought = 2
-
-// engineMissing reports whether the script ended because the engine is no longer on the machine, so that nothing ran and it
-// is to be started again with another one.
-func (r *runner) engineMissing(ctx context.Context) bool {
-	if r.script.ExitCode() != step.ExitEngineMissing || r.session == nil {
-		return false
-	}
-	r.session.ForgetEngine()
-	if r.brought >= maxBrought || r.cancelled.Err() != nil || r.script.Release(ctx, r.session) != nil {
-		return false
-	}
-	r.brought++
-	r.shift += r.script.Last()
-	r.mayHaveStarted = r.forgets
-	r.script = r.newScript()
-	return true
 }
 
 // noteMissingContent records that the machine lacks the content that it was believed to have, so that it is uploaded again.

@@ -4,6 +4,8 @@ package dispatch_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -41,5 +43,50 @@ func TestALineOfAnyLengthStaysWhole(t *testing.T) {
 	got := a.Log.(*kept).lines
 	if len(got) != 3 || len(got[0]) != 200_000 || len(got[1]) != 3_000_000 || got[2] != "after" {
 		t.Errorf("%d lines", len(got))
+	}
+}
+
+// A Tentacle that is restarted in the middle of a step loses it; the step goes on. Its engine tells how it ended, and it is
+// not run a second time.
+func TestAStepThatItsTentacleHasForgottenIsFollowedToItsEnd(t *testing.T) {
+	t.Parallel()
+	for name, g := range generations {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, p := newMachine(t, nil, generation(g)), brings(t)
+			gate := filepath.Join(m.Home(), "gate")
+			a := saying(m, "t1", "echo begin; echo x >> "+filepath.Join(m.Home(), "ran")+"; while [ ! -e "+gate+" ]; do sleep 0.05; done; echo \"answer=42\" >> $MANTLE_OUTPUT; exit 4")
+			a.Plan.Outputs = []string{"answer"}
+			p.Dispatch(a)
+			log := a.Log.(*kept)
+			eventually(t, "it runs, and its output has come", func() bool { return ran(t, m) == 1 && log.text() == "begin" })
+			starts := calls(m, "StartScript")
+			m.Lose()
+			eventually(t, "the engine is asked", func() bool { return calls(m, "StartScript") > starts })
+			if err := os.WriteFile(gate, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r := await(t, p, "t1", ended)
+			if n := ran(t, m); n != 1 || r.Phase != v1alpha1.StepFailed || r.ExitCode == nil || *r.ExitCode != 4 || r.Outputs["answer"] != "42" {
+				t.Errorf("ran %d times, %s (%s: %s), %v", n, r.Phase, r.Reason, r.Message, r.Outputs)
+			}
+			if aside := strings.Join(log.aside, "\n"); log.text() != "begin" || !strings.Contains(aside, "not in this log") {
+				t.Errorf("the log has %q, and aside %q", log.text(), aside)
+			}
+		})
+	}
+}
+
+// The restart comes before the engine has begun anything: the step begins then.
+func TestAStepThatWasForgottenBeforeItBeganBegins(t *testing.T) {
+	t.Parallel()
+	m, p := newMachine(t, nil, generation(tentacletest.Octopus9)), brings(t)
+	if _, err := p.sessions.Inventory(t.Context(), m.Machine); err != nil {
+		t.Fatal(err)
+	}
+	m.Inject(tentacletest.After("StartScript"), 1, tentacletest.Hook(m.Forget))
+	p.Dispatch(saying(m, "t1", "echo x >> "+filepath.Join(m.Home(), "ran")))
+	if r := await(t, p, "t1", ended); r.Phase != v1alpha1.StepSucceeded || ran(t, m) != 1 {
+		t.Errorf("ran %d times, %s (%s: %s)", ran(t, m), r.Phase, r.Reason, r.Message)
 	}
 }

@@ -262,13 +262,17 @@ func TestAnOperatorThatIsReplacedRunsNothingTwiceOnEveryGeneration(t *testing.T)
 	}
 }
 
-// A Tentacle that forgot a running script over V1 answers Complete with exit code 0, which is no success.
+// A Tentacle that forgot a running script over V1 answers Complete with exit code 0, which is no success. A cancel cannot reach
+// the script any more, so its engine is not asked to wait for it.
 func TestAScriptThatV1ForgotIsLost(t *testing.T) {
 	t.Parallel()
 	m, p := newMachine(t, nil, generation(tentacletest.Octopus5)), brings(t)
 	p.Dispatch(saying(m, "t1", "echo x >> "+filepath.Join(m.Home(), "ran")+"; sleep 60"))
 	eventually(t, "it runs", func() bool { return ran(t, m) == 1 })
-	m.Forget()
+	m.Stop()
+	m.Lose()
+	p.Cancel("t1")
+	m.Listen()
 	r := await(t, p, "t1", ended)
 	if r.Phase != v1alpha1.StepLost || r.ExitCode != nil || !strings.Contains(r.Message, "forgotten") {
 		t.Errorf("%s (%s) with exit code %v", r.Phase, r.Message, r.ExitCode)

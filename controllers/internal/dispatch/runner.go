@@ -7,8 +7,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/wait"
 
-	"github.com/mantledeploy/mantle/api/step"
-	"github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
@@ -43,9 +41,10 @@ type runner struct {
 	// next start may be the second: the engine then waits for the first one and reports its result, but a cancel reaches
 	// only the second.
 	mayHaveStarted, forgets bool
-	// brought counts how often the engine was brought again. shift is how many log entries earlier starts have.
-	brought int
-	shift   int64
+	// brought counts how often the engine was brought again, lostBefore how often the machine had forgotten the script. shift is
+	// how many log entries earlier starts have.
+	brought, lostBefore int
+	shift               int64
 	// cancels is the back-off between two CancelScript, and cancelAt when the next is due; zero before the first.
 	cancels  wait.Backoff
 	cancelAt time.Time
@@ -102,26 +101,6 @@ func (d *Dispatcher) carryOut(act *action) {
 			next = r.follow(ctx)
 		}
 	}
-}
-
-// newScript returns a Script for the action whose output follows that of earlier ones.
-func (r *runner) newScript() *session.Script {
-	var to session.Output // a nil LogSink must become a nil Output
-	if r.Log != nil {
-		to = shifted{r.Log, r.shift}
-	}
-	return r.config.Sessions.NewScript(r.Ticket, step.Nonce(r.Ticket), to)
-}
-
-// shifted is an Output whose entries follow those that a log has.
-type shifted struct {
-	log LogSink
-	by  int64
-}
-
-// Append implements session.Output.
-func (s shifted) Append(seq int64, out []tentacle.ProcessOutput) error {
-	return s.log.Append(seq+s.by, out)
 }
 
 // close releases the session and the secrets.

@@ -22,8 +22,10 @@ type Owner struct {
 // seq is the number of the first entry, from 1.
 type LogSink interface {
 	Append(seq int64, out []tentacle.ProcessOutput) error
-	// Size returns the size of the text in bytes. It may read what an earlier process stored.
+	// Size returns the size of the text in bytes, and Last the number of the last entry. They may read what an earlier process
+	// stored.
 	Size() int64
+	Last() int64
 }
 
 // Action is one step to carry out on one machine, once.

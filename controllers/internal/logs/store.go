@@ -162,6 +162,16 @@ func (k *sink) Append(seq int64, out []tentacle.ProcessOutput) error {
 	return k.store.addUsage(k.folder, cost)
 }
 
+// Last returns the number of the last entry that the file has.
+func (k *sink) Last() int64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.err != nil || k.last < 0 && k.open() != nil {
+		return 0
+	}
+	return k.last
+}
+
 // news returns the lines of the entries that the file does not have yet, and the size of their text; none if it is full.
 func (k *sink) news(seq int64, out []tentacle.ProcessOutput) (*bytes.Buffer, int64) {
 	lines, text := &bytes.Buffer{}, int64(0)

@@ -263,12 +263,13 @@ func (c *Script) Release(ctx context.Context, s *Session) error {
 	case err != nil:
 		return err
 	case facts.Mantle():
-		return errStartedOnce
+		return ErrStartedOnce
 	}
 	return s.scriptsOf(facts).complete(ctx, c.ticket, c.last)
 }
 
-var errStartedOnce = errors.New("the machine does not start a ticket again")
+// ErrStartedOnce is the error of Release for a Mantle Tentacle.
+var ErrStartedOnce = errors.New("the machine does not start a ticket again")
 
 // Pending reports whether the script waits for the machine's mutex.
 func (c *Script) Pending() bool { return c.hasResponse && c.state == tentacle.Pending }
