@@ -43,6 +43,8 @@ const (
 	ReasonOutputsInvalid = "OutputsInvalid"
 	// ReasonEnvironmentTooLarge: the machine's system gives no process so much environment; the text names the variable.
 	ReasonEnvironmentTooLarge = "EnvironmentTooLarge"
+	// ReasonMutexTimedOut: another step of the machine ran for longer than this one may take; nothing was done.
+	ReasonMutexTimedOut = "MutexTimedOut"
 	// ReasonContentMissing: the package's content is not on the machine; it must be sent.
 	ReasonContentMissing = "ContentMissing"
 	// ReasonContentCorrupt: the content has another digest than the plan says; it was removed.

@@ -109,6 +109,29 @@ func TestASecondStartWaitsForTheFirst(t *testing.T) {
 	}
 }
 
+// A Tentacle that was restarted has lost its lock: the next step waits for the one that still runs, and then has all its time.
+func TestAnotherStepWaitsForTheOneThatRuns(t *testing.T) {
+	m := newMachine(t)
+	gate, ran := filepath.Join(m.home, "gate"), filepath.Join(m.home, "ran")
+	first := m.claiming(script(step.Bash, "echo begin1 >> "+ran+"; while [ ! -e "+gate+" ]; do sleep 0.05; done; echo end1 >> "+ran), "m1")
+	eventually(t, "the first runs", func() bool { _, err := os.Stat(ran); return err == nil })
+	hasty := script(step.Bash, "echo hasty >> "+ran)
+	hasty.TimeoutSeconds = 1
+	if r := m.claiming(hasty, "m2").wait().failed(t, step.ExitFailed, step.ReasonMutexTimedOut); !strings.Contains(r.result.Tail, "busy") {
+		t.Errorf("the tail is %q", r.result.Tail)
+	}
+	next := m.claiming(script(step.Bash, "echo begin3 >> "+ran), "m3")
+	eventually(t, "the next waits", func() bool { return strings.Contains(next.stdout.String(), "still runs") })
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first.wait().ok(t)
+	next.wait().ok(t)
+	if text, _ := os.ReadFile(ran); string(text) != "begin1\nend1\nbegin3\n" {
+		t.Errorf("ran as %q", text)
+	}
+}
+
 func TestAStepWhoseEngineWasKilledIsNeitherRunAgainNorCalledASuccess(t *testing.T) {
 	m := newMachine(t)
 	m.env = []string{crashAt + "=begun"}

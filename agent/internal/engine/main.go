@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mantledeploy/mantle/agent/internal/journal"
 	"github.com/mantledeploy/mantle/agent/internal/masking"
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/agent/internal/regular"
@@ -156,6 +157,7 @@ func decodeCall(plan, secrets []byte) (step.Plan, []string, error) {
 var (
 	errTimedOut  = errors.New(step.TimeOver)
 	errCancelled = process.ErrCancelled
+	errBusy      = errors.New("the machine was busy with another step for longer than this one may take")
 )
 
 // carryOut does the step of a process of its own, prints its result and returns the exit code.
@@ -198,7 +200,7 @@ func (s *session) take(ctx context.Context) (code int, over bool) {
 		return step.ExitClaimed, true
 	case s.claim.First:
 		s.options.reached("taken")
-		return 0, false
+		return s.waitForOthers(ctx, j)
 	case s.claim.Earlier == nil:
 		fmt.Fprintln(os.Stderr, "this step was started before and did not come to its end; how far it came is not known")
 		return step.ExitClaimed, true
@@ -206,6 +208,25 @@ func (s *session) take(ctx context.Context) (code int, over bool) {
 	s.out.aside("This step was started before and has ended; its output is not here, only its result.")
 	s.out.raw(s.claim.Earlier.Lines...)
 	return s.claim.Earlier.ExitCode, true
+}
+
+// waitForOthers waits for the end of another step that still runs, as long as it would wait for the Tentacle's lock. The lock
+// goes with the process.
+func (s *session) waitForOthers(ctx context.Context, j *journal.Journal) (code int, over bool) {
+	bounded, stop := context.WithTimeoutCause(ctx, s.plan.Timeout(), errBusy)
+	defer stop()
+	var err error
+	s.alone, err = j.Alone(bounded, func() { s.out.aside("Another step still runs on this machine; waiting for its end.") })
+	if err == nil {
+		s.began = time.Now()
+		return 0, false
+	}
+	r := s.failed(ctx, err)
+	if errors.Is(err, errBusy) {
+		r.Reason = step.ReasonMutexTimedOut
+	}
+	s.finish(r)
+	return r.ExitCode, true
 }
 
 // kind does one kind of step. A result with a reason has failed.

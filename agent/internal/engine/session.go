@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"time"
@@ -33,6 +34,7 @@ type session struct {
 	remote   bool             // this process is a worker, whose warnings are given by the one that started it
 	// claim is the ticket's, where the Tentacle does not keep it; nil otherwise.
 	claim *journal.Claim
+	alone io.Closer // keeps other steps from running; until the process ends
 }
 
 // value is a plan's value with the secret that it may refer to.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,6 +17,9 @@ import (
 
 // claimsFolder is where tickets are claimed, within Folder. No namespace has a name like it.
 const claimsFolder = ".claims"
+
+// runningFile is locked by the step that runs, within Folder.
+const runningFile = ".running"
 
 // The files of a claim: who holds the lock carries the ticket out; the mark is made once; the end is written once.
 const (
@@ -62,7 +66,7 @@ func (j *Journal) Claim(ctx context.Context, ticket string, waiting func()) (*Cl
 	if c.lock, err = os.OpenFile(filepath.Join(c.folder, claimLock), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return nil, fmt.Errorf("claiming ticket %s: %w", ticket, err)
 	}
-	if err = c.wait(ctx, waiting); err == nil {
+	if err = await(ctx, c.lock, waiting); err == nil {
 		err = c.mark()
 	}
 	if err == nil && !c.First {
@@ -77,10 +81,23 @@ func (j *Journal) Claim(ctx context.Context, ticket string, waiting func()) (*Cl
 	return c, nil
 }
 
-// wait takes the lock, which the system takes back when its holder ends in whatever way.
-func (c *Claim) wait(ctx context.Context, waiting func()) error {
+// Alone waits until no other step of the home runs, and lets none begin until what it returns is closed, or the process ends. A
+// Tentacle that was restarted has lost its own lock, and the step that it ran goes on.
+func (j *Journal) Alone(ctx context.Context, waiting func()) (io.Closer, error) {
+	f, err := os.OpenFile(filepath.Join(j.folder, runningFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("waiting for other steps: %w", err)
+	}
+	if err := await(ctx, f, waiting); err != nil {
+		return nil, errors.Join(fmt.Errorf("waiting for other steps: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+// await takes a lock, which the system takes back when its holder ends in whatever way.
+func await(ctx context.Context, lock *os.File, waiting func()) error {
 	for told := false; ; told = true {
-		locked, err := tryLock(c.lock, true)
+		locked, err := tryLock(lock, true)
 		if locked || err != nil {
 			return err
 		}
