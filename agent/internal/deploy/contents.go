@@ -10,11 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/owners"
 	"github.com/mantledeploy/mantle/agent/internal/regular"
+	"github.com/mantledeploy/mantle/agent/internal/sorted"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -120,7 +120,7 @@ func Contents(home, operator string) ([]string, error) {
 			all = append(all, held{name, at})
 		}
 	}
-	slices.SortFunc(all, func(a, b held) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.sum, b.sum)) })
+	sorted.By(all, func(a, b held) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.sum, b.sum)) })
 	sums := make([]string, 0, min(len(all), step.MaxContents))
 	for _, h := range all[:min(len(all), step.MaxContents)] {
 		sums = append(sums, h.sum)

@@ -1,9 +1,9 @@
 package engine
 
 import (
-	"slices"
 	"strings"
 
+	"github.com/mantledeploy/mantle/agent/internal/sorted"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -22,6 +22,6 @@ func Interpreters() []Interpreter {
 	for shell, i := range interpreters() {
 		all = append(all, Interpreter{Shell: shell, Path: i.path(), Remedy: i.remedy})
 	}
-	slices.SortFunc(all, func(a, b Interpreter) int { return strings.Compare(string(a.Shell), string(b.Shell)) })
+	sorted.By(all, func(a, b Interpreter) int { return strings.Compare(string(a.Shell), string(b.Shell)) })
 	return all
 }

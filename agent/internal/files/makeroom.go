@@ -8,6 +8,7 @@ import (
 
 	"github.com/mantledeploy/mantle/agent/internal/account"
 	"github.com/mantledeploy/mantle/agent/internal/owners"
+	"github.com/mantledeploy/mantle/agent/internal/sorted"
 	"github.com/mantledeploy/mantle/api/step"
 )
 
@@ -51,7 +52,7 @@ func (s *Store) MakeRoom(operator string, bytes int64) bool {
 
 // choose picks what goes. enough says that it makes as much room as is needed.
 func choose(all []held, mine string, bytes int64, now time.Time) (victims []held, enough bool) {
-	slices.SortFunc(all, func(a, b held) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.name, b.name)) })
+	sorted.By(all, func(a, b held) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.name, b.name)) })
 	used := map[string]int64{}
 	for _, h := range all {
 		for _, o := range h.owners {

@@ -4,11 +4,11 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/home"
+	"github.com/mantledeploy/mantle/agent/internal/sorted"
 	"github.com/mantledeploy/mantle/api/halibut"
 )
 
@@ -197,7 +197,7 @@ func (l *List) merge(c *content) {
 		o.stored = true
 		c.Operators = append(c.Operators, *o)
 	}
-	slices.SortFunc(c.Operators, func(a, b Operator) int {
+	sorted.By(c.Operators, func(a, b Operator) int {
 		if a.Number > 0 && b.Number > 0 {
 			return a.Number - b.Number
 		}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/mantledeploy/mantle/agent/internal/sorted"
 	"github.com/mantledeploy/mantle/api/halibut"
 )
 
@@ -75,7 +75,7 @@ func Parse(data []byte) (*Policy, error) {
 	r := &reader{}
 	p := r.policy(document.Content[0])
 	if len(r.problems) > 0 {
-		slices.SortStableFunc(r.problems, func(a, b Problem) int { return a.Line - b.Line })
+		sorted.By(r.problems, func(a, b Problem) int { return a.Line - b.Line })
 		return nil, &FileError{r.problems}
 	}
 	return p, nil

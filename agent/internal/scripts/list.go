@@ -12,6 +12,7 @@ import (
 
 	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/agent/internal/process"
+	"github.com/mantledeploy/mantle/agent/internal/sorted"
 )
 
 // endPause is how often End looks whether scripts have ended.
@@ -62,7 +63,7 @@ func List(dir string) ([]Listed, error) {
 			all = append(all, l)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Listed) int { return a.Arrived.Compare(b.Arrived) })
+	sorted.By(all, func(a, b Listed) int { return a.Arrived.Compare(b.Arrived) })
 	return all, errors.Join(errs...)
 }
 

@@ -7,13 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/home"
 	"github.com/mantledeploy/mantle/agent/internal/process"
 	"github.com/mantledeploy/mantle/agent/internal/process/output"
+	"github.com/mantledeploy/mantle/agent/internal/sorted"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
 
@@ -75,7 +75,7 @@ func View(h home.Home, completed int) ([]Seen, error) {
 		}
 		all = append(over, all...)
 	}
-	slices.SortStableFunc(all, func(a, b Seen) int { return a.Since.Compare(b.Since) })
+	sorted.By(all, func(a, b Seen) int { return a.Since.Compare(b.Since) })
 	return all, nil
 }
 
@@ -133,7 +133,7 @@ type stone struct {
 
 // newest cuts a list to its last so many.
 func newest(all []stone, most int) []stone {
-	slices.SortFunc(all, func(a, b stone) int {
+	sorted.By(all, func(a, b stone) int {
 		return cmp.Or(b.info.ModTime().Compare(a.info.ModTime()), strings.Compare(a.info.Name(), b.info.Name()))
 	})
 	return all[:min(len(all), max(most, 0))]
