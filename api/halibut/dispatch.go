@@ -167,7 +167,7 @@ func (c *session) receive(wire *conn, call *invocation) error {
 	}
 	config := &c.server.config
 	store := newSpool(config.SpoolDir, config.Limits.MaxRefused)
-	store.digest = config.Digest
+	store.digests = c.server.digests
 	if call.failure != nil || call.unwanted {
 		store.failed = errRefused
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"time"
@@ -132,8 +131,9 @@ func readFrame(source io.Reader, expected map[GUID]*DataStream, store *spool) er
 // spool stores content in memory or in files.
 type spool struct {
 	folder string
-	digest func() hash.Hash // of what is stored in files; may be nil
-	memory int64
+	// digests are of what is stored in files; nil for none.
+	digests *digests
+	memory  int64
 	// failed is the first failure to store, or the refusal; from then on content is read and thrown away,
 	// up to waste bytes.
 	failed error
@@ -177,28 +177,31 @@ func (p *spool) take(source io.Reader, s *DataStream) error {
 // store copies a stream's content to a file. When the file does not take it, it notes that and returns what was not
 // yet read.
 func (p *spool) store(source io.Reader, f *os.File, s *DataStream) (left int64, err error) {
-	n := s.length
-	to := io.Writer(f)
-	var digest hash.Hash
-	if p.digest != nil {
-		digest = p.digest()
-		to = io.MultiWriter(f, digest)
+	var of digester = none{make([]byte, copySize)}
+	if p.digests != nil {
+		of = p.digests.begin()
 	}
-	chunk := make([]byte, copySize)
-	for n > 0 {
-		k, err := source.Read(chunk[:min(n, copySize)])
-		if k == 0 && err != nil {
+	left, err = p.copy(source, f, s, of)
+	if sum := of.end(); err == nil && p.failed == nil {
+		s.digest = sum
+	}
+	return left, err
+}
+
+func (p *spool) copy(source io.Reader, f *os.File, s *DataStream, of digester) (left int64, err error) {
+	for n := s.length; n > 0; {
+		part := of.part()
+		k, err := io.ReadFull(source, part[:min(n, int64(len(part)))])
+		if err != nil {
 			return 0, noEOF(err)
 		}
 		n -= int64(k)
-		if _, err := to.Write(chunk[:k]); err != nil {
+		if _, err := f.Write(part[:k]); err != nil {
 			p.failed = fmt.Errorf("%w: %w", errSpool, err)
 			return n, nil
 		}
 		s.arrived.Add(int64(k))
-	}
-	if digest != nil {
-		s.digest = digest.Sum(nil)
+		of.add(part[:k])
 	}
 	return 0, nil
 }

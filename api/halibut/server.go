@@ -132,6 +132,7 @@ type Server struct {
 	gate      gate
 	places    *places
 	memory    *memory
+	digests   *digests
 }
 
 // NewServer checks the configuration and returns a Server. It starts nothing.
@@ -152,6 +153,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		gate:      newGate(config.Limits.Unauthorised, config.Limits.UnauthorisedPerAddress, config.Limits.UnauthorisedKnown),
 		places:    newPlaces(config.Limits.Computing),
 		memory:    newMemory(config.Limits.Memory, config.Limits.MemoryPerPeer),
+		digests:   newDigests(config.Digest),
 		tls: &tls.Config{
 			MinVersion:                  tls.VersionTLS12,
 			MaxVersion:                  config.NewestTLS,
