@@ -326,7 +326,7 @@ func TestATextOfAMachineIsCleaned(t *testing.T) {
 	})
 	p := newPool(t)
 	p.Dispatch(runAction(m, "t1"))
-	if r := await(t, p, "t1", ended); r.Message != "[2Jred 31m and\ttab" {
+	if r := await(t, p, "t1", ended); r.Message != "red 31m and\ttab" {
 		t.Errorf("%q", r.Message)
 	}
 }
