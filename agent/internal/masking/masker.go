@@ -166,7 +166,10 @@ func (m *Masker) child(state int32, b byte) int32 {
 func (m *Masker) skip(p []byte) int {
 	for i := range p {
 		first := m.root[p[i]]
-		if first != 0 && (i+1 == len(p) || m.goesOn(first, p[i+1])) {
+		if first == 0 {
+			continue
+		}
+		if i+1 == len(p) || m.goesOn(first, p[i+1]) {
 			return i
 		}
 	}
