@@ -138,7 +138,7 @@ func (p *pass) firstFailure() string {
 // failureText says briefly how an action failed: what happened, and then the last line of its output.
 func failureText(a *ledger.Attempt) string {
 	lines := strings.Split(strings.TrimSpace(a.Message), "\n")
-	first, last := lines[0], lines[len(lines)-1]
+	first, last := lines[0], lastLine(lines)
 	switch {
 	case a.ExitCode != nil && (a.Reason == "" || a.Reason == v1alpha1.ReasonExitCode):
 		return withLast(fmt.Sprintf("exit code %d", *a.ExitCode), last)
