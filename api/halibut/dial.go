@@ -98,7 +98,7 @@ func (c *Client) secure(ctx context.Context, ep Endpoint, resume bool) (*gatheri
 	secured, certificate, err := c.handshake(ctx, ep, below, resume)
 	if err != nil {
 		_ = raw.Close()
-		return nil, nil, nil, &ConnectError{Stage: tlsStage(err), Address: ep.Address, Presented: certificate, Err: err}
+		return nil, nil, nil, &ConnectError{Stage: tlsStage(err), Address: ep.Address, Presented: certificate, Err: unreadable(err)}
 	}
 	return below, secured, certificate, nil
 }

@@ -62,7 +62,8 @@ type ServerConfig struct {
 	// Accepted is told of every connection whose peer was let in, once (may be nil).
 	Accepted func(Peer)
 	// Refused is told of every peer that Authorise refused, with its error, of those that came when there were too
-	// many, and of connections that ended before their peer was known, which has no certificate (may be nil).
+	// many, and of connections that ended before their peer was known, which has no certificate: with ErrNoPeer, or an
+	// *UnreadableError (may be nil).
 	Refused func(Peer, error)
 	// Admit is asked before the data streams of a request are read (may be nil); ctx is that of its method. An error
 	// refuses the request: the streams are thrown away and the error is answered, or with ErrUnwanted what the method

@@ -74,7 +74,7 @@ func (s *Server) accept(raw net.Conn) {
 		defer c.survive()
 		err := c.run()
 		if err != nil && c.peer.Address == nil {
-			s.config.Refused(Peer{Address: raw.RemoteAddr()}, ErrNoPeer)
+			s.config.Refused(Peer{Address: raw.RemoteAddr()}, whyNoPeer(err))
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			s.config.Logger.Debug("connection ended", "peer", raw.RemoteAddr().String(), "error", err)
@@ -114,7 +114,7 @@ func (c *session) run() error {
 	hands.end()
 	cancel()
 	if err != nil {
-		return fmt.Errorf("TLS handshake: %w", err)
+		return fmt.Errorf("TLS handshake: %w", unreadable(err))
 	}
 	wire := newConn(secured, c.server.codec, limits.IO)
 	wire.limit = limit

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -23,7 +24,8 @@ func (a *app) pendingCommands() []*cobra.Command {
 		Use: "pending", Short: "List the operators who tried and were refused", Args: exactly(0), Example: "  tentacle trust pending",
 		Long: `List the operators who showed a certificate and were refused, as nobody trusts them yet:
 since when, how often and from where. Compare the thumbprint with what the operator's
-administrator tells you; then approve it, or ignore it.
+administrator tells you; then approve it, or ignore it. A certificate that cannot be
+read has no thumbprint: its operator needs a new one.
 
 The newest 256 are remembered, at most 16 of one address. The daemon writes the list a
 second after somebody new, and at most twice a minute.`,
@@ -88,7 +90,12 @@ func (a *app) printPending(waiting []pending.Operator, asJSON bool) error {
 		if o.Ignored {
 			note = "ignored"
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", o.Number, o.SHA256, o.SHA1, o.Address,
+		sha256, sha1 := string(o.SHA256), string(o.SHA1)
+		if o.Unreadable != "" {
+			sha256, sha1 = "none", "none"
+			note = strings.TrimPrefix(note+", ", ", ") + "its certificate cannot be read (" + o.Unreadable + "): give it a new one, and trust that"
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", o.Number, sha256, sha1, o.Address,
 			o.First.Format(time.RFC3339), o.Last.Format(time.RFC3339), o.Count, note)
 	}
 	return w.Flush()
@@ -138,6 +145,11 @@ func (a *app) trustApprove(args []string) error {
 		return err
 	}
 	for _, o := range found {
+		if o.Unreadable != "" {
+			return fmt.Errorf("the certificate of number %d cannot be read (%s): give that operator a new one, and trust that", o.Number, o.Unreadable)
+		}
+	}
+	for _, o := range found {
 		if err := a.trustOne(h, list, o.SHA256, "approved"); err != nil {
 			return err
 		}
@@ -161,6 +173,10 @@ func (a *app) trustIgnore(args []string) error {
 		}
 		if err := a.record(h, change("ignored", o.SHA256)); err != nil {
 			return err
+		}
+		if o.Unreadable != "" {
+			fmt.Fprintf(a.out, "Who comes from %s with a certificate that cannot be read is ignored.\n", o.Address)
+			continue
 		}
 		fmt.Fprintf(a.out, "%s is ignored.\n", o.SHA256)
 	}

@@ -97,10 +97,15 @@ func pfxError(err error) error {
 		return ErrPassword
 	case strings.Contains(err.Error(), "private key missing"):
 		return ErrNoKey
+	case strings.Contains(err.Error(), "x509: "):
+		return fmt.Errorf("reading PFX: %w; %s", err, newOne)
 	default:
 		return fmt.Errorf("reading PFX: %w", err)
 	}
 }
+
+// newOne is the remedy for a certificate that peers could not read either.
+const newOne = "'tentacle certificate new' makes one that operators can read"
 
 func decodePEM(data []byte) (Pair, error) {
 	var found contents
@@ -133,7 +138,7 @@ func (f *contents) add(block *pem.Block) (err error) {
 	case block.Type == "CERTIFICATE":
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return fmt.Errorf("reading certificate: %w", err)
+			return fmt.Errorf("reading certificate: %w; %s", err, newOne)
 		}
 		if f.certificates = append(f.certificates, c); len(f.certificates) > maxCertificates {
 			return fmt.Errorf("it holds more than %d certificates; keep the machine's own", maxCertificates)

@@ -23,9 +23,12 @@ const (
 type Operator struct {
 	// Number names the operator in commands; it is not given to another.
 	Number int `json:"number"`
-	// SHA1 and SHA256 are the thumbprints of the certificate.
+	// SHA1 and SHA256 are the thumbprints of the certificate. Of one that cannot be read there are none: SHA256 stands for the
+	// address, and Unreadable says why.
 	SHA1   halibut.Thumbprint `json:"sha1"`
 	SHA256 halibut.Thumbprint `json:"sha256"`
+	// Unreadable is why the certificate cannot be read.
+	Unreadable string `json:"unreadable,omitempty"`
 	// Address is where the last attempt came from, without its port; First was the first of Count attempts.
 	Address string    `json:"address"`
 	First   time.Time `json:"first"`

@@ -1,7 +1,9 @@
 package pending
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"log/slog"
 	"net"
 	"sync"
@@ -62,17 +64,28 @@ func sourceOf(a net.Addr) string {
 
 // Refused remembers that the owner of c was refused.
 func (l *List) Refused(c *x509.Certificate, from net.Addr, now time.Time) {
-	sha256 := halibut.SHA256Thumbprint(c)
+	l.note(Operator{SHA1: halibut.SHA1Thumbprint(c), SHA256: halibut.SHA256Thumbprint(c)}, from, now)
+}
+
+// Unreadable remembers that somebody came from an address with a certificate that cannot be read, as reason says.
+func (l *List) Unreadable(reason string, from net.Addr, now time.Time) {
+	sum := sha256.Sum256([]byte("unreadable " + sourceOf(from)))
+	l.note(Operator{SHA256: halibut.Thumbprint("sha256:" + hex.EncodeToString(sum[:])), Unreadable: reason}, from, now)
+}
+
+func (l *List) note(who Operator, from net.Addr, now time.Time) {
 	now = now.UTC().Truncate(time.Second)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	o := l.operators[sha256]
+	o := l.operators[who.SHA256]
 	if o == nil {
 		source := sourceOf(from)
 		l.makeRoom(source)
-		o = &Operator{SHA1: halibut.SHA1Thumbprint(c), SHA256: sha256, First: now}
-		l.operators[sha256], l.sources[sha256] = o, source
+		who.First = now
+		o = &who
+		l.operators[who.SHA256], l.sources[who.SHA256] = o, source
 	}
+	o.Unreadable = who.Unreadable
 	o.Last = now
 	o.Count++
 	o.Address = "unknown"

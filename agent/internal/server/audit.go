@@ -25,6 +25,8 @@ type Audit interface {
 // Pending remembers operators who were refused; *pending.List does.
 type Pending interface {
 	Refused(c *x509.Certificate, from net.Addr, now time.Time)
+	// Unreadable is said of one whose certificate cannot be read, with the reason.
+	Unreadable(reason string, from net.Addr, now time.Time)
 }
 
 // By fills in who called, where ctx is that of a call.

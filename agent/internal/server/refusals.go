@@ -30,7 +30,7 @@ type refusal struct {
 	address, thumbprint string
 }
 
-const nobody, others = "none", "others"
+const nobody, others, unread = "none", "others", "unreadable"
 
 func newRefusals(c Config) *refusals {
 	r := &refusals{logger: c.Logger, audit: c.Audit.Note, pending: c.Pending}
@@ -47,6 +47,10 @@ func (r *refusals) record(p halibut.Peer, err error, now time.Time) {
 			r.pending.Refused(p.Certificate, p.Address, now)
 		}
 	}
+	if e, ok := errors.AsType[*halibut.UnreadableError](err); ok {
+		key.thumbprint = unread
+		r.pending.Unreadable(e.Reason, p.Address, now)
+	}
 	for _, due := range r.tally.Count(key, err, now) {
 		r.tell(due)
 	}
@@ -56,10 +60,13 @@ func (r *refusals) record(p halibut.Peer, err error, now time.Time) {
 func (r *refusals) flush() { r.tally.Flush() }
 
 func (r *refusals) tell(d audit.Counted[refusal, error]) {
-	known := d.Kind.thumbprint != nobody && d.Kind.thumbprint != others
+	known := d.Kind.thumbprint != nobody && d.Kind.thumbprint != others && d.Kind.thumbprint != unread
 	attrs := []any{"from", d.Kind.address, "thumbprint", d.Kind.thumbprint, "count", d.Count, "reason", d.Value}
 	if known && errors.Is(d.Value, trust.ErrNotTrusted) {
 		attrs = append(attrs, "remedy", "if this operator may deploy here: tentacle trust add "+d.Kind.thumbprint)
+	}
+	if d.Kind.thumbprint == unread {
+		attrs = append(attrs, "remedy", "if this operator may deploy here: give it a new certificate (on an Octopus Server: Octopus.Server new-certificate), and trust that")
 	}
 	level := slog.LevelWarn
 	if errors.Is(d.Value, halibut.ErrNoPeer) { // port scanners, load balancers that look whether the port is open

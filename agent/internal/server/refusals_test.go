@@ -50,6 +50,7 @@ func (s *sheet) total() (n int64) {
 type nobodyPending struct{}
 
 func (nobodyPending) Refused(*x509.Certificate, net.Addr, time.Time) {}
+func (nobodyPending) Unreadable(string, net.Addr, time.Time)         {}
 
 func tell(log *bytes.Buffer) (*refusals, *sheet) {
 	s := &sheet{}
