@@ -63,6 +63,7 @@ func (s *Store) awaitTurn(t *ticket, turn *turn) bool {
 		case <-notice.C:
 			s.tellOfWait(t)
 		case <-timeout:
+			s.tellOfWait(t)
 			return s.decide(t, process.Result{ExitCode: tentacle.ExitTimeout, Line: "Script execution timed out.", Source: output.StdOut})
 		case <-s.life.Done():
 			return false
@@ -91,7 +92,7 @@ func (s *Store) tellOfWait(t *ticket) {
 	}
 	if w.Last() == 0 {
 		w.Line(output.StdOut, "##octopus[stdout-wait]")
-		w.Line(output.StdOut, fmt.Sprintf("Waiting for other scripts on this machine: the mutex %q is in use.", t.record.Mutex))
+		w.Line(output.StdOut, s.waitsFor(t))
 		w.Line(output.StdOut, "##octopus[stdout-default]")
 	}
 	w.Close()

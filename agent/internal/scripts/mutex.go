@@ -1,6 +1,9 @@
 package scripts
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // mutexTable is the named reader/writer mutexes that scripts share a machine by (halibut.md section 6.4).
 // Turns come strictly in the order of arrival: a writer that waits is not overtaken by readers.
@@ -10,37 +13,57 @@ type mutexTable struct {
 }
 
 type namedMutex struct {
-	holders   int
+	holders   []*turn
 	exclusive bool // the one holder is a writer
 	waiting   []*turn
 }
+
+// holder is whose turn it is: the operator, and what it calls its work.
+type holder struct{ operator, task string }
 
 // turn is one script's place at a mutex, from join until leave.
 type turn struct {
 	name      string
 	exclusive bool
+	who       holder
 	granted   chan struct{} // closed when the turn has come
 	held      bool
 }
 
 // join takes a place behind all others.
-func (m *mutexTable) join(name string, exclusive bool) *turn {
+func (m *mutexTable) join(r record) *turn {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := &turn{name: name, exclusive: exclusive, granted: make(chan struct{})}
-	mutex := m.named(name)
+	t := newTurn(r)
+	mutex := m.named(t.name)
 	mutex.waiting = append(mutex.waiting, t)
 	mutex.grant()
 	return t
 }
 
 // hold gives the mutex to a script that runs already, whoever else holds it.
-func (m *mutexTable) hold(name string, exclusive bool) *turn {
+func (m *mutexTable) hold(r record) *turn {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := &turn{name: name, exclusive: exclusive, granted: make(chan struct{})}
-	m.named(name).give(t)
+	t := newTurn(r)
+	m.named(t.name).give(t)
 	return t
+}
+
+func newTurn(r record) *turn {
+	return &turn{name: r.Mutex, exclusive: r.Exclusive, who: holder{r.Operator, r.TaskID}, granted: make(chan struct{})}
+}
+
+// heldBy are those who have a mutex, in the order in which they got it.
+func (m *mutexTable) heldBy(name string) (all []holder) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if mutex := m.byName[name]; mutex != nil {
+		for _, t := range mutex.holders {
+			all = append(all, t.who)
+		}
+	}
+	return all
 }
 
 // leave gives the mutex back, or the place in the queue. nil and a turn that has left are well.
@@ -56,19 +79,21 @@ func (m *mutexTable) leave(t *turn) {
 	}
 	if t.held {
 		t.held = false
-		mutex.holders--
-		mutex.exclusive = mutex.exclusive && mutex.holders > 0
+		mutex.holders = without(mutex.holders, t)
+		mutex.exclusive = mutex.exclusive && len(mutex.holders) > 0
 	}
-	for i, other := range mutex.waiting {
-		if other == t {
-			mutex.waiting = append(mutex.waiting[:i], mutex.waiting[i+1:]...)
-			break
-		}
-	}
+	mutex.waiting = without(mutex.waiting, t)
 	mutex.grant()
-	if mutex.holders == 0 && len(mutex.waiting) == 0 {
+	if len(mutex.holders) == 0 && len(mutex.waiting) == 0 {
 		delete(m.byName, t.name)
 	}
+}
+
+func without(turns []*turn, t *turn) []*turn {
+	if i := slices.Index(turns, t); i >= 0 {
+		return slices.Delete(turns, i, i+1)
+	}
+	return turns
 }
 
 func (m *mutexTable) named(name string) *namedMutex {
@@ -84,7 +109,7 @@ func (m *mutexTable) named(name string) *namedMutex {
 func (m *namedMutex) grant() {
 	for len(m.waiting) > 0 {
 		next := m.waiting[0]
-		if m.holders > 0 && (next.exclusive || m.exclusive) {
+		if len(m.holders) > 0 && (next.exclusive || m.exclusive) {
 			return
 		}
 		m.waiting = m.waiting[1:]
@@ -93,7 +118,7 @@ func (m *namedMutex) grant() {
 }
 
 func (m *namedMutex) give(t *turn) {
-	m.holders++
+	m.holders = append(m.holders, t)
 	m.exclusive = m.exclusive || t.exclusive
 	t.held = true
 	close(t.granted)

@@ -25,7 +25,7 @@ func (t *ticket) untouched() error {
 
 // guard keeps the mutex of a ticket that cannot be read, or is of a newer version, as long as its supervisor lives.
 func (s *Store) guard(t *ticket) {
-	turn := s.mutexes.hold(t.record.Mutex, t.record.Exclusive)
+	turn := s.mutexes.hold(t.record)
 	s.alive.Go(func() {
 		defer s.mutexes.leave(turn)
 		ticker := time.NewTicker(s.cfg.Poll)

@@ -53,13 +53,13 @@ func (s *Store) recover() error {
 		case t.newer, t.orphan:
 			s.guard(t)
 		case t.phase == running:
-			s.follow(t, s.mutexes.hold(t.record.Mutex, t.record.Exclusive))
+			s.follow(t, s.mutexes.hold(t.record))
 		case t.phase == recorded:
 			waiting = append(waiting, t)
 		}
 	}
 	for _, t := range waiting {
-		s.follow(t, s.mutexes.join(t.record.Mutex, t.record.Exclusive))
+		s.follow(t, s.mutexes.join(t.record))
 	}
 	return nil
 }

@@ -177,7 +177,7 @@ func (s *Store) receive(ctx context.Context, t *ticket, cmd tentacle.StartScript
 		t.record.Process = process.Spec{} // for the supervisor, who reads it in the journal
 		t.change(func() { t.phase = recorded })
 		if place == nil {
-			place = s.mutexes.join(t.record.Mutex, t.record.Exclusive)
+			place = s.mutexes.join(t.record)
 		}
 		s.follow(t, place)
 		return
@@ -211,7 +211,7 @@ func (s *Store) joinWith(t *ticket) *turn {
 	if !t.record.Process.Call {
 		return nil
 	}
-	place := s.mutexes.join(t.record.Mutex, t.record.Exclusive)
+	place := s.mutexes.join(t.record)
 	select {
 	case <-place.granted:
 		t.record.Process.Boot = process.Boot()
