@@ -38,7 +38,8 @@
 // response, to be sent back next time, and the same range may be asked for again. A response carries at most
 // MaxStatus bytes of output, of the other methods MaxResponse. While entries remain behind its last one the state stays Running, so a
 // caller that stops at the first Complete has the whole output. Within StdOut and within StdErr the order is
-// that of the script; between the two there is none. ExitCode is meaningful only in a Complete status.
+// that of the script; between the two there is none. An entry of Debug is the Tentacle's own: ours has one at the end of a script,
+// which tells how it ended. ExitCode is meaningful only in a Complete status.
 //
 // CancelScript answers as GetStatus and asks for the end. A waiting script ends at once without having run,
 // a running one with all its processes; both end with ExitCanceled. On a ticket that nobody started it

@@ -85,7 +85,7 @@ func TestADiskThatIsFullForATimeCostsOutputAndSaysSo(t *testing.T) {
 		_, _ = fmt.Sscanf(line, "[%d lines of output are missing here", &n)
 		missing += n
 	}
-	if got.ExitCode != 7 || out[0] != "before" || out[len(out)-1] != "after" || says[len(says)-1] != "bad" || missing < 1000 || len(out)+1+missing != 2003 || got.NextLogSequence != 2003 {
+	if got.ExitCode != 7 || out[0] != "before" || out[len(out)-1] != "after" || says[len(says)-1] != "bad" || missing < 1000 || len(out)+1+missing != 2003 || got.NextLogSequence != 2004 {
 		t.Errorf("exit code %d, %d lines, from %.20q to %.20q, next %d, %q", got.ExitCode, len(out), out[0], out[len(out)-1], got.NextLogSequence, says)
 	}
 	t.Logf("%s", says)
@@ -105,7 +105,7 @@ func TestADiskThatIsFullAtTheEndCostsNoExitCode(t *testing.T) {
 		got := r.await("a", 0)
 		_, says := text(got.Logs)
 		// The last line may still have found room, as files have it in whole pages.
-		if got.ExitCode != 9 || len(says) == 0 || !diskWasFull.MatchString(says[len(says)-1]) || got.NextLogSequence != 7000 {
+		if got.ExitCode != 9 || len(says) == 0 || !diskWasFull.MatchString(says[len(says)-1]) || got.NextLogSequence != 7001 {
 			t.Errorf("exit code %d, next %d, %q", got.ExitCode, got.NextLogSequence, says)
 		}
 		r.restart() // on a full disk

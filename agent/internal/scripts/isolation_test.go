@@ -165,7 +165,7 @@ func TestAResponseHoldsALimitedAmountAndTheNextOneTheRest(t *testing.T) {
 		if size > 4<<20 {
 			t.Errorf("a response of %d bytes", size)
 		}
-		if got.NextLogSequence != int64(want-1) {
+		if got.NextLogSequence != int64(want-1) && got.State != tentacle.Complete {
 			t.Errorf("the next sequence is %d after %d lines", got.NextLogSequence, want-1)
 		}
 		after = got.NextLogSequence
@@ -192,7 +192,7 @@ func TestOfALargeOutputTheBeginningAndTheEndAreKept(t *testing.T) {
 	r.run(script("a", "for i in $(seq 10000); do echo $i; done"))
 	got := r.status("a", 0)
 	text := lines(got.Logs)
-	if !strings.HasPrefix(text, "1\n2\n3\n") || !strings.HasSuffix(text, "9999\n10000\n") || strings.Count(text, "! [") != 1 || got.NextLogSequence != 10000 {
+	if !strings.HasPrefix(text, "1\n2\n3\n") || !strings.HasSuffix(text, "9999\n10000\n") || strings.Count(text, "! [") != 1 || got.NextLogSequence != 10001 {
 		t.Errorf("next %d, %q", got.NextLogSequence, text)
 	}
 }

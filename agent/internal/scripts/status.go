@@ -152,7 +152,7 @@ func (t *ticket) page(after int64) *page {
 // respond makes the response of what was gathered.
 func (s *Store) respond(t *ticket, id tentacle.ScriptTicket, p *page, phase phase, result *process.Result) tentacle.ScriptStatusResponseV2 {
 	if phase == finished && !p.more {
-		p.complete(result)
+		p.complete(result, s.ending(t, result))
 	}
 	t.mu.Lock()
 	t.reader = p.reader
@@ -174,15 +174,29 @@ func (s *Store) respond(t *ticket, id tentacle.ScriptTicket, p *page, phase phas
 	return response
 }
 
+// ending is the line by which people find the end of a script in a log; empty for one that never began, and for a step, whose
+// engine tells more.
+func (s *Store) ending(t *ticket, result *process.Result) string {
+	if t.record.Call != nil || result.Line != "" {
+		return ""
+	}
+	run := scriptCommand(s.workFolder(t.folder()), nil)
+	return fmt.Sprintf("The script ended with exit code %d. It was run by %s in %s.", result.ExitCode, run.Path, run.Dir)
+}
+
 // complete adds what comes behind the output of a finished script: one line for output that a power cut
-// took, and the one that says why the exit code is not the script's.
-func (p *page) complete(result *process.Result) {
+// took, and the one that says why the exit code is not the script's, or how it ended.
+func (p *page) complete(result *process.Result, ending string) {
 	if last := p.reader.Last(); last < result.Entries && p.after < result.Entries {
 		text := fmt.Sprintf("[the last %d lines of output are missing: they were lost with the power, or the disk was full]", result.Entries-last)
 		p.entries = append(p.entries, output.Entry{Number: result.Entries, Source: output.StdErr, Occurred: result.Ended, Text: text})
 	}
-	if result.Line != "" && p.after <= result.Entries {
-		p.entries = append(p.entries, output.Entry{Number: result.Entries + 1, Source: result.Source, Occurred: result.Ended, Text: result.Line})
+	text, source := result.Line, result.Source
+	if text == "" {
+		text, source = ending, output.Debug
+	}
+	if text != "" && p.after <= result.Entries {
+		p.entries = append(p.entries, output.Entry{Number: result.Entries + 1, Source: source, Occurred: result.Ended, Text: text})
 	}
 }
 

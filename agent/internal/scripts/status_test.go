@@ -41,12 +41,42 @@ func TestAStatusWaitsForNewsOfAScriptThatRuns(t *testing.T) {
 	}
 	r.letGo("a")
 	got := <-answers
-	if len(got.Logs) != 1 || got.Logs[0].Text != "last" {
+	if len(got.Logs) == 0 || got.Logs[0].Text != "last" {
 		t.Errorf("at the end: %+v", got)
 	}
 	r.await("a", 0)
 	if got, took := r.timedStatus("a", 2); got.State != tentacle.Complete || got.ExitCode != 3 || took > patience/2 {
 		t.Errorf("after the end: %+v after %s", got, took)
+	}
+}
+
+// People look for the end of a script in a log. One that never began says why instead, and a step's engine says more.
+func TestTheEndOfAScriptIsTold(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Engine = []string{"/bin/true"} })
+	r.run(script("a", "echo out; exit 7"))
+	want := "The script ended with exit code 7. It was run by /bin/bash in " + r.inHome("Work", "a") + "."
+	ask := func(id string, after int64) tentacle.ScriptStatusResponseV2 {
+		got, err := r.GetStatus(context.Background(), operator, tentacle.ScriptStatusRequestV2{Ticket: tentacle.ScriptTicket{TaskID: id}, LastLogSequence: after})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	for range 2 {
+		for after := range int64(2) {
+			got := ask("a", after)
+			if last := got.Logs[len(got.Logs)-1]; last.Source != tentacle.Debug || last.Text != want || len(got.Logs) != 2-int(after) || got.NextLogSequence != 2 {
+				t.Errorf("after %d: %+v", after, got)
+			}
+		}
+		if got := ask("a", 2); len(got.Logs) > 0 || got.State != tentacle.Complete {
+			t.Errorf("after the end: %+v", got)
+		}
+		r.restart()
+	}
+	r.run(stepCall(t, "step"))
+	if got := ask("step", 0); strings.Contains(lines(got.Logs), "ended with") {
+		t.Errorf("a step: %+v", got)
 	}
 }
 
@@ -74,7 +104,7 @@ func TestAStatusHasAllOutput(t *testing.T) {
 	const n = 400_000
 	r.run(script("a", "seq 1 400000 | sed 's/$/ "+strings.Repeat("x", 90)+"/'; exit 4"))
 	got := r.status("a", 0)
-	if len(got.Logs) != n || got.State != tentacle.Complete || got.ExitCode != 4 || got.NextLogSequence != n {
+	if len(got.Logs) != n || got.State != tentacle.Complete || got.ExitCode != 4 || got.NextLogSequence != n+1 {
 		t.Errorf("%d lines, state %d, exit code %d, next %d", len(got.Logs), got.State, got.ExitCode, got.NextLogSequence)
 	}
 	id := r.startV1("seq 1 100000; head -c 900000 /dev/zero | tr '\\0' x; echo; echo end")

@@ -126,7 +126,7 @@ func (h *harness) start(c tentacle.StartScriptCommandV2) tentacle.ScriptStatusRe
 	if err != nil {
 		h.Fatalf("starting %s: %v", c.ScriptTicket.TaskID, err)
 	}
-	h.checkRange(r, c.ScriptTicket, 0)
+	r.Logs = h.checkRange(r, c.ScriptTicket, 0)
 	h.Cleanup(func() { h.tidy(c.ScriptTicket) })
 	return r
 }
@@ -144,7 +144,7 @@ func (h *harness) status(k tentacle.ScriptTicket, last int64) tentacle.ScriptSta
 	if err != nil {
 		h.Fatalf("asking for the status of %s: %v", k.TaskID, err)
 	}
-	h.checkRange(r, k, last)
+	r.Logs = h.checkRange(r, k, last)
 	return r
 }
 
@@ -154,7 +154,7 @@ func (h *harness) cancel(k tentacle.ScriptTicket) tentacle.ScriptStatusResponseV
 	if err != nil {
 		h.Fatalf("cancelling %s: %v", k.TaskID, err)
 	}
-	h.checkRange(r, k, 0)
+	r.Logs = h.checkRange(r, k, 0)
 	return r
 }
 
@@ -165,8 +165,9 @@ func (h *harness) complete(k tentacle.ScriptTicket) {
 	}
 }
 
-// checkRange holds every response to the rules of the numbering.
-func (h *harness) checkRange(r tentacle.ScriptStatusResponseV2, k tentacle.ScriptTicket, last int64) {
+// checkRange holds every response to the rules of the numbering. It returns the lines without what a Tentacle itself tells of a
+// script, which it may.
+func (h *harness) checkRange(r tentacle.ScriptStatusResponseV2, k tentacle.ScriptTicket, last int64) []tentacle.ProcessOutput {
 	h.Helper()
 	if r.Ticket != k {
 		h.Fatalf("asked for ticket %q, the response is of %q", k.TaskID, r.Ticket.TaskID)
@@ -185,6 +186,7 @@ func (h *harness) checkRange(r tentacle.ScriptStatusResponseV2, k tentacle.Scrip
 	if cost > tentacle.MaxStatus {
 		h.Fatalf("a response carries %d bytes of output", cost)
 	}
+	return slices.DeleteFunc(r.Logs, func(o tentacle.ProcessOutput) bool { return o.Source == tentacle.Debug })
 }
 
 // result is a script that has ended, with its whole output.

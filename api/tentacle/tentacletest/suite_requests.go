@@ -158,7 +158,7 @@ func octopusCancel(h *harness) {
 		if err != nil {
 			h.Fatal(err)
 		}
-		for _, o := range r.Logs {
+		for _, o := range h.checkRange(r, k, last) {
 			lines = append(lines, o.Text)
 		}
 		if last = r.NextLogSequence; r.State == tentacle.Complete {

@@ -34,7 +34,7 @@ func (c v1) checked(k tentacle.ScriptTicket, last int64, r tentacle.ScriptStatus
 	if err != nil {
 		c.Fatalf("asking about %s by V1: %v", k.TaskID, err)
 	}
-	c.checkRange(tentacle.ScriptStatusResponseV2(r), k, last)
+	r.Logs = c.checkRange(tentacle.ScriptStatusResponseV2(r), k, last)
 	return r
 }
 

@@ -34,7 +34,7 @@ func (h *harness) wait(k tentacle.ScriptTicket, last int64, longest float64) (te
 	if err != nil {
 		h.Fatalf("waiting for %s: %v", k.TaskID, err)
 	}
-	h.checkRange(r, k, last)
+	r.Logs = h.checkRange(r, k, last)
 	return r, took
 }
 

@@ -16,6 +16,8 @@ type Source uint8
 const (
 	StdOut Source = 0
 	StdErr Source = 1
+	// Debug is for what the Tentacle itself tells of a script.
+	Debug Source = 2
 )
 
 const (
