@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/mantledeploy/mantle/agent/internal/account"
@@ -40,7 +41,7 @@ func (s *Store) prepare(ctx context.Context, t *ticket, cmd tentacle.StartScript
 	if err := cmd.Isolation.Check(); err != nil {
 		return badStartError{tentacle.ExitFatal, "The script is refused: " + err.Error()}
 	}
-	names, err := fileNames(cmd.Files)
+	names, err := fileNames(cmd.Files, runtime.GOOS)
 	if err != nil {
 		return err
 	}
@@ -92,6 +93,9 @@ func (s *Store) fillWork(b *batch, id string, names []string, files []tentacle.S
 		return err
 	}
 	for i, f := range files {
+		if names[i] == "" {
+			continue
+		}
 		err := account.As(b.account, func() error { return b.folders(work, path.Dir(names[i])) })
 		if err != nil {
 			return err
@@ -130,32 +134,28 @@ func writeScriptFile(b *batch, target string, f tentacle.ScriptFile) error {
 }
 
 // fileNames returns the names of the files with slashes, or a badStartError for the first that leaves the
-// folder, takes the script's place, or comes twice, or for too many.
-func fileNames(files []tentacle.ScriptFile) ([]string, error) {
+// folder or takes the script's place, or for too many. Of a name that comes twice the last file holds, as Octopus's Tentacle has it;
+// the name of the others is empty. On Windows a backslash is a slash, and case does not matter.
+func fileNames(files []tentacle.ScriptFile, system string) ([]string, error) {
 	if len(files) > maxFiles {
 		return nil, tooMany("Files", "files", len(files))
 	}
-	taken := map[string]bool{strings.ToLower(bootstrapName): true}
+	last := map[string]int{}
 	names := make([]string, len(files))
 	folders := map[string]bool{".": true}
 	for i, f := range files {
-		name := strings.ReplaceAll(f.Name, `\`, "/")
-		if len(name) > maxPath {
-			return nil, badName(f.Name, fmt.Sprintf("a name has at most %d bytes", maxPath))
+		name, err := fileName(f.Name, system)
+		if err != nil {
+			return nil, err
 		}
-		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) || !filepath.IsLocal(filepath.FromSlash(name)) {
-			return nil, badName(f.Name, "a name must be a path inside the script's folder")
+		key := name
+		if system == onWindows {
+			key = strings.ToLower(name)
 		}
-		name = path.Clean(name)
-		if part := otherwiseNamed(name); part != "" {
-			return nil, badName(f.Name, fmt.Sprintf("Windows would make something else of the name %.200q", part))
+		if former, again := last[key]; again {
+			names[former] = ""
 		}
-		key := strings.ToLower(name)
-		if name == "." || taken[key] {
-			return nil, badName(f.Name, "the name is taken")
-		}
-		taken[key] = true
-		names[i] = name
+		last[key], names[i] = i, name
 		for dir := path.Dir(name); !folders[dir]; dir = path.Dir(dir) {
 			folders[dir] = true
 		}
@@ -166,8 +166,35 @@ func fileNames(files []tentacle.ScriptFile) ([]string, error) {
 	return names, nil
 }
 
+// onWindows is the system whose names are others than they look.
+const onWindows = "windows"
+
+// fileName is the name of a file with slashes, or why it is none. One that would leave the folder on any system is none.
+func fileName(given, system string) (string, error) {
+	if len(given) > maxPath {
+		return "", badName(given, fmt.Sprintf("a name has at most %d bytes", maxPath))
+	}
+	name, anywhere := given, strings.ReplaceAll(given, `\`, "/")
+	if system == onWindows {
+		name = anywhere
+	}
+	for _, n := range []string{name, anywhere} {
+		if n == "" || strings.ContainsFunc(n, func(r rune) bool { return r < ' ' }) || !filepath.IsLocal(filepath.FromSlash(n)) {
+			return "", badName(given, "a name must be a path inside the script's folder")
+		}
+	}
+	name = path.Clean(name)
+	if part := otherwiseNamed(name); part != "" && system == onWindows {
+		return "", badName(given, fmt.Sprintf("Windows would make something else of the name %.200q", part))
+	}
+	if name == "." || strings.EqualFold(name, bootstrapName) {
+		return "", badName(given, "the name is taken")
+	}
+	return name, nil
+}
+
 // otherwiseNamed returns the first part of a slash path that names a device of Windows, or ends in what
-// Windows drops. Such names are refused on every system, so that a script's files mean the same on all.
+// Windows drops.
 func otherwiseNamed(name string) string {
 	for part := range strings.SplitSeq(name, "/") {
 		if part != "." && (step.ReservedName(part) || strings.TrimRight(part, ". ") != part) {

@@ -151,7 +151,7 @@ func (s *Store) newRecord(operator, name string, cmd tentacle.StartScriptCommand
 		Arrived: time.Now().UTC(), Mutex: defaultMutex, Exclusive: cmd.Isolation == tentacle.FullIsolation,
 		Timeout: max(time.Duration(cmd.ScriptIsolationMutexTimeout), 0),
 	}
-	if name := cmd.IsolationMutexName; name != nil && *name != "" {
+	if name := cmd.IsolationMutexName; name != nil {
 		r.Mutex = *name
 	}
 	r.Process = scriptCommand(s.workFolder(r.Ticket+nameMark(name)), cmd.Arguments)

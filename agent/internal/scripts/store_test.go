@@ -21,9 +21,11 @@ import (
 
 func TestAScriptRunsWithItsFilesArgumentsAndEnvironment(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Env = []string{"MANTLE_ENGINE=/opt/engine"} })
-	cmd := script("Run-1", "#!/bin/false\r\necho \"$#:$1:$2\"\r\necho $MANTLE_ENGINE $MANTLE_SUPERVISOR_NOTIFY\r\npwd\r\ncat data/a.txt\r\necho bad >&2\r\nexit 7\r\n")
+	cmd := script("Run-1", "#!/bin/false\r\necho \"$#:$1:$2\"\r\necho $MANTLE_ENGINE $MANTLE_SUPERVISOR_NOTIFY\r\npwd\r\ncat data/a.txt 'b\\c.txt' CON.txt d.txt D.txt\r\necho bad >&2\r\nexit 7\r\n")
 	cmd.Arguments = []string{`"two words"`, "x"}
-	cmd.Files = []tentacle.ScriptFile{{Name: `data\a.txt`, Contents: halibut.NewDataStreamBytes([]byte("content\n"))}}
+	for _, f := range [][2]string{{"d.txt", "first"}, {"data/a.txt", "content"}, {`b\c.txt`, "backslash"}, {"CON.txt", "console"}, {"d.txt", "last"}, {"D.txt", "large"}} {
+		cmd.Files = append(cmd.Files, tentacle.ScriptFile{Name: f[0], Contents: halibut.NewDataStreamBytes([]byte(f[1] + "\n"))})
+	}
 	got := r.run(cmd)
 	var out, bad []string
 	for _, l := range got.Logs {
@@ -33,7 +35,7 @@ func TestAScriptRunsWithItsFilesArgumentsAndEnvironment(t *testing.T) {
 			out = append(out, l.Text)
 		}
 	}
-	want := []string{"2:two words:x", "/opt/engine", r.inHome("Work", "Run-1"), "content"}
+	want := []string{"2:two words:x", "/opt/engine", r.inHome("Work", "Run-1"), "content", "backslash", "console", "last", "large"}
 	if diff := cmp.Diff(want, out); diff != "" || got.ExitCode != 7 || !cmp.Equal(bad, []string{"bad"}) {
 		t.Errorf("exit code %d, stderr %q, stdout (-want +got):\n%s", got.ExitCode, bad, diff)
 	}
@@ -139,8 +141,6 @@ func TestWhatIsRefusedLeavesNothing(t *testing.T) {
 		"a ticket that is a device":      {script("NUL", "echo"), "device"},
 		"a ticket like a device's file":  {script("lpt1.x", "echo"), "device"},
 		"a ticket with a dot at its end": {script("a.", "echo"), "dot"},
-		"a file that is a device":        {file("sub/aux.txt"), "aux.txt"},
-		"a folder with a space behind":   {file("sub /x"), "sub "},
 		"a file outside the folder":      {file("../x"), `"../x"`},
 		"an absolute file":               {file("/etc/x"), `"/etc/x"`},
 		"no ticket":                      {script("", "echo"), "ticket"},
@@ -164,6 +164,36 @@ func TestWhatIsRefusedLeavesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestNamesOfFilesAsTheSystemHasThem(t *testing.T) {
+	for given, want := range map[string][2]string{ // on Linux and on Windows; empty is refused
+		`a\b.txt`: {`a\b.txt`, "a/b.txt"}, "a//b": {"a/b", "a/b"}, "sub/aux.txt": {"sub/aux.txt", ""}, "sub /x": {"sub /x", ""}, "a.": {"a.", ""},
+		`..\x`: {}, `C:\..\..\x`: {}, "../x": {}, "/x": {}, "": {}, ".": {}, "bootstrap.sH": {},
+	} {
+		for i, system := range []string{"linux", onWindows} {
+			got, err := fileName(given, system)
+			if got != want[i] || (err != nil) != (want[i] == "") {
+				t.Errorf("%q on %s is %q, %v; want %q", given, system, got, err, want[i])
+			}
+		}
+	}
+	files := []tentacle.ScriptFile{{Name: "a"}, {Name: "b"}, {Name: "A"}, {Name: "a"}}
+	for system, want := range map[string][]string{"linux": {"", "b", "A", "a"}, onWindows: {"", "b", "", "a"}} {
+		if got, err := fileNames(files, system); err != nil || !cmp.Equal(want, got) {
+			t.Errorf("on %s: %q, %v", system, got, err)
+		}
+	}
+}
+
+func TestAMutexWithoutANameIsNotTheUsualOne(t *testing.T) {
+	r := newRig(t)
+	r.start(exclusive("first", r.gate("first")))
+	r.began("first")
+	cmd, none := exclusive("second", "echo beside"), ""
+	cmd.IsolationMutexName = &none
+	r.want(r.run(cmd), 0, "beside\n")
+	r.letGo("first")
 }
 
 func TestTooLittleSpaceIsAnErrorThatPasses(t *testing.T) {
