@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/tentacle"
@@ -68,6 +69,7 @@ type faults struct {
 	connection func(net.Addr) net.Conn
 	ended      <-chan struct{}
 
+	most  atomic.Int64 // see Fake.Limit
 	mu    sync.Mutex
 	armed map[Point][]*injected
 	calls []string
@@ -148,7 +150,11 @@ func (f *faults) StartScript(ctx context.Context, c tentacle.StartScriptCommandV
 }
 
 func (f *faults) GetStatus(ctx context.Context, r tentacle.ScriptStatusRequestV2) (tentacle.ScriptStatusResponseV2, error) {
-	return through(ctx, f, "GetStatus", f.machine.GetStatus, r)
+	status, err := through(ctx, f, "GetStatus", f.machine.GetStatus, r)
+	if f.over(len(status.Logs)) {
+		return tentacle.ScriptStatusResponseV2{}, f.breakOff(ctx)
+	}
+	return status, err
 }
 
 func (f *faults) CancelScript(ctx context.Context, c tentacle.CancelScriptCommandV2) (tentacle.ScriptStatusResponseV2, error) {

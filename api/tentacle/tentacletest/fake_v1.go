@@ -69,7 +69,11 @@ func (f *faults) StartScriptV1(ctx context.Context, c tentacle.StartScriptComman
 }
 
 func (f *faults) GetStatusV1(ctx context.Context, r tentacle.ScriptStatusRequest) (tentacle.ScriptStatusResponse, error) {
-	return through(ctx, f, "GetStatus", f.machine.GetStatusV1, r)
+	status, err := through(ctx, f, "GetStatus", f.machine.GetStatusV1, r)
+	if f.over(len(status.Logs)) {
+		return tentacle.ScriptStatusResponse{}, f.breakOff(ctx)
+	}
+	return status, err
 }
 
 func (f *faults) CancelScriptV1(ctx context.Context, c tentacle.CancelScriptCommand) (tentacle.ScriptStatusResponse, error) {

@@ -1,6 +1,11 @@
 package tentacletest
 
-import "github.com/mantledeploy/mantle/api/tentacle"
+import (
+	"context"
+
+	"github.com/mantledeploy/mantle/api/halibut"
+	"github.com/mantledeploy/mantle/api/tentacle"
+)
 
 // longestLine is how long a line is, in bytes, that becomes one entry: on Octopus's Tentacles a line of any length does, in
 // so far as this process has the memory.
@@ -36,4 +41,22 @@ func (m *machine) lose() {
 		m.tickets[id] = lost
 	}
 	clear(m.mutexes)
+}
+
+// Limit lets every answer to GetStatus with more entries than most break the connection, as one does that is larger than a
+// message can be.
+func (f *Fake) Limit(most int) { f.faults.most.Store(int64(most)) }
+
+// over tells whether an answer with so many entries is over the limit.
+func (f *faults) over(entries int) bool {
+	most := f.most.Load()
+	return most > 0 && int64(entries) > most
+}
+
+// breakOff breaks the connection that a call came over.
+func (f *faults) breakOff(ctx context.Context) error {
+	if peer, ok := halibut.PeerFrom(ctx); ok {
+		return Drop(ctx, f.connection(peer.Address))
+	}
+	return errDropped
 }

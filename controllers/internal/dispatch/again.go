@@ -41,10 +41,10 @@ func (r *runner) engineMissing(ctx context.Context) bool {
 }
 
 // forgotten reports whether a Tentacle that keeps no record of its scripts has lost this one, as it has when it was
-// restarted. The engine knows: the step is sent again, and its engine follows the one that runs, tells how it ended, or
+// restarted, or cannot tell its output. The engine knows: the step is sent again, and its engine follows the one that runs, tells how it ended, or
 // begins, if the first start never did.
 func (r *runner) forgotten(ctx context.Context) bool {
-	lost := r.script.Forgotten() || r.script.Lost() || r.script.ExitCode() == tentacle.ExitUnknownResult
+	lost := r.script.Forgotten() || r.script.Skipped() || r.script.Lost() || r.script.ExitCode() == tentacle.ExitUnknownResult
 	if !lost || r.cancelled.Err() != nil || r.lostBefore >= maxForgotten || !r.release(ctx) {
 		return false
 	}
@@ -96,7 +96,7 @@ func (r *runner) follows() {
 }
 
 // gap is the line of a log that says what is missing.
-const gap = "[the Tentacle has forgotten the script: what the step wrote after this, up to its end, is not in this log]"
+const gap = "[what the step wrote after this, up to its end, is not in this log: the Tentacle has lost it, or could not tell it]"
 
 // newScript returns a Script for the action whose output follows that of earlier ones.
 func (r *runner) newScript() *session.Script {

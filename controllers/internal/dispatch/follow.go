@@ -176,7 +176,11 @@ func (r *runner) observe() {
 // confirm requests the last output. It returns false if this process ends before the output has arrived.
 func (r *runner) confirm(ctx context.Context) bool {
 	again := session.Doubling(r.config.RetryPause, longestRetry)
-	for range confirmTries {
+	tries := confirmTries
+	if r.script.Skipped() {
+		tries = 1 // it could not be read several times before
+	}
+	for range tries {
 		s, err := r.locate(ctx)
 		if err == nil {
 			err = r.script.Confirm(ctx, s)

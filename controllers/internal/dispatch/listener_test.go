@@ -31,6 +31,33 @@ func TestAnAnswerOfAnySizePasses(t *testing.T) {
 	}
 }
 
+// What a Tentacle cannot answer with is missing, and the log says so; the result is the step's all the same, by its engine.
+func TestWhatATentacleCannotTellIsMissingAndTheResultIsTrue(t *testing.T) {
+	t.Parallel()
+	for _, g := range []tentacletest.Generation{tentacletest.Octopus63, tentacletest.Octopus9} {
+		m, p := newMachine(t, nil, generation(g)), brings(t)
+		gate := filepath.Join(m.Home(), "gate")
+		a := saying(m, "t1", "echo begin; echo x >> "+filepath.Join(m.Home(), "ran")+"; while [ ! -e "+gate+" ]; do sleep 0.05; done; seq 1 1000; touch "+gate+".done; exit 3")
+		p.Dispatch(a)
+		log := a.Log.(*kept)
+		eventually(t, "its first output has come", func() bool { return log.text() == "begin" })
+		m.Stop()
+		m.Limit(500)
+		if err := os.WriteFile(gate, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it has written all", func() bool { _, err := os.Stat(gate + ".done"); return err == nil })
+		m.Listen()
+		r := await(t, p, "t1", ended)
+		if n := ran(t, m); n != 1 || r.Phase != v1alpha1.StepFailed || r.ExitCode == nil || *r.ExitCode != 3 {
+			t.Errorf("ran %d times, %s (%s: %s) with %v", n, r.Phase, r.Reason, r.Message, r.ExitCode)
+		}
+		if aside := strings.Join(log.aside, "\n"); log.text() != "begin" || !strings.Contains(aside, "not in this log") {
+			t.Errorf("the log has %q, and aside %q", log.text(), aside)
+		}
+	}
+}
+
 // A line of any length is one line.
 func TestALineOfAnyLengthStaysWhole(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mantledeploy/mantle/api/halibut"
 	"github.com/mantledeploy/mantle/api/step"
 	"github.com/mantledeploy/mantle/api/tentacle"
 )
@@ -38,6 +39,9 @@ type reader struct {
 	as     tentacle.ProcessOutputSource
 	// patience is how much longer than usual the next answer may take.
 	patience time.Duration
+	// unread counts the answers in a row that could not be read. skipped says that the last answer was asked for without output.
+	unread  int
+	skipped bool
 }
 
 // request calls the machine for an answer with the output after last, and reads the output as it arrives.
@@ -61,6 +65,36 @@ func (c *Script) request(ctx context.Context, s *Session, facts tentacle.Facts, 
 	}
 	return r, err
 }
+
+// maxUnread is how many answers in a row may end without anything read of them before the state is asked for alone.
+const maxUnread = 4
+
+// pollStatus requests the state and the new output. An Octopus Tentacle answers with all of that, and one that has more than an
+// answer can have never succeeds: it is then asked for the output after an entry that does not exist, so that its answer has
+// the state alone.
+func (c *Script) pollStatus(ctx context.Context, s *Session, facts tentacle.Facts) (tentacle.ScriptStatusResponseV2, error) {
+	if c.unread < maxUnread || facts.Mantle() {
+		before, part := c.last, c.read
+		r, err := c.status(ctx, s, facts, c.last)
+		var connect *halibut.ConnectError
+		switch {
+		case err == nil || c.last != before || c.read != part:
+			c.unread = 0
+		case !errors.As(err, &connect):
+			c.unread++
+		}
+		return r, err
+	}
+	c.unread = 0
+	r, err := c.status(ctx, s, facts, maxSequence)
+	c.forget()
+	c.at, r.NextLogSequence = c.last, c.last
+	c.skipped = err == nil && r.State == tentacle.Complete
+	return r, err
+}
+
+// Skipped reports whether the script is complete and its last output could not be read.
+func (c *Script) Skipped() bool { return c.Ended() && c.skipped }
 
 // arrived takes the next entry of an answer.
 func (c *Script) arrived(entry tentacle.ProcessOutput) error {

@@ -211,7 +211,7 @@ func (c *Script) Ask(ctx context.Context, s *Session, longest time.Duration) err
 		})
 		s.pool.followers.Leave(s.key.namespace)
 	} else {
-		r, err = c.status(ctx, s, facts, c.last)
+		r, err = c.pollStatus(ctx, s, facts)
 	}
 	if err != nil {
 		return err
@@ -250,6 +250,7 @@ func (c *Script) Confirm(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
+	c.skipped = false
 	r.State, r.ExitCode = c.state, c.exitCode
 	c.take(r)
 	return nil
@@ -265,7 +266,11 @@ func (c *Script) Release(ctx context.Context, s *Session) error {
 	case facts.Mantle():
 		return ErrStartedOnce
 	}
-	return s.scriptsOf(facts).complete(ctx, c.ticket, c.last)
+	last := c.last
+	if c.skipped {
+		last = maxSequence // over V1 the answer has the output after it
+	}
+	return s.scriptsOf(facts).complete(ctx, c.ticket, last)
 }
 
 // ErrStartedOnce is the error of Release for a Mantle Tentacle.
