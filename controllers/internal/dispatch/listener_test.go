@@ -117,3 +117,32 @@ func TestAStepThatWasForgottenBeforeItBeganBegins(t *testing.T) {
 		t.Errorf("ran %d times, %s (%s: %s)", ran(t, m), r.Phase, r.Reason, r.Message)
 	}
 }
+
+// A new operator takes a step over. Over script service V2 it reads all of the output; over V1 nobody has the rest, and the log
+// says so.
+func TestTheLogOfAStepThatWasTakenOverIsWholeOrSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	for g, whole := range map[tentacletest.Generation]bool{tentacletest.Octopus63: false, tentacletest.Octopus9: true} {
+		m, first := newMachine(t, nil, generation(g)), brings(t)
+		gate := filepath.Join(m.Home(), "gate")
+		a := saying(m, "t1", "echo begin; while [ ! -e "+gate+" ]; do sleep 0.05; done; echo end; exit 5")
+		first.Dispatch(a)
+		log := a.Log.(*kept)
+		eventually(t, "its first output has come", func() bool { return log.text() == "begin" })
+		first.Close()
+		second := brings(t)
+		a.Resume = true
+		second.Dispatch(a)
+		if err := os.WriteFile(gate, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := await(t, second, "t1", ended)
+		if r.ExitCode == nil || *r.ExitCode != 5 {
+			t.Errorf("%s: %s (%s: %s)", g.Version(), r.Phase, r.Reason, r.Message)
+		}
+		said := strings.Contains(strings.Join(log.aside, "\n"), "not in this log")
+		if got := log.text(); whole && (got != "begin\nend" || said) || !whole && (got != "begin" || !said) {
+			t.Errorf("%s: the log is %q, and aside %q", g.Version(), got, log.aside)
+		}
+	}
+}
