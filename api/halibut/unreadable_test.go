@@ -36,7 +36,7 @@ func TestAPeersCertificateThatCannotBeReadIsNamed(t *testing.T) {
 		})
 		raw, err := tls.Dial("tcp", l.endpoint.Address, &tls.Config{InsecureSkipVerify: true, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &odd, nil }})
 		if err == nil {
-			defer raw.Close()
+			defer func() { _ = raw.Close() }()
 		}
 		if e, ok := errors.AsType[*UnreadableError](<-refused); !ok || !strings.Contains(e.Reason, "authority key identifier") || strings.Contains(e.Reason, "x509") {
 			t.Errorf("the listener tells of %+v", e)
@@ -46,7 +46,7 @@ func TestAPeersCertificateThatCannotBeReadIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer machine.Close()
+	defer func() { _ = machine.Close() }()
 	go func() {
 		for c, err := machine.Accept(); err == nil; c, err = machine.Accept() {
 			_ = c.(*tls.Conn).HandshakeContext(t.Context())
