@@ -17,6 +17,8 @@ type place interface {
 	start(cmd *exec.Cmd) (child, error)
 	// startWorker starts a worker, or what starts one.
 	startWorker(cmd *exec.Cmd) (child, error)
+	// left returns the processes that live on after the step was ended.
+	left() []int
 	// leave keeps the pipes from breaking that what the script left behind still holds open.
 	leave(s *session, p *process.Pipes)
 	// folder returns where a script of account a has its files, and what is to be called when it has ended.
@@ -50,6 +52,9 @@ func (p supervised) start(cmd *exec.Cmd) (child, error) {
 }
 
 func (p supervised) startWorker(cmd *exec.Cmd) (child, error) { return p.start(cmd) }
+
+// left returns none: the supervisor ends them all.
+func (supervised) left() []int { return nil }
 
 // leave reads to the end: the supervisor lives as long.
 func (p supervised) leave(_ *session, of *process.Pipes) { p.call.Keep(of.Done()) }
@@ -116,12 +121,16 @@ type alone struct {
 }
 
 func (p alone) start(cmd *exec.Cmd) (child, error) {
+	process.AdoptOrphans()
 	g, err := startGroup(cmd)
 	if err != nil {
 		return nil, err
 	}
 	return newChild(cmd, g, p.asks), nil
 }
+
+// left returns what has made a group of its own, which may be meant to stay.
+func (alone) left() []int { return process.Descendants() }
 
 func (alone) startWorker(cmd *exec.Cmd) (child, error) {
 	if err := process.StartBare(cmd); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/mantledeploy/mantle/agent/internal/account"
@@ -41,6 +42,9 @@ func (s *session) start(ctx context.Context, cmd *exec.Cmd, a *account.Account) 
 	defer c.release()
 	go pipes.Read([2]io.Writer{s.out.stdout, s.out.stderr}, func(int) {})
 	code, err := wait(ctx, c)
+	if ctx.Err() != nil {
+		s.tellLeft()
+	}
 	s.drain(pipes)
 	return code, err
 }
@@ -56,6 +60,19 @@ func wait(ctx context.Context, c child) (int, error) {
 		return 0, err
 	}
 	return 0, context.Cause(ctx)
+}
+
+// maxTold is how many processes are named.
+const maxTold = 10
+
+// tellLeft warns of processes that go on although their step was ended.
+func (s *session) tellLeft() {
+	left := s.place.left()
+	if len(left) == 0 {
+		return
+	}
+	numbers := strings.Trim(fmt.Sprint(left[:min(len(left), maxTold)]), "[]")
+	s.warn("processes of the step go on, as they have left its process group: " + numbers)
 }
 
 func waited(ended <-chan struct{}, limit time.Duration) bool {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -225,6 +226,29 @@ func TestACancelledStepEndsItsScript(t *testing.T) {
 	r.failed(t, step.ExitCancelled, step.ReasonCancelled)
 	if alive(t, m.home+"/child") {
 		t.Error("the script lives on")
+	}
+}
+
+// Where no supervisor ends them, processes of a step that has timed out may go on: that is said.
+func TestWhatGoesOnAfterATimeOutIsTold(t *testing.T) {
+	m := newMachine(t)
+	p := script(step.Bash, `setsid sleep 300 & echo $! > `+m.home+`/child; while :; do sleep 0.1; done`)
+	p.TimeoutSeconds = 1
+	r := m.step(p)
+	r.failed(t, step.ExitTimedOut, step.ReasonTimedOut)
+	if !alive(t, m.home+"/child") {
+		t.Skip("the process ended with its step")
+	}
+	data, err := os.ReadFile(m.home + "/child")
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := strings.TrimSpace(string(data))
+	if pid, err := strconv.Atoi(child); err == nil {
+		defer syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // the end of the test
+	}
+	if want := "processes of the step go on, as they have left its process group: " + child; !slices.Contains(r.result.Warnings, want) {
+		t.Errorf("warnings %q, want %q", r.result.Warnings, want)
 	}
 }
 
