@@ -176,5 +176,5 @@ func (m *machine) WaitForStatus(ctx context.Context, c tentacle.WaitForStatusCom
 	if err == nil || m.closing.Err() == nil || ctx.Err() != nil {
 		return r, err
 	}
-	return m.scripts.GetStatus(ctx, who, tentacle.ScriptStatusRequestV2{Ticket: c.Ticket, LastLogSequence: c.LastLogSequence})
+	return m.scripts.GetStatus(waiting, who, tentacle.ScriptStatusRequestV2{Ticket: c.Ticket, LastLogSequence: c.LastLogSequence})
 }
