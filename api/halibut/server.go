@@ -16,7 +16,8 @@ import (
 
 // Limits bound what peers can make a Server do. A zero value of a field means the default named there.
 type Limits struct {
-	// Handshake is for TLS and the preamble together (10 s).
+	// Handshake is for TLS and the preamble together (10 s), and three times that from an address from which somebody was authorised
+	// within the last hour.
 	Handshake time.Duration
 	// Unauthorised is how many connections may be waiting for authorisation, in all (256) and for each
 	// address or IPv6 /64 (half of that). When full, the oldest of the address that came most often lately is closed, or the newcomer

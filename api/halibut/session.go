@@ -103,10 +103,18 @@ func (c *session) close() {
 	_ = c.raw.Close()
 }
 
+// guestsPatience is how many times longer a handshake of somebody known may take: hundreds that begin at once wait for each other on
+// a slow machine.
+const guestsPatience = 3
+
 // run does TLS, the preamble, and then one request after the other.
 func (c *session) run() error {
 	limits := &c.server.config.Limits
-	limit := time.Now().Add(limits.Handshake)
+	patience := limits.Handshake
+	if c.guest {
+		patience *= guestsPatience
+	}
+	limit := time.Now().Add(patience)
 	ctx, cancel := context.WithDeadline(c.ctx, limit)
 	hands := &handshake{Conn: c.raw, places: c.server.places, rank: c.rank, ctx: ctx}
 	secured := tls.Server(hands, c.server.tls)

@@ -211,10 +211,13 @@ func (r *rig) run(cmd tentacle.StartScriptCommandV2) tentacle.ScriptStatusRespon
 	return r.await(cmd.ScriptTicket.TaskID, 0)
 }
 
-// lines is output as text, with what came on stderr marked.
+// lines is output as text, with what came on stderr marked, and without what the Tentacle itself tells of the script.
 func lines(logs []tentacle.ProcessOutput) string {
 	var b strings.Builder
 	for _, l := range logs {
+		if l.Source == tentacle.Debug {
+			continue
+		}
 		if l.Source == tentacle.StdErr {
 			b.WriteString("! ")
 		}
