@@ -21,14 +21,36 @@ import (
 )
 
 // Flood is a Tentacle that answers as Octopus's does, with all the output that is new in one answer, and that needs no memory
-// for it: a script's output is a number of equal lines, and a last one. It has script service V2 alone, and obeys everybody.
+// for it: a script's output is a number of equal lines, and some last ones. It has script service V2 alone, and obeys everybody.
 type Flood struct {
 	// Facts are what it tells of itself.
 	Facts tentacle.Facts
-	// Lines is how many lines a script writes, and Line each of them. Last is the last line of the script with that ticket.
-	Lines int
-	Line  string
-	Last  func(ticket string) string
+	// Line is each of the equal lines that a script writes.
+	Line string
+	// Script is called when a script is to start, once for each ticket. It returns how many equal lines the script writes, and
+	// the lines after them.
+	Script func(FloodScript) (lines int, last []string)
+}
+
+// FloodScript is what a Flood was sent.
+type FloodScript struct {
+	Ticket string
+	// Bash is its text, and Files are the files that came with it, by name.
+	Bash  string
+	Files map[string][]byte
+}
+
+// flooding is a Flood with the scripts that it was sent.
+type flooding struct {
+	Flood
+	mu      sync.Mutex
+	scripts map[string]written
+}
+
+// written is what a script wrote: a number of equal lines, and the last ones.
+type written struct {
+	lines int
+	last  []string
 }
 
 // StartFlood lets a Flood listen until the test ends.
@@ -39,6 +61,7 @@ func StartFlood(t testing.TB, f Flood) halibut.Endpoint {
 	if err != nil {
 		t.Fatalf("listening: %v", err)
 	}
+	flooding := &flooding{Flood: f, scripts: map[string]written{}}
 	var work sync.WaitGroup
 	var mu sync.Mutex
 	open := map[net.Conn]bool{}
@@ -53,7 +76,7 @@ func StartFlood(t testing.TB, f Flood) halibut.Endpoint {
 			mu.Unlock()
 			work.Go(func() {
 				defer c.Close()
-				_ = f.serve(c)
+				_ = flooding.serve(c)
 			})
 		}
 	})
@@ -70,7 +93,7 @@ func StartFlood(t testing.TB, f Flood) halibut.Endpoint {
 }
 
 // serve answers one connection until its peer has enough.
-func (f Flood) serve(c net.Conn) error {
+func (f *flooding) serve(c net.Conn) error {
 	r := bufio.NewReader(c)
 	for range 4 { // the initial request, and the client's name
 		if _, err := r.ReadString('\n'); err != nil {
@@ -85,7 +108,7 @@ func (f Flood) serve(c net.Conn) error {
 		if err != nil {
 			return err
 		}
-		if err := f.answer(c, asked.message); err != nil {
+		if err := f.answer(c, asked); err != nil {
 			return err
 		}
 		if line, err := r.ReadString('\n'); err != nil || strings.TrimSpace(line) != "NEXT" {
@@ -98,7 +121,8 @@ func (f Flood) serve(c net.Conn) error {
 }
 
 // answer answers one request.
-func (f Flood) answer(to io.Writer, request element) error {
+func (f *flooding) answer(to io.Writer, asked utterance) error {
+	request := asked.message
 	param := request.member("params", "0")
 	switch method := request.member("method").text; method {
 	case "GetCapabilities":
@@ -110,14 +134,16 @@ func (f Flood) answer(to io.Writer, request element) error {
 		}
 		return f.write(to, request, folded("result", text("$type", tentacle.CapabilitiesResponseV2{}.HalibutType()), list), 0)
 	case "StartScript":
-		return f.status(to, request, param.member("ScriptTicket", "TaskId").text, tentacle.Running, 0, 0, "")
+		ticket := param.member("ScriptTicket", "TaskId").text
+		f.begin(ticket, param, asked.streams)
+		return f.status(to, request, ticket, tentacle.Running, written{}, 0)
 	case "GetStatus":
 		ticket, last := param.member("Ticket", "TaskId").text, int(param.member("LastLogSequence").number)
-		more, end := max(f.Lines-last, 0), ""
-		if last <= f.Lines {
-			end = f.Last(ticket)
-		}
-		return f.status(to, request, ticket, tentacle.Complete, more, f.Lines+1, end)
+		f.mu.Lock()
+		all := f.scripts[ticket]
+		f.mu.Unlock()
+		rest := all.last[min(max(last-all.lines, 0), len(all.last)):]
+		return f.status(to, request, ticket, tentacle.Complete, written{max(all.lines-last, 0), rest}, all.lines+len(all.last))
 	case "CompleteScript":
 		return f.write(to, request, element{name: "result", kind: bsonNull}, 0)
 	default:
@@ -125,25 +151,42 @@ func (f Flood) answer(to io.Writer, request element) error {
 	}
 }
 
-// status answers the state of a script, with a number of lines and a last one, unless that is empty.
-func (f Flood) status(to io.Writer, request element, ticket string, state tentacle.ProcessState, lines, next int, last string) error {
+// begin lets a script write, unless it has.
+func (f *flooding) begin(ticket string, command element, streams [][]byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, known := f.scripts[ticket]; known {
+		return
+	}
+	script := FloodScript{Ticket: ticket, Bash: command.member("Scripts", tentacle.BashScript).text, Files: map[string][]byte{}}
+	for i, file := range command.member("Files").members {
+		if i < len(streams) {
+			script.Files[file.member("Name").text] = streams[i]
+		}
+	}
+	lines, last := f.Script(script)
+	f.scripts[ticket] = written{lines, last}
+}
+
+// status answers the state of a script, and what is new of its output.
+func (f *flooding) status(to io.Writer, request element, ticket string, state tentacle.ProcessState, output written, next int) error {
 	logs := element{name: "Logs", kind: bsonArray}
-	if last != "" {
-		logs.members = []element{f.entry(last)}
+	for i, line := range output.last {
+		logs.members = append(logs.members, f.entry(strconv.Itoa(i), line))
 	}
 	return f.write(to, request, folded("result", text("$type", tentacle.ScriptStatusResponseV2{}.HalibutType()),
 		folded("Ticket", text("TaskId", ticket)), logs, long("NextLogSequence", int64(next)),
-		element{name: "State", kind: bsonInt32, number: float64(state)}, element{name: "ExitCode", kind: bsonInt32}), lines)
+		element{name: "State", kind: bsonInt32, number: float64(state)}, element{name: "ExitCode", kind: bsonInt32}), output.lines)
 }
 
-func (f Flood) entry(line string) element {
-	return folded("0", element{name: "Source", kind: bsonInt32, number: float64(tentacle.StdOut)},
+func (f *flooding) entry(name, line string) element {
+	return folded(name, element{name: "Source", kind: bsonInt32, number: float64(tentacle.StdOut)},
 		element{name: "Occurred", kind: bsonDate, number: float64(time.Now().UnixMilli())}, text("Text", line))
 }
 
 // write writes a response as it is made: lines come first in its list.
-func (f Flood) write(to io.Writer, request, result element, lines int) error {
-	item := folded("", f.entry(f.Line)).document()
+func (f *flooding) write(to io.Writer, request, result element, lines int) error {
+	item := folded("", f.entry("0", f.Line)).document()
 	item = item[4 : len(item)-1]
 	document := folded("", folded("Message", text("$type", "Halibut.Transport.Protocol.ResponseMessage, Halibut"),
 		text("id", request.member("id").text), element{name: "error", kind: bsonNull}, result)).document()

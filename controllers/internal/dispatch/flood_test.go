@@ -22,9 +22,9 @@ func TestAnAnswerThatIsLargerThanItsLogTakesLittleMemory(t *testing.T) {
 	const lines, length = 20_000, 4_000
 	own, operator := tentacletest.NewCertificate(t, "operator")
 	at := tentacletest.StartFlood(t, tentacletest.Flood{Facts: wire.Facts{Version: "test", OS: "linux", Arch: "amd64", Engine: step.Version},
-		Lines: lines, Line: strings.Repeat("x", length), Last: func(ticket string) string {
-			last, _ := step.FormatResult(step.Nonce(ticket), step.Result{ExitCode: 3, Reason: step.ReasonExitCode})
-			return last
+		Line: strings.Repeat("x", length), Script: func(s tentacletest.FloodScript) (int, []string) {
+			last, _ := step.FormatResult(step.Nonce(s.Ticket), step.Result{ExitCode: 3, Reason: step.ReasonExitCode})
+			return lines, []string{last}
 		}})
 	m := machine{Machine: session.Machine{Namespace: "shop", Name: "web-1", UID: "uid", Address: at.Address, Thumbprint: at.Thumbprint,
 		Identity: &session.Identity{Namespace: "shop", Certificate: own, Thumbprint: operator}, ConnectTimeout: 5 * time.Second, RetryDuration: 10 * time.Second}}
