@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -89,6 +90,9 @@ func (s *Session) provisionEngine(ctx context.Context, facts tentacle.Facts) (st
 		return step.Brought{}, err
 	}
 	found := readSurvey(nonce, lines)
+	if found.home == "" {
+		return step.Brought{}, errors.New("the machine was asked for its system, and its answer has no end: its Tentacle may have been restarted")
+	}
 	s.remember(func(at *endpoint) { at.survey = &found })
 	if found.os == "" || found.arch == "" {
 		return step.Brought{}, &UnfitError{v1alpha1.ReasonTentacleUnsupported, fmt.Sprintf("there is no Mantle engine for this machine, which reports its system as %.100q; only linux, darwin and windows on amd64 and arm64 are supported", found.raw)}
