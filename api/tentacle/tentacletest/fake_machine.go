@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -244,12 +245,19 @@ func (m *machine) CancelScript(ctx context.Context, c tentacle.CancelScriptComma
 func (m *machine) CompleteScript(ctx context.Context, c tentacle.CompleteScriptCommandV2) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	k := m.find(ctx, c.Ticket)
-	if k == nil {
-		return nil
-	}
-	k.complete()
+	m.complete(ctx, c.Ticket)
 	return nil
+}
+
+// complete lets go of a script. One of Octopus's also deletes its folder, even of a script that it does not know, and whatever
+// still runs there. The lock is held.
+func (m *machine) complete(ctx context.Context, t tentacle.ScriptTicket) {
+	if k := m.find(ctx, t); k != nil {
+		k.complete()
+	}
+	if m.octopus() && tentacle.ValidTicket(t.TaskID) {
+		_ = os.RemoveAll(filepath.Join(m.root, "Work", tentacle.CanonicalTicket(t.TaskID)))
+	}
 }
 
 func (m *machine) executed() []*Execution {

@@ -57,9 +57,7 @@ func (m *machine) CompleteScriptV1(ctx context.Context, c tentacle.CompleteScrip
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.statusV1(ctx, tentacle.ScriptStatusRequest(c))
-	if k := m.find(ctx, c.Ticket); k != nil {
-		k.complete()
-	}
+	m.complete(ctx, c.Ticket)
 	return r, nil
 }
 

@@ -17,7 +17,7 @@ func (m *machine) longestLine() int {
 }
 
 // Lose is what a restart of Octopus's Tentacle is to its scripts: they go on, and it does not know how they end. Over script
-// service V1 it knows nothing of them. The locks that they held are free.
+// service V1 it knows nothing of them. The locks that they held are free. Those that wait for one never begin.
 func (f *Fake) Lose() {
 	f.machine.lose()
 	f.Restart()
@@ -29,6 +29,9 @@ func (m *machine) lose() {
 	for id, k := range m.tickets {
 		if k.state == tentacle.Complete {
 			continue
+		}
+		if k.state == tentacle.Pending {
+			k.stop()
 		}
 		if !m.generation.trait().v2 {
 			delete(m.tickets, id)

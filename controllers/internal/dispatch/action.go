@@ -11,6 +11,7 @@ import (
 
 	"github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
+	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
 
 // action is a dispatched Action and its state.
@@ -43,6 +44,9 @@ type action struct {
 	// entry that was received.
 	known tentacle.ScriptTicket
 	last  int64
+	// starts are the tickets of all its starts, if the machine forgot some. over says that none of them still runs.
+	starts []tentacle.ScriptTicket
+	over   bool
 }
 
 func newAction(ctx context.Context, a Action) *action {
@@ -58,6 +62,25 @@ func newAction(ctx context.Context, a Action) *action {
 // machine returns the name of the action's target.
 func (a *action) machine() types.NamespacedName {
 	return types.NamespacedName{Namespace: a.Owner.Namespace, Name: a.Target}
+}
+
+// completions returns what the machine is told when the result of an action is written; c is that for its ticket. It is told
+// nothing if it does not know the action, or if a start that it forgot may still run, in a folder that it would delete. The
+// Dispatcher's lock is held.
+func (a *action) completions(c session.Completion) []session.Completion {
+	if a.report.Ended() && !a.report.Sent && a.known.TaskID == "" || len(a.starts) > 0 && !a.over {
+		return nil
+	}
+	c.Known, c.Last = a.known, a.last
+	all := []session.Completion{c}
+	for _, ticket := range a.starts {
+		if ticket != c.Ticket {
+			also := c
+			also.Ticket, also.Known = ticket, ticket
+			all = append(all, also)
+		}
+	}
+	return all
 }
 
 func (a *action) relocate() {

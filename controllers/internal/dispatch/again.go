@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/mantledeploy/mantle/api/halibut"
@@ -14,6 +15,8 @@ import (
 const (
 	// maxBrought bounds how often an engine that went away is brought to the machine again for one action.
 	maxBrought = 2
+	// baseBits is how many bits the number of an entry has within its start. It leaves maxForgotten starts within 53 bits.
+	baseBits = 48
 	// maxForgotten bounds how often the engine is asked about a step that its Tentacle has forgotten.
 	maxForgotten = 20
 )
@@ -41,26 +44,40 @@ func (r *runner) engineMissing(ctx context.Context) bool {
 }
 
 // forgotten reports whether a Tentacle that keeps no record of its scripts has lost this one, as it has when it was
-// restarted, or cannot tell its output. The engine knows: the step is sent again, and its engine follows the one that runs, tells how it ended, or
-// begins, if the first start never did.
+// restarted, or cannot tell its output. The engine knows: the step is sent again, and its engine follows the one that runs,
+// tells how it ended, or begins, if the first start never did. It is sent under another ticket: the first one's folder is the
+// script's for as long as that runs.
 func (r *runner) forgotten(ctx context.Context) bool {
 	lost := r.script.Forgotten() || r.script.Skipped() || r.script.Lost() || r.script.ExitCode() == tentacle.ExitUnknownResult
-	if !lost || r.cancelled.Err() != nil || r.lostBefore >= maxForgotten || !r.release(ctx) {
+	if !lost || r.cancelled.Err() != nil || r.lostBefore >= maxForgotten || !r.attempt(ctx, forgettable) {
 		return false
 	}
 	r.lostBefore++
+	r.earlier = append(r.earlier, r.script.Ticket())
+	r.ticket = r.Ticket + "-" + strconv.Itoa(r.lostBefore)
+	r.base = 0
+	if r.script.Finds() {
+		r.base = int64(r.lostBefore) << baseBits
+	}
 	r.forgets, r.mayHaveStarted = true, true
 	r.script = r.newScript()
 	return true
 }
 
+func forgettable(ctx context.Context, s *session.Session) error { return s.Forgettable(ctx) }
+
 // release lets the machine forget the complete script, so that it can be started again.
 func (r *runner) release(ctx context.Context) bool {
+	return r.attempt(ctx, func(ctx context.Context, s *session.Session) error { return r.script.Release(ctx, s) })
+}
+
+// attempt asks the machine for something until it answers, and reports whether it did as it was asked.
+func (r *runner) attempt(ctx context.Context, call func(context.Context, *session.Session) error) bool {
 	again := session.Doubling(r.config.RetryPause, longestRetry)
 	for range confirmTries {
 		s, err := r.locate(ctx)
 		if err == nil {
-			err = r.script.Release(ctx, s)
+			err = call(ctx, s)
 		}
 		var server *halibut.ServerError
 		switch {
@@ -88,10 +105,13 @@ func (r *runner) follows() {
 	if r.Log == nil {
 		return
 	}
-	if r.shift = r.logged(); r.shift == 0 {
+	last := r.logged()
+	if r.shift = r.base; r.base == 0 && last > 0 {
+		r.shift = last + 1
+	}
+	if last == 0 {
 		return
 	}
-	r.shift++
 	_ = r.Log.Append(r.shift, []tentacle.ProcessOutput{{Source: tentacle.Debug, Occurred: time.Now(), Text: gap}})
 }
 
@@ -107,7 +127,7 @@ func (r *runner) newScript() *session.Script {
 		}
 		to = shifted{r.Log, r.shift}
 	}
-	return r.config.Sessions.NewScript(r.Ticket, step.Nonce(r.Ticket), to)
+	return r.config.Sessions.NewScript(r.ticket, step.Nonce(r.Ticket), to)
 }
 
 // shifted is an Output whose entries follow those that a log has.

@@ -210,14 +210,13 @@ func (d *Dispatcher) Acknowledge(owner types.UID, m session.Machine, ticket stri
 	c := session.Completion{Machine: m, Owner: owner, Ticket: tentacle.ScriptTicket{TaskID: ticket}, Due: time.Now().Add(d.config.CompleteAfter), Fence: d.config.Fence}
 	d.mu.Lock()
 	act := d.actions[ticket]
-	untouched := false
+	all := []session.Completion{c}
 	if act != nil {
-		c.Known, c.Last = act.known, act.last
-		untouched = act.report.Ended() && !act.report.Sent && act.known.TaskID == ""
+		all = act.completions(c)
 		d.remove(act)
 	}
 	d.mu.Unlock()
-	if !untouched {
+	for _, c := range all {
 		d.config.Sessions.Complete(c)
 	}
 }

@@ -100,7 +100,25 @@ func TestAStepThatItsTentacleHasForgottenIsFollowedToItsEnd(t *testing.T) {
 			if aside := strings.Join(log.aside, "\n"); log.text() != "begin" || !strings.Contains(aside, "not in this log") {
 				t.Errorf("the log has %q, and aside %q", log.text(), aside)
 			}
+			p.Acknowledge(uid, m.Machine, "t1")
+			eventually(t, "the machine has no script's folder any more", func() bool {
+				left, err := os.ReadDir(filepath.Join(m.Home(), "Work"))
+				return err == nil && len(left) == 0
+			})
 		})
+	}
+}
+
+// A Tentacle that is restarted while it is asked for its system has not answered, and is asked again.
+func TestATentacleThatIsRestartedWhileItsEngineIsBroughtIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	for _, g := range []tentacletest.Generation{tentacletest.Octopus63, tentacletest.Octopus9} {
+		m, p := newMachine(t, nil, generation(g)), brings(t)
+		m.Inject(tentacletest.Before("GetStatus"), 1, tentacletest.Hook(m.Lose))
+		p.Dispatch(saying(m, "t1", "exit 3"))
+		if r := await(t, p, "t1", ended); r.ExitCode == nil || *r.ExitCode != 3 {
+			t.Errorf("%s: %s (%s: %s)", g.Version(), r.Phase, r.Reason, r.Message)
+		}
 	}
 }
 

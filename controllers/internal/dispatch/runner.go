@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/mantledeploy/mantle/api/tentacle"
 	"github.com/mantledeploy/mantle/api/v1alpha1"
 	"github.com/mantledeploy/mantle/controllers/internal/session"
 )
@@ -45,6 +46,11 @@ type runner struct {
 	// how many log entries earlier starts have.
 	brought, lostBefore int
 	shift               int64
+	// ticket is the one under which the script is started; earlier are those of starts that the machine has forgotten.
+	// base is the number before that of its first entry in the log, where another operator may read its output again; else 0.
+	ticket  string
+	base    int64
+	earlier []tentacle.ScriptTicket
 	// cancels is the back-off between two CancelScript, and cancelAt when the next is due; zero before the first.
 	cancels  wait.Backoff
 	cancelAt time.Time
@@ -75,7 +81,7 @@ func (d *Dispatcher) carryOut(act *action) {
 	defer act.stop()
 	ctx, cancel := context.WithTimeout(act.ctx, lifetime(act.Action))
 	defer cancel()
-	r := &runner{Dispatcher: d, action: act, cancels: session.Doubling(d.config.CancelPause, longestCancel)}
+	r := &runner{Dispatcher: d, action: act, ticket: act.Ticket, cancels: session.Doubling(d.config.CancelPause, longestCancel)}
 	r.script = r.newScript()
 	defer r.close()
 	silent := time.AfterFunc(longestStart, r.arrived)
@@ -188,6 +194,10 @@ func (r *runner) end(change func(*Report)) stage {
 		report.Finished, report.LogSize = time.Now(), size
 		if r.script.Known() {
 			r.known, r.last = r.script.Ticket(), r.script.Last()
+		}
+		if len(r.earlier) > 0 {
+			_, r.over = r.script.Result()
+			r.starts = append(r.earlier, r.script.Ticket())
 		}
 		change(report)
 		if report.Seconds == 0 && !report.Begun.IsZero() {

@@ -78,6 +78,7 @@ func (r *runner) try(ctx context.Context) error {
 	if err := r.fence(); err != nil {
 		return err
 	}
+	command.ScriptTicket.TaskID = r.ticket
 	begun := time.Now()
 	if err := r.script.Start(ctx, s, command); err != nil {
 		return err

@@ -91,6 +91,9 @@ func (c *Script) Ended() bool { return c.hasResponse && c.state == tentacle.Comp
 // Forgotten reports whether the machine does not know the ticket.
 func (c *Script) Forgotten() bool { return c.Ended() && c.exitCode == tentacle.ExitUnknownScript }
 
+// Finds reports whether the machine knows the script under the operator's own ticket, so that another operator finds it.
+func (c *Script) Finds() bool { return c.finds }
+
 // Lost reports whether the machine seems to have forgotten the script: over script service V1 it then answers with exit
 // code 0.
 func (c *Script) Lost() bool {
@@ -256,15 +259,24 @@ func (c *Script) Confirm(ctx context.Context, s *Session) error {
 	return nil
 }
 
-// Release lets the machine forget a complete script, so that its ticket can be started again. A Mantle Tentacle does not
-// start a ticket again.
-func (c *Script) Release(ctx context.Context, s *Session) error {
+// Forgettable returns nil if the machine may forget a script that still runs, and ErrStartedOnce if it may not.
+func (s *Session) Forgettable(ctx context.Context) error {
 	facts, err := s.Facts(ctx)
-	switch {
-	case err != nil:
+	if err == nil && facts.Mantle() {
+		err = ErrStartedOnce
+	}
+	return err
+}
+
+// Release lets the machine forget a complete script, and delete its folder, so that its ticket can be started again. A Mantle
+// Tentacle does not start a ticket again.
+func (c *Script) Release(ctx context.Context, s *Session) error {
+	if err := s.Forgettable(ctx); err != nil {
 		return err
-	case facts.Mantle():
-		return ErrStartedOnce
+	}
+	facts, err := s.Facts(ctx)
+	if err != nil {
+		return err
 	}
 	last := c.last
 	if c.skipped {
