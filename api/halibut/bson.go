@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 )
 
 // The element types of BSON (bsonspec.org, version 1.1) that are read or at least stepped over.
@@ -74,24 +72,30 @@ func readDocument(data []byte) (documentReader, error) {
 
 // next returns the next element; ok is false after the last one.
 func (d *documentReader) next() (e element, ok bool, err error) {
+	name, value, ok, err := d.step()
+	return element{name: string(name), rawValue: value}, ok, err
+}
+
+// step is next that does not copy the name.
+func (d *documentReader) step() (name []byte, value rawValue, ok bool, err error) {
 	if len(d.rest) == 0 {
-		return element{}, false, nil
+		return nil, rawValue{}, false, nil
 	}
 	kind := d.rest[0]
 	end := bytes.IndexByte(d.rest[1:], 0)
 	if end < 0 {
-		return element{}, false, errTruncated
+		return nil, rawValue{}, false, errTruncated
 	}
-	name, rest := string(d.rest[1:1+end]), d.rest[2+end:]
+	name, rest := d.rest[1:1+end], d.rest[2+end:]
 	size, err := valueSize(kind, rest)
-	if err != nil {
-		return element{}, false, fmt.Errorf("element %.60q: %w", name, err)
+	if err == nil && size > len(rest) {
+		err = errTruncated
 	}
-	if size > len(rest) {
-		return element{}, false, fmt.Errorf("element %.60q: %w", name, errTruncated)
+	if err != nil {
+		return nil, rawValue{}, false, fmt.Errorf("element %.60q: %w", name, err)
 	}
 	d.rest = rest[size:]
-	return element{name: name, rawValue: rawValue{kind: kind, data: rest[:size]}}, true, nil
+	return name, rawValue{kind: kind, data: rest[:size]}, true, nil
 }
 
 // valueSize returns how many of the bytes at the beginning of rest a value of a type takes. It may be more
@@ -177,5 +181,5 @@ func (v rawValue) text() (string, error) {
 	if content[len(content)-1] != 0 {
 		return "", errors.New("BSON string without its final zero")
 	}
-	return strings.ToValidUTF8(string(content[:len(content)-1]), string(utf8.RuneError)), nil
+	return validText(string(content[:len(content)-1])), nil
 }

@@ -29,6 +29,7 @@ type decoder struct {
 	streams []*DataStream
 	budget  int64
 	names   fieldNames
+	fields  Fields
 	// counted is how much of the budget is taken care of, and more asks for the rest; nil asks nobody.
 	counted int64
 	more    func(n int64) bool

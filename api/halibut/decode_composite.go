@@ -25,9 +25,10 @@ func (d *decoder) list(raw rawValue, v reflect.Value, depth int) error {
 		return err
 	}
 	item := v.Type().Elem()
-	list := reflect.MakeSlice(v.Type(), 0, 0)
-	for {
-		e, ok, err := doc.next()
+	list := reflect.New(v.Type()).Elem()
+	list.Set(reflect.MakeSlice(v.Type(), 0, 0))
+	for n := 0; ; n++ {
+		_, value, ok, err := doc.step()
 		if err != nil {
 			return err
 		}
@@ -38,11 +39,22 @@ func (d *decoder) list(raw rawValue, v reflect.Value, depth int) error {
 		if err := d.spend(int(item.Size())); err != nil {
 			return err
 		}
-		list = reflect.Append(list, reflect.Zero(item))
-		if err := d.value(e.rawValue, list.Index(list.Len()-1), depth); err != nil {
-			return fmt.Errorf("%d: %w", list.Len()-1, err)
+		if n == list.Cap() {
+			list.Grow(1)
+		}
+		list.SetLen(n + 1)
+		if err := d.item(value, list.Index(n), depth); err != nil {
+			return fmt.Errorf("%d: %w", n, err)
 		}
 	}
+}
+
+// item decodes one of many values of a kind.
+func (d *decoder) item(raw rawValue, v reflect.Value, depth int) error {
+	if r, ok := v.Addr().Interface().(Record); ok && depth < maxDepth && d.fields.read(raw, r) {
+		return nil
+	}
+	return d.value(raw, v, depth)
 }
 
 func (d *decoder) dictionary(raw rawValue, v reflect.Value, depth int) error {

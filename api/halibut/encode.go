@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // maxEncoded bounds a message that is written, before compression.
@@ -52,10 +51,7 @@ func (e *encoder) null(name string) { e.key(typeNull, name) }
 
 func (e *encoder) text(name, value string) {
 	e.key(typeString, name)
-	value = strings.ToValidUTF8(value, string(utf8.RuneError))
-	e.out = binary.LittleEndian.AppendUint32(e.out, uint32(len(value)+1))
-	e.out = append(e.out, value...)
-	e.out = append(e.out, 0)
+	e.out = appendText(e.out, value)
 }
 
 func (e *encoder) binary(name string, subtype byte, data []byte) {
@@ -153,7 +149,7 @@ func (e *encoder) value(name string, v reflect.Value, depth int) error {
 		e.out = binary.LittleEndian.AppendUint64(e.out, uint64(ms))
 		return nil
 	case sequenceType:
-		return e.sequence(name, v.Interface().(Sequence), depth+1)
+		return e.sequence(name, v.Interface().(Sequence))
 	}
 	if depth >= maxDepth {
 		return errors.New("value is nested too deep")

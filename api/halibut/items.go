@@ -37,7 +37,7 @@ type Items struct {
 func EachItem[T any](list string, pass func(item T, more bool) error) *Items {
 	return &Items{list: list, pass: func(d *decoder, raw rawValue, more bool) error {
 		var item T
-		if err := d.value(raw, reflect.ValueOf(&item).Elem(), 0); err != nil {
+		if err := d.item(raw, reflect.ValueOf(&item).Elem(), 0); err != nil {
 			return err
 		}
 		return pass(item, more)

@@ -4,152 +4,109 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strconv"
-	"unicode/utf8"
 )
 
-// Sequence is a list in a result, of any length, that is made while it is written: it is never in memory whole. It calls yield with
-// one element after the other, of the kinds that a slice may have but data streams, and returns when yield fails. It is called
-// twice, as a list is written after its size, and must give the same both times. A message has one at most. nil is an empty list.
-type Sequence func(yield func(element any) error) error
+// Sequence is a list in a result, of any length, that is made while it is written: it is never in memory whole. As a list is written
+// after its size, that must be known before. A message has one long Sequence at most. The zero Sequence is an empty list.
+type Sequence struct {
+	// Each calls yield with one element after the other, and returns when yield fails. yield does not keep the element.
+	Each func(yield func(element Record) error) error
+	// Count is how many elements there are. They are of the kind of Empty, which has no text.
+	Count int
+	Empty Record
+	// Text is how many bytes the texts of all have, where what is not UTF-8 counts as the replacement character.
+	Text int64
+}
 
 var sequenceType = reflect.TypeFor[Sequence]()
 
-// inlined is how many bytes of a Sequence are encoded at once: where there are no more, it is called once.
+// inlined is how many bytes of a Sequence are encoded at once.
 const inlined = 64 << 10
 
 // errMaking says that the maker of a Sequence failed.
 var errMaking = errors.New("making a list failed")
 
-// errSequence says that a Sequence was another one when it was called again.
-var errSequence = errors.New("a list has changed while it was written")
+// errSequence says that a Sequence has not the size that it said.
+var errSequence = errors.New("a list has another size than it said")
 
 // pending is a Sequence that is still to be written: its place in the encoded message, and its size.
 type pending struct {
-	at    int
-	size  int64
-	depth int
-	made  Sequence
+	at   int
+	size int64
+	made Sequence
 }
 
-// sequence writes a list of which only the size may be known yet.
-func (e *encoder) sequence(name string, s Sequence, depth int) error {
-	if e.later != nil {
-		return errors.New("a message has two lists that are made while they are written")
-	}
+// sequence writes a list, or leaves its elements for later.
+func (e *encoder) sequence(name string, s Sequence) error {
 	e.key(typeArray, name)
 	start := e.begin()
-	at := len(e.out)
-	p := &pending{at: at, depth: depth, made: s}
-	err := p.each(&e.names, true, func(element []byte, size int) error {
-		p.size += int64(size)
-		if p.size <= inlined {
+	size := s.size()
+	switch {
+	case size > maxEncoded:
+		return fmt.Errorf("message exceeds %d bytes", maxEncoded)
+	case size > inlined && e.later != nil:
+		return errors.New("a message has two lists that are made while they are written")
+	case size > inlined:
+		e.later = &pending{at: len(e.out), size: size, made: s}
+	default:
+		err := s.write(size, func(element []byte) error {
 			e.out = append(e.out, element...)
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		if p.size > maxEncoded {
-			return fmt.Errorf("message exceeds %d bytes", maxEncoded)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if p.size > inlined {
-		e.out, e.later = e.out[:at], p
 	}
 	e.end(start)
 	return nil
 }
 
-// each calls do with the encoding of each element, which is valid until do returns, and its size. With measure, of those that are
-// not encoded at once it has the size only, where that is known without encoding.
-func (p *pending) each(names *fieldNames, measure bool, do func(element []byte, size int) error) error {
-	if p.made == nil {
+// size is how many bytes the elements have on the wire.
+func (s Sequence) size() int64 {
+	if s.Count == 0 {
+		return 0
+	}
+	var one Fields
+	one.write(0, s.Empty)
+	return int64(s.Count)*int64(len(one.out)-1) + indexSize(s.Count) + s.Text
+}
+
+// indexSize is how many digits the numbers below n have together.
+func indexSize(n int) (sum int64) {
+	for from, to, width := 0, 10, int64(1); from < n; from, to, width = to, 10*to, width+1 {
+		sum += width * int64(min(n, to)-from)
+	}
+	return sum
+}
+
+// write calls do with the encoding of each element, which is valid until do returns. Together they have size bytes.
+func (s Sequence) write(size int64, do func(element []byte) error) error {
+	if s.Each == nil {
 		return nil
 	}
-	one, shapes := encoder{names: *names}, shapes{}
-	i, encoded := 0, 0
+	var one Fields
 	var failed error
-	err := p.made(func(element any) error {
-		v, key := reflect.ValueOf(element), strconv.Itoa(i)
-		i++
+	i, left := 0, size
+	err := s.Each(func(element Record) error {
 		one.out = one.out[:0]
-		size, known := 0, false
-		if measure && encoded > inlined {
-			size, known = shapes.size(v, &one, p.depth)
-			size += len(key)
+		one.write(i, element)
+		i++
+		if left -= int64(len(one.out)); left < 0 {
+			failed = errSequence
+		} else {
+			failed = do(one.out)
 		}
-		if !known {
-			if failed = one.value(key, v, p.depth); failed == nil && len(one.streams) > 0 {
-				failed = errors.New("a data stream in a list that is made while it is written")
-			}
-			size = len(one.out)
-			encoded += size
-		}
-		if failed != nil {
-			failed = fmt.Errorf("%s: %w", key, failed)
-			return failed
-		}
-		failed = do(one.out, size)
 		return failed
 	})
-	*names = one.names
-	if failed == nil && err != nil {
+	switch {
+	case failed != nil:
+		return failed
+	case err != nil:
 		return fmt.Errorf("%w: %w", errMaking, err)
+	case left > 0:
+		return errSequence
 	}
-	return failed
-}
-
-// shapes are what is known of the sizes of structs.
-type shapes map[reflect.Type]shape
-
-// shape is the size of a struct but its texts, and which fields those are. measured is false where its size is not so simple.
-type shape struct {
-	measured bool
-	fixed    int
-	texts    []int
-}
-
-// size is that of an element without its key.
-func (s shapes) size(v reflect.Value, e *encoder, depth int) (size int, known bool) {
-	if !v.IsValid() {
-		return 0, false
-	}
-	t, found := s[v.Type()]
-	if !found {
-		t = shapeOf(v.Type(), e, depth)
-		s[v.Type()] = t
-	}
-	size = t.fixed
-	for _, i := range t.texts {
-		text := v.Field(i).String()
-		if !utf8.ValidString(text) {
-			return 0, false
-		}
-		size += len(text)
-	}
-	return size, t.measured
-}
-
-func shapeOf(t reflect.Type, e *encoder, depth int) (s shape) {
-	if t.Kind() != reflect.Struct || t == timeType {
-		return shape{}
-	}
-	for _, f := range e.names.of(t) {
-		kind := t.Field(f.index).Type
-		switch {
-		case kind.Kind() == reflect.String:
-			s.texts = append(s.texts, f.index)
-		case !isScalar(kind) || kind == timeSpanType:
-			return shape{}
-		}
-	}
-	empty := encoder{names: e.names}
-	if empty.value("", reflect.Zero(t), depth) != nil {
-		return shape{}
-	}
-	s.fixed, s.measured = len(empty.out), true
-	return s
+	return nil
 }
 
 // size is how many bytes the message has.
@@ -160,7 +117,7 @@ func (e *encoder) size() int64 {
 	return int64(len(e.out)) + e.later.size
 }
 
-// send deflates a message and writes it, a part at a time where it has a Sequence.
+// send deflates a message and writes it, a part at a time where it has a long Sequence.
 func (c *conn) send(e *encoder) error {
 	if e.later == nil {
 		return c.sendMessage(e.out)
@@ -173,17 +130,7 @@ func (c *conn) send(e *encoder) error {
 	if err := d.write(e.out[:e.later.at]); err != nil {
 		return err
 	}
-	left := e.later.size
-	err = e.later.each(&e.names, false, func(element []byte, size int) error {
-		if left -= int64(size); left < 0 {
-			return errSequence
-		}
-		return d.write(element)
-	})
-	if err == nil && left > 0 {
-		err = errSequence
-	}
-	if err != nil {
+	if err := e.later.made.write(e.later.size, d.write); err != nil {
 		return err
 	}
 	return d.end(e.out[e.later.at:])

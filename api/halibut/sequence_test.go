@@ -36,15 +36,24 @@ type textLine struct {
 	Text string
 }
 
+func (l *textLine) HalibutFields(f *Fields) {
+	f.Time("At", &l.At)
+	f.Text("Text", &l.Text)
+}
+
 func made(all []textLine) Sequence {
-	return func(yield func(any) error) error {
-		for _, l := range all {
-			if err := yield(l); err != nil {
+	s := Sequence{Count: len(all), Empty: &textLine{}, Each: func(yield func(Record) error) error {
+		for i := range all {
+			if err := yield(&all[i]); err != nil {
 				return err
 			}
 		}
 		return nil
+	}}
+	for _, l := range all {
+		s.Text += int64(len(strings.ToValidUTF8(l.Text, "\ufffd")))
 	}
+	return s
 }
 
 func numbered(n int) []textLine {
@@ -74,7 +83,7 @@ func TestAListThatIsMadeWhileItIsWrittenArrives(t *testing.T) {
 	}
 	want["long"] = []textLine{{Text: strings.Repeat("long ", 1<<20)}, {Text: "short"}}
 	lists["long"] = made(want["long"])
-	lists["none"] = nil
+	lists["none"] = Sequence{}
 	want["odd"] = append(numbered(2000), textLine{Text: "\ufffd"})
 	lists["odd"] = made(append(numbered(2000), textLine{Text: "\xff\xfe\xfd"}))
 	l := sequences(t, lists)
@@ -95,7 +104,7 @@ func TestAListIsNeverInMemoryWhole(t *testing.T) {
 	const n = 100_000
 	text := strings.Repeat("0123456789", 100)
 	var most atomic.Uint64
-	l := sequences(t, map[string]Sequence{"large": func(yield func(any) error) error {
+	l := sequences(t, map[string]Sequence{"large": {Count: n, Empty: &textLine{}, Text: n * int64(len(text)), Each: func(yield func(Record) error) error {
 		var m runtime.MemStats
 		for i := range n {
 			if i%(n/10) == 0 {
@@ -103,12 +112,12 @@ func TestAListIsNeverInMemoryWhole(t *testing.T) {
 				runtime.ReadMemStats(&m)
 				most.Store(max(most.Load(), m.HeapAlloc))
 			}
-			if err := yield(textLine{Text: text}); err != nil {
+			if err := yield(&textLine{Text: text}); err != nil {
 				return err
 			}
 		}
 		return nil
-	}})
+	}}})
 	var before runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -124,21 +133,22 @@ func TestAListIsNeverInMemoryWhole(t *testing.T) {
 	}
 }
 
-func TestAListThatChangesEndsTheConnection(t *testing.T) {
-	var calls atomic.Int32
+func TestAListOfAnotherSizeEndsTheConnection(t *testing.T) {
+	short, long := made(numbered(3000)), made(numbered(3000))
+	short.Each, long.Each = made(numbered(2999)).Each, made(numbered(3001)).Each
 	l := sequences(t, map[string]Sequence{
-		"shrinks": func(yield func(any) error) error {
-			return made(numbered(3000 - int(calls.Add(1))))(yield)
-		},
-		"fails": func(func(any) error) error { return errors.New("the disk is gone") },
+		"short": short, "long": long,
+		"fails": {Each: func(func(Record) error) error { return errors.New("the disk is gone") }},
 	})
 	c := l.dial(t, nil)
-	err := c.Call(t.Context(), l.endpoint, Call{Service: "ILines", Method: "Get", Params: []any{"shrinks"}, Result: &linesHeld{}})
-	var transfer *TransferError
-	if !errors.As(err, &transfer) {
-		t.Errorf("a list that is another one: %v", err)
+	for _, name := range []string{"short", "long"} {
+		err := c.Call(t.Context(), l.endpoint, Call{Service: "ILines", Method: "Get", Params: []any{name}, Result: &linesHeld{}})
+		var transfer *TransferError
+		if !errors.As(err, &transfer) {
+			t.Errorf("a list that is too %s: %v", name, err)
+		}
 	}
-	err = c.Call(t.Context(), l.endpoint, Call{Service: "ILines", Method: "Get", Params: []any{"fails"}, Result: &linesHeld{}})
+	err := c.Call(t.Context(), l.endpoint, Call{Service: "ILines", Method: "Get", Params: []any{"fails"}, Result: &linesHeld{}})
 	answer, ok := errors.AsType[*ServerError](err)
 	if !ok || !answer.Retryable() || !strings.Contains(answer.Message, "the disk is gone") {
 		t.Errorf("a list that cannot be made: %v", err)

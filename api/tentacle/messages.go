@@ -61,6 +61,13 @@ type ProcessOutput struct {
 	Text     string    `bson:"Text"`
 }
 
+// HalibutFields names the members that are on the wire.
+func (o *ProcessOutput) HalibutFields(f *halibut.Fields) {
+	f.Int32("Source", (*int32)(&o.Source))
+	f.Time("Occurred", &o.Occurred)
+	f.Text("Text", &o.Text)
+}
+
 // StartScriptCommandV2 starts a script, or asks for the status of one that was started before.
 type StartScriptCommandV2 struct {
 	ScriptTicket                    ScriptTicket         `bson:"ScriptTicket"`
@@ -122,7 +129,7 @@ type ScriptStatusResponseV2 struct {
 	State           ProcessState    `bson:"State"`
 	ExitCode        int32           `bson:"ExitCode"`
 	// Stored is output before Logs that a Tentacle reads only when it writes the answer. Who asks over the wire has all in Logs.
-	Stored StoredLogs `bson:"-"`
+	Stored *StoredLogs `bson:"-"`
 }
 
 // HalibutType is the name of the type on the wire.

@@ -109,7 +109,7 @@ type ScriptStatusResponse struct {
 	State           ProcessState    `bson:"State"`
 	ExitCode        int32           `bson:"ExitCode"`
 	// Stored is output before Logs that a Tentacle reads only when it writes the answer. Who asks over the wire has all in Logs.
-	Stored StoredLogs `bson:"-"`
+	Stored *StoredLogs `bson:"-"`
 }
 
 // HalibutType is the name of the type on the wire, the older of its two names as every peer knows it.

@@ -1,18 +1,30 @@
 package tentacle
 
-import "github.com/mantledeploy/mantle/api/halibut"
+import (
+	"strings"
+	"unicode/utf8"
 
-// StoredLogs is output that is read when it is needed: it calls yield with one entry after the other, the same whenever it is
-// called, and returns when yield fails. It may be called until the request is answered.
-type StoredLogs func(yield func(ProcessOutput) error) error
+	"github.com/mantledeploy/mantle/api/halibut"
+)
+
+// StoredLogs is output that is read when it is needed.
+type StoredLogs struct {
+	// Each calls yield with one entry after the other, the same whenever it is called, and returns when yield fails. It may be
+	// called until the request is answered.
+	Each func(yield func(ProcessOutput) error) error
+	// Count is how many entries there are, and Text the bytes of their texts, where what is not UTF-8 counts as the replacement
+	// character.
+	Count int
+	Text  int64
+}
 
 // Hold reads what is stored into Logs.
 func (r *ScriptStatusResponseV2) Hold() error {
 	if r.Stored == nil {
 		return nil
 	}
-	var all []ProcessOutput
-	err := r.Stored(func(o ProcessOutput) error {
+	all := make([]ProcessOutput, 0, r.Stored.Count+len(r.Logs))
+	err := r.Stored.Each(func(o ProcessOutput) error {
 		all = append(all, o)
 		return nil
 	})
@@ -53,17 +65,28 @@ func (r ScriptStatusResponse) onWire() any {
 }
 
 func (r ScriptStatusResponseV2) sequence() halibut.Sequence {
-	return func(yield func(any) error) error {
-		if err := r.Stored(func(o ProcessOutput) error { return yield(o) }); err != nil {
+	text := r.Stored.Text
+	for _, o := range r.Logs {
+		text += int64(len(strings.ToValidUTF8(o.Text, string(utf8.RuneError))))
+	}
+	return halibut.Sequence{Count: r.Stored.Count + len(r.Logs), Empty: &ProcessOutput{}, Text: text, Each: r.eachRecord}
+}
+
+func (r ScriptStatusResponseV2) eachRecord(yield func(halibut.Record) error) error {
+	var line ProcessOutput // one for all, so that none is allocated
+	err := r.Stored.Each(func(o ProcessOutput) error {
+		line = o
+		return yield(&line)
+	})
+	if err != nil {
+		return err
+	}
+	for i := range r.Logs {
+		if err := yield(&r.Logs[i]); err != nil {
 			return err
 		}
-		for _, o := range r.Logs {
-			if err := yield(o); err != nil {
-				return err
-			}
-		}
-		return nil
 	}
+	return nil
 }
 
 // written makes an answer one that is written.

@@ -68,13 +68,13 @@ func (p *page) store(ctx context.Context, most int64) error {
 }
 
 // later is the output that is read when the response is written.
-func (p *page) later() tentacle.StoredLogs {
+func (p *page) later() *tentacle.StoredLogs {
 	if p.stored == nil {
 		return nil
 	}
-	return func(yield func(tentacle.ProcessOutput) error) error {
+	return &tentacle.StoredLogs{Count: p.stored.Count, Text: p.stored.Text, Each: func(yield func(tentacle.ProcessOutput) error) error {
 		return p.stored.Each(func(e output.Entry) error { return yield(lineOf(e)) })
-	}
+	}}
 }
 
 // lineOf is an entry as it is on the wire.

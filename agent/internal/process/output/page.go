@@ -1,10 +1,12 @@
 package output
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"unicode/utf8"
 )
 
 // page is what one read takes: at most limit bytes as Entry.Size counts them, but at least one entry unless it is strict, and at
@@ -19,6 +21,7 @@ type page struct {
 	count   int
 	size    int64
 	longest int
+	text    int64
 	entries []Entry
 	failed  error
 }
@@ -33,6 +36,7 @@ func (p *page) take(e Entry, text []byte) bool {
 		return false
 	}
 	p.longest = max(p.longest, len(e.Text), len(text))
+	p.text += int64(len(e.Text)) + validSize(text)
 	if text != nil && (p.keep || p.pass != nil) {
 		e.Text = string(text)
 	}
@@ -49,6 +53,14 @@ func (p *page) take(e Entry, text []byte) bool {
 	return true
 }
 
+// validSize is how many bytes a text has where what is not UTF-8 is replaced.
+func validSize(text []byte) int64 {
+	if utf8.Valid(text) {
+		return int64(len(text))
+	}
+	return int64(len(bytes.ToValidUTF8(text, []byte(string(utf8.RuneError)))))
+}
+
 // maxOpen bounds the files that a Page has open.
 const maxOpen = 256
 
@@ -62,8 +74,9 @@ type Page struct {
 	// Size is what the entries count for as Entry.Size has it, and Longest the bytes of the longest text.
 	Size    int64
 	Longest int
-	// Count is how many there are.
+	// Count is how many there are, and Text the bytes of their texts, where what is not UTF-8 counts as the replacement character.
 	Count int
+	Text  int64
 }
 
 // ReadLater is Read that leaves the entries on the disk until Page.Each. Close the Page.
@@ -84,7 +97,7 @@ func (r *Reader) ReadLater(limit int64) (p *Page, more bool, err error) {
 		p.Close()
 		return nil, false, err
 	}
-	p.Size, p.Longest, p.Count = seen.size, seen.longest, seen.count
+	p.Size, p.Longest, p.Count, p.Text = seen.size, seen.longest, seen.count, seen.text
 	return p, more, nil
 }
 
