@@ -39,8 +39,8 @@ func (d *decoder) list(raw rawValue, v reflect.Value, depth int) error {
 		if err := d.spend(int(item.Size())); err != nil {
 			return err
 		}
-		if n == list.Cap() {
-			list.Grow(1)
+		if n == list.Cap() { // twice as many, unless what is left suggests less
+			list.Grow(min(n, len(doc.rest)/(len(value.data)+1)) + 1)
 		}
 		list.SetLen(n + 1)
 		if err := d.item(value, list.Index(n), depth); err != nil {

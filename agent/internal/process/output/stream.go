@@ -16,6 +16,8 @@ type Stream struct {
 	skipLF bool   // the line ended with \r, so that a \n belongs to it
 }
 
+var lineFeed, carriageReturn = []byte{'\n'}, []byte{'\r'}
+
 // NewStream returns the Stream of source.
 func NewStream(w *Writer, source Source) *Stream { return &Stream{writer: w, source: source} }
 
@@ -25,25 +27,29 @@ func (s *Stream) Write(p []byte) (int, error) {
 	s.writer.mu.Lock()
 	defer s.writer.mu.Unlock()
 	for len(p) > 0 {
-		if s.skipLF {
-			s.skipLF = false
-			if p[0] == '\n' {
-				p = p[1:]
-				continue
-			}
+		part, rest, ended := bytes.Cut(p, lineFeed)
+		s.part(part)
+		if ended && !s.skipLF {
+			s.endLine()
 		}
-		end := bytes.IndexAny(p, "\r\n")
-		if end < 0 {
-			s.text(p)
-			break
-		}
-		s.text(p[:end])
-		s.endLine()
-		s.skipLF = p[end] == '\r'
-		p = p[end+1:]
+		s.skipLF = s.skipLF && !ended
+		p = rest
 	}
 	s.writer.flush()
 	return total, nil
+}
+
+// part appends what has no \n.
+func (s *Stream) part(p []byte) {
+	for len(p) > 0 {
+		text, rest, ended := bytes.Cut(p, carriageReturn)
+		s.text(text)
+		if ended {
+			s.endLine()
+		}
+		s.skipLF = ended
+		p = rest
+	}
 }
 
 // Close appends a last line that has no line end. The Stream is of no use afterwards.

@@ -20,6 +20,7 @@ type Writer struct {
 	mu      sync.Mutex
 	file    *os.File
 	buf     []byte // entries of file that are not written yet
+	millis  int64  // their time
 	written int64  // bytes of file that are whole
 	segment kept   // the open segment
 	last    int64  // the last number given
@@ -107,7 +108,10 @@ func (w *Writer) add(source Source, text []byte) {
 	if long {
 		w.flush()
 	}
-	w.buf = appendEntryHeader(w.buf, w.last, time.Now().UnixMilli(), source, text)
+	if len(w.buf) == 0 {
+		w.millis = time.Now().UnixMilli()
+	}
+	w.buf = appendEntryHeader(w.buf, w.last, w.millis, source, text)
 	if long { // it is not copied
 		w.write(w.buf, text)
 		return
