@@ -124,15 +124,13 @@ func stored(b *testing.B, name string) {
 	must(b, f.Close())
 }
 
-// done carries out a script, and shows what it printed.
+// done carries out a script, and shows what it printed as it arrives, as the operator does.
 func (m *benched) done(b *testing.B, cmd tentacle.StartScriptCommandV2, printed func(tentacle.ProcessOutput)) {
 	b.Helper()
-	r, err := m.client.StartScript(b.Context(), cmd)
-	for ; err == nil; r, err = m.client.WaitForStatus(b.Context(), tentacle.WaitForStatusCommandV1{
+	client := m.client.Passing(func(line tentacle.ProcessOutput) error { printed(line); return nil }, 0)
+	r, err := client.StartScript(b.Context(), cmd)
+	for ; err == nil; r, err = client.WaitForStatus(b.Context(), tentacle.WaitForStatusCommandV1{
 		Ticket: cmd.ScriptTicket, LastLogSequence: r.NextLogSequence, MaxWait: halibut.TimeSpan(20 * time.Second)}) {
-		for _, line := range r.Logs {
-			printed(line)
-		}
 		if r.State == tentacle.Complete {
 			break
 		}

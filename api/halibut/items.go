@@ -114,7 +114,7 @@ func (l *itemReader) list(limit int64) error {
 		return err
 	}
 	for l.at < end-1 {
-		kind, _, err := l.key(end - 1)
+		kind, _, err := l.shortKey(end - 1)
 		switch {
 		case err != nil:
 			return err

@@ -50,20 +50,26 @@ func (l *itemReader) number() (int64, error) {
 
 // key reads the type and the name of an element.
 func (l *itemReader) key(limit int64) (kind byte, name string, err error) {
+	kind, said, err := l.shortKey(limit)
+	return kind, string(said), err
+}
+
+// shortKey is key whose name is valid until more is read.
+func (l *itemReader) shortKey(limit int64) (kind byte, name []byte, err error) {
 	if kind, err = l.r.ReadByte(); err != nil {
-		return 0, "", noEOF(err)
+		return 0, nil, noEOF(err)
 	}
 	said, err := l.r.ReadSlice(0)
 	if errors.Is(err, bufio.ErrBufferFull) {
-		return 0, "", ErrTooLarge
+		return 0, nil, ErrTooLarge
 	}
 	if l.at += int64(1 + len(said)); err == nil && l.at > limit {
 		err = errTruncated
 	}
 	if err != nil {
-		return 0, "", noEOF(err)
+		return 0, nil, noEOF(err)
 	}
-	return kind, string(said[:len(said)-1]), nil
+	return kind, said[:len(said)-1], nil
 }
 
 // value appends the value of an element, which is read whole.
