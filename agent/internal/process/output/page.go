@@ -37,7 +37,7 @@ func (p *page) take(e Entry, text []byte) bool {
 	}
 	p.longest = max(p.longest, len(e.Text), len(text))
 	p.text += int64(len(e.Text)) + validSize(text)
-	if text != nil && (p.keep || p.pass != nil) {
+	if text != nil && p.keep {
 		e.Text = string(text)
 	}
 	if p.keep {

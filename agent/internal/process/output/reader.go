@@ -115,19 +115,32 @@ func (r *Reader) segment(name string, p *page, load loader) (full bool, err erro
 			return true, nil
 		}
 	}
+	return r.entries(data, p), nil
+}
+
+// entries reads the entries that data begins with, and says whether the page got full.
+func (r *Reader) entries(data []byte, p *page) (full bool) {
+	var whole string // of data, for the texts that are passed on: one copy for all
+	if p.pass != nil {
+		whole = string(data)
+	}
 	for {
 		e, text, length, ok := parseEntry(data)
 		if !ok || e.Number <= r.at.number {
-			return false, nil
+			return false
 		}
 		if !p.missing(r.at.number, e.Number, r.after, 0) {
-			return true, nil
+			return true
 		}
 		r.at.number = e.Number - 1
-		if e.Number > r.after && !p.take(e, text) {
-			return true, nil
+		if p.pass != nil {
+			at := len(whole) - len(data) + entryHeader
+			e.Text, text = whole[at:at+len(text)], nil
 		}
-		r.at.number, r.at.size = e.Number, r.at.size+keptSize(len(text))
+		if e.Number > r.after && !p.take(e, text) {
+			return true
+		}
+		r.at.number, r.at.size = e.Number, r.at.size+keptSize(length-entryHeader)
 		r.at.offset += int64(length)
 		data = data[length:]
 	}
