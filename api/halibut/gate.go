@@ -161,6 +161,18 @@ func network(source string) string {
 	return wide.String()
 }
 
+// guestsPatience is how many times longer a handshake of somebody known may take: hundreds that begin at once wait for each other on
+// a slow machine.
+const guestsPatience = 3
+
+// patience is how long a handshake may take.
+func (l *Limits) patience(guest bool) time.Duration {
+	if guest {
+		return guestsPatience * l.Handshake
+	}
+	return l.Handshake
+}
+
 // welcome notes that somebody was authorised from a source. Those who wait there are no strangers any more.
 func (g *gate) welcome(source string, now time.Time) {
 	for _, c := range g.bySource[source] {

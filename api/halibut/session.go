@@ -19,8 +19,10 @@ type session struct {
 	source string
 	// rank is lower for those whose handshakes come first; see gate.
 	rank int
-	// guest tells of one from a source where somebody was authorised lately; see gate.
+	// guest tells of one from a source where somebody was authorised lately; see gate. The server's lock guards it.
 	guest bool
+	// patience is how long its handshake may take.
+	patience time.Duration
 	// ctx ends when the connection is closed from this side.
 	ctx    context.Context //nolint:containedctx // it is the session's own
 	cancel context.CancelFunc
@@ -55,6 +57,7 @@ func (s *Server) accept(raw net.Conn) {
 	victim := c
 	if !s.closing {
 		victim = s.gate.enter(c, time.Now())
+		c.patience = s.config.Limits.patience(c.guest)
 	}
 	if victim != c {
 		s.sessions[c] = true
@@ -103,18 +106,10 @@ func (c *session) close() {
 	_ = c.raw.Close()
 }
 
-// guestsPatience is how many times longer a handshake of somebody known may take: hundreds that begin at once wait for each other on
-// a slow machine.
-const guestsPatience = 3
-
 // run does TLS, the preamble, and then one request after the other.
 func (c *session) run() error {
 	limits := &c.server.config.Limits
-	patience := limits.Handshake
-	if c.guest {
-		patience *= guestsPatience
-	}
-	limit := time.Now().Add(patience)
+	limit := time.Now().Add(c.patience)
 	ctx, cancel := context.WithDeadline(c.ctx, limit)
 	hands := &handshake{Conn: c.raw, places: c.server.places, rank: c.rank, ctx: ctx}
 	secured := tls.Server(hands, c.server.tls)
