@@ -50,14 +50,9 @@ func (c *codec) deflate(document []byte) ([]byte, error) {
 	c.compressing <- struct{}{}
 	defer func() { <-c.compressing }()
 	var out bytes.Buffer
-	w, ok := c.writers.Get().(*flate.Writer)
-	if ok {
-		w.Reset(&out)
-	} else {
-		var err error
-		if w, err = flate.NewWriter(&out, flate.BestSpeed); err != nil {
-			return nil, err
-		}
+	w, err := c.writer(&out)
+	if err != nil {
+		return nil, err
 	}
 	defer c.writers.Put(w)
 	body, tail := document[:len(document)-storedTail], document[len(document)-storedTail:]
@@ -68,6 +63,19 @@ func (c *codec) deflate(document []byte) ([]byte, error) {
 		return nil, err
 	}
 	return appendStored(out.Bytes(), tail), nil
+}
+
+// writer returns one that compresses to out; it goes back to writers.
+func (c *codec) writer(out io.Writer) (*flate.Writer, error) {
+	if w, ok := c.writers.Get().(*flate.Writer); ok {
+		w.Reset(out)
+		return w, nil
+	}
+	w, err := flate.NewWriter(out, flate.BestSpeed)
+	if err != nil {
+		return nil, fmt.Errorf("compressing: %w", err)
+	}
+	return w, nil
 }
 
 // appendStored appends the last block of a deflate stream, with data stored in it.

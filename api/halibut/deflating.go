@@ -3,7 +3,6 @@ package halibut
 import (
 	"bytes"
 	"compress/flate"
-	"fmt"
 	"io"
 )
 
@@ -22,17 +21,9 @@ type deflater struct {
 
 func (c *codec) deflating(to io.Writer) (*deflater, error) {
 	d := &deflater{codec: c, to: to, part: make([]byte, 0, deflatingPart+storedTail)}
-	w, ok := c.writers.Get().(*flate.Writer)
-	if ok {
-		w.Reset(&d.out)
-	} else {
-		var err error
-		if w, err = flate.NewWriter(&d.out, flate.BestSpeed); err != nil {
-			return nil, fmt.Errorf("compressing: %w", err)
-		}
-	}
-	d.w = w
-	return d, nil
+	var err error
+	d.w, err = c.writer(&d.out)
+	return d, err
 }
 
 // release gives back what compressing needs.

@@ -22,9 +22,12 @@ func newDigests(of func() hash.Hash) *digests {
 	return &digests{of, make(chan struct{}, digestsAtOnce)}
 }
 
-// begin begins the digest of a content. It is computed in a goroutine of its own, so that receiving does not wait for it, unless
-// there are many already.
+// begin begins the digest of a content; nil has none. It is computed in a goroutine of its own, so that receiving does not wait for
+// it, unless there are many already.
 func (d *digests) begin() digester {
+	if d == nil {
+		return &digestWithin{memory: make([]byte, copySize)}
+	}
 	select {
 	case d.places <- struct{}{}:
 		return startBeside(d)
@@ -41,22 +44,26 @@ type digester interface {
 	end() []byte
 }
 
-// none is the digest of what needs none.
-type none struct{ memory []byte }
-
-func (n none) part() []byte { return n.memory }
-func (none) add([]byte)     {}
-func (none) end() []byte    { return nil }
-
-// digestWithin is computed while nothing is received.
+// digestWithin is computed while nothing is received, or not at all without a hash.
 type digestWithin struct {
 	hash   hash.Hash
 	memory []byte
 }
 
-func (d *digestWithin) part() []byte    { return d.memory }
-func (d *digestWithin) add(part []byte) { _, _ = d.hash.Write(part) } // which never fails
-func (d *digestWithin) end() []byte     { return d.hash.Sum(nil) }
+func (d *digestWithin) part() []byte { return d.memory }
+
+func (d *digestWithin) add(part []byte) {
+	if d.hash != nil {
+		_, _ = d.hash.Write(part) // which never fails
+	}
+}
+
+func (d *digestWithin) end() []byte {
+	if d.hash == nil {
+		return nil
+	}
+	return d.hash.Sum(nil)
+}
 
 // digestBeside is computed in a goroutine of its own.
 type digestBeside struct {

@@ -177,10 +177,7 @@ func (p *spool) take(source io.Reader, s *DataStream) error {
 // store copies a stream's content to a file. When the file does not take it, it notes that and returns what was not
 // yet read.
 func (p *spool) store(source io.Reader, f *os.File, s *DataStream) (left int64, err error) {
-	var of digester = none{make([]byte, copySize)}
-	if p.digests != nil {
-		of = p.digests.begin()
-	}
+	of := p.digests.begin()
 	left, err = p.copy(source, f, s, of)
 	if sum := of.end(); err == nil && p.failed == nil {
 		s.digest = sum

@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	octopusPrefix = "##octopus["
+	// OctopusPrefix begins a service message of Octopus's.
+	OctopusPrefix = "##octopus["
 	mantlePrefix  = "##mantle["
 	// MaxLine is the most bytes that a line written by the engine has; a Tentacle splits longer ones.
 	MaxLine = 64 << 10
@@ -79,12 +80,12 @@ func (m message) isStream() bool {
 // OctopusMessage is a service message of Octopus's that a script wrote, for a person: text has its values as they are, and
 // is no message itself. It is false for a line that is none, and for one that says what the lines that follow are.
 func OctopusMessage(line string) (name, text string, ok bool) {
-	m, ok := parseMessage(octopusPrefix, line)
+	m, ok := parseMessage(OctopusPrefix, line)
 	if !ok || m.isStream() {
 		return "", "", false
 	}
 	var b strings.Builder
-	b.WriteString(octopusPrefix + m.name)
+	b.WriteString(OctopusPrefix + m.name)
 	for _, a := range m.attributes {
 		fmt.Fprintf(&b, " %s=%q", a.key, a.value)
 	}
@@ -94,12 +95,12 @@ func OctopusMessage(line string) (name, text string, ok bool) {
 // Redacted is a line as it may be shown: a service message of Octopus's has no values, which nobody could mask, as they are in
 // base64.
 func Redacted(line string) string {
-	m, ok := parseMessage(octopusPrefix, line)
+	m, ok := parseMessage(OctopusPrefix, line)
 	if !ok || len(m.attributes) == 0 {
 		return line
 	}
 	var b strings.Builder
-	b.WriteString(octopusPrefix + m.name)
+	b.WriteString(OctopusPrefix + m.name)
 	for _, a := range m.attributes {
 		b.WriteString(" " + a.key + "='…'")
 	}
@@ -109,7 +110,7 @@ func Redacted(line string) string {
 // FormatOutput is the line by which the engine gives one output: Octopus's own message, and the nonce.
 // The value must have no secret in it, and a line over MaxLine is refused.
 func FormatOutput(nonce, name, value string) (string, error) {
-	line := message{"setVariable", []attribute{{"name", name}, {"value", value}, {"nonce", nonce}}}.format(octopusPrefix)
+	line := message{"setVariable", []attribute{{"name", name}, {"value", value}, {"nonce", nonce}}}.format(OctopusPrefix)
 	if len(line) > MaxLine {
 		return "", fmt.Errorf("output %q is too long for a line", name)
 	}
@@ -118,10 +119,10 @@ func FormatOutput(nonce, name, value string) (string, error) {
 
 // FormatVerbose is the three lines that show a text without making it the step's output.
 func FormatVerbose(text string) []string {
-	return []string{octopusPrefix + "stdout-verbose]", text, octopusPrefix + "stdout-default]"}
+	return []string{OctopusPrefix + "stdout-verbose]", text, OctopusPrefix + "stdout-default]"}
 }
 
 // FormatWarning is the three lines that show a text as a warning.
 func FormatWarning(text string) []string {
-	return []string{octopusPrefix + "stdout-warning]", text, octopusPrefix + "stdout-default]"}
+	return []string{OctopusPrefix + "stdout-warning]", text, OctopusPrefix + "stdout-default]"}
 }

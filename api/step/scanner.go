@@ -50,7 +50,7 @@ func (s *Scanner) message(text string) bool {
 	if m, ok := parseMessage(mantlePrefix, text); ok {
 		return m.get("nonce") == s.nonce && s.mantle(m)
 	}
-	m, ok := parseMessage(octopusPrefix, text)
+	m, ok := parseMessage(OctopusPrefix, text)
 	if !ok {
 		return false
 	}

@@ -74,10 +74,15 @@ func (c *Client) WaitForStatus(ctx context.Context, command WaitForStatusCommand
 }
 
 func (c *Client) script(ctx context.Context, service, method string, command any, wait time.Duration) (r ScriptStatusResponseV2, err error) {
-	err = c.wire.Call(ctx, c.endpoint, halibut.Call{
-		Service: service, Method: method, Params: []any{command}, Result: &r, Items: c.logs, ResponseTimeout: wait + c.patience,
-	})
+	err = c.callWithLogs(ctx, service, method, command, &r, wait)
 	return r, err
+}
+
+// callWithLogs calls a method whose answer has output.
+func (c *Client) callWithLogs(ctx context.Context, service, method string, command, result any, wait time.Duration) error {
+	return c.wire.Call(ctx, c.endpoint, halibut.Call{
+		Service: service, Method: method, Params: []any{command}, Result: result, Items: c.logs, ResponseTimeout: wait + c.patience,
+	})
 }
 
 func (c *Client) call(ctx context.Context, service, method string, command, result any, wait time.Duration) error {

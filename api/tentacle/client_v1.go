@@ -1,10 +1,6 @@
 package tentacle
 
-import (
-	"context"
-
-	"github.com/mantledeploy/mantle/api/halibut"
-)
+import "context"
 
 var _ ScriptServiceV1 = (*Client)(nil)
 
@@ -33,8 +29,6 @@ func (c *Client) CompleteScriptV1(ctx context.Context, command CompleteScriptCom
 }
 
 func (c *Client) scriptV1(ctx context.Context, method string, command any) (r ScriptStatusResponse, err error) {
-	err = c.wire.Call(ctx, c.endpoint, halibut.Call{
-		Service: ScriptServiceV1Name, Method: method, Params: []any{command}, Result: &r, Items: c.logs, ResponseTimeout: answerTime + c.patience,
-	})
+	err = c.callWithLogs(ctx, ScriptServiceV1Name, method, command, &r, answerTime)
 	return r, err
 }

@@ -7,9 +7,6 @@ import (
 	"github.com/mantledeploy/mantle/api/step"
 )
 
-// messagePrefix begins a service message of Octopus's.
-const messagePrefix = "##octopus["
-
 // messages makes text of the service messages that a script writes: they have no effect, and in base64 no secret is masked.
 // It holds back a line that may be one until its end, but no more than 2*step.MaxLine bytes.
 type messages struct {
@@ -47,8 +44,8 @@ func (g *messages) lines(p []byte) []byte {
 
 // maybe tells whether a line that begins so may be a message.
 func maybe(line []byte) bool {
-	n := min(len(line), len(messagePrefix))
-	return string(line[:n]) == messagePrefix[:n]
+	n := min(len(line), len(step.OctopusPrefix))
+	return string(line[:n]) == step.OctopusPrefix[:n]
 }
 
 // hold keeps bytes of a line that may be a message.

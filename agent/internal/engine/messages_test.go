@@ -38,7 +38,7 @@ func TestMessagesBecomeText(t *testing.T) {
 		}
 	}
 	var g messages
-	if out := g.lines([]byte(messagePrefix + strings.Repeat("x", 10*step.MaxLine))); len(out) < 9*step.MaxLine || len(g.line) > 2*step.MaxLine {
+	if out := g.lines([]byte(step.OctopusPrefix + strings.Repeat("x", 10*step.MaxLine))); len(out) < 9*step.MaxLine || len(g.line) > 2*step.MaxLine {
 		t.Errorf("%d bytes are held back", len(g.line))
 	}
 }

@@ -151,6 +151,6 @@ func (o *output) tailText() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	lines := strings.SplitAfter(strings.ToValidUTF8(string(o.tail), "\uFFFD"), "\n")
-	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, messagePrefix+"stdout-") })
+	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, step.OctopusPrefix+"stdout-") })
 	return strings.TrimRight(strings.Join(lines, ""), "\r\n")
 }

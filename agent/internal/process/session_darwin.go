@@ -50,8 +50,8 @@ func hasVariable(int, string) (has, known bool) { return false, false }
 // killMember kills a process of a session.
 func killMember(pid, _ int) { _ = syscall.Kill(pid, syscall.SIGKILL) }
 
-// adoptOrphans does nothing: here, what loses its parent and has left the session is out of reach.
-func adoptOrphans() {}
+// AdoptOrphans does nothing: here, what loses its parent and has left the session is out of reach.
+func AdoptOrphans() {}
 
 // await waits for the script and tells its exit status.
 func await(cmd *exec.Cmd, ended func(status int32, killed bool)) {

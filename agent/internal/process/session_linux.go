@@ -109,9 +109,9 @@ func killMember(pid, session int) {
 	}
 }
 
-// adoptOrphans makes this process the parent of whatever loses its own below it, so that a script's
+// AdoptOrphans makes this process the parent of whatever loses its own below it, so that a script's
 // processes are found by a cancel even when they have made sessions of their own.
-func adoptOrphans() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+func AdoptOrphans() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
 // await waits for the script, tells its exit status, and goes on to take those of the orphans that this
 // process was given, as long as there are any.

@@ -160,7 +160,7 @@ func cancelPoll() (<-chan time.Time, func()) { return nil, func() {} }
 // ownSession makes sure that this process leads a session, as the whole session is killed by a cancel, and
 // that what leaves the session stays below it, where the system can do that.
 func ownSession() error {
-	adoptOrphans()
+	AdoptOrphans()
 	if sid, err := unix.Getsid(0); err == nil && sid == os.Getpid() {
 		return nil
 	}
@@ -206,9 +206,9 @@ func sessionProcesses(session int) []int {
 	return ids
 }
 
-// dependants returns the living processes in the session of this one and all that descend from it, whatever
+// Descendants returns the living processes in the session of this one and all that descend from it, whatever
 // session they made for themselves.
-func dependants() []int {
+func Descendants() []int {
 	self := os.Getpid()
 	all := allProcesses()
 	children := map[int][]member{}
@@ -265,7 +265,7 @@ func (g group) kill() {
 	}
 }
 
-func (g group) survivors() []int { return dependants() }
+func (g group) survivors() []int { return Descendants() }
 
 func (g group) killLeft() []int {
 	var left []int

@@ -91,9 +91,9 @@ func (s *Store) tellOfWait(t *ticket) {
 		return
 	}
 	if w.Last() == 0 {
-		w.Line(output.StdOut, "##octopus[stdout-wait]")
+		w.Line(output.StdOut, tentacle.StdoutWait)
 		w.Line(output.StdOut, s.waitsFor(t))
-		w.Line(output.StdOut, "##octopus[stdout-default]")
+		w.Line(output.StdOut, tentacle.StdoutDefault)
 	}
 	w.Close()
 	t.change(func() {})

@@ -30,7 +30,7 @@ func (s *Store) GetStatus(ctx context.Context, operator string, request tentacle
 
 // awaitNews waits while a script runs and has printed nothing after a sequence, and a little longer where it prints then.
 func (s *Store) awaitNews(ctx context.Context, t *ticket, after int64) {
-	if s.cfg.Hold <= 0 || t.newer || t.orphan || t.hasOutput(after) {
+	if phase, _, _ := t.snapshot(); phase != running || s.cfg.Hold <= 0 || t.newer || t.orphan || t.hasOutput(after) {
 		return
 	}
 	timer := time.NewTimer(s.cfg.Hold)
